@@ -1,0 +1,33 @@
+"""Builds the Cython extensions: every native/<name>.pyx becomes understudy.native.<name>."""
+
+import os
+from pathlib import Path
+
+import numpy
+from Cython.Build import cythonize
+from setuptools import Extension, setup
+
+# make sanitize sets these; a plain build leaves them empty.
+SANITIZE = os.environ.get("UNDERSTUDY_SANITIZE", "").split()
+
+
+def extension(source: Path) -> Extension:
+    return Extension(
+        f"understudy.native.{source.stem}",
+        [str(source)],
+        include_dirs=[numpy.get_include(), "native"],
+        define_macros=[("NPY_NO_DEPRECATED_API", "NPY_1_7_API_VERSION")],
+        extra_compile_args=["-O3", "-fno-strict-aliasing", "-Wall", "-Wextra", "-Wno-unused-function", *SANITIZE],
+        extra_link_args=["-ldl", *SANITIZE],
+    )
+
+
+setup(
+    ext_modules=cythonize(
+        [extension(path) for path in sorted(Path("native").glob("*.pyx"))],
+        include_path=["native"],
+        language_level=3,
+        compiler_directives={"boundscheck": False, "wraparound": False, "cdivision": True, "embedsignature": True},
+        annotate=bool(os.environ.get("UNDERSTUDY_ANNOTATE")),
+    ),
+)

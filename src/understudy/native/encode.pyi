@@ -1,0 +1,43 @@
+"""Blocks and old signatures in; sealed frames, their index, new signatures and statistics out: one pass, one call, no GIL."""
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+class Encoded(NamedTuple):
+    sealed: int
+    """Bytes written to `out`."""
+    frames: int
+    """Rows written to `frames`."""
+    number: int
+    """The next free frame number."""
+    changed: int
+    """Blocks whose signature differs from the old one, zero ones included."""
+    zero: int
+    """Of these, blocks that are zero now."""
+    raw: int
+    """Frames stored uncompressed because LZ4 did not make them smaller."""
+    digest: int
+    """What to add, modulo 2^128, to the disk's digest: new contributions minus old ones (blockhash.digest defines a contribution)."""
+
+def bounds(suite: int, blocks: int) -> tuple[int, int]:
+    """The most bytes of `out` and rows of `frames` that `blocks` blocks can need (every second block changed is the worst case)."""
+
+def scratch_size() -> int:
+    """Bytes of `scratch` that encode and decode need."""
+
+def encode(blocks: NDArray[np.uint8], extents: NDArray[np.int64], old: NDArray[np.uint8], *,
+           secret: NDArray[np.uint8], digest_secret: NDArray[np.uint8],
+           suite: int, key: NDArray[np.uint8], number: int, context: NDArray[np.uint8], disk: int, offset: int,
+           out: NDArray[np.uint8], frames: NDArray[np.void], new: NDArray[np.uint8], scratch: NDArray[np.uint8]) -> Encoded:
+    """Encode what changed.
+
+    blocks: N*4096 bytes, the concatenation of `extents` (R, 2: first block, count; ascending and disjoint), sum of counts == N.
+    old, new: (N, 16). `new` receives every block's signature, changed or not; it may be the same array as `old`.
+    A run of changed non-zero blocks becomes frames of at most 64 blocks (never across an extent's end or an unchanged block); a run of
+    changed zero blocks one KIND_ZERO row of any length. Each is LZ4-compressed into `scratch`, or taken raw where that gains nothing, and sealed
+    under (suite, key, number++) with associated data context (32 bytes) || le64(first) || le32(blocks) || kind (45 bytes).
+    offset: what to add to a frame's position in `out` to get FRAME.offset. disk: FRAME.disk. Rows come in ascending `first`.
+    ValueError (nothing written) for any size that does not fit or for numbers that would pass 2^32.
+    """

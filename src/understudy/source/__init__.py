@@ -1,0 +1,1 @@
+"""Read a machine's changes: one file a kind behind one Protocol."""

@@ -1,0 +1,86 @@
+"""What a replication cycle needs of a machine's disks. The docstrings are the contract; tests/source/conformance.py is its proof."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from understudy.model import Bytes, Changes, Definition, DiskInfo, Extents
+
+
+@dataclass(frozen=True, slots=True)
+class SourceInfo:
+    """What `probe` found: the disks that would be replicated, how they would be frozen, and the machine's definition."""
+
+    kind: str
+    method: str
+    disks: tuple[DiskInfo, ...]
+    definition: Definition
+
+
+class DiskSnapshot(Protocol):
+    """One disk as it was at the freeze. Valid until the source's `release`."""
+
+    @property
+    def info(self) -> DiskInfo: ...
+
+    async def changed(self) -> Changes:
+        """Extents (in blocks) that may differ from the base point given to `freeze`, or why that is not known."""
+        ...
+
+    async def allocated(self) -> Extents:
+        """Extents outside which every block reads as zero."""
+        ...
+
+    async def read_into(self, extents: Extents, buffer: Bytes) -> None:
+        """Fill `buffer` (exactly 4096 bytes for each block of `extents`, in their order); a short last block is zero-padded.
+
+        Several calls may be under way at once. Raises `SourceUnavailable` or `SourceRefused`; the buffer is then undefined.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """All of a machine's disks at one instant."""
+
+    frozen_at: int
+    """Wall clock, nanoseconds since the epoch, taken just before the instant of the freeze."""
+    method: str
+    consistency: str
+    disks: Sequence[DiskSnapshot]
+    definition: Definition
+
+
+class DiskSource(Protocol):
+    """A machine whose disks can be frozen and read, one freeze at a time."""
+
+    async def probe(self) -> SourceInfo:
+        """What this machine is and how it would be frozen. Changes nothing. `SourceRefused` says why it cannot be served."""
+        ...
+
+    async def recover(self, newest: str | None) -> None:
+        """Clean up whatever a killed process left behind; call it once, before the first `freeze`.
+
+        `newest` is the id of the newest committed point (None before the first): change tracking that began at it goes on,
+        tracking that began at a later, uncommitted one is merged into it, everything else of ours is removed.
+        """
+        ...
+
+    async def freeze(self, point: str, base: str | None) -> Snapshot:
+        """A stable view of all disks at one instant; changes after it are tracked under `point`, a point's id (32 hex digits).
+
+        `base` is the id of the newest committed point, to which `changed()` refers. On any failure nothing is left behind.
+        """
+        ...
+
+    async def release(self, committed: bool) -> None:
+        """End the freeze. Committed: tracking goes on from its point; else from its base, nothing forgotten. Idempotent."""
+        ...
+
+    async def remove(self) -> None:
+        """Leave no node, export, job, bitmap or scratch file of ours behind. Idempotent."""
+        ...
+
+    async def close(self) -> None:
+        """Disconnect; tracking stays. Idempotent."""
+        ...

@@ -1,0 +1,1 @@
+"""Keep objects: one file a kind behind one Protocol."""

@@ -1,0 +1,65 @@
+"""What a vault needs of an object store. The docstrings are the contract; tests/store/conformance.py is its proof."""
+
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from typing import NamedTuple, Protocol
+
+from understudy.model import BytesLike
+
+
+class Creation(Enum):
+    """The two certain outcomes of `create`."""
+
+    CREATED = "created"
+    EXISTS = "exists"
+
+
+class ObjectInfo(NamedTuple):
+    """An object's name and length in bytes."""
+
+    name: str
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Capabilities:
+    """What a store can do, as data, so that no caller tests its type."""
+
+    kind: str
+    deletes: bool = True
+
+
+class ObjectStore(Protocol):
+    """Immutable objects under slash-separated names (segments of `[a-z0-9._-]`, none empty, `.` or `..`).
+
+    Every method raises `StoreUnavailable` when the outcome is unknown or may differ on another try, and `StoreRefused` when
+    it never will. After `StoreUnavailable` from `create` the object may exist, now or later.
+    """
+
+    @property
+    def capabilities(self) -> Capabilities: ...
+
+    async def create(self, name: str, buffers: Sequence[BytesLike]) -> Creation:
+        """Store the buffers' concatenation under `name`, whole or not at all; durable when this returns; never overwrites."""
+        ...
+
+    async def get(self, name: str, start: int = 0, length: int | None = None) -> bytes:
+        """Read `length` bytes from `start`, or to the end; shorter where the object ends. `NotFound` if it does not exist."""
+        ...
+
+    async def head(self, name: str) -> ObjectInfo | None:
+        """The object's size, or None if it certainly does not exist."""
+        ...
+
+    def list(self, prefix: str, start_after: str = "") -> AsyncIterator[ObjectInfo]:
+        """Objects whose names start with `prefix` and sort after `start_after`, in byte order of their names."""
+        ...
+
+    async def delete(self, name: str) -> bool:
+        """Remove an object; False if there was none. A maintenance right of its own."""
+        ...
+
+    async def close(self) -> None:
+        """Let go of connections and threads. Idempotent."""
+        ...

@@ -1,0 +1,122 @@
+"""Bodies of the log's records: one typed struct a kind, encoded as deterministic MessagePack with unknown fields ignored."""
+
+from typing import ClassVar
+
+import msgspec
+
+
+class Body(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What a record says. `skippable`: a reader that does not know the kind may go on without it."""
+
+    kind: ClassVar[str]
+    skippable: ClassVar[bool] = False
+
+
+class ObjectRef(msgspec.Struct, frozen=True, kw_only=True):
+    """A side object: its name's hash and its length in bytes as stored."""
+
+    hash: bytes
+    size: int
+
+
+class PackRef(msgspec.Struct, frozen=True, kw_only=True):
+    """A pack that a point's frames live in: its random id, stored length, and the hash that it ends with."""
+
+    id: bytes
+    size: int
+    hash: bytes
+
+
+class PointDisk(msgspec.Struct, frozen=True, kw_only=True):
+    """One disk of a point. `id` (16 bytes) stays the same for a machine's disk of one name."""
+
+    id: bytes
+    name: str
+    size: int
+    sector: int
+    digest: bytes
+    """The disk digest after this point, 16 bytes big-endian."""
+
+
+class PointStats(msgspec.Struct, frozen=True, kw_only=True):
+    """What a cycle did, in blocks and bytes."""
+
+    scanned: int = 0
+    """Blocks that change tracking or the scan named as possibly changed."""
+    changed: int = 0
+    """Blocks whose signature differed."""
+    zero: int = 0
+    """Of these, blocks that are zero now."""
+    stored: int = 0
+    """Bytes of packs written for it, inline ones included."""
+    seconds: float = 0.0
+    """From the freeze to just before the append."""
+
+
+class Protect(Body, tag="protect"):
+    """Opens a machine's log: epoch 1 begins."""
+
+    kind = "protect"
+    name: str
+    site: str
+
+
+class Claim(Body, tag="claim"):
+    """A daemon's start: from here on this record's writer, and no other, appends points in this epoch."""
+
+    kind = "claim"
+    site: str
+
+
+class Point(Body, tag="point"):
+    """A recovery point: exists when this record does. All packs named here are durable."""
+
+    kind = "point"
+    id: bytes
+    parent: bytes
+    """The point on whose map this one's frames are laid; empty for a base."""
+    generation: bytes
+    frozen_at: int
+    consistency: str
+    method: str
+    cause: str
+    """initial, delta or resync."""
+    reason: str = ""
+    disks: tuple[PointDisk, ...]
+    packs: tuple[PackRef, ...] = ()
+    packs_in: ObjectRef | None = None
+    """A side object with more PackRefs, where they are too many for the record."""
+    inline: bytes = b""
+    """A whole pack small enough to travel in the record; its id is in its header."""
+    definition: ObjectRef | None = None
+    stats: PointStats = PointStats()
+
+
+class Checkpoint(Body, tag="checkpoint"):
+    """A shortcut for reading: the extent maps of `point`, whole. Never evidence that anything is dead."""
+
+    kind = "checkpoint"
+    skippable = True
+    point: bytes
+    id: bytes
+    size: int
+    directory: tuple[int, int]
+    """Offset and length of the sealed directory in the checkpoint object."""
+
+
+class Hold(Body, tag="hold"):
+    """A point (and what it needs) must stay, whatever a policy says, until the hold of this id is lifted."""
+
+    kind = "hold"
+    id: bytes
+    point: bytes
+    reason: str
+    lifted: bool = False
+
+
+class Note(Body, tag="note"):
+    """Words for a person; changes nothing."""
+
+    kind = "note"
+    skippable = True
+    text: str

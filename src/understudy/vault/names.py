@@ -1,0 +1,36 @@
+"""Names of a vault's objects; docs/format.md lists them. Ids are lower-case hex."""
+
+DESCRIPTOR = "vault"
+KEYS = "keys/"
+SETTINGS = "settings"
+MACHINES = "machines/"
+
+
+def slot(slot_id: str) -> str:
+    return f"{KEYS}{slot_id}"
+
+
+def machine(machine_id: str) -> str:
+    return f"{MACHINES}{machine_id}"
+
+
+def log(owner: str) -> str:
+    """Prefix of a log's records; `owner` is SETTINGS or machine(id)."""
+    return f"{owner}/log/"
+
+
+def record(owner: str, seq: int) -> str:
+    return f"{log(owner)}{seq:016d}"
+
+
+def pack(machine_id: str, pack_id: str) -> str:
+    return f"{machine(machine_id)}/packs/{pack_id}"
+
+
+def side_object(owner: str, digest: str) -> str:
+    """A sealed body too large for a record, named by its BLAKE2b-256."""
+    return f"{owner}/objects/{digest}"
+
+
+def checkpoint(machine_id: str, checkpoint_id: str) -> str:
+    return f"{machine(machine_id)}/maps/{checkpoint_id}"
