@@ -10,9 +10,17 @@ class FrameError(ValueError):
     number: int
     reason: str
 
-def decode(sealed: NDArray[np.uint8], base: int, frames: NDArray[np.void], *,
-           suite: int, key: NDArray[np.uint8], context: NDArray[np.uint8],
-           out: NDArray[np.uint8], scratch: NDArray[np.uint8]) -> int:
+def decode(
+    sealed: NDArray[np.uint8],
+    base: int,
+    frames: NDArray[np.void],
+    *,
+    suite: int,
+    key: NDArray[np.uint8],
+    context: NDArray[np.uint8],
+    out: NDArray[np.uint8],
+    scratch: NDArray[np.uint8],
+) -> int:
     """Open, decompress and lay the frames' blocks one after the other into `out`; returns the blocks written. No GIL.
 
     sealed: the pack's bytes from offset `base` on (only what the frames need). frames: FRAME rows, any order.

@@ -17,5 +17,5 @@ def cut(rows: NDArray[np.void], first: int, count: int, out: NDArray[np.void]) -
     """Only the part inside first..first+count. Returns rows written (never more than there were)."""
 
 def differing(a: NDArray[np.void], b: NDArray[np.void], out: NDArray[np.int64]) -> int:
-    """Extents (sorted, merged) whose blocks come from another place in `a` than in `b`: other pack, number or position in the frame, or data in
-    one and nothing (or zero) in the other. out is (len(a) + len(b), 2) at least. Returns extents written."""
+    """Extents (sorted, merged) whose blocks come from another place in `a` than in `b`: other pack, number or position
+    in the frame, or data in one and nothing (or zero) in the other. out is (len(a) + len(b), 2) at least. Returns extents written."""

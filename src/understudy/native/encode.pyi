@@ -27,10 +27,24 @@ def bounds(suite: int, blocks: int) -> tuple[int, int]:
 def scratch_size() -> int:
     """Bytes of `scratch` that encode and decode need."""
 
-def encode(blocks: NDArray[np.uint8], extents: NDArray[np.int64], old: NDArray[np.uint8], *,
-           secret: NDArray[np.uint8], digest_secret: NDArray[np.uint8],
-           suite: int, key: NDArray[np.uint8], number: int, context: NDArray[np.uint8], disk: int, offset: int,
-           out: NDArray[np.uint8], frames: NDArray[np.void], new: NDArray[np.uint8], scratch: NDArray[np.uint8]) -> Encoded:
+def encode(
+    blocks: NDArray[np.uint8],
+    extents: NDArray[np.int64],
+    old: NDArray[np.uint8],
+    *,
+    secret: NDArray[np.uint8],
+    digest_secret: NDArray[np.uint8],
+    suite: int,
+    key: NDArray[np.uint8],
+    number: int,
+    context: NDArray[np.uint8],
+    disk: int,
+    offset: int,
+    out: NDArray[np.uint8],
+    frames: NDArray[np.void],
+    new: NDArray[np.uint8],
+    scratch: NDArray[np.uint8],
+) -> Encoded:
     """Encode what changed.
 
     blocks: N*4096 bytes, the concatenation of `extents` (R, 2: first block, count; ascending and disjoint), sum of counts == N.

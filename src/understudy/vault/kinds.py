@@ -53,25 +53,25 @@ class PointStats(msgspec.Struct, frozen=True, kw_only=True):
     """From the freeze to just before the append."""
 
 
-class Protect(Body, tag="protect"):
+class Protect(Body, frozen=True, kw_only=True, omit_defaults=True):
     """Opens a machine's log: epoch 1 begins."""
 
-    kind = "protect"
+    kind: ClassVar[str] = "protect"
     name: str
     site: str
 
 
-class Claim(Body, tag="claim"):
+class Claim(Body, frozen=True, kw_only=True, omit_defaults=True):
     """A daemon's start: from here on this record's writer, and no other, appends points in this epoch."""
 
-    kind = "claim"
+    kind: ClassVar[str] = "claim"
     site: str
 
 
-class Point(Body, tag="point"):
+class Point(Body, frozen=True, kw_only=True, omit_defaults=True):
     """A recovery point: exists when this record does. All packs named here are durable."""
 
-    kind = "point"
+    kind: ClassVar[str] = "point"
     id: bytes
     parent: bytes
     """The point on whose map this one's frames are laid; empty for a base."""
@@ -92,11 +92,11 @@ class Point(Body, tag="point"):
     stats: PointStats = PointStats()
 
 
-class Checkpoint(Body, tag="checkpoint"):
+class Checkpoint(Body, frozen=True, kw_only=True, omit_defaults=True):
     """A shortcut for reading: the extent maps of `point`, whole. Never evidence that anything is dead."""
 
-    kind = "checkpoint"
-    skippable = True
+    kind: ClassVar[str] = "checkpoint"
+    skippable: ClassVar[bool] = True
     point: bytes
     id: bytes
     size: int
@@ -104,19 +104,19 @@ class Checkpoint(Body, tag="checkpoint"):
     """Offset and length of the sealed directory in the checkpoint object."""
 
 
-class Hold(Body, tag="hold"):
+class Hold(Body, frozen=True, kw_only=True, omit_defaults=True):
     """A point (and what it needs) must stay, whatever a policy says, until the hold of this id is lifted."""
 
-    kind = "hold"
+    kind: ClassVar[str] = "hold"
     id: bytes
     point: bytes
     reason: str
     lifted: bool = False
 
 
-class Note(Body, tag="note"):
+class Note(Body, frozen=True, kw_only=True, omit_defaults=True):
     """Words for a person; changes nothing."""
 
-    kind = "note"
-    skippable = True
+    kind: ClassVar[str] = "note"
+    skippable: ClassVar[bool] = True
     text: str
