@@ -59,7 +59,7 @@ class DiskSource(Protocol):
         ...
 
     async def recover(self, newest: str | None) -> None:
-        """Clean up whatever a killed process left behind; call it once, before the first `freeze`.
+        """Clean up whatever a killed process or a release in doubt left behind; call it before the first `freeze` after either.
 
         `newest` is the id of the newest committed point (None before the first): change tracking that began at it goes on,
         tracking that began at a later, uncommitted one is merged into it, everything else of ours is removed.
@@ -73,8 +73,12 @@ class DiskSource(Protocol):
         """
         ...
 
-    async def release(self, committed: bool) -> None:
-        """End the freeze. Committed: tracking goes on from its point; else from its base, nothing forgotten. Idempotent."""
+    async def release(self, committed: bool | None) -> None:
+        """End the freeze. True: tracking goes on from its point; False: from its base, nothing forgotten. Idempotent.
+
+        None: whether the point exists is in doubt. The view ends (no export, job, node or scratch file stays to weigh on the
+        guest), both tracks are kept, and `recover` decides when the answer is known.
+        """
         ...
 
     async def remove(self) -> None:

@@ -1,0 +1,68 @@
+"""Arithmetic on extents (model.Extents): pure, columnar, no loop over rows."""
+
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+from understudy.model import NO_EXTENTS, Extents
+
+
+def total(extents: Extents) -> int:
+    """Number of blocks in all extents."""
+    return int(extents[:, 1].sum())
+
+
+def whole(blocks: int) -> Extents:
+    """One extent over all `blocks` blocks of a disk; none for an empty one."""
+    return np.array([[0, blocks]], dtype=np.int64) if blocks else NO_EXTENTS
+
+
+def union(*parts: Extents) -> Extents:
+    """Sorted, disjoint extents over every block that any part names; touching ones are joined."""
+    rows = np.concatenate([part for part in parts if len(part)] or [NO_EXTENTS])
+    if not len(rows):
+        return NO_EXTENTS
+    rows = rows[np.argsort(rows[:, 0], kind="stable")]
+    reach = np.maximum.accumulate(rows[:, 0] + rows[:, 1])
+    opens = np.concatenate([[True], rows[1:, 0] > reach[:-1]])
+    first = rows[opens, 0]
+    end = reach[np.concatenate([opens[1:], [True]])]
+    return np.stack([first, end - first], axis=1)
+
+
+def clip(extents: Extents, blocks: int) -> Extents:
+    """What lies inside a disk of `blocks` blocks."""
+    first = extents[:, 0]
+    end = np.minimum(first + extents[:, 1], blocks)
+    inside = end > first
+    return np.stack([first[inside], (end - first)[inside]], axis=1)
+
+
+def units(extents: Extents, blocks: int, rows: int) -> Iterator[Extents]:
+    """Cut into consecutive groups of at most `blocks` blocks and `rows` extents; long extents are split at the boundary."""
+    pieces = _split(extents, blocks)
+    ends = np.cumsum(pieces[:, 1])
+    start = 0
+    while start < len(pieces):
+        before = int(ends[start - 1]) if start else 0
+        stop = int(np.searchsorted(ends, before + blocks, side="right"))
+        stop = min(stop, start + rows)
+        yield np.ascontiguousarray(pieces[start:stop])
+        start = stop
+
+
+def _split(extents: Extents, blocks: int) -> Extents:
+    """Every extent cut into parts of at most `blocks` blocks."""
+    parts = -(-extents[:, 1] // blocks)
+    owner = np.repeat(np.arange(len(extents)), parts)
+    nth = np.arange(len(owner)) - np.repeat(np.cumsum(parts) - parts, parts)
+    first = extents[owner, 0] + nth * blocks
+    count = np.minimum(extents[owner, 1] - nth * blocks, blocks)
+    return np.stack([first, count], axis=1)
+
+
+def block_numbers(extents: Extents) -> NDArray[np.int64]:
+    """Every block's number, in order. Proportional to blocks: for one unit, not for a disk."""
+    counts = extents[:, 1]
+    return np.repeat(extents[:, 0] - (np.cumsum(counts) - counts), counts) + np.arange(int(counts.sum()), dtype=np.int64)

@@ -1,0 +1,60 @@
+"""Extent arithmetic against sets of block numbers."""
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from understudy import extents
+from understudy.model import NO_EXTENTS, Extents
+
+BLOCKS = st.sets(st.integers(0, 200), max_size=80)
+
+
+def from_set(blocks: set[int]) -> Extents:
+    rows: list[list[int]] = []
+    for block in sorted(blocks):
+        if rows and rows[-1][0] + rows[-1][1] == block:
+            rows[-1][1] += 1
+        else:
+            rows.append([block, 1])
+    return np.array(rows, dtype=np.int64).reshape(-1, 2)
+
+
+def as_list(rows: Extents) -> list[int]:
+    return [block for first, count in rows.tolist() for block in range(first, first + count)]
+
+
+@given(st.lists(BLOCKS, max_size=4))
+def test_union_is_set_union_in_canonical_form(parts: list[set[int]]) -> None:
+    expected = set().union(*parts) if parts else set()
+    joined = extents.union(*map(from_set, parts))
+    assert np.array_equal(joined, from_set(expected))
+
+
+def test_union_swallows_an_extent_inside_another() -> None:
+    joined = extents.union(np.array([[0, 100]]), np.array([[10, 5], [99, 4]]))
+    assert joined.tolist() == [[0, 103]]
+
+
+@given(BLOCKS, st.integers(0, 210))
+def test_clip_keeps_what_is_inside(blocks: set[int], size: int) -> None:
+    assert as_list(extents.clip(from_set(blocks), size)) == sorted(b for b in blocks if b < size)
+
+
+@given(BLOCKS, st.integers(1, 30), st.integers(1, 10))
+def test_units_are_bounded_and_lose_nothing(blocks: set[int], most: int, rows: int) -> None:
+    units = list(extents.units(from_set(blocks), most, rows))
+    assert [b for unit in units for b in as_list(unit)] == sorted(blocks)
+    assert all(0 < extents.total(unit) <= most and len(unit) <= rows for unit in units)
+
+
+@given(BLOCKS)
+def test_block_numbers(blocks: set[int]) -> None:
+    assert extents.block_numbers(from_set(blocks)).tolist() == sorted(blocks)
+
+
+def test_nothing_at_all() -> None:
+    assert extents.total(NO_EXTENTS) == 0
+    assert not len(extents.whole(0))
+    assert list(extents.units(NO_EXTENTS, 4, 4)) == []
+    assert not len(extents.union())
