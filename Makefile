@@ -1,0 +1,43 @@
+# Every target prepares what it needs (.ci/prepare) and touches nothing outside this checkout but missing Debian packages.
+
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint bench native sanitize clean
+
+PYTHON ?=
+export PYTHON
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
+	@echo "  ARGS=... is passed on to demo, test and bench; PYTHON=... chooses the interpreter."
+
+demo: ## a real guest is replicated, killed, and comes back from the vault (1-2 minutes)
+	@.ci/prepare guest
+	@.venv/bin/understudy demo $(ARGS)
+
+test: ## lint, then every test; real guests included, nothing skipped
+	@.ci/prepare guest tests
+	@$(MAKE) --no-print-directory lint
+	.venv/bin/python -m pytest $(ARGS)
+
+lint: ## ruff and mypy --strict
+	@.ci/prepare
+	.venv/bin/ruff check .
+	.venv/bin/ruff format --check .
+	.venv/bin/mypy --strict src
+
+bench: ## the kernels and the pipeline beside their limits
+	@.ci/prepare guest tests
+	.venv/bin/python -m pytest bench --benchmark-only -o addopts="--import-mode=importlib" $(ARGS)
+
+native: ## build the native kernels
+	@.ci/prepare
+
+sanitize: ## the kernels and hostile input under AddressSanitizer
+	@.ci/prepare
+	@bash tests/sanitize/run.sh
+
+clean: ## remove everything that was built or downloaded here
+	rm -rf .venv .cache build dist .benchmarks .hypothesis .mypy_cache .pytest_cache .ruff_cache src/*.egg-info
+	rm -f native/*.c native/*.html src/understudy/native/*.so
+	find src tests bench -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true
