@@ -143,3 +143,12 @@ class Unsupported(UnderstudyError):
     code = "unsupported"
     exit_code = 15
     http_status = 501
+
+
+class StateFailed(UnderstudyError):
+    """The local state directory cannot be read or written. What is committed in the vault is not touched by it."""
+
+    code = "state_failed"
+    exit_code = 16
+    http_status = 500
+    retryable = True

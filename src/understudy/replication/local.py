@@ -1,0 +1,132 @@
+"""One machine's signature files and journals on this host: always brought to the newest committed point before a diff relies on them."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TypeAlias
+
+from understudy.errors import StateFailed
+from understudy.model import DiskInfo, Extents, Signatures
+from understudy.replication.durable import remove
+from understudy.replication.journal import Head, Journal, JournalWriter
+from understudy.replication.sigfile import Header, SignatureFile, fingerprint
+from understudy.vault.access import Access
+from understudy.vault.kinds import PointDisk
+
+NO_POINT = bytes(16)
+
+Rebuild: TypeAlias = Callable[[bytes], AsyncIterator[tuple[Extents, Signatures]]]
+"""The signatures of one disk (by its id) of the newest point, as the vault's footers have them."""
+
+
+@dataclass(slots=True)
+class LocalState:
+    """Files under `directory`: signatures/<disk id>, journal/<point id>. Not shared: the caller holds the machine's lock."""
+
+    directory: Path
+    machine_id: str
+    access: Access
+    _open: dict[bytes, SignatureFile] = field(default_factory=dict)
+
+    def settle(self, newest: bytes) -> None:
+        """After a start or a failure: replay the newest committed point's journal, drop every other. Blocks."""
+        for path in sorted((self.directory / "journal").glob("*")):
+            journal = Journal.open(path) if path.name == newest.hex() else None
+            if journal is not None:
+                self._replay(journal)
+            remove(path)
+
+    def begin(self, head: Head) -> JournalWriter:
+        try:
+            return JournalWriter.create(self._journal(head.point), head)
+        except OSError as error:
+            raise _failed(self.directory, error) from error
+
+    def commit(self, point: bytes) -> None:
+        """The point's record exists: bring the files to it, drop the journal. Blocks. Repeatable (`settle`) if it fails."""
+        try:
+            journal = Journal.open(self._journal(point))
+            if journal is not None:
+                self._replay(journal)
+                journal.remove()
+        except OSError as error:
+            raise _failed(self.directory, error) from error
+
+    async def exact(self, newest: bytes, disk: PointDisk, rebuild: Rebuild) -> SignatureFile:
+        """The signature file of a disk of the newest point, exact for it; rebuilt from the vault if it is not."""
+        file = self._open.get(disk.id) or await asyncio.to_thread(SignatureFile.open, self._path(disk.id))
+        wanted = self._header(disk.id, newest, disk.size)
+        if file is not None and file.header != wanted:
+            file.close()
+            self._open.pop(disk.id, None)
+            file = None
+        if file is None:
+            parts = [part async for part in rebuild(disk.id)]
+            file = await self._build(wanted, parts)
+        self._open[disk.id] = file
+        return file
+
+    async def fresh(self, newest: bytes, disk_id: bytes, info: DiskInfo) -> SignatureFile:
+        """An all-zero signature file for a disk that no point has yet."""
+        file = await self._build(self._header(disk_id, newest, info.size), [])
+        self._open[disk_id] = file
+        return file
+
+    async def _build(self, header: Header, parts: list[tuple[Extents, Signatures]]) -> SignatureFile:
+        try:
+            return await asyncio.to_thread(SignatureFile.build, self._path(header.disk), header, parts)
+        except OSError as error:
+            raise _failed(self.directory, error) from error
+
+    def forget_others(self, disks: frozenset[bytes]) -> None:
+        """Remove the signature files of disks that are not the machine's (any more)."""
+        for path in sorted((self.directory / "signatures").glob("*")):
+            if path.name not in {disk.hex() for disk in disks}:
+                remove(path)
+
+    def close(self) -> None:
+        for file in self._open.values():
+            file.close()
+        self._open.clear()
+
+    def _replay(self, journal: Journal) -> None:
+        for disk in journal.head.disks:
+            file = self._open.get(disk.id) or SignatureFile.open(self._path(disk.id))
+            if file is None:
+                continue  # rebuilt from the vault when it is needed
+            self._open[disk.id] = file
+            if file.header.point == journal.head.parent:
+                file.advance(self._header(disk.id, journal.head.point, disk.size), _writer(journal, disk.id))
+
+    def _header(self, disk_id: bytes, point: bytes, size: int) -> Header:
+        return Header(
+            vault=bytes.fromhex(self.access.vault_id),
+            machine=bytes.fromhex(self.machine_id),
+            disk=disk_id,
+            key=fingerprint(self.access.secrets.signature.tobytes()),
+            point=point,
+            size=size,
+        )
+
+    def _path(self, disk_id: bytes) -> Path:
+        return self.directory / "signatures" / disk_id.hex()
+
+    def _journal(self, point: bytes) -> Path:
+        return self.directory / "journal" / point.hex()
+
+
+def _writer(journal: Journal, disk_id: bytes) -> Callable[[SignatureFile], None]:
+    def replay(file: SignatureFile) -> None:
+        for part in journal.parts():
+            if part.disk == disk_id:
+                file.write(part.extents, part.signatures)
+
+    return replay
+
+
+def _failed(directory: Path, error: OSError) -> StateFailed:
+    return StateFailed(
+        f"the state directory {directory} cannot be written: {error.strerror}",
+        hint="Free space or repair its file system; the next cycle goes on from the last committed point.",
+    )

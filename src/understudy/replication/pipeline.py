@@ -1,0 +1,174 @@
+"""Read → sign and compare → compress and seal → store, over all of a machine's disks, in bounded memory.
+
+LANES units of 4 MiB are read or encoded at once, into WRITERS packs; encoding runs in `threads` without the GIL. Peak memory is
+LANES * 4 MiB + WRITERS * the pack capacity, whatever the disks' size.
+"""
+
+import asyncio
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import numpy as np
+
+from understudy import extents as ext
+from understudy.model import BLOCK_SIZE, SIGNATURE_SIZE, Bytes, Extents
+from understudy.native.encode import Encoded
+from understudy.replication.journal import JournalWriter
+from understudy.replication.report import CycleProgress, ProgressSink
+from understudy.replication.sigfile import SignatureFile
+from understudy.replication.upload import store_pack
+from understudy.source.protocol import DiskSnapshot
+from understudy.store.protocol import ObjectStore
+from understudy.vault import names
+from understudy.vault.access import Access
+from understudy.vault.kinds import PackRef
+from understudy.vault.pack import FinishedPack, PackWriter
+
+UNIT_BLOCKS = 1024
+LANES = 4
+WRITERS = 4
+INLINE_LIMIT = 40 << 10
+"""A lone pack up to this size travels in the point's record, which may take 64 KiB in all."""
+
+
+@dataclass(frozen=True, slots=True)
+class DiskWork:
+    """What to examine of one disk. `index` is its place in the packs' table of disks."""
+
+    index: int
+    snapshot: DiskSnapshot
+    extents: Extents
+    signatures: SignatureFile
+
+
+@dataclass(slots=True)
+class DiskTally:
+    """What examining one disk came to."""
+
+    examined: int = 0
+    changed: int = 0
+    zero: int = 0
+    digest: int = 0
+    """To be added to the disk's digest, modulo 2^128."""
+
+    def add(self, blocks: int, encoded: Encoded) -> None:
+        self.examined += blocks
+        self.changed += encoded.changed
+        self.zero += encoded.zero
+        self.digest = (self.digest + encoded.digest) % (1 << 128)
+
+
+class Shipped(NamedTuple):
+    """Packs that are durable now, or the one that is small enough to travel in the record."""
+
+    packs: tuple[PackRef, ...]
+    inline: bytes
+    stored: int
+
+
+@dataclass(slots=True)
+class Pipeline:
+    """One cycle's run. Every pack it names in its result is durable, and its signatures are in the journal."""
+
+    access: Access
+    store: ObjectStore
+    machine_id: str
+    disks: tuple[bytes, ...]
+    journal: JournalWriter
+    threads: Executor
+    progress: ProgressSink
+    _packs: list[PackRef] = field(default_factory=list)
+    _stored: int = 0
+    _done: int = 0
+    _total: int = 0
+    _journal_turn: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    async def run(self, work: Sequence[DiskWork]) -> tuple[list[DiskTally], Shipped]:
+        """Tallies in the order of `work`. On any error the packs already stored are garbage that no record names."""
+        tallies = [DiskTally() for _ in work]
+        self._total = sum(ext.total(item.extents) for item in work)
+        self._tell()
+        units = _units(work)
+        idle = [PackWriter(self.access, self.machine_id, self.disks) for _ in range(WRITERS)]
+        free: asyncio.LifoQueue[PackWriter] = asyncio.LifoQueue()
+        # Last in, first out: a small delta fills one pack instead of starting several.
+        for writer in idle:
+            free.put_nowait(writer)
+        try:
+            async with asyncio.TaskGroup() as lanes:
+                for _ in range(min(LANES, -(-self._total // UNIT_BLOCKS) or 1)):
+                    lanes.create_task(self._lane(units, tallies, work, free))
+        except BaseExceptionGroup as group:
+            raise _first(group) from None
+        return tallies, await self._last([writer for writer in idle if not writer.empty])
+
+    async def _lane(
+        self,
+        units: Iterator[tuple[int, Extents]],
+        tallies: list[DiskTally],
+        work: Sequence[DiskWork],
+        free: asyncio.LifoQueue[PackWriter],
+    ) -> None:
+        buffer: Bytes | None = None
+        for turn, unit in units:
+            if buffer is None:
+                buffer = np.empty(UNIT_BLOCKS * BLOCK_SIZE, dtype=np.uint8)
+            blocks = ext.total(unit)
+            data = buffer[: blocks * BLOCK_SIZE]
+            await work[turn].snapshot.read_into(unit, data)
+            writer = await free.get()
+            encoded = await asyncio.get_running_loop().run_in_executor(self.threads, _encode, writer, work[turn], data, unit)
+            tallies[turn].add(blocks, encoded)
+            self._done += blocks
+            if writer.room < UNIT_BLOCKS:
+                await self._ship(await self._finish(writer))
+                writer.reset()
+            free.put_nowait(writer)
+            self._tell()
+
+    async def _last(self, writers: list[PackWriter]) -> Shipped:
+        """Packs begun and not full. A lone small one is not stored by itself."""
+        for writer in writers:
+            finished = await self._finish(writer)
+            if len(writers) == 1 and not self._packs and finished.ref.size <= INLINE_LIMIT:
+                return Shipped((), b"".join(finished.buffers), finished.ref.size)
+            await self._ship(finished)
+        return Shipped(tuple(self._packs), b"", self._stored)
+
+    async def _finish(self, writer: PackWriter) -> FinishedPack:
+        loop = asyncio.get_running_loop()
+        finished = await loop.run_in_executor(self.threads, writer.finish)
+        async with self._journal_turn:
+            await loop.run_in_executor(self.threads, self.journal.add, finished.frames, finished.signatures, self.disks)
+        return finished
+
+    async def _ship(self, finished: FinishedPack) -> None:
+        await store_pack(self.store, names.pack(self.machine_id, finished.ref.id.hex()), finished.buffers, finished.ref.size)
+        self._packs.append(finished.ref)
+        self._stored += finished.ref.size
+        self._tell()
+
+    def _tell(self) -> None:
+        self.progress(CycleProgress("transfer", self._done * BLOCK_SIZE, self._total * BLOCK_SIZE, self._stored))
+
+
+def _units(work: Sequence[DiskWork]) -> Iterator[tuple[int, Extents]]:
+    for turn, item in enumerate(work):
+        for unit in ext.units(item.extents, UNIT_BLOCKS, UNIT_BLOCKS):
+            yield turn, unit
+
+
+def _encode(writer: PackWriter, work: DiskWork, data: Bytes, unit: Extents) -> Encoded:
+    old = work.signatures.read(unit)
+    new = np.empty((len(data) // BLOCK_SIZE, SIGNATURE_SIZE), dtype=np.uint8)
+    return writer.add(work.index, data, unit, old, new)
+
+
+def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    """The failure that made the others be cancelled."""
+    leaf: BaseException = group
+    while isinstance(leaf, BaseExceptionGroup):
+        leaf = leaf.exceptions[0]
+    return leaf
