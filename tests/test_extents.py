@@ -58,3 +58,21 @@ def test_nothing_at_all() -> None:
     assert not len(extents.whole(0))
     assert list(extents.units(NO_EXTENTS, 4, 4)) == []
     assert not len(extents.union())
+
+
+@given(BLOCKS, BLOCKS)
+def test_intersection_and_difference_are_those_of_sets(a: set[int], b: set[int]) -> None:
+    assert extents.intersection(from_set(a), from_set(b)).tolist() == from_set(a & b).tolist()
+    assert extents.difference(from_set(a), from_set(b)).tolist() == from_set(a - b).tolist()
+
+
+def test_touching_extents_are_one_to_set_operations() -> None:
+    split = np.array([[0, 4], [4, 4]], dtype=np.int64)
+    assert extents.intersection(split, from_set({3, 4, 5})).tolist() == [[3, 3]]
+    assert extents.difference(split, from_set({0})).tolist() == [[1, 7]]
+
+
+@given(BLOCKS, BLOCKS)
+def test_runs_are_the_blocks_that_a_mask_names(blocks: set[int], chosen: set[int]) -> None:
+    mask = np.array([block in chosen for block in sorted(blocks)], dtype=bool)
+    assert extents.runs(mask, from_set(blocks)).tolist() == from_set(blocks & chosen).tolist()

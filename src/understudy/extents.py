@@ -66,3 +66,39 @@ def block_numbers(extents: Extents) -> NDArray[np.int64]:
     """Every block's number, in order. Proportional to blocks: for one unit, not for a disk."""
     counts = extents[:, 1]
     return np.repeat(extents[:, 0] - (np.cumsum(counts) - counts), counts) + np.arange(int(counts.sum()), dtype=np.int64)
+
+
+def intersection(a: Extents, b: Extents) -> Extents:
+    """Blocks that both name, touching extents joined."""
+    return _covered(a, b, 3)
+
+
+def difference(a: Extents, b: Extents) -> Extents:
+    """Blocks of `a` that `b` does not name, touching extents joined."""
+    return _covered(a, b, 1)
+
+
+def _covered(a: Extents, b: Extents, wanted: int) -> Extents:
+    """Where coverage (`a` counts 1, `b` counts 2) is `wanted`."""
+    edges = np.concatenate([a[:, 0], a[:, 0] + a[:, 1], b[:, 0], b[:, 0] + b[:, 1]])
+    if not len(edges):
+        return NO_EXTENTS
+    steps = np.repeat(np.array([1, -1, 2, -2], dtype=np.int64), [len(a), len(a), len(b), len(b)])
+    order = np.argsort(edges, kind="stable")
+    edges, coverage = edges[order], np.cumsum(steps[order])
+    # Of several edges at one place only the last tells what holds after it.
+    last = np.append(edges[1:] != edges[:-1], True)
+    edges, inside = edges[last], (coverage[last] == wanted).astype(np.int8)
+    turns = np.diff(inside, prepend=np.int8(0))
+    first, end = edges[turns == 1], edges[turns == -1]
+    return np.stack([first, end - first], axis=1)
+
+
+def runs(mask: NDArray[np.bool_], extents: Extents) -> Extents:
+    """The blocks whose element of `mask` is true; `mask` has one element for each block of `extents`, in order."""
+    numbers = block_numbers(extents)[mask]
+    if not len(numbers):
+        return NO_EXTENTS
+    opens = np.append(True, np.diff(numbers) != 1)
+    starts = np.flatnonzero(opens)
+    return np.stack([numbers[starts], np.diff(np.append(starts, len(numbers)))], axis=1)
