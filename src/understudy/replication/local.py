@@ -31,11 +31,14 @@ class LocalState:
 
     def settle(self, newest: bytes) -> None:
         """After a start or a failure: replay the newest committed point's journal, drop every other. Blocks."""
-        for path in sorted((self.directory / "journal").glob("*")):
-            journal = Journal.open(path) if path.name == newest.hex() else None
-            if journal is not None:
-                self._replay(journal)
-            remove(path)
+        try:
+            for path in sorted((self.directory / "journal").glob("*")):
+                journal = Journal.open(path) if path.name == newest.hex() else None
+                if journal is not None:
+                    self._replay(journal)
+                remove(path)
+        except OSError as error:
+            raise _failed(self.directory, error) from error
 
     def begin(self, head: Head) -> JournalWriter:
         try:
@@ -55,29 +58,35 @@ class LocalState:
 
     async def exact(self, newest: bytes, disk: PointDisk, rebuild: Rebuild) -> SignatureFile:
         """The signature file of a disk of the newest point, exact for it; rebuilt from the vault if it is not."""
-        file = self._open.get(disk.id) or await asyncio.to_thread(SignatureFile.open, self._path(disk.id))
         wanted = self._header(disk.id, newest, disk.size)
-        if file is not None and file.header != wanted:
-            file.close()
-            self._open.pop(disk.id, None)
-            file = None
-        if file is None:
-            parts = [part async for part in rebuild(disk.id)]
-            file = await self._build(wanted, parts)
+        file = self._open.pop(disk.id, None) or await asyncio.to_thread(SignatureFile.open, self._path(disk.id))
+        if file is None or file.header != wanted:
+            if file is not None:
+                file.close()
+            file = await self._build(wanted, rebuild(disk.id))
         self._open[disk.id] = file
         return file
 
     async def fresh(self, newest: bytes, disk_id: bytes, info: DiskInfo) -> SignatureFile:
         """An all-zero signature file for a disk that no point has yet."""
-        file = await self._build(self._header(disk_id, newest, info.size), [])
+        file = await self._build(self._header(disk_id, newest, info.size), None)
         self._open[disk_id] = file
         return file
 
-    async def _build(self, header: Header, parts: list[tuple[Extents, Signatures]]) -> SignatureFile:
+    async def _build(self, header: Header, parts: AsyncIterator[tuple[Extents, Signatures]] | None) -> SignatureFile:
         try:
-            return await asyncio.to_thread(SignatureFile.build, self._path(header.disk), header, parts)
+            file = await asyncio.to_thread(SignatureFile.begin, self._path(header.disk), header)
+            try:
+                if parts is not None:
+                    async for extents, signatures in parts:
+                        await asyncio.to_thread(file.write, extents, signatures)
+                await asyncio.to_thread(file.finish)
+            except BaseException:
+                file.close()
+                raise
         except OSError as error:
             raise _failed(self.directory, error) from error
+        return file
 
     def forget_others(self, disks: frozenset[bytes]) -> None:
         """Remove the signature files of disks that are not the machine's (any more)."""

@@ -5,7 +5,7 @@ exact for, and is rewritten only after the signatures are durable. One 4 KiB hea
 """
 
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
@@ -22,6 +22,7 @@ from understudy.replication.durable import read_all, sync_directory, write_all
 MAGIC = b"USSIG\0\1\0"
 HEADER_SIZE = 4096
 HEADER_LIMIT = 512  # one sector, so that a torn write leaves the old header, the new one, or a bad checksum
+NEW = ".new"
 _CHECKSUM = 32
 _PAGE = 4096 // SIGNATURE_SIZE  # blocks whose signatures share a page of the file
 _CHUNK = 1 << 16  # blocks moved at a time by whole-file passes: 1 MiB
@@ -67,26 +68,20 @@ class SignatureFile:
         return cls(path, header, fd)
 
     @classmethod
-    def build(cls, path: Path, header: Header, parts: Iterable[tuple[Extents, Signatures]]) -> Self:
-        """Make the file anew from signatures in any order; blocks not named are zero. Replaces an older file only when durable."""
+    def begin(cls, path: Path, header: Header) -> Self:
+        """Make the file anew beside an older one: all zero until `write`, and nothing at all until `finish`."""
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        fresh = path.with_name(path.name + ".new")
+        fresh = path.with_name(path.name + NEW)
         fd = os.open(fresh, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-        file = cls(fresh, header, fd)
-        try:
-            os.ftruncate(fd, HEADER_SIZE + blocks_of(header.size) * SIGNATURE_SIZE)
-            for extents, signatures in parts:
-                file._write(extents, signatures)
-            os.pwrite(fd, _render(header), 0)
-            os.fsync(fd)
-            fresh.rename(path)
-            sync_directory(path.parent)
-        except BaseException:
-            os.close(fd)
-            fresh.unlink(missing_ok=True)
-            raise
-        file.path = path
-        return file
+        os.ftruncate(fd, HEADER_SIZE + blocks_of(header.size) * SIGNATURE_SIZE)
+        return cls(path, header, fd)
+
+    def finish(self) -> None:
+        """Durable, and in the place of the older file."""
+        os.pwrite(self._fd, _render(self.header), 0)
+        os.fsync(self._fd)
+        self.path.with_name(self.path.name + NEW).rename(self.path)
+        sync_directory(self.path.parent)
 
     @property
     def blocks(self) -> int:
@@ -138,7 +133,7 @@ class SignatureFile:
     def advance(self, header: Header, replay: Callable[["SignatureFile"], None]) -> None:
         """Become exact for `header.point`: `replay` writes (see `write`), then the header follows. Repeatable after a crash at any step."""
         os.ftruncate(self._fd, HEADER_SIZE + blocks_of(header.size) * SIGNATURE_SIZE)
-        size_then = self.header
+        before = self.header
         self.header = header
         try:
             replay(self)
@@ -146,14 +141,11 @@ class SignatureFile:
             os.pwrite(self._fd, _render(header), 0)
             os.fdatasync(self._fd)
         except BaseException:
-            self.header = size_then
+            self.header = before
             raise
 
     def write(self, extents: Extents, signatures: Signatures) -> None:
-        """Set signatures, within `advance`'s replay. Extents may come in any order but do not overlap."""
-        self._write(extents, signatures)
-
-    def _write(self, extents: Extents, signatures: Signatures) -> None:
+        """Set signatures: between `begin` and `finish`, or in `advance`'s replay. Extents may come in any order but do not overlap."""
         if not len(extents):
             return
         counts = extents[:, 1]
