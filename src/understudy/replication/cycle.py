@@ -1,0 +1,180 @@
+"""One cycle makes one recovery point: freeze → examine → commit → release."""
+
+import asyncio
+import secrets
+import time
+from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import msgspec
+
+from understudy.errors import Fenced, SecondWriter, UnderstudyError
+from understudy.model import BLOCK_SIZE, Definition, Extents, Signatures
+from understudy.replication.examine import Examination, Examined, totals
+from understudy.replication.local import NO_POINT, LocalState
+from understudy.replication.report import CycleProgress, CycleReport, ProgressSink
+from understudy.source.protocol import DiskSource, Snapshot
+from understudy.vault import names
+from understudy.vault.kinds import ObjectRef, Point, PointStats
+from understudy.vault.log import MachineLog
+from understudy.vault.side_object import put_side_object
+from understudy.vault.vault import Vault
+
+PACKS_IN_RECORD = 256
+"""More PackRefs than this (about 19 KiB of the record's 64) go into a side object."""
+
+ENCODERS = 2
+
+
+def ignore(_: CycleProgress) -> None:
+    """For callers that do not watch."""
+
+
+@dataclass(slots=True)
+class Replicator:
+    """Replicates one machine: `open` once, `cycle` as often as wished, `close`. The caller holds the machine's lock on this host."""
+
+    vault: Vault
+    log: MachineLog
+    source: DiskSource
+    directory: Path
+    site: str
+    _local: LocalState = field(init=False)
+    _threads: ThreadPoolExecutor = field(init=False)
+    _settled: bool = False
+    _definition: tuple[Definition, ObjectRef] | None = None
+
+    def __post_init__(self) -> None:
+        self._local = LocalState(self.directory, self.log.machine_id, self.vault.access)
+        self._threads = ThreadPoolExecutor(ENCODERS, thread_name_prefix="encode")
+
+    async def open(self) -> None:
+        """Settle what an earlier run left in doubt, claim the log, clean up the source."""
+        await self.log.settle()
+        await self.log.claim(self.site)
+        await self._settle()
+
+    async def close(self) -> None:
+        """Let go of the source, files and threads; change tracking goes on."""
+        await self.source.close()
+        self._local.close()
+        self._threads.shutdown()
+
+    async def cycle(self, progress: ProgressSink = ignore) -> CycleReport:
+        """Make one point. On any error none is visible and nothing is forgotten: the next cycle carries what this one would have.
+
+        Only while it is not known whether the record was appended (`InDoubt`) both tracks are kept, until the next call settles it.
+        """
+        if not self._settled:
+            await self.log.settle()
+            await self._settle()
+        self._settled = False
+        began = time.monotonic()
+        progress(CycleProgress("freeze"))
+        newest = self.log.state.newest
+        parent = newest.point if newest else None
+        point = secrets.token_bytes(16)
+        snapshot = await self.source.freeze(point.hex(), parent.id.hex() if parent else None)
+        try:
+            examined = await self._examination(progress).run(snapshot, point, parent, parent.id if parent else NO_POINT)
+            body = await self._body(snapshot, point, parent, examined, time.monotonic() - began)
+        except BaseException as error:
+            await self._release(False, error)
+            raise
+        progress(CycleProgress("commit"))
+        try:
+            seq = await self._append(body)
+        except (Fenced, SecondWriter) as error:
+            await self._release(False, error)
+            raise
+        except BaseException as error:
+            await self._release(None, error)
+            raise
+        committed_at = time.time_ns()
+        await self._release(True, None)
+        await asyncio.to_thread(self._local.commit, point)
+        self._settled = True
+        return CycleReport(
+            seq=seq,
+            point=point.hex(),
+            parent=body.parent.hex(),
+            frozen_at=body.frozen_at,
+            committed_at=committed_at,
+            cause=body.cause,
+            reason=body.reason,
+            method=body.method,
+            consistency=body.consistency,
+            stats=body.stats,
+            read=body.stats.scanned * BLOCK_SIZE,
+            seconds=time.monotonic() - began,
+        )
+
+    async def _settle(self) -> None:
+        """Bring local files and the source to the newest committed point, whatever a dead run or a failed cycle left."""
+        newest = self.log.state.newest
+        await asyncio.to_thread(self._local.settle, newest.point.id if newest else NO_POINT)
+        await asyncio.to_thread(self._local.forget_others, frozenset(disk.id for disk in newest.point.disks) if newest else frozenset())
+        await self.source.recover(newest.point.id.hex() if newest else None)
+        self._settled = True
+
+    async def _release(self, committed: bool | None, cause: BaseException | None) -> None:
+        """End the freeze even when being cancelled. A failure here does not hide `cause`: the next cycle recovers the source first."""
+        try:
+            await asyncio.shield(asyncio.ensure_future(self.source.release(committed)))
+        except UnderstudyError as error:
+            if cause is None:
+                raise
+            cause.add_note(f"then the source could not be released: {error}")
+
+    async def _append(self, body: Point) -> int:
+        """The record's number. Cancelled: waits until the append has come to its end, so that nothing of it is still on its way."""
+        append = asyncio.ensure_future(self.log.append(body))
+        try:
+            return (await asyncio.shield(append)).seq
+        except asyncio.CancelledError:
+            await asyncio.wait([append])
+            raise
+
+    def _examination(self, progress: ProgressSink) -> Examination:
+        return Examination(
+            self.vault.access, self.vault.store, self.log.machine_id, self._local, self._threads, self._signatures_of_newest, progress
+        )
+
+    async def _signatures_of_newest(self, disk: bytes) -> AsyncIterator[tuple[Extents, Signatures]]:
+        raise AssertionError
+        yield
+
+    async def _body(self, snapshot: Snapshot, point: bytes, parent: Point | None, examined: Examined, seconds: float) -> Point:
+        packs = examined.shipped.packs
+        packs_in = None
+        if len(packs) > PACKS_IN_RECORD:
+            packs_in = await self._side_object("packs", msgspec.msgpack.encode(packs))
+            packs = ()
+        scanned, changed, zero = totals(examined.tallies)
+        return Point(
+            id=point,
+            parent=parent.id if parent else b"",
+            generation=examined.lineage.generation,
+            frozen_at=snapshot.frozen_at,
+            consistency=snapshot.consistency,
+            method=snapshot.method,
+            cause=examined.lineage.cause.value,
+            reason=examined.lineage.reason,
+            disks=examined.disks,
+            packs=packs,
+            packs_in=packs_in,
+            inline=examined.shipped.inline,
+            definition=await self._define(snapshot.definition),
+            stats=PointStats(scanned=scanned, changed=changed, zero=zero, stored=examined.shipped.stored, seconds=seconds),
+        )
+
+    async def _define(self, definition: Definition) -> ObjectRef:
+        """Stored again only when it changed, or by a new run."""
+        if self._definition is None or self._definition[0] != definition:
+            self._definition = (definition, await self._side_object("definition", msgspec.json.encode(definition, order="sorted")))
+        return self._definition[1]
+
+    async def _side_object(self, purpose: str, data: bytes) -> ObjectRef:
+        return await put_side_object(self.vault.store, self.vault.access, names.machine(self.log.machine_id), purpose, data)
