@@ -114,9 +114,10 @@ class Replicator:
     async def _settle(self) -> None:
         """Bring local files and the source to the newest committed point, whatever a dead run or a failed cycle left."""
         newest = self.log.state.newest
+        # The source first: what was left there weighs on the guest.
+        await self.source.recover(newest.point.id.hex() if newest else None)
         await asyncio.to_thread(self._local.settle, newest.point.id if newest else NO_POINT)
         await asyncio.to_thread(self._local.forget_others, frozenset(disk.id for disk in newest.point.disks) if newest else frozenset())
-        await self.source.recover(newest.point.id.hex() if newest else None)
         self._settled = True
 
     async def _release(self, committed: bool | None, cause: BaseException | None) -> None:
