@@ -7,7 +7,12 @@ from understudy.vault import kinds
 
 @dataclass(frozen=True, slots=True)
 class PointEntry:
-    """A valid point of a machine's log; it and its record are immutable."""
+    """A valid point of a machine's log; it and its record are immutable.
+
+    A machine's state leaves inline packs out, since those of many thousand points would not fit in memory: `point.inline` is
+    empty there, `inlined` is its length, and `MachineLog.inline(seq)` reads it.
+    """
 
     seq: int
     point: kinds.Point
+    inlined: int = 0
