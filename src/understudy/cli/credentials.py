@@ -1,0 +1,49 @@
+"""Secrets come from files or a prompt, never from arguments."""
+
+import os
+import sys
+
+import click
+
+from understudy.engine import Credential, KeyFile, Passphrase
+from understudy.errors import AccessDenied, InvalidRequest
+
+_LONGEST = 4096
+
+
+def read_passphrase(path: str) -> Passphrase:
+    """The file's first line. `-` is stdin, so that another program can hand it over."""
+    try:
+        with sys.stdin.buffer if path == "-" else open(path, "rb") as source:
+            line = source.readline(_LONGEST)
+    except OSError as error:
+        raise InvalidRequest(f"cannot read the passphrase file {path}: {error.strerror}") from None
+    try:
+        text = line.rstrip(b"\r\n").decode()
+    except UnicodeDecodeError:
+        raise InvalidRequest(f"the passphrase in {path} is not UTF-8 text") from None
+    if not text:
+        raise InvalidRequest(f"the passphrase file {path} is empty", hint="Its first line is the passphrase.")
+    return Passphrase(text=text)
+
+
+def asked_passphrase(prompt: str, *, twice: bool) -> Passphrase:
+    """Ask the person at the terminal; where nobody sits there, say what to give instead."""
+    if not sys.stdin.isatty():
+        raise AccessDenied(
+            "the vault needs a credential, and there is no terminal to ask at",
+            hint="Give --key-file or --passphrase-file, or set UNDERSTUDY_KEY_FILE or UNDERSTUDY_PASSPHRASE_FILE.",
+        )
+    text: str = click.prompt(prompt, hide_input=True, confirmation_prompt=twice, err=True)
+    return Passphrase(text=text)
+
+
+def new_credential(key_file: str | None, passphrase_file: str | None) -> Credential:
+    """The credential of a key that is to be made."""
+    if key_file and passphrase_file:
+        raise InvalidRequest("both a key file and a passphrase file are given for the new key", hint="Give one of the two.")
+    if key_file:
+        return KeyFile(path=os.path.abspath(key_file))
+    if passphrase_file:
+        return read_passphrase(passphrase_file)
+    return asked_passphrase("Passphrase of the new key", twice=True)

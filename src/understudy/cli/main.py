@@ -1,0 +1,59 @@
+"""The `understudy` command: its subcommands by name, and one place where every failure becomes words and an exit code."""
+
+import sys
+from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager
+from typing import Any
+
+import click
+
+from understudy import __version__
+from understudy.cli.failures import exit_codes, reported
+from understudy.cli.lazy import Entry, LazyGroup
+from understudy.engine import Connection, Engine
+
+COMMANDS = {
+    "vault": Entry("understudy.cli.vault", "Create a vault, look at it, and manage its keys."),
+    "protect": Entry("understudy.cli.protect", "Follow a machine from this host."),
+    "unprotect": Entry("understudy.cli.unprotect", "Stop following a machine and leave no trace in it."),
+    "replicate": Entry("understudy.cli.replicate", "Make a recovery point, or one each interval."),
+    "points": Entry("understudy.cli.points", "List a machine's recovery points."),
+    "restore": Entry("understudy.cli.restore", "Write a point's disks to files or devices."),
+    "verify": Entry("understudy.cli.verify", "Prove points, or a whole vault without any key."),
+    "demo": Entry("understudy.cli.demo", "Replicate a real guest, kill it, and bring it back."),
+}
+
+
+class Understudy(LazyGroup):
+    """The top command. Nothing escapes it but SystemExit; click's own way of ending a program knows other codes than ours."""
+
+    def main(self, args: Sequence[str] | None = None, prog_name: str | None = None, *_: Any, **extra: Any) -> Any:
+        words = list(sys.argv[1:] if args is None else args)
+
+        def body() -> None:
+            with self.make_context(prog_name, list(words), **extra) as context:
+                self.invoke(context)
+
+        sys.exit(reported(words, body))
+
+
+@click.command(cls=Understudy, entries=COMMANDS, epilog=exit_codes(), context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="understudy")
+def cli() -> None:
+    """A stand-in ready for every virtual machine on this host.
+
+    The vault, its credential and the state directory may be given as options of each command or in the environment:
+    UNDERSTUDY_VAULT, UNDERSTUDY_KEY_FILE, UNDERSTUDY_PASSPHRASE_FILE, UNDERSTUDY_STATE_DIR.
+    """
+
+
+def in_process(connection: Connection) -> AbstractAsyncContextManager[Engine]:
+    """The engine inside this process; imported when a command first needs it."""
+    from understudy.app import open_engine
+
+    return open_engine(connection)
+
+
+def run() -> None:
+    """The entry point of the installed command."""
+    cli.main(prog_name="understudy", obj=in_process)

@@ -1,0 +1,55 @@
+"""Where a command's answer goes: a document (or lines) of JSON on stdout, or words and tables for a person."""
+
+import sys
+from typing import Any
+
+import msgspec
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+
+class _Pipe(Console):
+    """A console that leaves a closed pipe to the top command instead of ending the process itself."""
+
+    def on_broken_pipe(self) -> None:
+        raise BrokenPipeError
+
+
+class Output:
+    """One command's output. With `as_json`, words and tables are not shown at all."""
+
+    def __init__(self, as_json: bool) -> None:
+        self.as_json = as_json
+        # A table that goes to a file or a pipe keeps its full width: nothing is cut for a screen that is not there.
+        width = None if sys.stdout.isatty() else 200
+        self._out = _Pipe(file=sys.stdout, width=width, highlight=False, soft_wrap=not sys.stdout.isatty())
+        self.err = Console(file=sys.stderr, highlight=False)
+
+    def document(self, value: Any) -> None:
+        """The whole answer, or one line of a stream. Only with `as_json`."""
+        if self.as_json:
+            sys.stdout.write(msgspec.json.encode(value).decode() + "\n")
+            sys.stdout.flush()
+
+    def say(self, text: str = "", style: str = "") -> None:
+        """A line for a person; square brackets in it are just that."""
+        if not self.as_json:
+            self._out.print(Text(text, style=style))
+            sys.stdout.flush()
+
+    def warn(self, text: str) -> None:
+        """A line on stderr, JSON or not: never part of the answer."""
+        self.err.print(Text(f"warning: {text}", style="yellow"), soft_wrap=True)
+
+    def table(self, table: Table) -> None:
+        if not self.as_json:
+            self._out.print(table)
+
+
+def columns(*headings: str, right: tuple[str, ...] = ()) -> Table:
+    """A plain table: headings, no rules; `right` names the columns of numbers."""
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for heading in headings:
+        table.add_column(heading, justify="right" if heading in right else "left", no_wrap=True)
+    return table

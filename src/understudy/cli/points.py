@@ -1,0 +1,54 @@
+"""`understudy points`."""
+
+import time
+
+import click
+from rich.table import Table
+
+from understudy.cli.output import columns
+from understudy.cli.session import Session
+from understudy.cli.session import command as common
+from understudy.cli.words import age, local_time, size
+from understudy.engine import Point
+from understudy.model import BLOCK_SIZE
+
+
+@click.command("points")
+@click.argument("name")
+@common
+async def command(session: Session, name: str) -> None:
+    """List machine NAME's recovery points, oldest first."""
+    async with session.engine() as engine:
+        listing = await engine.points(name)
+    out = session.output
+    out.document(listing)
+    if not listing.points:
+        out.say(f"{listing.machine.name} has no recovery point yet")
+    else:
+        out.table(_table(listing.points))
+    for line in listing.void:
+        out.warn(line)
+
+
+def _table(points: tuple[Point, ...]) -> Table:
+    now = time.time_ns()
+    table = columns(
+        "point", "id", "frozen at", "age", "cause", "consistency", "changed", "stored", "disks", "", right=("point", "changed", "stored")
+    )
+    for point in points:
+        disks = ", ".join(f"{disk.name} {size(disk.size)}" for disk in point.disks)
+        cause = f"{point.cause}: {point.reason}" if point.reason else point.cause
+        changed = size(point.changed_blocks * BLOCK_SIZE)
+        table.add_row(
+            str(point.number),
+            point.id[:12],
+            local_time(point.frozen_at),
+            age(point.frozen_at, now),
+            cause,
+            point.consistency,
+            changed,
+            size(point.stored_bytes),
+            disks,
+            "held" if point.held else "",
+        )
+    return table

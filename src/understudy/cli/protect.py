@@ -1,0 +1,64 @@
+"""`understudy protect`."""
+
+import os
+from collections.abc import Sequence
+
+import click
+
+from understudy.cli.output import columns
+from understudy.cli.pairs import pairs
+from understudy.cli.session import Session
+from understudy.cli.session import command as common
+from understudy.cli.words import size
+from understudy.engine import BlockSource, MachineSource, Protect, QemuSource, checked_name
+from understudy.errors import InvalidRequest
+
+_SAID = {
+    "created": "{name} is protected; its id is {id}",
+    "renewed": "{name} was protected from this host already; how it is read has been renewed",
+    "adopted": "{name} is followed from this host now; its {points} stay",
+}
+
+
+@click.command("protect")
+@click.argument("name")
+@click.option("--qmp", metavar="SOCKET", help="The QMP socket of a running QEMU.")
+@click.option(
+    "disks",
+    "--disk",
+    multiple=True,
+    metavar="NAME=WHERE",
+    help="A disk: with --qmp the node of its blocks (all disks if none is named), else the path of a file or block device.",
+)
+@click.option("--adopt", is_flag=True, help="Take over a machine that another host followed, which must not follow it any more.")
+@common
+async def command(session: Session, name: str, qmp: str | None, disks: tuple[str, ...], adopt: bool) -> None:
+    """Follow machine NAME from this host.
+
+    Its disks are looked at first; nothing in the machine is changed. Saying it again renews how this host reads it.
+    """
+    request = Protect(name=checked_name("machine", name), source=source_of(qmp, disks), adopt=adopt)
+    async with session.engine() as engine:
+        done = await engine.protect(request)
+    out = session.output
+    out.document(done)
+    table = columns("disk", "size", "sector", right=("size", "sector"))
+    for disk in done.found.disks:
+        table.add_row(disk.name, size(disk.size), str(disk.sector))
+    out.say(f"source {done.found.kind}, frozen by {done.found.method}")
+    out.table(table)
+    points = f"{done.machine.points} recovery points"
+    out.say(_SAID[done.outcome].format(name=name, id=done.machine.id, points=points), style="bold")
+    out.say(f"next: understudy replicate {name}")
+
+
+def source_of(qmp: str | None, disks: Sequence[str]) -> MachineSource:
+    """How the options say that the machine is read; paths become absolute here, where they were typed."""
+    named = {checked_name("disk", disk): where for disk, where in pairs("--disk", disks).items()}
+    if qmp:
+        return QemuSource(qmp=os.path.abspath(qmp), disks=named)
+    if not named:
+        raise InvalidRequest(
+            "nothing says how to read the machine", hint="Give --qmp SOCKET for a running QEMU, or --disk NAME=PATH for each disk."
+        )
+    return BlockSource(disks={disk: os.path.abspath(path) for disk, path in named.items()})

@@ -1,0 +1,101 @@
+"""`understudy replicate`."""
+
+import asyncio
+import random
+from typing import Any
+
+import click
+import msgspec
+
+from understudy.cli.failures import failure_document
+from understudy.cli.pacing import backoff, next_due
+from understudy.cli.progress import shown
+from understudy.cli.session import Session
+from understudy.cli.session import command as common
+from understudy.cli.stopping import pause, until_stopped
+from understudy.cli.words import duration, local_time, seconds_of, size
+from understudy.engine import Cycle, Replication
+from understudy.errors import Busy, UnderstudyError
+from understudy.model import BLOCK_SIZE
+
+ATTEMPTS = 5
+"""How often a single cycle (no --every) is tried before its error stands."""
+
+
+@click.command("replicate")
+@click.argument("name")
+@click.option("--every", metavar="INTERVAL", help="Go on, with a cycle each INTERVAL (500ms, 1s, 5m), until SIGINT or SIGTERM.")
+@click.option("--cycles", type=click.IntRange(min=1), help="Stop after so many cycles.")
+@common
+async def command(session: Session, name: str, every: str | None, cycles: int | None) -> None:
+    """Make one recovery point of machine NAME, or one each interval.
+
+    Failures that may pass (the vault or the VM cannot be reached) are reported and tried again, with growing pauses;
+    without --every a few times only. Anything else ends the command with its error.
+    """
+    interval = None if every is None else seconds_of(every)
+    wanted = cycles or (1 if interval is None else None)
+    await until_stopped(_Follower(session, name, interval, wanted).run)
+
+
+class _Follower:
+    """One run of the command: its cycles and its failures in a row."""
+
+    def __init__(self, session: Session, name: str, interval: float | None, wanted: int | None) -> None:
+        self._session = session
+        self._out = session.output
+        self._connection = session.connection()
+        self._name = name
+        self._interval = interval
+        self._wanted = wanted
+        self._made = 0
+        self._failures = 0
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Cycle until enough are made or a stop is asked for; opens everything anew where it could not be opened."""
+        while not self._finished(stop):
+            try:
+                async with self._session.factory(self._connection) as engine, engine.replicate(self._name) as machine:
+                    await self._cycles(machine, stop)
+            except UnderstudyError as error:
+                await self._survive(error, stop)
+
+    async def _cycles(self, machine: Replication, stop: asyncio.Event) -> None:
+        clock = asyncio.get_running_loop().time
+        while not self._finished(stop):
+            started = clock()
+            try:
+                with shown(self._out) as progress:
+                    cycle = await machine.cycle(progress)
+            except UnderstudyError as error:
+                await self._survive(error, stop)
+                continue
+            self._made += 1
+            self._failures = 0
+            self._tell(cycle)
+            if self._interval is not None and not self._finished(stop):
+                await pause(next_due(started, self._interval, clock()) - clock(), stop)
+
+    def _finished(self, stop: asyncio.Event) -> bool:
+        return stop.is_set() or self._made == self._wanted
+
+    async def _survive(self, error: UnderstudyError, stop: asyncio.Event) -> None:
+        """Wait after a failure that may pass; any other is raised again. An owner on this host does not go away by waiting."""
+        self._failures += 1
+        if not error.retryable or isinstance(error, Busy) or (self._interval is None and self._failures >= ATTEMPTS):
+            raise error
+        seconds = backoff(self._failures, random.random())
+        self._out.document({"event": "retry", "machine": self._name, "error": failure_document(error), "retry_seconds": seconds})
+        if not self._out.as_json:
+            self._out.warn(f"{error.message}; trying again in {duration(seconds)}")
+        await pause(seconds, stop)
+
+    def _tell(self, cycle: Cycle) -> None:
+        line: dict[str, Any] = {"event": "cycle", **msgspec.structs.asdict(cycle)}
+        self._out.document(line)
+        changed, scanned = size(cycle.changed_blocks * BLOCK_SIZE), size(cycle.scanned_blocks * BLOCK_SIZE)
+        what = f"{cycle.cause} ({cycle.reason})" if cycle.reason else cycle.cause
+        self._out.say(
+            f"point {cycle.number} ({cycle.point[:8]}) at {local_time(cycle.frozen_at)}: {what}, {changed} changed of {scanned}, "
+            f"{size(cycle.stored_bytes)} stored, {duration(cycle.seconds)}, RPO {duration(cycle.rpo_seconds)}"
+        )

@@ -1,0 +1,65 @@
+"""`understudy restore`."""
+
+import os
+
+import click
+
+from understudy.cli.pairs import pairs
+from understudy.cli.progress import shown
+from understudy.cli.selecting import select, split
+from understudy.cli.session import Session
+from understudy.cli.session import command as common
+from understudy.cli.words import age, duration, local_time, size
+from understudy.engine import ImageFormat, Point, Restore, RestoredDisk
+from understudy.errors import InvalidRequest, NotFound
+
+
+@click.command("restore")
+@click.argument("which", metavar="NAME[@POINT]")
+@click.option("--to", "directory", metavar="DIR", help="Write each disk to DIR/<disk>.raw or .qcow2.")
+@click.option("disks", "--disk", multiple=True, metavar="NAME=PATH", help="Write this disk to PATH; without --to, only disks so named.")
+@click.option("image_format", "--format", type=click.Choice(["raw", "qcow2"]), default="raw", show_default=True, help="Form of the images.")
+@click.option("--overwrite", is_flag=True, help="Also overwrite what does not hold this machine's disks.")
+@common
+async def command(
+    session: Session, which: str, directory: str | None, disks: tuple[str, ...], image_format: ImageFormat, overwrite: bool
+) -> None:
+    """Write the disks of a recovery point to files or devices.
+
+    POINT is `latest` (the default), a number or the beginning of an id from `understudy points`, or a time (the newest
+    point at or before it). Killed and said again, it goes on. An image that already holds another point of the machine is
+    brought to the wanted one by writing only what differs.
+    """
+    name, text = split(which)
+    async with session.engine() as engine:
+        listing = await engine.points(name)
+        point = select(name, listing.points, text)
+        targets = targets_of(name, point, directory, pairs("--disk", disks), image_format)
+        session.output.say(f"restoring {name} as of {local_time(point.frozen_at)} ({age(point.frozen_at)}), point {point.number}")
+        request = Restore(machine=listing.machine.id, point=point.id, format=image_format, targets=targets, overwrite=overwrite)
+        with shown(session.output) as progress:
+            restored = await engine.restore(request, progress)
+    out = session.output
+    out.document(restored)
+    for disk in restored.disks:
+        out.say(f"{disk.name}: {disk.path} ({size(disk.size)}), {_how(disk)}, {size(disk.written_bytes)} written")
+    out.say(f"restored and proven by digest in {duration(restored.seconds)}", style="bold")
+
+
+def targets_of(machine: str, point: Point, directory: str | None, named: dict[str, str], image_format: ImageFormat) -> dict[str, str]:
+    """Disk names to absolute paths: those named, and with a directory all others in it."""
+    present = [disk.name for disk in point.disks]
+    for disk in named:
+        if disk not in present:
+            raise NotFound(f"point {point.number} of {machine} has no disk {disk!r}", hint=f"It has {', '.join(present)}.")
+    if directory is None and not named:
+        raise InvalidRequest("nothing says where to restore to", hint="Give --to DIR, or --disk NAME=PATH for single disks.")
+    targets = {} if directory is None else {disk: os.path.join(directory, f"{disk}.{image_format}") for disk in present}
+    targets.update(named)
+    return {disk: os.path.abspath(path) for disk, path in targets.items()}
+
+
+def _how(disk: RestoredDisk) -> str:
+    if disk.trusted == "known":
+        return f"known to hold point {(disk.known_point or '')[:12]}"
+    return "read and compared" if disk.trusted == "scan" else "new"

@@ -1,0 +1,69 @@
+"""Which point an operator means: `latest`, a number, the beginning of an id, or a time. Pure."""
+
+import re
+from collections.abc import Sequence
+from datetime import datetime
+
+from understudy.cli.words import NANOSECONDS, local_time
+from understudy.engine import Point
+from understudy.errors import InvalidRequest, NotFound
+
+_HINT = "A point is `latest`, its number, the beginning of its id, or a time such as 2026-11-20T14:30 (the newest at or before it)."
+
+
+def split(text: str) -> tuple[str, str]:
+    """NAME[@POINT]: a machine's name and which of its points, `latest` where none is given."""
+    name, at, point = text.partition("@")
+    if not name or (at and not point):
+        raise InvalidRequest(f"{text!r} names no point of a machine", hint="Write NAME or NAME@POINT. " + _HINT)
+    return name, point or "latest"
+
+
+def select(machine: str, points: Sequence[Point], text: str) -> Point:
+    """The one point that `text` means. `points` are oldest first."""
+    if not points:
+        raise NotFound(f"{machine} has no recovery point yet", hint=f"Make one with `understudy replicate {machine}`.")
+    if text == "latest":
+        return points[-1]
+    numbered = [point for point in points if text.isdecimal() and point.number == int(text)]
+    if numbered:
+        return numbered[0]
+    if re.fullmatch(r"[0-9a-f]{4,32}", text.lower()):
+        begun = [point for point in points if point.id.startswith(text.lower())]
+        if len(begun) > 1:
+            raise InvalidRequest(
+                f"{len(begun)} points of {machine} have ids that begin with {text}", hint="Write more of the id, or its number."
+            )
+        if begun:
+            return begun[0]
+    instant = _instant(text)
+    if instant is None:
+        raise NotFound(f"{machine} has no point {text!r}", hint=f"`understudy points {machine}` lists them. {_HINT}")
+    before = [point for point in points if point.frozen_at < instant]
+    if not before:
+        raise NotFound(f"{machine} has no point as old as {text}", hint=f"Its oldest was frozen at {local_time(points[0].frozen_at)}.")
+    return max(before, key=lambda point: (point.frozen_at, point.number))
+
+
+def _instant(text: str) -> int | None:
+    """The end of the second (or minute, or day) that `text` names, in ns: a point frozen within it counts as `at` it.
+
+    Without a zone it is local time. None if it is no time.
+    """
+    match = re.fullmatch(r"\d{4}-\d{2}-\d{2}(?:[T ](\d{2}:\d{2})(:\d{2})?(\.\d{1,6})?)?(?:Z|[+-]\d{2}:?\d{2})?", text)
+    if match is None:
+        return None
+    minute, second, fraction = match.groups()
+    if minute is None:
+        width = 86400 * NANOSECONDS
+    elif second is None:
+        width = 60 * NANOSECONDS
+    elif fraction is None:
+        width = NANOSECONDS
+    else:
+        width = NANOSECONDS // 10 ** (len(fraction) - 1)
+    try:
+        when = datetime.fromisoformat(text).astimezone()
+    except ValueError:
+        raise InvalidRequest(f"{text!r} is no time", hint=_HINT) from None
+    return int(when.timestamp()) * NANOSECONDS + when.microsecond * 1000 + width

@@ -1,0 +1,112 @@
+"""What every command has in common: the vault, its credential, the state directory, and the form of the answer."""
+
+import asyncio
+import os
+from collections.abc import Callable, Coroutine
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from functools import wraps
+from pathlib import Path
+from typing import Any, Concatenate, ParamSpec
+
+import click
+from click.core import ParameterSource
+
+from understudy.cli.credentials import asked_passphrase, read_passphrase
+from understudy.cli.output import Output
+from understudy.engine import Connection, Credential, Engine, EngineFactory, KeyFile
+from understudy.errors import InvalidRequest
+
+P = ParamSpec("P")
+
+
+@dataclass(frozen=True)
+class Session:
+    """One command's run: how to reach the engine, and where the answer goes."""
+
+    factory: EngineFactory
+    output: Output
+    vault: str | None
+    key_file: str | None
+    passphrase_file: str | None
+    state_dir: str
+
+    def connection(self, *, keyless: bool = False, vault: str | None = None, creates: bool = False) -> Connection:
+        """Whom to ask, and with what. `keyless`: a credential is neither needed nor asked for; `vault`: a URL that was given in
+        another way; `creates`: a passphrase that is asked for at the terminal is asked for twice."""
+        url = vault or self.vault
+        if not url:
+            raise InvalidRequest("no vault is named", hint="Give --vault URL or set UNDERSTUDY_VAULT, such as file:///srv/vault.")
+        return Connection(vault=url, state_dir=self.state_dir, credential=None if keyless else self._credential(creates))
+
+    def engine(self) -> AbstractAsyncContextManager[Engine]:
+        """The engine for this command's own connection."""
+        return self.factory(self.connection())
+
+    def _credential(self, creates: bool) -> Credential:
+        if self.key_file:
+            return KeyFile(path=os.path.abspath(self.key_file))
+        if self.passphrase_file:
+            return read_passphrase(self.passphrase_file)
+        return asked_passphrase("Passphrase of the vault", twice=creates)
+
+
+def default_state_dir() -> str:
+    """The site's own directory: root's under /var/lib, anyone else's where XDG puts state."""
+    if os.geteuid() == 0:
+        return "/var/lib/understudy"
+    base = os.environ.get("XDG_STATE_HOME") or str(Path.home() / ".local" / "state")
+    return str(Path(base) / "understudy")
+
+
+_OPTIONS = [
+    click.option("--vault", envvar="UNDERSTUDY_VAULT", show_envvar=True, metavar="URL", help="The vault, such as file:///srv/vault."),
+    click.option("--key-file", envvar="UNDERSTUDY_KEY_FILE", show_envvar=True, metavar="FILE", help="Open the vault with this key file."),
+    click.option(
+        "--passphrase-file",
+        envvar="UNDERSTUDY_PASSPHRASE_FILE",
+        show_envvar=True,
+        metavar="FILE",
+        help="Open the vault with the passphrase on this file's first line.",
+    ),
+    click.option("--state-dir", envvar="UNDERSTUDY_STATE_DIR", show_envvar=True, metavar="DIR", help="This site's own memory."),
+    click.option("--json", "as_json", is_flag=True, help="Answer in JSON on stdout, errors included."),
+    click.option("--debug", is_flag=True, help="Show tracebacks."),
+]
+
+
+def command(function: Callable[Concatenate[Session, P], Coroutine[Any, Any, None]]) -> Callable[..., None]:
+    """Make an async command body of a click callback: adds the common options and passes them as one Session."""
+
+    @wraps(function)
+    @click.pass_context
+    def body(context: click.Context, /, *args: Any, **given: Any) -> None:
+        key_file, passphrase_file = _one_of(context, given.pop("key_file"), given.pop("passphrase_file"))
+        given.pop("debug")
+        session = Session(
+            factory=context.find_root().obj,
+            output=Output(given.pop("as_json")),
+            vault=given.pop("vault"),
+            key_file=key_file,
+            passphrase_file=passphrase_file,
+            state_dir=os.path.abspath(given.pop("state_dir") or default_state_dir()),
+        )
+
+        asyncio.run(function(session, *args, **given))
+
+    decorated: Callable[..., None] = body
+    for option in reversed(_OPTIONS):
+        decorated = option(decorated)
+    return decorated
+
+
+def _one_of(context: click.Context, key_file: str | None, passphrase_file: str | None) -> tuple[str | None, str | None]:
+    """At most one credential: what the command line says counts before what the environment says."""
+    if not (key_file and passphrase_file):
+        return key_file, passphrase_file
+    typed = {name for name in ("key_file", "passphrase_file") if context.get_parameter_source(name) is ParameterSource.COMMANDLINE}
+    if typed == {"key_file"}:
+        return key_file, None
+    if typed == {"passphrase_file"}:
+        return None, passphrase_file
+    raise InvalidRequest("both a key file and a passphrase file are given", hint="Give one of the two.")

@@ -1,0 +1,25 @@
+"""`understudy unprotect`."""
+
+import click
+
+from understudy.cli.session import Session
+from understudy.cli.session import command as common
+from understudy.engine import Unprotect
+
+
+@click.command("unprotect")
+@click.argument("name")
+@click.option("--forget", is_flag=True, help="The VM is gone for good: do not look for it, only forget it here.")
+@common
+async def command(session: Session, name: str, forget: bool) -> None:
+    """Stop following machine NAME and leave nothing of ours in it. Its recovery points stay in the vault."""
+    async with session.engine() as engine:
+        done = await engine.unprotect(Unprotect(name=name, forget=forget))
+    out = session.output
+    out.document(done)
+    if done.cleaned:
+        out.say(f"{name} is no longer followed from this host; nothing of ours is left in it", style="bold")
+    else:
+        out.say(f"{name} is forgotten on this host; its VM was not visited", style="bold")
+    kept = "1 recovery point stays" if done.machine.points == 1 else f"{done.machine.points} recovery points stay"
+    out.say(f"{kept} in the vault and can be restored")

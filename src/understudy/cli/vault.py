@@ -1,0 +1,16 @@
+"""`understudy vault`: its subcommands by name."""
+
+import click
+
+from understudy.cli.lazy import Entry, LazyGroup
+
+_COMMANDS = {
+    "create": Entry("understudy.cli.vault_create", "Make a new vault."),
+    "info": Entry("understudy.cli.vault_info", "Show a vault's machines and keys."),
+    "key": Entry("understudy.cli.key", "Manage the keys that open a vault."),
+}
+
+
+@click.command(cls=LazyGroup, entries=_COMMANDS)
+def command() -> None:
+    """Create a vault, look at it, and manage its keys."""

@@ -1,0 +1,33 @@
+"""`understudy vault info`."""
+
+import click
+
+from understudy.cli.keys_table import keys_table
+from understudy.cli.output import columns
+from understudy.cli.session import Session
+from understudy.cli.session import command as common
+from understudy.cli.words import age
+
+
+@click.command("info")
+@common
+async def command(session: Session) -> None:
+    """Show a vault's machines and keys."""
+    async with session.engine() as engine:
+        info = await engine.vault()
+    out = session.output
+    out.document(info)
+    out.say(f"vault {info.id} at {info.url}", style="bold")
+    out.say(f"opened as {info.role} {info.identity!r}")
+    out.say()
+    out.table(keys_table(info.keys))
+    out.say()
+    if not info.machines:
+        out.say("no machine is protected yet")
+        return
+    table = columns("machine", "id", "points", "newest", "site", "epoch", right=("points", "epoch"))
+    for machine in info.machines:
+        newest = age(machine.newest.frozen_at) if machine.newest else "none yet"
+        site = f"{machine.site} (this host)" if machine.here else machine.site
+        table.add_row(machine.name, machine.id[:12], str(machine.points), newest, site, str(machine.epoch))
+    out.table(table)
