@@ -18,7 +18,8 @@ class LazyGroup(click.Group):
     """`entries`: command names to where they are, in the order in which help lists them."""
 
     def __init__(self, *args: Any, entries: Mapping[str, Entry], **kwargs: Any) -> None:
-        super().__init__(*args, no_args_is_help=False, **kwargs)
+        super().__init__(*args, **kwargs)
+        self.no_args_is_help = False
         self._entries = entries
 
     def list_commands(self, ctx: click.Context) -> list[str]:
