@@ -272,14 +272,17 @@ class Points(Value, frozen=True):
 
 
 class RestoredDisk(Value, frozen=True):
-    """`trusted`: what the target was taken for (`known`: a point that it holds, `scan`: read and compared, `new`: nothing)."""
+    """`trusted`: what the target was taken for (`known`: a point that it holds, `scan`: read and compared, because of `reason`,
+    `new`: nothing)."""
 
     name: str
     path: str
     size: int
     trusted: Literal["known", "scan", "new"]
     known_point: str | None
+    reason: str
     written_bytes: int
+    zeroed_bytes: int
 
 
 class Restored(Value, frozen=True):

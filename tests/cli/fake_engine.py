@@ -194,7 +194,9 @@ class FakeEngine:
         self._asked(request)
         progress(Progress(phase="writing", done=1, total=2))
         restored = [
-            RestoredDisk(name=name, path=path, size=1 << 30, trusted="known", known_point="aa11", written_bytes=8192)
+            RestoredDisk(
+                name=name, path=path, size=1 << 30, trusted="known", known_point="aa11", reason="", written_bytes=8192, zeroed_bytes=0
+            )
             for name, path in request.targets.items()
         ]
         which = next(point for point in self.points_now if point.id == request.point)

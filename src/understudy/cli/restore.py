@@ -42,7 +42,9 @@ async def command(
     out = session.output
     out.document(restored)
     for disk in restored.disks:
-        out.say(f"{disk.name}: {disk.path} ({size(disk.size)}), {_how(disk)}, {size(disk.written_bytes)} written")
+        out.say(
+            f"{disk.name}: {disk.path} ({size(disk.size)}), {_how(disk)}: {size(disk.written_bytes)} written, {size(disk.zeroed_bytes)} zeroed"
+        )
     out.say(f"restored and proven by digest in {duration(restored.seconds)}", style="bold")
 
 
@@ -62,4 +64,4 @@ def targets_of(machine: str, point: Point, directory: str | None, named: dict[st
 def _how(disk: RestoredDisk) -> str:
     if disk.trusted == "known":
         return f"known to hold point {(disk.known_point or '')[:12]}"
-    return "read and compared" if disk.trusted == "scan" else "new"
+    return f"read and compared ({disk.reason})" if disk.trusted == "scan" else "new"
