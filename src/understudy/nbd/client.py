@@ -1,0 +1,187 @@
+"""An NBD client: many requests in flight, payload received straight into the caller's buffer."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from types import TracebackType
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from understudy.model import BytesLike
+from understudy.nbd import wire
+from understudy.nbd.connection import Connection
+from understudy.nbd.failure import NbdFailed
+from understudy.nbd.handshake import BlockSizes
+from understudy.nbd.request import Request
+from understudy.nbd.split import Part, aligned, parts, request_size, widened
+from understudy.nbd.wire import Command, Flags
+
+ZERO_CHUNK = 128 << 20
+"""Bytes in one trim or write-zeroes; a server may have to write them out within the time limit."""
+STATUS_CHUNK = 1 << 31
+"""Bytes in one question about block status; QEMU cuts its answers at 2^32 - 1."""
+MAX_STATUS = 1 << 24
+"""Extents in one result of `block_status`."""
+
+
+class NbdClient:
+    """One connection to one export. Every method raises `NbdFailed`; after a broken connection all do, at once.
+
+    `timeout` bounds connecting, and every request from its sending to the last byte of its answer (a flush: ten times it).
+    A cancelled or failed read leaves the buffer undefined but never touches it again.
+    """
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        export = connection.export
+        self.size: int = export.size
+        """Bytes."""
+        self.flags: Flags = export.flags
+        self.block_size: BlockSizes = export.block_size
+        self.contexts: frozenset[str] = frozenset(export.contexts)
+        """The meta contexts that the server agreed to, of those asked for."""
+        self._chunk = request_size(self.block_size)
+
+    @classmethod
+    async def connect_unix(
+        cls, path: str, export: str = "", contexts: Sequence[str] = (), *, in_flight: int = 16, timeout: float = 60.0
+    ) -> "NbdClient":
+        """Connect to a unix socket and open an export."""
+        return cls(await Connection.open_unix(path, export, contexts, in_flight, timeout))
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Say goodbye and disconnect. Idempotent; never raises."""
+        await self._connection.close()
+
+    async def read_into(self, offset: int, buffer: BytesLike) -> None:
+        """Fill `buffer` with the export's bytes from `offset` on."""
+        await self.read_pieces([(offset, buffer)])
+
+    async def read_pieces(self, pieces: Iterable[tuple[int, BytesLike]]) -> None:
+        """Fill each buffer from its offset, all in one pipeline."""
+        bounced: list[tuple[memoryview, memoryview]] = []
+        await self._connection.run(self._reads(pieces, bounced))
+        for view, source in bounced:
+            view[:] = source
+
+    def _reads(self, pieces: Iterable[tuple[int, BytesLike]], bounced: list[tuple[memoryview, memoryview]]) -> Iterator[Request]:
+        unit = self.block_size.minimum
+        for offset, buffer in pieces:
+            view = _bytes(buffer)
+            if view.readonly:
+                raise ValueError("a read needs a writable buffer")
+            self._check(offset, len(view))
+            wide = widened(offset, len(view), unit, self.size)
+            target = view
+            if wide != (offset, len(view)):
+                target = memoryview(bytearray(wide.length))
+                bounced.append((view, target[offset - wide.offset : offset - wide.offset + len(view)]))
+            for part in parts(*wide, self._chunk):
+                start = part.offset - wide.offset
+                yield Request(Command.READ, part.offset, part.length, target[start : start + part.length])
+
+    async def write(self, offset: int, buffer: BytesLike) -> None:
+        """Write `buffer` at `offset`; durable only after `flush`.
+
+        Where the range is not a multiple of the server's smallest block, the blocks at its ends are read first: two writes into
+        one such block must not overlap in time.
+        """
+        view = _bytes(buffer)
+        self._check(offset, len(view), writing=True)
+        head, middle, tail = aligned(offset, len(view), self.block_size.minimum, self.size)
+        for edge in (head, tail):
+            if edge.length:
+                await self._write_edge(edge, view[edge.offset - offset : edge.offset - offset + edge.length])
+        await self._connection.run(
+            Request(Command.WRITE, part.offset, part.length, view[part.offset - offset : part.offset - offset + part.length])
+            for part in parts(*middle, self._chunk)
+        )
+
+    async def write_zeroes(self, offset: int, length: int, *, punch: bool = True) -> None:
+        """Make a range read as zero; with `punch` the server may leave a hole there."""
+        self._check(offset, length, writing=True)
+        self._need(Flags.SEND_WRITE_ZEROES, "write zeroes")
+        head, middle, tail = aligned(offset, length, self.block_size.minimum, self.size)
+        for edge in (head, tail):
+            if edge.length:
+                await self._write_edge(edge, memoryview(bytes(edge.length)))
+        flags = 0 if punch else wire.NO_HOLE
+        await self._connection.run(
+            Request(Command.WRITE_ZEROES, part.offset, part.length, flags=flags) for part in parts(*middle, ZERO_CHUNK)
+        )
+
+    async def trim(self, offset: int, length: int) -> None:
+        """Tell the server that a range is not needed; what it reads as afterwards is undefined. Unaligned ends are left alone."""
+        self._check(offset, length, writing=True)
+        self._need(Flags.SEND_TRIM, "trim")
+        middle = aligned(offset, length, self.block_size.minimum, self.size).middle
+        await self._connection.run(Request(Command.TRIM, part.offset, part.length) for part in parts(*middle, ZERO_CHUNK))
+
+    async def flush(self) -> None:
+        """Return when every write that was answered before is on stable storage."""
+        self._need(Flags.SEND_FLUSH, "flush")
+        await self._connection.run([Request(Command.FLUSH, 0, 0)])
+
+    async def block_status(self, context: str, offset: int, length: int) -> NDArray[np.int64]:
+        """What a meta context says of a range: int64 (N, 3) of offset, length, flags; contiguous, neighbours differ in flags."""
+        self._check(offset, length)
+        number = self._connection.export.contexts.get(context)
+        if number is None:
+            raise NbdFailed(f"the NBD server does not offer the meta context '{context}'")
+        wide = widened(offset, length, self.block_size.minimum, self.size)
+        position, end, answers, count = wide.offset, wide.offset + wide.length, [np.empty((0, 2), np.int64)], 0
+        while position < end:
+            # The server answers about every context that was agreed on.
+            request = Request(
+                Command.BLOCK_STATUS,
+                position,
+                min(STATUS_CHUNK, end - position),
+                contexts=frozenset(self._connection.export.contexts.values()),
+            )
+            await self._connection.run([request])
+            rows = request.extents[number]
+            position += int(rows[:, 0].sum())
+            count += len(rows)
+            if count > MAX_STATUS:
+                raise NbdFailed(f"the NBD server describes {length} bytes by more than {MAX_STATUS} extents")
+            answers.append(rows)
+        return _located(np.concatenate(answers), wide, Part(offset, length))
+
+    async def _write_edge(self, edge: Part, view: memoryview) -> None:
+        wide = widened(*edge, self.block_size.minimum, self.size)
+        block = bytearray(wide.length)
+        await self.read_into(wide.offset, block)
+        block[edge.offset - wide.offset : edge.offset - wide.offset + edge.length] = view
+        await self._connection.run([Request(Command.WRITE, wide.offset, wide.length, memoryview(block))])
+
+    def _check(self, offset: int, length: int, writing: bool = False) -> None:
+        if offset < 0 or length < 0 or offset + length > self.size:
+            raise ValueError(f"{length} bytes at {offset} do not lie in an export of {self.size} bytes")
+        if writing and self.flags & Flags.READ_ONLY:
+            raise NbdFailed("the NBD export is read-only")
+
+    def _need(self, flag: Flags, words: str) -> None:
+        if not self.flags & flag:
+            raise NbdFailed(f"the NBD export cannot {words}")
+
+
+def _bytes(buffer: BytesLike) -> memoryview:
+    return (buffer.data if isinstance(buffer, np.ndarray) else memoryview(buffer)).cast("B")
+
+
+def _located(rows: NDArray[np.int64], asked: Part, wanted: Part) -> NDArray[np.int64]:
+    """Lengths and flags to offset, length, flags; equal neighbours joined, cut to `wanted`."""
+    ends = asked.offset + np.cumsum(rows[:, 0])
+    last = np.append(rows[1:, 1] != rows[:-1, 1], True)[: len(rows)]
+    ends, flags = ends[last], rows[last, 1]
+    starts = np.concatenate(([asked.offset], ends[:-1]))[: len(ends)]
+    starts = np.maximum(starts, wanted.offset)
+    ends = np.minimum(ends, wanted.offset + wanted.length)
+    located = np.stack([starts, ends - starts, flags], axis=1)
+    return located[located[:, 1] > 0]
