@@ -25,7 +25,7 @@ def extension(source: Path) -> Extension:
 setup(
     ext_modules=cythonize(
         [extension(path) for path in sorted(Path("native").glob("*.pyx"))],
-        include_path=["native"],
+        include_path=["src"],
         language_level=3,
         compiler_directives={"boundscheck": False, "wraparound": False, "cdivision": True, "embedsignature": True},
         annotate=bool(os.environ.get("UNDERSTUDY_ANNOTATE")),

@@ -1,0 +1,51 @@
+"""Keyed signatures of 4 KiB blocks, and the order-independent digest of a disk."""
+
+from libc.stdint cimport uint8_t
+from libc.string cimport memcpy, memset
+
+from understudy.native.capi cimport Hash128
+from understudy.native.layout cimport BLOCK_SIZE, BLOCKS_MAX
+
+
+def sign(const uint8_t[::1] blocks not None, const uint8_t[::1] secret not None, uint8_t[:, ::1] out not None):
+    whole_blocks(blocks)
+    return sign_tail(blocks, secret, out)
+
+
+def sign_tail(const uint8_t[::1] data not None, const uint8_t[::1] secret not None, uint8_t[:, ::1] out not None):
+    cdef Py_ssize_t whole = data.shape[0] // BLOCK_SIZE
+    cdef Py_ssize_t rest = data.shape[0] % BLOCK_SIZE
+    cdef Py_ssize_t index, zero = 0
+    cdef Signature value
+    cdef uint8_t padded[BLOCK_SIZE]
+    check_secret(secret)
+    check_signatures(out, whole + (rest > 0))
+    if data.shape[0] == 0:
+        return 0
+    with nogil:
+        for index in range(whole):
+            value = sign_block(&data[index * BLOCK_SIZE], &secret[0], secret.shape[0])
+            zero += is_null(value)
+            store(&out[index, 0], value)
+        if rest:
+            memcpy(padded, &data[whole * BLOCK_SIZE], rest)
+            memset(padded + rest, 0, BLOCK_SIZE - rest)
+            value = sign_block(padded, &secret[0], secret.shape[0])
+            zero += is_null(value)
+            store(&out[whole, 0], value)
+    return zero
+
+
+def digest(object first, const uint8_t[:, ::1] signatures not None, const uint8_t[::1] secret not None):
+    cdef Py_ssize_t index, count = signatures.shape[0]
+    cdef long long start
+    cdef Hash128 total = Hash128(0, 0)
+    check_secret(secret)
+    check_signatures(signatures, count)
+    if not 0 <= first <= <long long>BLOCKS_MAX - count:
+        raise ValueError(f"{count} blocks from block {first} on lie beyond any disk")
+    start = first
+    with nogil:
+        for index in range(count):
+            add(&total, contribution(start + index, load(&signatures[index, 0]), &secret[0], secret.shape[0]))
+    return (int(total.high) << 64) | int(total.low)
