@@ -121,20 +121,20 @@ cdef bint encode_extent(Pass *p, uint64_t first, Py_ssize_t index, Py_ssize_t co
 cdef int check_extents(const int64_t[:, ::1] extents, Py_ssize_t total) except -1:
     """Ascending, disjoint, on a disk, and `total` blocks in all."""
     cdef Py_ssize_t index, bad = -1
-    cdef int64_t end = 0, left = total
+    cdef int64_t first, count, end = 0, left = total
     if extents.shape[1] != 2:
         raise ValueError(f"extents are (R, 2), not ({extents.shape[0]}, {extents.shape[1]})")
     with nogil:
         for index in range(extents.shape[0]):
-            if extents[index, 0] < end or extents[index, 1] < 1 or extents[index, 1] > left or extents[index, 0] > <int64_t>BLOCKS_MAX - extents[index, 1]:
+            first = extents[index, 0]
+            count = extents[index, 1]
+            if first < end or count < 1 or count > left or first > <int64_t>BLOCKS_MAX - count:
                 bad = index
                 break
-            end = extents[index, 0] + extents[index, 1]
-            left -= extents[index, 1]
+            end = first + count
+            left -= count
     if bad >= 0:
-        raise ValueError(
-            f"extent {bad} ({extents[bad, 0]}, {extents[bad, 1]}) is empty, out of order, beyond any disk, or more than the {total} blocks given"
-        )
+        raise ValueError(f"extent {bad} ({first}, {count}) is empty, out of order, beyond any disk, or more than the {total} blocks given")
     if left:
         raise ValueError(f"the extents hold {total - left} blocks, {total} are given")
     return 0
