@@ -22,8 +22,7 @@ class Output:
     def __init__(self, as_json: bool) -> None:
         self.as_json = as_json
         # A table that goes to a file or a pipe keeps its full width: nothing is cut for a screen that is not there.
-        width = None if sys.stdout.isatty() else 200
-        self._out = _Pipe(file=sys.stdout, width=width, highlight=False, soft_wrap=not sys.stdout.isatty())
+        self._out = _Pipe(file=sys.stdout, width=None if sys.stdout.isatty() else 200, highlight=False)
         self.err = Console(file=sys.stderr, highlight=False)
 
     def document(self, value: Any) -> None:
@@ -35,7 +34,7 @@ class Output:
     def say(self, text: str = "", style: str = "") -> None:
         """A line for a person; square brackets in it are just that."""
         if not self.as_json:
-            self._out.print(Text(text, style=style))
+            self._out.print(Text(text, style=style), soft_wrap=True)
             sys.stdout.flush()
 
     def warn(self, text: str) -> None:
@@ -47,9 +46,9 @@ class Output:
             self._out.print(table)
 
 
-def columns(*headings: str, right: tuple[str, ...] = ()) -> Table:
-    """A plain table: headings, no rules; `right` names the columns of numbers."""
+def columns(*headings: str, right: tuple[str, ...] = (), wrapped: tuple[str, ...] = ()) -> Table:
+    """A plain table: headings, no rules. `right`: columns of numbers; `wrapped`: those that give way on a narrow screen."""
     table = Table(box=None, pad_edge=False, header_style="bold")
     for heading in headings:
-        table.add_column(heading, justify="right" if heading in right else "left", no_wrap=True)
+        table.add_column(heading, justify="right" if heading in right else "left", no_wrap=heading not in wrapped)
     return table

@@ -32,23 +32,19 @@ async def command(session: Session, name: str) -> None:
 
 def _table(points: tuple[Point, ...]) -> Table:
     now = time.time_ns()
-    table = columns(
-        "point", "id", "frozen at", "age", "cause", "consistency", "changed", "stored", "disks", "", right=("point", "changed", "stored")
-    )
+    numbers, texts = ("point", "changed", "stored"), ("cause", "disks")
+    table = columns("point", "id", "frozen at", "age", "cause", "consistency", "changed", "stored", "disks", right=numbers, wrapped=texts)
     for point in points:
         disks = ", ".join(f"{disk.name} {size(disk.size)}" for disk in point.disks)
-        cause = f"{point.cause}: {point.reason}" if point.reason else point.cause
-        changed = size(point.changed_blocks * BLOCK_SIZE)
         table.add_row(
-            str(point.number),
-            point.id[:12],
-            local_time(point.frozen_at),
+            f"{point.number} held" if point.held else str(point.number),
+            point.id[:8],
+            local_time(point.frozen_at)[:-4],
             age(point.frozen_at, now),
-            cause,
+            f"{point.cause}: {point.reason}" if point.reason else point.cause,
             point.consistency,
-            changed,
+            size(point.changed_blocks * BLOCK_SIZE),
             size(point.stored_bytes),
             disks,
-            "held" if point.held else "",
         )
     return table

@@ -42,9 +42,8 @@ async def command(
     out = session.output
     out.document(restored)
     for disk in restored.disks:
-        out.say(
-            f"{disk.name}: {disk.path} ({size(disk.size)}), {_how(disk)}: {size(disk.written_bytes)} written, {size(disk.zeroed_bytes)} zeroed"
-        )
+        done = f"{size(disk.written_bytes)} written, {size(disk.zeroed_bytes)} zeroed"
+        out.say(f"{disk.name}: {disk.path} ({size(disk.size)}), {_how(disk)}: {done}")
     out.say(f"restored and proven by digest in {duration(restored.seconds)}", style="bold")
 
 
@@ -63,5 +62,5 @@ def targets_of(machine: str, point: Point, directory: str | None, named: dict[st
 
 def _how(disk: RestoredDisk) -> str:
     if disk.trusted == "known":
-        return f"known to hold point {(disk.known_point or '')[:12]}"
+        return f"known to hold point {(disk.known_point or '')[:8]}"
     return f"read and compared ({disk.reason})" if disk.trusted == "scan" else "new"

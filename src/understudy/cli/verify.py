@@ -59,7 +59,7 @@ def _tell(session: Session, done: Verified) -> None:
     out = session.output
     out.document(done)
     for point in done.points:
-        out.say(f"point {point.number} ({point.id[:12]}): {'DAMAGED' if point.damage else 'whole'}", style="red" if point.damage else "")
+        out.say(f"point {point.number} ({point.id[:8]}): {'DAMAGED' if point.damage else 'whole'}", style="red" if point.damage else "")
     for damage in done.damage:
         out.say(f"DAMAGED {damage.name}: {damage.reason}", style="red")
     what = count(len(done.points), "point") if done.points else "the whole vault"
