@@ -1,0 +1,71 @@
+"""What materialise needs of the two ends: a disk at a point, and an image or device to lay it on."""
+
+from collections.abc import AsyncGenerator, AsyncIterator
+from typing import Protocol
+
+from understudy.model import Bytes, Extents, Signatures
+from understudy.vault.kinds import PointDisk
+
+
+class DiskContent(Protocol):
+    """One disk as it was at one point. Any method raises IntegrityError rather than give wrong bytes."""
+
+    @property
+    def disk(self) -> PointDisk: ...
+
+    def data(self) -> Extents:
+        """Blocks outside these are zero at this point."""
+        ...
+
+    def stream(self, extents: Extents) -> AsyncGenerator[tuple[Extents, Bytes], None]:
+        """The blocks of `extents` (a part of `data()`), in order, some MiB at a time; the last one zero-padded to 4096 bytes.
+
+        A yielded buffer belongs to the caller.
+        """
+        ...
+
+    def signatures(self) -> AsyncIterator[tuple[Extents, Signatures]]:
+        """Signatures of all of `data()`, in ascending order."""
+        ...
+
+    def differing(self, other: "DiskContent") -> Extents:
+        """Blocks that may differ from `other`, the same disk at another point; never fewer than do differ."""
+        ...
+
+
+class Target(Protocol):
+    """An image or device, open and locked, seen as a disk of `size` bytes. Blocks are 4096 bytes, the last cut to the size.
+
+    Any method raises TargetFailed. Several calls may be under way at once as long as they do not touch the same blocks.
+    """
+
+    @property
+    def size(self) -> int: ...
+
+    async def allocated(self) -> Extents:
+        """Blocks outside these certainly read as zero."""
+        ...
+
+    async def read_into(self, extents: Extents, buffer: Bytes) -> None:
+        """Fill `buffer` with the extents' blocks, one after the other; zero-padded past the disk's end."""
+        ...
+
+    async def write(self, extents: Extents, data: Bytes) -> None:
+        """Write the extents' blocks, which lie one after the other in `data`."""
+        ...
+
+    async def write_zeroes(self, extents: Extents) -> None:
+        """Make the extents read as zero, without taking space where possible."""
+        ...
+
+    async def seal(self) -> None:
+        """Everything written is durable when this returns; what is read from now on comes from the image as others will find it."""
+        ...
+
+    async def reopen(self) -> None:
+        """Allow writing again after `seal`."""
+        ...
+
+    async def close(self) -> None:
+        """Wait for what is under way, let go of the image and its lock. Idempotent."""
+        ...
