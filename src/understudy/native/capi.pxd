@@ -23,6 +23,7 @@ cdef enum:
     LZ4_STATE_SIZE = 20480
     LZ4_STATE_ALIGNMENT = 64
     LZ4_INPUT_MAX = 0x7E000000
+    LZ4_SIZE_MAX = 0x7FFFFFFF  # of what it decompresses, an int
     NONCE_SIZE_MAX = 32
 
 cdef struct Suite:
