@@ -1,6 +1,7 @@
 """Whether guests run under KVM here: found out by booting one, since a host may have a /dev/kvm that no stock kernel starts under."""
 
 import os
+import shutil
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +23,9 @@ class Finding:
 
     accelerator: Accelerator
     reason: str
+
+    def __str__(self) -> str:
+        return f"{'KVM' if self.accelerator == 'kvm' else 'software emulation (TCG)'}, since {self.reason}"
 
 
 class _Remembered(msgspec.Struct, frozen=True):
@@ -57,6 +61,8 @@ def _works_here(kit: Kit) -> bool:
 
 def _boots_under_kvm(kit: Kit) -> bool:
     command = qemu_command(kit, "kvm", "probe")
+    if shutil.which(command[0]) is None:
+        return False
     try:
         done = subprocess.run(command, capture_output=True, stdin=subprocess.DEVNULL, timeout=_PATIENCE, check=False)
     except subprocess.TimeoutExpired:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 from understudy.demo.machine import GuestDisk
-from understudy.errors import NotFound, UnderstudyError
+from understudy.errors import TargetFailed, Unsupported
 
 # Debian keeps mke2fs where an ordinary user's PATH does not look.
 _PATH = f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/sbin"
@@ -33,7 +33,7 @@ def make_disk(
 def _run(tool: str, *arguments: str) -> None:
     program = shutil.which(tool, path=_PATH)
     if program is None:
-        raise NotFound(f"There is no {tool} here.", hint="apt-get install e2fsprogs qemu-utils")
+        raise Unsupported(f"There is no {tool} here.", hint="apt-get install e2fsprogs qemu-utils")
     done = subprocess.run([program, *arguments], capture_output=True, text=True, check=False)
     if done.returncode != 0:
-        raise UnderstudyError(f"{tool} failed: {done.stderr.strip()}")
+        raise TargetFailed(f"{tool} failed: {done.stderr.strip()}")

@@ -13,7 +13,7 @@ import msgspec
 from understudy.demo.console import Acknowledgement, Line, LineSplitter, Verdict
 from understudy.demo.kit import Kit
 from understudy.demo.machine import Accelerator, GuestDisk, Mode, qemu_command
-from understudy.errors import UnderstudyError
+from understudy.errors import SourceUnavailable, Unsupported
 
 T = TypeVar("T")
 
@@ -21,7 +21,7 @@ _READ = 1 << 16
 _TAIL = 12
 
 
-class GuestFailed(UnderstudyError):
+class GuestFailed(SourceUnavailable):
     """A guest did not start, ended early, reported an error or did not say what was waited for."""
 
     code: ClassVar[str] = "guest_failed"
@@ -61,6 +61,8 @@ class Guest:
         """Start QEMU; use ``wait_for("up")`` or the like to know how far the guest has come."""
         monitors = (directory / "qmp.sock", directory / "control.sock")
         command = qemu_command(kit, accelerator, mode, disks, monitors=monitors, options=options)
+        if shutil.which(command[0]) is None:
+            raise Unsupported(f"There is no {command[0]} here.", hint="apt-get install qemu-system-x86")
         # Whatever becomes of this process, the guest does not outlive it.
         if shutil.which("setpriv"):
             command = ["setpriv", "--pdeathsig", "KILL", *command]

@@ -21,7 +21,7 @@ from pathlib import Path
 from understudy.demo.initramfs import build_initramfs
 from understudy.demo.kernel import load_order, module_name, unpack_kernel
 from understudy.demo.packages import PackageSource, read_members
-from understudy.errors import NotFound, UnderstudyError
+from understudy.errors import TargetFailed, UnderstudyError, Unsupported
 
 KERNEL_PACKAGE = "linux-image-cloud-amd64"
 MODULES = ("virtio_pci", "virtio_blk", "crc32c_intel")
@@ -96,9 +96,7 @@ def _building(directory: Path) -> Iterator[Path]:
 def _require_space(directory: Path) -> None:
     free = shutil.disk_usage(directory).free >> 20
     if free < _SPACE_MIB:
-        raise UnderstudyError(
-            f"The guest kit needs {_SPACE_MIB} MiB in {directory}, and {free} MiB are free.", hint="Free some space there."
-        )
+        raise TargetFailed(f"The guest kit needs {_SPACE_MIB} MiB in {directory}, and {free} MiB are free.", hint="Free some space there.")
 
 
 def _download_parts(parts: Path, state: Path) -> None:
@@ -150,11 +148,11 @@ def _assemble(parts: Path, scratch: Path) -> bytes:
 
 def _compile(source: Path, program: Path) -> bytes:
     if shutil.which("gcc") is None:
-        raise NotFound("There is no gcc to build the guest's programs with.", hint="apt-get install gcc libc6-dev")
+        raise Unsupported("There is no gcc to build the guest's programs with.", hint="apt-get install gcc libc6-dev")
     command = ["gcc", "-static", "-O2", "-Wall", "-Wextra", "-s", "-o", str(program), str(source)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode != 0:
-        raise UnderstudyError(f"Building the guest's {program.name} failed:\n{done.stderr.strip()}", hint="apt-get install gcc libc6-dev")
+        raise Unsupported(f"Building the guest's {program.name} failed:\n{done.stderr.strip()}", hint="apt-get install gcc libc6-dev")
     return program.read_bytes()
 
 

@@ -6,7 +6,7 @@ import tarfile
 from collections.abc import Callable
 from pathlib import Path
 
-from understudy.errors import NotFound, UnderstudyError
+from understudy.errors import Unsupported
 
 
 class PackageSource:
@@ -14,7 +14,7 @@ class PackageSource:
 
     def __init__(self, state: Path) -> None:
         if shutil.which("apt-get") is None:
-            raise NotFound(
+            raise Unsupported(
                 "There is no apt-get to download the guest's kernel with.", hint="Build the guest kit on a Debian 12 host and copy it."
             )
         self._lists = state / "lists"
@@ -37,7 +37,7 @@ class PackageSource:
             kind, _, name = line.strip().partition(": ")
             if kind == "Depends" and name.startswith(prefix):
                 return name
-        raise NotFound(f"No {prefix}* among the dependencies of {package}.", hint="Is a Debian mirror among apt's sources?")
+        raise Unsupported(f"No {prefix}* among the dependencies of {package}.", hint="Is a Debian mirror among apt's sources?")
 
     def download(self, package: str, directory: Path) -> Path:
         directory.mkdir(parents=True, exist_ok=True)
@@ -50,7 +50,7 @@ class PackageSource:
         )
         if check and done.returncode != 0:
             reason = (done.stderr.strip() or done.stdout.strip()).splitlines()
-            raise UnderstudyError(
+            raise Unsupported(
                 f"{tool} {' '.join(arguments)} failed: {reason[-1] if reason else 'no reason given'}",
                 hint="The guest's kernel comes from a Debian mirror: is the network up, and is one among apt's sources?",
             )
