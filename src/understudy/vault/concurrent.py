@@ -1,0 +1,33 @@
+"""Several reads at once, in bounded number."""
+
+import asyncio
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+async def each(limit: int, work: Callable[[T], Coroutine[Any, Any, R]], items: Sequence[T]) -> list[R]:
+    """work(item) for all items, `limit` at a time; results in the items' order. The first failure stops the rest and is raised as it is."""
+    results: dict[int, R] = {}
+    pending = iter(enumerate(items))
+
+    async def lane() -> None:
+        for i, item in pending:
+            results[i] = await work(item)
+
+    try:
+        async with asyncio.TaskGroup() as lanes:
+            for _ in range(min(limit, len(items))):
+                lanes.create_task(lane())
+    except BaseExceptionGroup as group:
+        raise _first(group) from None
+    return [results[i] for i in range(len(items))]
+
+
+def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    leaf: BaseException = group
+    while isinstance(leaf, BaseExceptionGroup):
+        leaf = leaf.exceptions[0]
+    return leaf
