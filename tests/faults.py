@@ -92,10 +92,10 @@ class FaultyStore:
     async def close(self) -> None:
         await self.inner.close()
 
-    async def land_late(self) -> list[Creation]:
+    async def land_late(self) -> tuple[Creation, ...]:
         """The writes that had timed out arrive now."""
         late, self.late = self.late, []
-        return [await self.inner.create(name, [data]) for name, data in late]
+        return tuple([await self.inner.create(name, [data]) for name, data in late])
 
     async def _enter(self, call: Call) -> Fault | None:
         self.calls.append(call)

@@ -1,8 +1,14 @@
 """Bodies of the log's records: one typed struct a kind, encoded as deterministic MessagePack with unknown fields ignored."""
 
-from typing import ClassVar
+from collections.abc import Mapping
+from typing import Annotated, ClassVar, TypeAlias
 
 import msgspec
+
+Id: TypeAlias = Annotated[bytes, msgspec.Meta(min_length=16, max_length=16)]
+Hash: TypeAlias = Annotated[bytes, msgspec.Meta(min_length=32, max_length=32)]
+PublicKey: TypeAlias = Annotated[bytes, msgspec.Meta(min_length=32, max_length=32)]
+Count: TypeAlias = Annotated[int, msgspec.Meta(ge=0, le=(1 << 63) - 1)]
 
 
 class Body(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -114,9 +120,67 @@ class Hold(Body, frozen=True, kw_only=True, omit_defaults=True):
     lifted: bool = False
 
 
+class Failover(Body, frozen=True, kw_only=True, omit_defaults=True):
+    """Another site is the primary from here on: `epoch` is one more than before, and its points need a claim of that site."""
+
+    kind: ClassVar[str] = "failover"
+    epoch: Count
+    site: str
+
+
+class Definition(Body, frozen=True, kw_only=True, omit_defaults=True):
+    """The machine's shape changed between two points."""
+
+    kind: ClassVar[str] = "definition"
+    definition: ObjectRef
+
+
 class Note(Body, frozen=True, kw_only=True, omit_defaults=True):
     """Words for a person; changes nothing."""
 
     kind: ClassVar[str] = "note"
     skippable: ClassVar[bool] = True
     text: str
+
+
+class Genesis(Body, frozen=True, kw_only=True, omit_defaults=True):
+    """Opens the settings log: everything that may be trusted in this vault follows from here. Signed by `root`."""
+
+    kind: ClassVar[str] = "genesis"
+    descriptor: Hash
+    """BLAKE2b-256 of the descriptor object."""
+    root: PublicKey
+    """The first operator's signing key."""
+    name: str
+    """That operator's name."""
+    recovery_public: PublicKey
+    recovery_generation: Count
+
+
+class Identity(Body, frozen=True, kw_only=True, omit_defaults=True):
+    """Records signed by `public` count from now on, as far as `role` (source or operator) allows."""
+
+    kind: ClassVar[str] = "identity"
+    public: PublicKey
+    role: str
+    name: str
+
+
+class SignedUpTo(msgspec.Struct, frozen=True, kw_only=True):
+    """The last record of one machine's log that a revoked key may have signed."""
+
+    machine: Id
+    seq: Count
+
+
+class Revoke(Body, frozen=True, kw_only=True, omit_defaults=True):
+    """Records signed by `public` count no more, but for those up to `heads`; of a machine not named there, none."""
+
+    kind: ClassVar[str] = "revoke"
+    public: PublicKey
+    heads: tuple[SignedUpTo, ...] = ()
+
+
+BODIES: Mapping[str, type[Body]] = {
+    body.kind: body for body in (Protect, Claim, Point, Checkpoint, Hold, Failover, Definition, Note, Genesis, Identity, Revoke)
+}

@@ -1,0 +1,244 @@
+"""A vault, opened: its identity, its keys, its machines."""
+
+import asyncio
+import contextlib
+import re
+import secrets
+import time
+from collections.abc import AsyncIterator, Iterable, Iterator
+from pathlib import Path
+
+from nacl.public import PrivateKey
+
+from understudy.errors import AccessDenied, Conflict, IntegrityError, InvalidRequest, NotFound
+from understudy.store.protocol import Creation, ObjectStore
+from understudy.vault import descriptor, guard, kinds, lock, names
+from understudy.vault.access import Access
+from understudy.vault.chain import Place
+from understudy.vault.identity import first_operator
+from understudy.vault.keyring import Keyring, Unlocked, unlock_vault, write_slot
+from understudy.vault.log import MachineLog
+from understudy.vault.memory import Memory
+from understudy.vault.patience import Patience, create_patiently
+from understudy.vault.record import Head, seal_record
+from understudy.vault.settings import Member, Settings
+from understudy.vault.settings_log import SettingsLog
+from understudy.vault.state import MachineState
+from understudy.vault.unlock import Unlock
+
+_MOST_AT_ONCE = 8
+_MACHINE_ID = re.compile(r"[0-9a-f]{32}")
+_DEFAULT = Patience()
+
+
+class Vault:
+    """Made by `create` or `open`. One instance serves all of a process's machines."""
+
+    def __init__(self, place: Place, created_at: int, unlocked: Unlocked) -> None:
+        self._place = place
+        self._bundle = unlocked.bundle
+        self._settings = SettingsLog(place, unlocked.bundle, secrets.token_bytes(16))
+        self.created_at = created_at
+        """Wall clock, nanoseconds; for people only."""
+        self.keys = Keyring(place, self._settings, unlocked.bundle, unlocked.slot_id, self._heads)
+
+    @classmethod
+    async def create(
+        cls, store: ObjectStore, unlock: Unlock, *, name: str = "operator", state: Path | None = None, patience: Patience = _DEFAULT
+    ) -> "Vault":
+        """A new vault in an empty place, opened as its first operator. `Conflict` if anything is there."""
+        async for info in store.list(""):
+            raise Conflict(
+                f"this place is not empty: it holds {info.name}",
+                hint="choose an empty one; if an earlier creation was interrupted (no object named `vault`), empty it first",
+            )
+        new = descriptor.Descriptor.new(time.time_ns())
+        encoded = descriptor.encode(new)
+        bundle = first_operator(name)
+        place = Place(store, bundle.access(new.id), None, patience)
+        genesis = kinds.Genesis(
+            descriptor=descriptor.digest(encoded),
+            root=bundle.root,
+            name=name,
+            recovery_public=bundle.recovery_public,
+            recovery_generation=bundle.recovery_generation,
+        )
+        record = seal_record(
+            place.access, names.SETTINGS, Head(), bundle.signing_key, genesis, epoch=0, writer=bytes(16), at=new.created_at
+        )
+        await write_slot(place, secrets.token_bytes(16), bundle, unlock)
+        # The descriptor last: before it there is no vault. Of several creators at once, one gets the first settings record.
+        for object_, data in ((names.record(names.SETTINGS, 1), record), (names.DESCRIPTOR, encoded)):
+            if await create_patiently(store, object_, data, patience) is Creation.EXISTS:
+                raise Conflict("another vault is being created here", hint="choose an empty place")
+        return await cls.open(store, unlock, state, patience=patience)
+
+    @classmethod
+    async def open(cls, store: ObjectStore, unlock: Unlock, state: Path | None, *, patience: Patience = _DEFAULT) -> "Vault":
+        """Open an existing vault. `state`: the site's state directory; None: for reading only, without a memory.
+
+        `NotFound`, `AccessDenied`, `IntegrityError`, `RolledBack`, or what the store says.
+        """
+        try:
+            encoded = await store.get(names.DESCRIPTOR, 0, 1 << 16)
+        except NotFound as error:
+            raise NotFound("there is no vault here", hint="check the address; is the file system mounted?") from error
+        described = descriptor.decode(encoded)
+        unlocked = await unlock_vault(store, described.id, unlock)
+        memory = Memory.of(state, described.id.hex()) if state is not None else None
+        vault = cls(Place(store, unlocked.bundle.access(described.id), memory, patience), described.created_at, unlocked)
+        await vault._settings.refresh()
+        vault._must_be_genuine(encoded)
+        return vault
+
+    @property
+    def id(self) -> str:
+        """32 hex digits."""
+        return self._place.access.vault_id
+
+    @property
+    def store(self) -> ObjectStore:
+        return self._place.store
+
+    @property
+    def access(self) -> Access:
+        return self._place.access
+
+    @property
+    def settings(self) -> Settings:
+        """As read last."""
+        return self._settings.state
+
+    @property
+    def identity(self) -> Member:
+        """Who opened this vault."""
+        return self._settings.state.members[self._bundle.public]
+
+    async def machines(self) -> list[MachineState]:
+        """All machines, by name. Raises on the first that cannot be read; `find` still reads the others."""
+        logs = await self._each(await self._machine_ids())
+        return sorted((log.state for log in logs), key=lambda state: (state.name, state.id))
+
+    async def find(self, name_or_id: str) -> MachineLog:
+        """A machine's log, read to its end. `NotFound`, or `Conflict` where several have this name."""
+        ids = await self._machine_ids()
+        if name_or_id not in ids:
+            named = await self._named(ids)
+            ids = [machine_id for machine_id in ids if named.get(machine_id) == name_or_id]
+            if not ids:
+                raise NotFound(f"there is no machine {name_or_id!r} in this vault", hint=_offer(named.values()))
+            if len(ids) > 1:
+                raise Conflict(f"{len(ids)} machines are named {name_or_id!r}", hint=f"say which by its id: {', '.join(ids)}")
+            name_or_id = ids[0]
+        log = self._log(name_or_id)
+        await log.refresh()
+        return log
+
+    async def protect(self, name: str, site: str) -> MachineLog:
+        """Open the log of a new machine. `Conflict` if another one has this name."""
+        if not name or len(name.encode()) > 255 or not name.isprintable():
+            raise InvalidRequest(f"{name[:40]!r} cannot name a machine")
+        await self._settle_openings()
+        if name in (await self._named(await self._machine_ids())).values():
+            raise Conflict(f"a machine named {name!r} is protected already")
+        log = self._log(secrets.token_hex(16))
+        await log.append(kinds.Protect(name=name, site=site))
+        return log
+
+    @contextlib.contextmanager
+    def own(self, machine_id: str) -> Iterator[Path]:
+        """Be the only process on this host that works on a machine; gives its directory. `Busy` names the one that is already."""
+        directory = self.directory(machine_id)
+        with lock.owned(directory / "lock", f"machine {machine_id}"):
+            yield directory
+
+    def directory(self, machine_id: str) -> Path:
+        """What this host keeps about a machine is below this directory, which may not exist yet."""
+        if self._place.memory is None:
+            raise Conflict("this vault was opened for reading only", hint="give a state directory")
+        return self._place.memory.log(names.machine(machine_id))
+
+    async def close(self) -> None:
+        await self._place.store.close()
+
+    def _log(self, machine_id: str) -> MachineLog:
+        return MachineLog(self._place, machine_id, self._bundle, secrets.token_bytes(16), self._settings)
+
+    async def _each(self, ids: list[str]) -> list[MachineLog]:
+        logs = [self._log(machine_id) for machine_id in ids]
+        for start in range(0, len(logs), _MOST_AT_ONCE):
+            await asyncio.gather(*(log.refresh() for log in logs[start : start + _MOST_AT_ONCE]))
+        return logs
+
+    async def _named(self, ids: list[str]) -> dict[str, str]:
+        """Names by machine id, from the first record alone; a machine whose first record cannot be read has none."""
+        found: dict[str, str] = {}
+        for start in range(0, len(ids), _MOST_AT_ONCE):
+            some = ids[start : start + _MOST_AT_ONCE]
+            found.update(zip(some, await asyncio.gather(*(self._log(machine_id).opened_as() for machine_id in some)), strict=True))
+        return found
+
+    async def _machine_ids(self) -> list[str]:
+        """`RolledBack` if a machine is missing that this site has seen. One listing of one page a machine."""
+        known = await asyncio.to_thread(self._place.memory.guarded_machines) if self._place.memory is not None else []
+        ids: list[str] = []
+        after = ""
+        while True:
+            machine_id = await anext(self._next_machine(after), None)
+            if machine_id is None:
+                break
+            ids.append(machine_id)
+            after = names.machine(machine_id) + "0"  # the character after the slash: past everything below it
+        for missing in set(known) - set(ids):
+            assert self._place.memory is not None
+            seen = await asyncio.to_thread(guard.remembered, self._place.memory.guard(names.machine(missing)))
+            raise guard.rolled_back(names.machine(missing), seen, 0)
+        return ids
+
+    async def _next_machine(self, after: str) -> AsyncIterator[str]:
+        async for info in self._place.store.list(names.MACHINES, after):
+            machine_id = info.name.split("/")[1]
+            if _MACHINE_ID.fullmatch(machine_id) and info.name.startswith(names.log(names.machine(machine_id))):
+                yield machine_id
+
+    async def _heads(self) -> tuple[kinds.SignedUpTo, ...]:
+        """How far each machine's log is whole now. A damaged one must not keep a key from being revoked."""
+        heads = []
+        for log in [self._log(machine_id) for machine_id in await self._machine_ids()]:
+            with contextlib.suppress(IntegrityError):
+                await log.refresh()
+            heads.append(kinds.SignedUpTo(machine=bytes.fromhex(log.machine_id), seq=log.head.seq))
+        return tuple(heads)
+
+    async def _settle_openings(self) -> None:
+        """A protect that was left in doubt, perhaps by a run that was killed, must not appear beside its repetition."""
+        if self._place.memory is None:
+            return
+        for machine_id in await asyncio.to_thread(self._place.memory.machines):
+            if (self.directory(machine_id) / "attempt").exists():
+                await self._log(machine_id).settle()
+
+    def _must_be_genuine(self, encoded: bytes) -> None:
+        """The credential, the descriptor and the settings log must belong together."""
+        settings, bundle = self.settings, self._bundle
+        if settings.descriptor != descriptor.digest(encoded) or (settings.recovery_public, settings.recovery_generation) != (
+            bundle.recovery_public,
+            bundle.recovery_generation,
+        ):
+            raise IntegrityError(
+                "this vault's descriptor and settings are not those that this key was made for", hint="use an untouched copy of the vault"
+            )
+        private = self.access.recovery_private.get(bundle.recovery_generation)
+        if private is not None and bytes(PrivateKey(private).public_key) != bundle.recovery_public:
+            raise IntegrityError("this key slot's recovery key pair does not fit together")
+        member = settings.members.get(bundle.public)
+        if member is None or member.revoked is not None or member.role != bundle.role:
+            raise AccessDenied(
+                f"the key of {bundle.role} {bundle.name!r} is not, or no longer, trusted by this vault",
+                hint="an operator can add a new one",
+            )
+
+
+def _offer(known: Iterable[str]) -> str:
+    some = sorted(name for name in known if name)[:10]
+    return f"it has {', '.join(some)}" if some else "it has none yet"
