@@ -18,11 +18,11 @@ _EXIT_PATIENCE = 60.0
 """Seconds for qemu-nbd to close an image after its client has gone."""
 
 
-def tool(name: str) -> str:
-    """The tool's path."""
+def tool(name: str, package: str = "qemu-utils") -> str:
+    """The tool's path; Unsupported names the package if it is missing."""
     found = shutil.which(name)
     if found is None:
-        raise Unsupported(f"{name} is not installed; qcow2 images need it", hint="apt-get install qemu-utils (or restore to a raw image)")
+        raise Unsupported(f"{name} is not installed; qcow2 images need it", hint=f"apt-get install {package} (or restore to a raw image)")
     return found
 
 
@@ -48,13 +48,17 @@ async def image_info(path: Path) -> dict[str, Any]:
     return info
 
 
+# Once the death signal is set, a parent that is still there will be missed; then the listening socket becomes descriptor 3.
+# The signal is KILL because qemu-nbd forgets a TERM that comes while it starts; a qcow2 image survives it with leaked clusters at worst.
+_BORN = '[ "$PPID" = "$1" ] || exit; shift; LISTEN_PID=$$ LISTEN_FDS=1 exec "$@" 3<&0 </dev/null'
+
+
 class QemuNbd:
     """A qcow2 image served by a qemu-nbd of our own, which ends when we do, however that is."""
 
-    def __init__(self, process: asyncio.subprocess.Process, said: "asyncio.Task[bytes]", client: NbdClient, path: Path) -> None:
+    def __init__(self, process: asyncio.subprocess.Process, client: NbdClient, path: Path) -> None:
         self.client = client
         self._process = process
-        self._said = said
         self._path = path
 
     @classmethod
@@ -64,53 +68,58 @@ class QemuNbd:
 
     @classmethod
     async def _start(cls, path: Path, read_only: bool) -> "QemuNbd":
-        program = tool("qemu-nbd")
-        with tempfile.TemporaryDirectory(prefix="understudy-") as directory, socket.socket(socket.AF_UNIX) as listener:
-            address = f"{directory}/nbd"
-            listener.bind(address)
-            listener.listen(1)
-            # Our connection waits in the listening socket before qemu-nbd is born. It serves one client and exits when that is
-            # gone, so whenever we are killed it ends too, having finished the writes that it had received.
-            connecting = asyncio.ensure_future(NbdClient.connect_unix(address, contexts=("base:allocation",)))
-            await asyncio.sleep(0)
+        program, guard = tool("qemu-nbd"), tool("setpriv", "util-linux")
+        with socket.socket(socket.AF_UNIX) as listener:
+            with tempfile.TemporaryDirectory(prefix="understudy-") as directory:
+                address = f"{directory}/nbd"
+                listener.bind(address)
+                listener.listen(1)
+                # The connection is made by the first step of this task and waits in the listener until qemu-nbd accepts it.
+                connecting = asyncio.ensure_future(NbdClient.connect_unix(address, contexts=("base:allocation",)))
+                await asyncio.sleep(0)
             options = ["--format=qcow2", "--cache=writeback", "--discard=unmap", *(["--read-only"] if read_only else [])]
-            process = await asyncio.create_subprocess_exec(
-                *("/bin/sh", "-c", 'LISTEN_PID=$$ LISTEN_FDS=1 exec "$@" 3<&0 </dev/null', "sh", program, *options, os.fspath(path)),
-                stdin=listener.fileno(),
-                stdout=asyncio.subprocess.DEVNULL,
-                stderr=asyncio.subprocess.PIPE,
-            )
-            listener.close()
-            assert process.stderr is not None
-            said = asyncio.ensure_future(process.stderr.read())
+            process: asyncio.subprocess.Process | None = None
             try:
+                process = await asyncio.create_subprocess_exec(
+                    *(guard, "--pdeathsig", "KILL", "/bin/sh", "-c", _BORN, "sh", str(os.getpid()), program, *options, os.fspath(path)),
+                    stdin=listener.fileno(),
+                    stdout=asyncio.subprocess.DEVNULL,
+                    stderr=asyncio.subprocess.PIPE,
+                )
+                # Only qemu-nbd holds it now: should it end, the connection ends too.
+                listener.close()
                 client = await connecting
-            except BaseException as error:
+            except NbdFailed as error:
+                raise _refusal("qemu-nbd", os.fspath(path), await _end(process)) from error
+            except BaseException:
                 connecting.cancel()
-                if process.returncode is None and not isinstance(error, NbdFailed):
-                    process.terminate()
-                await process.wait()
-                if isinstance(error, NbdFailed):
-                    raise _refusal("qemu-nbd", os.fspath(path), await said) from error
+                await _end(process)
                 raise
-        return cls(process, said, client, path)
+        return cls(process, client, path)
 
     async def stop(self) -> None:
         """Disconnect, and wait until the image is closed. TargetFailed if that went wrong: it may lack what was written."""
-        await self.abandon()
+        said = await self.abandon()
         if self._process.returncode:
-            raise _refusal("qemu-nbd", os.fspath(self._path), await self._said)
+            raise _refusal("qemu-nbd", os.fspath(self._path), said)
 
-    async def abandon(self) -> None:
-        """The same, however it ends."""
+    async def abandon(self) -> bytes:
+        """The same, however it ends; its last words."""
         await self.client.close()
-        try:
-            async with asyncio.timeout(_EXIT_PATIENCE):
-                await self._process.wait()
-        except TimeoutError:
-            self._process.kill()
-            await self._process.wait()
-        await self._said
+        return await _end(self._process, _EXIT_PATIENCE)
+
+
+async def _end(process: asyncio.subprocess.Process | None, patience: float = 1.0) -> bytes:
+    """See it off, at first by waiting `patience` seconds for it to go by itself. What it said."""
+    if process is None:
+        return b""
+    talk = asyncio.ensure_future(process.communicate())
+    for insist in (process.terminate, process.kill):
+        await asyncio.wait([talk], timeout=patience)
+        if not talk.done():
+            insist()
+    _, said = await talk
+    return said
 
 
 def _refusal(program: str, path: str, said: bytes) -> UnderstudyError:

@@ -1,0 +1,34 @@
+"""Several pieces of work under way at once, a bounded number of them."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import TypeVar
+
+T = TypeVar("T")
+
+
+async def spread(items: AsyncIterator[T], work: Callable[[T], Awaitable[None]], width: int) -> None:
+    """Await work(item) for every item, at most `width` at once. The first failure stops the rest and is raised as it is."""
+    slots = asyncio.Semaphore(width)
+
+    async def one(item: T) -> None:
+        try:
+            await work(item)
+        finally:
+            slots.release()
+
+    try:
+        async with asyncio.TaskGroup() as group:
+            async for item in items:
+                await slots.acquire()
+                group.create_task(one(item))
+    except BaseExceptionGroup as failures:
+        raise _first(failures) from None
+
+
+def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    """The failure that made the others be cancelled."""
+    leaf: BaseException = group
+    while isinstance(leaf, BaseExceptionGroup):
+        leaf = leaf.exceptions[0]
+    return leaf

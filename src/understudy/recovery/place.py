@@ -1,0 +1,145 @@
+"""Opening what a disk is to be laid on: a block device, an existing image, or a new one under its temporary name."""
+
+import os
+import stat
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, TypeAlias
+
+import msgspec
+
+from understudy.errors import Conflict
+from understudy.recovery import standing as st
+from understudy.recovery.failure import target_failed
+from understudy.recovery.image_lock import lock_image, while_busy
+from understudy.recovery.protocol import Target
+from understudy.recovery.qcow2 import Qcow2Target
+from understudy.recovery.raw import RawTarget
+from understudy.recovery.standing import Held, Identity, Sparse, Standing, Subject, Unknown
+from understudy.vault.kinds import PointDisk
+
+ImageFormat: TypeAlias = Literal["raw", "qcow2"]
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a disk goes. On a block device it is laid as it is; `format` is then "raw"."""
+
+    path: Path
+    format: ImageFormat
+
+
+@dataclass(slots=True)
+class Opened:
+    """A target, open and locked, and what it holds. `path` is its final name, `file` its present one."""
+
+    target: Target
+    held: Held
+    path: Path
+    file: Path
+    device: bool = False
+
+    @property
+    def new(self) -> bool:
+        """It has not got its final name yet."""
+        return self.file != self.path
+
+
+async def open_place(place: Place, disk: PointDisk, subject: Subject, towards: str, *, overwrite: bool) -> Opened:
+    """Open or make it. When this returns, a new file's sidecar says that it is being made, and to hold which point.
+
+    Conflict for an existing file that we do not know as an image of this disk, unless `overwrite`; for one in use, always.
+    """
+    path = place.path.resolve()
+    making = Standing(subject=subject, towards=towards)
+    try:
+        status = os.stat(path)
+    except FileNotFoundError:
+        return await _make(path, place.format, disk, making)
+    except OSError as error:
+        raise target_failed(path, "opening it", error) from error
+    if stat.S_ISBLK(status.st_mode):
+        target = await _device(path, place.format, disk, overwrite)
+        return Opened(target, Unknown("a device keeps no record of what it holds"), path, path, device=True)
+    standing = st.read(path)
+    ours = st.ours(standing, subject, status.st_ino)
+    if not status.st_size:
+        st.write(path, msgspec.structs.replace(making, inode=status.st_ino))
+        return Opened(await _onto_empty(path, place.format, disk), Sparse(), path, path)
+    if not ours and not overwrite:
+        raise Conflict(
+            f"{path} exists and is not known to be an image of disk {disk.name!r} of this machine",
+            hint="name another target, or say that it may be overwritten",
+        )
+    held = st.held(standing, subject, Identity.of(path))
+    return Opened(await _open(path, place.format, disk, ours), held, path, path)
+
+
+async def _make(path: Path, format: ImageFormat, disk: PointDisk, making: Standing) -> Opened:
+    """A new file under its temporary name, or the one that an interrupted restore left."""
+    file = st.partial(path)
+    inode = _inode(file)
+    if inode:
+        left = st.read(path)
+        if left is None or not left.towards or left.inode not in (0, inode):
+            raise Conflict(f"{file} is in the way and was not made by a restore", hint="remove it")
+        if format == "raw" and left.subject == making.subject:
+            st.write(path, msgspec.structs.replace(making, inode=inode))
+            return Opened(await _open(file, format, disk, ours=True), Unknown("an earlier restore to it was not finished"), path, file)
+        # What a crash left of a qcow2 image may be inconsistent inside.
+        await while_busy(lambda: _discard(file))
+    # Before the file: whoever finds that must be able to tell whose it is.
+    st.write(path, making)
+    try:
+        os.close(os.open(file, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+    except OSError as error:
+        raise target_failed(file, "making it", error) from error
+    st.write(path, msgspec.structs.replace(making, inode=_inode(file)))
+    return Opened(await _onto_empty(file, format, disk), Sparse(), path, file)
+
+
+async def _onto_empty(path: Path, format: ImageFormat, disk: PointDisk) -> Target:
+    if format == "qcow2":
+        return await Qcow2Target.create(path, disk.size)
+    return RawTarget.open(path, disk.size, disk.sector, resize=True)
+
+
+async def _open(path: Path, format: ImageFormat, disk: PointDisk, ours: bool) -> Target:
+    if format == "qcow2":
+        return await Qcow2Target.open(path, disk.size, resize=ours)
+
+    async def attempt() -> RawTarget:
+        return RawTarget.open(path, disk.size, disk.sector, resize=ours)
+
+    return await while_busy(attempt)
+
+
+async def _device(path: Path, format: ImageFormat, disk: PointDisk, overwrite: bool) -> Target:
+    if format != "raw":
+        raise Conflict(f"{path} is a block device and takes the disk as it is", hint="ask for the raw format")
+    if not overwrite:
+        raise Conflict(f"{path} is a block device: what it holds would be lost", hint="say that it may be overwritten")
+    return RawTarget.open(path, disk.size, disk.sector, resize=False)
+
+
+async def _discard(file: Path) -> None:
+    """Remove what an interrupted restore left, unless another one is at work on it."""
+    try:
+        fd = os.open(file, os.O_RDWR | os.O_CLOEXEC)
+        try:
+            lock_image(fd, file)
+            os.unlink(file)
+        finally:
+            os.close(fd)
+    except OSError as error:
+        raise target_failed(file, "removing what an earlier restore left", error) from error
+
+
+def _inode(file: Path) -> int:
+    """0 if it does not exist."""
+    try:
+        return os.stat(file).st_ino
+    except FileNotFoundError:
+        return 0
+    except OSError as error:
+        raise target_failed(file, "opening it", error) from error

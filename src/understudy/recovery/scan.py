@@ -1,0 +1,114 @@
+"""Reading a target: which of its blocks differ from a point's, and what its digest is. Holes are not read."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+from understudy import extents as ext
+from understudy.model import BLOCK_SIZE, SIGNATURE_SIZE, Bytes, Extents, Signatures, blocks_of
+from understudy.native import blockhash, delta
+from understudy.recovery.lanes import spread
+from understudy.recovery.progress import Listener, Meter
+from understudy.recovery.protocol import DiskContent, Target
+from understudy.vault.access import Secrets
+
+UNIT_BLOCKS = 1024
+LANES = 4
+WINDOW_BLOCKS = 1 << 16
+"""Blocks whose signatures are laid out at once: 1 MiB of them for 256 MiB of disk."""
+
+
+async def digest_of(target: Target, secrets: Secrets, listener: Listener, disk: str) -> int:
+    """The disk digest of what `target` holds now: one pass, read, signed and summed LANES units at a time."""
+    extents = await target.allocated()
+    meter = Meter(listener, "prove", disk, ext.total(extents) * BLOCK_SIZE)
+    buffers: list[Bytes] = []
+    total = 0
+
+    async def add(unit: Extents) -> None:
+        nonlocal total
+        buffer = buffers.pop() if buffers else np.empty(UNIT_BLOCKS * BLOCK_SIZE, dtype=np.uint8)
+        data = buffer[: ext.total(unit) * BLOCK_SIZE]
+        await target.read_into(unit, data)
+        part = await asyncio.to_thread(_digest, unit, data, secrets)
+        total += part
+        meter.add(len(data))
+        buffers.append(buffer)
+
+    await spread(_units(extents), add, LANES)
+    return total % (1 << 128)
+
+
+async def differing(target: Target, content: DiskContent, secrets: Secrets, listener: Listener) -> Extents:
+    """The blocks that `target` holds otherwise than `content`, found by signature."""
+    allocated = await target.allocated()
+    meter = Meter(listener, "scan", content.disk.name, ext.total(allocated) * BLOCK_SIZE)
+    buffers: list[Bytes] = []
+    found: list[Extents] = []
+    async for first, wanted in _windows(content.signatures(), blocks_of(content.disk.size)):
+        window = np.array([[first, len(wanted)]], dtype=np.int64)
+        inside = ext.intersection(_near(allocated, first, len(wanted)), window)
+        holes = ext.difference(window, inside)
+        missing: NDArray[np.bool_] = np.any(wanted[ext.block_numbers(holes) - first] != 0, axis=1)
+        found.append(ext.runs(missing, holes))
+
+        async def compare(unit: Extents, first: int = first, wanted: Signatures = wanted) -> None:
+            buffer = buffers.pop() if buffers else np.empty(UNIT_BLOCKS * BLOCK_SIZE, dtype=np.uint8)
+            data = buffer[: ext.total(unit) * BLOCK_SIZE]
+            await target.read_into(unit, data)
+            old = wanted[ext.block_numbers(unit) - first]
+            mask = np.empty(len(old), dtype=np.uint8)
+            if await asyncio.to_thread(delta.differs, data, old, secrets.signature, mask):
+                found.append(ext.runs(mask.astype(np.bool_), unit))
+            meter.add(len(data))
+            buffers.append(buffer)
+
+        await spread(_units(inside), compare, LANES)
+    return ext.union(*found)
+
+
+def _near(extents: Extents, first: int, count: int) -> Extents:
+    """The rows that reach into a range, found without looking at the others."""
+    start = np.searchsorted(extents[:, 0] + extents[:, 1], first, side="right")
+    return extents[start : np.searchsorted(extents[:, 0], first + count)]
+
+
+def _digest(unit: Extents, data: Bytes, secrets: Secrets) -> int:
+    signatures = np.empty((len(data) // BLOCK_SIZE, SIGNATURE_SIZE), dtype=np.uint8)
+    blockhash.sign(data, secrets.signature, signatures)
+    total = at = 0
+    for first, count in unit.tolist():
+        total += blockhash.digest(first, signatures[at : at + count], secrets.digest)
+        at += count
+    return total
+
+
+async def _units(extents: Extents) -> AsyncIterator[Extents]:
+    for unit in ext.units(extents, UNIT_BLOCKS, UNIT_BLOCKS):
+        yield unit
+
+
+async def _windows(chunks: AsyncIterator[tuple[Extents, Signatures]], blocks: int) -> AsyncIterator[tuple[int, Signatures]]:
+    """Ascending signatures of what is not zero, laid out with zeros between, a window at a time over the whole disk."""
+    first = 0
+    window = _window(first, blocks)
+    async for extents, signatures in chunks:
+        numbers = ext.block_numbers(extents)
+        while len(numbers):
+            inside = int(np.searchsorted(numbers, first + len(window)))
+            window[numbers[:inside] - first] = signatures[:inside]
+            numbers, signatures = numbers[inside:], signatures[inside:]
+            if len(numbers):
+                yield first, window
+                first += len(window)
+                window = _window(first, blocks)
+    while len(window):
+        yield first, window
+        first += len(window)
+        window = _window(first, blocks)
+
+
+def _window(first: int, blocks: int) -> Signatures:
+    return np.zeros((min(WINDOW_BLOCKS, blocks - first), SIGNATURE_SIZE), dtype=np.uint8)

@@ -1,0 +1,53 @@
+"""From what a target holds to what it shall hold, writing only what differs."""
+
+from contextlib import aclosing
+from dataclasses import dataclass
+
+from understudy import extents as ext
+from understudy.model import BLOCK_SIZE, NO_EXTENTS, Bytes, Extents, blocks_of
+from understudy.recovery.lanes import spread
+from understudy.recovery.progress import Listener, Meter
+from understudy.recovery.protocol import DiskContent, Target
+
+LANES = 4
+"""Pieces of what the reader yields that are being written while it fetches and decodes the next."""
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What has to be done to a target. The two are disjoint."""
+
+    write: Extents
+    zero: Extents
+
+    @property
+    def blocks(self) -> int:
+        return ext.total(self.write) + ext.total(self.zero)
+
+
+def onto_sparse(content: DiskContent) -> Change:
+    """The target is all zero."""
+    return Change(content.data(), NO_EXTENTS)
+
+
+def over(changed: Extents, content: DiskContent) -> Change:
+    """The target may differ from `content` in these blocks, and nowhere else."""
+    changed = ext.clip(changed, blocks_of(content.disk.size))
+    data = content.data()
+    return Change(ext.intersection(changed, data), ext.difference(changed, data))
+
+
+async def apply(change: Change, content: DiskContent, target: Target, listener: Listener) -> None:
+    """Make the change; nothing of it is durable before the target's `seal`."""
+    meter = Meter(listener, "write", content.disk.name, change.blocks * BLOCK_SIZE)
+    if len(change.zero):
+        await target.write_zeroes(change.zero)
+        meter.add(ext.total(change.zero) * BLOCK_SIZE)
+
+    async def write(piece: tuple[Extents, Bytes]) -> None:
+        await target.write(*piece)
+        meter.add(ext.total(piece[0]) * BLOCK_SIZE)
+
+    if len(change.write):
+        async with aclosing(content.stream(change.write)) as pieces:
+            await spread(pieces, write, LANES)
