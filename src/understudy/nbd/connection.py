@@ -102,7 +102,9 @@ class Connection(asyncio.BufferedProtocol):
             self._fail(NbdFailed("the NBD connection is closed"), politely=True)
         if self._transport is not None:
             await asyncio.wait([self._closed], timeout=1.0)
-            self._transport.abort()
+            # A transport that has reported its end must not be touched again.
+            if not self._closed.done():
+                self._transport.abort()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
