@@ -11,7 +11,6 @@ from understudy.errors import IntegrityError
 from understudy.model import BLOCK_SIZE, Bytes, Extents, Signatures, blocks_of
 from understudy.native import blockhash
 from understudy.recovery.materialise import MachineContent
-from understudy.recovery.protocol import DiskContent
 from understudy.vault.access import Secrets
 from understudy.vault.kinds import PointDisk
 
@@ -49,8 +48,7 @@ class MemoryDisk:
         for unit in ext.units(self.data(), 3 * PIECE_BLOCKS, 64):
             yield unit, signed(self.blocks.reshape(-1, BLOCK_SIZE)[ext.block_numbers(unit)].reshape(-1))
 
-    def differing(self, other: DiskContent) -> Extents:
-        assert isinstance(other, MemoryDisk)
+    def differing(self, other: "MemoryDisk") -> Extents:
         longest = max(len(self.blocks), len(other.blocks))
         a, b = (np.pad(blocks, (0, longest - len(blocks))).reshape(-1, BLOCK_SIZE) for blocks in (self.blocks, other.blocks))
         changed: np.ndarray = np.any(a != b, axis=1)

@@ -1,7 +1,7 @@
 """What materialise needs of the two ends: a disk at a point, and an image or device to lay it on."""
 
-from collections.abc import AsyncGenerator, AsyncIterator
-from typing import Protocol
+from collections.abc import AsyncGenerator
+from typing import Protocol, Self
 
 from understudy.model import Bytes, Extents, Signatures
 from understudy.vault.kinds import PointDisk
@@ -24,12 +24,12 @@ class DiskContent(Protocol):
         """
         ...
 
-    def signatures(self) -> AsyncIterator[tuple[Extents, Signatures]]:
+    def signatures(self) -> AsyncGenerator[tuple[Extents, Signatures], None]:
         """Signatures of all of `data()`, in ascending order."""
         ...
 
-    def differing(self, other: "DiskContent") -> Extents:
-        """Blocks that may differ from `other`, the same disk at another point; never fewer than do differ."""
+    def differing(self, other: Self) -> Extents:
+        """Blocks that may differ from `other`, the same disk at another point (its size may be another); never fewer than do."""
         ...
 
 

@@ -1,7 +1,8 @@
 """Reading a target: which of its blocks differ from a point's, and what its digest is. Holes are not read."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing
 
 import numpy as np
 from numpy.typing import NDArray
@@ -47,25 +48,27 @@ async def differing(target: Target, content: DiskContent, secrets: Secrets, list
     meter = Meter(listener, "scan", content.disk.name, ext.total(allocated) * BLOCK_SIZE)
     buffers: list[Bytes] = []
     found: list[Extents] = []
-    async for first, wanted in _windows(content.signatures(), blocks_of(content.disk.size)):
-        window = np.array([[first, len(wanted)]], dtype=np.int64)
-        inside = ext.intersection(_near(allocated, first, len(wanted)), window)
-        holes = ext.difference(window, inside)
-        missing: NDArray[np.bool_] = np.any(wanted[ext.block_numbers(holes) - first] != 0, axis=1)
-        found.append(ext.runs(missing, holes))
+    blocks = blocks_of(content.disk.size)
+    async with aclosing(content.signatures()) as signatures, aclosing(_windows(signatures, blocks)) as windows:
+        async for first, wanted in windows:
+            window = np.array([[first, len(wanted)]], dtype=np.int64)
+            inside = ext.intersection(_near(allocated, first, len(wanted)), window)
+            holes = ext.difference(window, inside)
+            missing: NDArray[np.bool_] = np.any(wanted[ext.block_numbers(holes) - first] != 0, axis=1)
+            found.append(ext.runs(missing, holes))
 
-        async def compare(unit: Extents, first: int = first, wanted: Signatures = wanted) -> None:
-            buffer = buffers.pop() if buffers else np.empty(UNIT_BLOCKS * BLOCK_SIZE, dtype=np.uint8)
-            data = buffer[: ext.total(unit) * BLOCK_SIZE]
-            await target.read_into(unit, data)
-            old = wanted[ext.block_numbers(unit) - first]
-            mask = np.empty(len(old), dtype=np.uint8)
-            if await asyncio.to_thread(delta.differs, data, old, secrets.signature, mask):
-                found.append(ext.runs(mask.astype(np.bool_), unit))
-            meter.add(len(data))
-            buffers.append(buffer)
+            async def compare(unit: Extents, first: int = first, wanted: Signatures = wanted) -> None:
+                buffer = buffers.pop() if buffers else np.empty(UNIT_BLOCKS * BLOCK_SIZE, dtype=np.uint8)
+                data = buffer[: ext.total(unit) * BLOCK_SIZE]
+                await target.read_into(unit, data)
+                old = wanted[ext.block_numbers(unit) - first]
+                mask = np.empty(len(old), dtype=np.uint8)
+                if await asyncio.to_thread(delta.differs, data, old, secrets.signature, mask):
+                    found.append(ext.runs(mask.astype(np.bool_), unit))
+                meter.add(len(data))
+                buffers.append(buffer)
 
-        await spread(_units(inside), compare, LANES)
+            await spread(_units(inside), compare, LANES)
     return ext.union(*found)
 
 
@@ -90,7 +93,7 @@ async def _units(extents: Extents) -> AsyncIterator[Extents]:
         yield unit
 
 
-async def _windows(chunks: AsyncIterator[tuple[Extents, Signatures]], blocks: int) -> AsyncIterator[tuple[int, Signatures]]:
+async def _windows(chunks: AsyncIterator[tuple[Extents, Signatures]], blocks: int) -> AsyncGenerator[tuple[int, Signatures], None]:
     """Ascending signatures of what is not zero, laid out with zeros between, a window at a time over the whole disk."""
     first = 0
     window = _window(first, blocks)
