@@ -10,6 +10,9 @@ from setuptools import Extension, setup
 # make sanitize sets these; a plain build leaves them empty.
 SANITIZE = os.environ.get("UNDERSTUDY_SANITIZE", "").split()
 
+# An editable install compiles every kernel anew, one after the other: whoever builds them with build_ext anyway leaves them out there.
+WITHOUT_KERNELS = bool(os.environ.get("UNDERSTUDY_WITHOUT_KERNELS"))
+
 
 def extension(source: Path) -> Extension:
     return Extension(
@@ -24,7 +27,7 @@ def extension(source: Path) -> Extension:
 
 setup(
     ext_modules=cythonize(
-        [extension(path) for path in sorted(Path("native").glob("*.pyx"))],
+        [] if WITHOUT_KERNELS else [extension(path) for path in sorted(Path("native").glob("*.pyx"))],
         include_path=["src"],
         language_level=3,
         compiler_directives={"boundscheck": False, "wraparound": False, "cdivision": True, "embedsignature": True},

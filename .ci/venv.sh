@@ -43,14 +43,14 @@ prepare_venv() {
         readarray -t requirements < <(.venv/bin/python -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["build-system"]["requires"], sep="\n")')
         run_quietly .cache/pip.log "installing what the build needs" .venv/bin/python -m pip install "${requirements[@]}"
         run_quietly .cache/pip.log "installing understudy and its dependencies" \
-            .venv/bin/python -m pip install --no-build-isolation -e '.[dev]'
+            env UNDERSTUDY_WITHOUT_KERNELS=1 .venv/bin/python -m pip install --no-build-isolation -e '.[dev]'
         echo "$metadata" >.venv/.dependencies
     fi
 
     local kernels
     kernels=$(find native -type f \( -name '*.pyx' -o -name '*.pxd' -o -name '*.pxi' -o -name '*.h' \) | LC_ALL=C sort | xargs -r sha256sum | cat - setup.py .venv/.interpreter | sha256sum)
     if ! up_to_date .venv/.kernels "$kernels" || ! kernels_are_built; then
-        run_quietly .cache/kernels.log "building the native kernels" .venv/bin/python setup.py -q build_ext --inplace
+        run_quietly .cache/kernels.log "building the native kernels" .venv/bin/python setup.py -q build_ext --inplace -j "$(nproc)"
         echo "$kernels" >.venv/.kernels
     fi
 }
