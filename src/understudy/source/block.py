@@ -7,9 +7,9 @@ from functools import partial
 
 from understudy.errors import SourceRefused
 from understudy.model import Bytes, Definition, DiskInfo, Extents, Untracked
+from understudy.source.finish import finish_in_thread
 from understudy.source.media import Medium, open_medium
 from understudy.source.protocol import Snapshot, SourceInfo
-from understudy.source.threads import finish_in_thread
 
 METHOD = "read in place"
 

@@ -1,0 +1,1 @@
+"""Talking to a running QEMU: one multiplexed QMP session a VM."""

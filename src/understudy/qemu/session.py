@@ -1,0 +1,118 @@
+"""One QMP session: a QMP socket serves one client at a time, so everyone who talks to a VM shares its session."""
+
+import asyncio
+import errno
+import logging
+from collections.abc import Mapping, Sequence
+from typing import Any, Self
+
+from qemu.qmp import ConnectError, ExecInterruptedError, ExecuteError, QMPClient, QMPError, StateError
+
+from understudy.errors import SourceRefused, SourceUnavailable
+
+CONNECT_TIMEOUT = 5.0
+COMMAND_TIMEOUT = 60.0
+"""Seconds. A QEMU that is alive answers every command used here within milliseconds, unless its storage stalls."""
+
+# The library logs what it raises; every failure here reaches the caller as an exception.
+_QUIET = logging.getLogger("understudy.qemu.quiet")
+_QUIET.disabled = True
+
+
+class QmpRefused(SourceRefused):
+    """QEMU answered a command with an error; nothing was done. `said` is QEMU's text, `error_class` its class."""
+
+    def __init__(self, command: str, said: str, error_class: str) -> None:
+        super().__init__(f"QEMU refused '{command}': {said}")
+        self.command = command
+        self.said = said
+        self.error_class = error_class
+
+
+class QmpGone(SourceUnavailable):
+    """Nothing listens at the socket: there is no such QEMU (any more)."""
+
+
+class _Client(QMPClient):
+    logger = _QUIET
+
+
+class QmpSession:
+    """Commands to one QEMU; several may be under way at once."""
+
+    def __init__(self, path: str, client: QMPClient) -> None:
+        self._path = path
+        self._client = client
+        self._closed = False
+        greeting: Any = client.greeting
+        version = greeting.QMP.version["qemu"]
+        self.version: tuple[int, int, int] = (version["major"], version["minor"], version["micro"])
+
+    @classmethod
+    async def connect(cls, path: str, timeout: float = CONNECT_TIMEOUT) -> Self:
+        """Connect and negotiate. `QmpGone` if nothing listens there, `SourceUnavailable` if nothing answers."""
+        client = _Client("understudy")
+        try:
+            async with asyncio.timeout(timeout):
+                await client.connect(path)
+        except TimeoutError:
+            raise SourceUnavailable(
+                f"the QMP socket {path} did not answer within {timeout:g} s",
+                hint="a QMP socket serves one client at a time, and another one may hold it; give understudy one of its own: "
+                "-qmp unix:<path>,server=on,wait=off",
+            ) from None
+        except ConnectError as error:
+            raise _unconnected(path, error.exc) from error
+        return cls(path, client)
+
+    @property
+    def closed(self) -> bool:
+        """Whether the session has ended; a new one must be made."""
+        return self._closed
+
+    async def execute(self, command: str, arguments: Mapping[str, object] | None = None) -> Any:
+        """Run a command, return its value. `QmpRefused` on an error; `SourceUnavailable` if the session ended: it is not known
+        then whether the command was carried out."""
+        if self._closed:
+            raise self._lost(command)
+        try:
+            async with asyncio.timeout(COMMAND_TIMEOUT):
+                return await self._client.execute(command, arguments)
+        except ExecuteError as error:
+            raise QmpRefused(command, str(error), error.error_class) from None
+        except TimeoutError:
+            await self.close()
+            raise SourceUnavailable(
+                f"QEMU at {self._path} did not answer '{command}' within {COMMAND_TIMEOUT:g} s", hint="its storage may be stalled"
+            ) from None
+        except (ExecInterruptedError, StateError, QMPError, EOFError, OSError) as error:
+            await self.close()
+            raise self._lost(command) from error
+
+    async def transaction(self, actions: Sequence[tuple[str, Mapping[str, object]]]) -> None:
+        """All of these or none, at one instant. Nothing is sent for none."""
+        if actions:
+            await self.execute("transaction", {"actions": [{"type": kind, "data": dict(data)} for kind, data in actions]})
+
+    async def close(self) -> None:
+        """Disconnect. Idempotent; never raises."""
+        if self._closed:
+            return
+        self._closed = True
+        try:
+            await self._client.disconnect()
+        except (QMPError, EOFError, OSError):
+            # It tells once more why the session had ended.
+            return
+
+    def _lost(self, command: str) -> SourceUnavailable:
+        return SourceUnavailable(f"QEMU at {self._path} closed the connection before it answered '{command}'", hint="the VM may have ended")
+
+
+def _unconnected(path: str, error: BaseException) -> SourceUnavailable:
+    number = error.errno if isinstance(error, OSError) else None
+    if number in (errno.ENOENT, errno.ECONNREFUSED):
+        return QmpGone(f"no QEMU listens at {path}", hint="is the VM running? start it with -qmp unix:<path>,server=on,wait=off")
+    if isinstance(error, OSError):
+        return SourceUnavailable(f"cannot connect to the QMP socket {path}: {error.strerror or error}", hint="check its permissions")
+    return SourceUnavailable(f"what listens at {path} does not speak QMP: {error}")

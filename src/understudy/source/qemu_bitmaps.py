@@ -1,0 +1,87 @@
+"""Which record of changes of ours is kept, merged or dropped. Pure; actions are QEMU's transaction actions."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+from understudy.source.qemu_names import Names
+
+Action: TypeAlias = tuple[str, Mapping[str, object]]
+
+GRANULARITY = 65536
+
+
+@dataclass(frozen=True, slots=True)
+class Bitmap:
+    """A dirty bitmap as QEMU lists it. `dirty`: bytes."""
+
+    node: str
+    name: str
+    dirty: int
+    recording: bool
+    inconsistent: bool
+
+
+def bitmaps_of(nodes: Sequence[Mapping[str, Any]], names: Names) -> list[Bitmap]:
+    """Ours, on every node of `query-named-block-nodes`. QEMU lists bitmaps without names, too, while jobs run."""
+    return [
+        Bitmap(node["node-name"], bitmap["name"], bitmap["count"], bool(bitmap["recording"]), bool(bitmap.get("inconsistent", False)))
+        for node in nodes
+        for bitmap in node.get("dirty-bitmaps", ())
+        if names.owns_bitmap(bitmap.get("name", ""))
+    ]
+
+
+def settle(bitmaps: Sequence[Bitmap], newest: str | None) -> list[Action]:
+    """Bring our records to one a node, named `newest`, that tracks everything since that point's freeze; none where there is none.
+
+    A record that is switched off ended where a later one began: if a later one still records, it is switched on again and they are
+    merged into it; if none does, there is a gap and it tells nothing any more.
+    """
+    actions: list[Action] = []
+    for node in dict.fromkeys(bitmap.node for bitmap in bitmaps):
+        here = [bitmap for bitmap in bitmaps if bitmap.node == node]
+        others = [bitmap for bitmap in here if bitmap.name != newest]
+        kept = next((bitmap for bitmap in here if bitmap.name == newest), None)
+        if kept is not None and not kept.recording:
+            usable = [bitmap.name for bitmap in others if not bitmap.inconsistent]
+            continued = any(bitmap.recording and not bitmap.inconsistent for bitmap in others)
+            if kept.inconsistent or not continued:
+                others.append(kept)
+            else:
+                actions.append(("block-dirty-bitmap-enable", {"node": node, "name": kept.name}))
+                actions.append(("block-dirty-bitmap-merge", {"node": node, "target": kept.name, "bitmaps": usable}))
+        actions.extend(("block-dirty-bitmap-remove", {"node": node, "name": bitmap.name}) for bitmap in others)
+    return actions
+
+
+def begin(node: str, name: str, base: Bitmap | None) -> list[Action]:
+    """Start a new record on `node` at the instant at which the base's ends."""
+    actions: list[Action] = [("block-dirty-bitmap-add", {"node": node, "name": name, "persistent": False, "granularity": GRANULARITY})]
+    if base is not None:
+        actions.append(("block-dirty-bitmap-disable", {"node": node, "name": base.name}))
+    return actions
+
+
+def usable_base(bitmaps: Sequence[Bitmap], node: str, name: str | None) -> Bitmap | str:
+    """The base's record on the disk's node, or why there is none that can be trusted."""
+    if name is None:
+        return "there is no earlier point"
+    for bitmap in bitmaps:
+        if bitmap.name == name and bitmap.node == node:
+            if bitmap.inconsistent:
+                return "QEMU says that its record of changes is inconsistent"
+            if not bitmap.recording:
+                return "the record of changes was switched off by someone else"
+            return bitmap
+    if any(bitmap.name == name for bitmap in bitmaps):
+        return "the record of changes belongs to another node: a snapshot was taken, or the disk was mirrored or replaced"
+    return "QEMU has no record of changes since the last point: the VM was restarted, or the disk was replaced"
+
+
+def copied(node: str, source: str, copy: str) -> list[Action]:
+    """Copy a record that goes on into one that does not. The transaction waits for requests under way, so none is missed."""
+    return [
+        ("block-dirty-bitmap-add", {"node": node, "name": copy, "persistent": False, "disabled": True, "granularity": GRANULARITY}),
+        ("block-dirty-bitmap-merge", {"node": node, "target": copy, "bitmaps": [source]}),
+    ]

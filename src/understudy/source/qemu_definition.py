@@ -1,0 +1,59 @@
+"""A running VM's shape as JSON values, as QMP tells it."""
+
+import re
+from typing import Any
+
+from understudy.model import Definition
+from understudy.qemu.session import QmpSession
+from understudy.source.qemu_survey import Survey, get
+
+_CHILD = re.compile(r"child<(.+)>")
+_CONTAINERS = ("/machine/peripheral", "/machine/peripheral-anon")
+
+
+async def define(session: QmpSession, survey: Survey) -> Definition:
+    """Name, processors, memory, firmware, network cards and disks. Changes nothing."""
+    cpus = await session.execute("query-cpus-fast")
+    memory = await session.execute("query-memory-size-summary")
+    return {
+        "kind": "qemu",
+        "name": (await session.execute("query-name")).get("name", ""),
+        "uuid": (await session.execute("query-uuid"))["UUID"],
+        "qemu": ".".join(str(number) for number in session.version),
+        "architecture": (await session.execute("query-target"))["arch"],
+        "machine": await get(session, "/machine", "type"),
+        "accelerated": (await session.execute("query-kvm"))["enabled"],
+        "vcpus": len(cpus),
+        "memory": memory["base-memory"] + memory.get("plugged-memory", 0),
+        "firmware": await get(session, "/machine", "firmware"),
+        "kernel": await get(session, "/machine", "kernel"),
+        "initrd": await get(session, "/machine", "initrd"),
+        "append": await get(session, "/machine", "append"),
+        "networks": await _networks(session),
+        "disks": [
+            {
+                "name": disk.name,
+                "device": await get(session, disk.device, "type"),
+                "size": info.size,
+                "sector": info.sector,
+                "format": disk.form,
+                "filename": disk.filename,
+                "serial": await get(session, disk.device, "serial"),
+                "bootindex": await get(session, disk.device, "bootindex"),
+            }
+            for disk, info in zip(survey.disks, survey.infos, strict=True)
+        ],
+    }
+
+
+async def _networks(session: QmpSession) -> list[dict[str, Any]]:
+    found = []
+    for container in _CONTAINERS:
+        for entry in await session.execute("qom-list", {"path": container}):
+            model = _CHILD.fullmatch(entry["type"])
+            if model is None:
+                continue
+            path = f"{container}/{entry['name']}"
+            if (mac := await get(session, path, "mac")) is not None:
+                found.append({"id": entry["name"], "model": model[1], "mac": mac, "netdev": await get(session, path, "netdev")})
+    return sorted(found, key=lambda card: str(card["id"]))

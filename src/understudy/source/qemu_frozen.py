@@ -1,0 +1,147 @@
+"""Reading one disk of the frozen view over NBD."""
+
+import asyncio
+import os
+from collections.abc import Awaitable, Callable, Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+from understudy import extents as ext
+from understudy.errors import SourceRefused, SourceUnavailable
+from understudy.model import BLOCK_SIZE, NO_EXTENTS, Bytes, Changes, DiskInfo, Extents, Lost, Tracked, blocks_of
+from understudy.nbd.client import NbdClient
+from understudy.nbd.wire import DIRTY_BIT, ZERO_BIT
+from understudy.qemu.session import QmpSession
+from understudy.source.qemu_bitmaps import Bitmap
+from understudy.source.qemu_names import Names
+from understudy.source.qemu_view import still_frozen
+
+ALLOCATION = "base:allocation"
+
+
+class Guard:
+    """Proves, after something was read, that it was frozen until then: without its job the view would show the disk's present."""
+
+    def __init__(self, session: QmpSession, names: Names, disks: int) -> None:
+        self._session = session
+        self._names = names
+        self._disks = disks
+        self._lock = asyncio.Lock()
+        self._next: asyncio.Task[None] | None = None
+        self.ended: str | None = None
+        """Why the view is over; None while it stands."""
+
+    def check(self) -> None:
+        """Raise if the view is known to be over."""
+        if self.ended is not None:
+            raise SourceUnavailable(f"the frozen view of this VM is over: {self.ended}")
+
+    async def confirm(self) -> None:
+        """Ask QEMU; those who ask before the question is sent share the answer."""
+        if self._next is None:
+            self._next = asyncio.ensure_future(self._confirm())
+            self._next.add_done_callback(_retrieve)
+        await asyncio.shield(self._next)
+
+    async def _confirm(self) -> None:
+        async with self._lock:
+            self._next = None
+            self.check()
+            if not await still_frozen(self._session, self._names, self._disks):
+                self.check()
+                self.ended = "QEMU ended the job that kept it, by an error of the scratch file or by somebody's command"
+                self.check()
+
+
+class FrozenDisk:
+    """One disk at the instant of the freeze. `since` gives what the guest wrote after it, for `allocated`."""
+
+    def __init__(
+        self, info: DiskInfo, guard: Guard, names: Names, export: str, base: Bitmap | str, since: Callable[[], Awaitable[Extents]]
+    ) -> None:
+        self._info = info
+        self._guard = guard
+        self._socket = os.fspath(names.socket)
+        self._export = export
+        self._base = base
+        self._since = since
+        self._client: NbdClient | None = None
+        self._connecting = asyncio.Lock()
+
+    @property
+    def info(self) -> DiskInfo:
+        return self._info
+
+    async def changed(self) -> Changes:
+        """From the base's record, which ended at the freeze. A count of zero needs no connection."""
+        self._guard.check()
+        if isinstance(self._base, str):
+            return Lost(self._base)
+        if not self._base.dirty:
+            return Tracked(NO_EXTENTS)
+        return Tracked(await dirty(self._socket, self._export, self._base.name, self._info.size))
+
+    async def allocated(self) -> Extents:
+        """What is not known to be zero. QEMU looks at the overlay and the disk one after the other: what the guest discarded in between
+        would be missing, so all that it touched since the freeze is added."""
+        self._guard.check()
+        async with await NbdClient.connect_unix(self._socket, self._export, [ALLOCATION]) as client:
+            rows = await client.block_status(ALLOCATION, 0, client.size)
+        found = _blocks(rows[(rows[:, 2] & ZERO_BIT) == 0], self._info.size)
+        found = ext.union(found, await self._since())
+        await self._guard.confirm()
+        return found
+
+    async def read_into(self, extents: Extents, buffer: Bytes) -> None:
+        client = await self._connected()
+        await client.read_pieces(_pieces(extents, buffer, self._info.size))
+        await self._guard.confirm()
+
+    async def end(self) -> None:
+        """Disconnect. The guard has been told why."""
+        async with self._connecting:
+            if self._client is not None:
+                await self._client.close()
+
+    async def _connected(self) -> NbdClient:
+        async with self._connecting:
+            self._guard.check()
+            if self._client is None:
+                self._client = await NbdClient.connect_unix(self._socket, self._export)
+                if self._client.size != self._info.size:
+                    raise SourceRefused(
+                        f"QEMU exports disk '{self._info.name}' with {self._client.size} bytes instead of {self._info.size}"
+                    )
+            return self._client
+
+
+async def dirty(socket: str, export: str, bitmap: str, size: int) -> Extents:
+    """Blocks of a frozen record of changes that an export offers."""
+    context = f"qemu:dirty-bitmap:{bitmap}"
+    async with await NbdClient.connect_unix(socket, export, [context]) as client:
+        rows = await client.block_status(context, 0, client.size)
+    return _blocks(rows[(rows[:, 2] & DIRTY_BIT) != 0], size)
+
+
+def _blocks(rows: NDArray[np.int64], size: int) -> Extents:
+    """Rows of bytes to the blocks that they touch."""
+    first = rows[:, 0] // BLOCK_SIZE
+    return ext.clip(ext.union(np.stack([first, -(-(rows[:, 0] + rows[:, 1]) // BLOCK_SIZE) - first], axis=1)), blocks_of(size))
+
+
+def _pieces(extents: Extents, buffer: Bytes, size: int) -> Iterator[tuple[int, Bytes]]:
+    """Each extent's part of the buffer; what lies beyond the disk's end is zeroed."""
+    position = 0
+    for first, count in extents.tolist():
+        offset, length = first * BLOCK_SIZE, count * BLOCK_SIZE
+        inside = max(min(length, size - offset), 0)
+        buffer[position + inside : position + length] = 0
+        yield offset, buffer[position : position + inside]
+        position += length
+
+
+def _retrieve(task: asyncio.Task[None]) -> None:
+    """Those who asked may all have been cancelled."""
+    if not task.cancelled():
+        task.exception()

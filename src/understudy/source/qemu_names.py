@@ -1,0 +1,78 @@
+"""What our objects in somebody else's QEMU are called: recognisable after any crash, never mistaken for another's."""
+
+import hashlib
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+SOCKET_LIMIT = 107
+"""Bytes that a unix socket's path may have."""
+
+
+@dataclass(frozen=True, slots=True)
+class Names:
+    """All names for one machine. QEMU's node names have at most 31 characters."""
+
+    machine: str
+    """The machine's id."""
+    directory: Path
+    """The machine's own directory on this host."""
+
+    @property
+    def prefix(self) -> str:
+        """Every node, job and export of ours begins with it."""
+        return f"us-{self.machine[:12]}-"
+
+    def overlay(self, disk: int) -> str:
+        """The node that the frozen view is read from."""
+        return f"{self.prefix}{disk}-view"
+
+    def filter(self, disk: int) -> str:
+        """The node above the disk that copies what is about to be overwritten."""
+        return f"{self.prefix}{disk}-copy"
+
+    def job(self, disk: int) -> str:
+        return f"{self.prefix}{disk}-job"
+
+    def creation(self, disk: int) -> str:
+        """The job that makes a scratch file."""
+        return f"{self.prefix}{disk}-make"
+
+    def export(self, disk: int) -> str:
+        return f"{self.prefix}{disk}-nbd"
+
+    def since_export(self, disk: int) -> str:
+        return f"{self.prefix}{disk}-since"
+
+    def bitmap(self, point: str) -> str:
+        """The record of what was written since a point's freeze."""
+        return f"understudy-{self.machine[:12]}-{point}"
+
+    def since_bitmap(self, point: str) -> str:
+        """A copy of the record that is still being written."""
+        return f"{self.bitmap(point)}-copy"
+
+    def owns_bitmap(self, name: str) -> bool:
+        return name.startswith(f"understudy-{self.machine[:12]}-")
+
+    @property
+    def scratch(self) -> Path:
+        return self.directory / "scratch"
+
+    def scratch_file(self, disk: int) -> Path:
+        return self.scratch / f"{disk}.qcow2"
+
+    @property
+    def socket(self) -> Path:
+        """Where QEMU's NBD server listens for us; the same after every restart of ours."""
+        usual = self.directory / "nbd.sock"
+        if len(os.fsencode(usual)) <= SOCKET_LIMIT:
+            return usual
+        short = hashlib.blake2b(os.fsencode(self.directory.absolute()), digest_size=12).hexdigest()
+        return _runtime_directory() / f"understudy-{short}" / "nbd.sock"
+
+
+def _runtime_directory() -> Path:
+    if os.geteuid() == 0:
+        return Path("/run")
+    return Path(os.environ.get("XDG_RUNTIME_DIR") or "/tmp")

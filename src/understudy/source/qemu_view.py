@@ -1,0 +1,83 @@
+"""The frozen view in QEMU: for each disk an overlay in a scratch file, filled by a backup job before the guest overwrites, exported
+over NBD. Built in steps that a killed process may leave at any point; torn down by looking for what is there."""
+
+import asyncio
+import os
+from contextlib import suppress
+from pathlib import Path
+
+from understudy.errors import SourceRefused
+from understudy.qemu.blocklayer import delete_nodes, end_exports, end_jobs, run_job
+from understudy.qemu.session import QmpSession
+from understudy.source.qemu_bitmaps import Action, Bitmap
+from understudy.source.qemu_disks import QemuDisk
+from understudy.source.qemu_names import Names
+
+
+async def make_overlay(session: QmpSession, names: Names, index: int, disk: QemuDisk) -> None:
+    """An empty overlay over the disk. QEMU makes the file itself, with its own rights; nothing in it must survive a crash."""
+    path = os.fspath(names.scratch_file(index))
+    job = names.creation(index)
+    file = {"driver": "file", "filename": path}
+    try:
+        await run_job(session, "blockdev-create", job, {"options": {"driver": "file", "filename": path, "size": 0}})
+        await run_job(session, "blockdev-create", job, {"options": {"driver": "qcow2", "file": file, "size": disk.size}})
+    except SourceRefused as error:
+        raise SourceRefused(f"{error.message} ({path})", hint="QEMU's user must be able to create files there") from error
+    volatile = {"discard": "unmap", "cache": {"no-flush": True}}
+    overlay = {"driver": "qcow2", "node-name": names.overlay(index), "file": {**file, **volatile}, "backing": disk.node, **volatile}
+    await session.execute("blockdev-add", overlay)
+
+
+def freeze_actions(names: Names, index: int, disk: QemuDisk) -> list[Action]:
+    """From this instant on the overlay shows the disk as it is now."""
+    job = {
+        "job-id": names.job(index),
+        "device": disk.node,
+        "target": names.overlay(index),
+        "sync": "none",
+        "auto-dismiss": True,
+        "filter-node-name": names.filter(index),
+    }
+    return [("blockdev-backup", job)]
+
+
+async def export(session: QmpSession, identity: str, node: str, name: str, bitmap: Bitmap | None) -> None:
+    """Serve a node over NBD, with a frozen record of changes as meta context."""
+    arguments = {"type": "nbd", "id": identity, "node-name": node, "name": name, "writable": False}
+    if bitmap is not None:
+        arguments["bitmaps"] = [bitmap.name]
+    await session.execute("block-export-add", arguments)
+
+
+async def still_frozen(session: QmpSession, names: Names, disks: int) -> bool:
+    """Whether every job that keeps the view frozen has been at work up to now."""
+    running = {job["id"] for job in await session.execute("query-jobs") if job["status"] in ("running", "ready", "paused", "standby")}
+    return all(names.job(index) in running for index in range(disks))
+
+
+async def tear_down(session: QmpSession, names: Names) -> None:
+    """End every view of ours, whole or in part, this process's or a killed one's. Records of changes stay."""
+    await end_exports(session, names.prefix)
+    await end_jobs(session, names.prefix)
+    await delete_nodes(session, names.prefix)
+
+
+async def remove_scratch(names: Names) -> None:
+    """Scratch files of a view that has ended (or of a QEMU that has)."""
+    await asyncio.to_thread(_remove_files, names.scratch)
+
+
+def _remove_files(scratch: Path) -> None:
+    if not scratch.is_dir():
+        return
+    for path in scratch.glob("*.qcow2"):
+        path.unlink(missing_ok=True)
+    with suppress(OSError):
+        # It stays where somebody put something else into it.
+        scratch.rmdir()
+
+
+def exported_name(index: int, point: str) -> str:
+    """Never used twice, so that what is read is certainly this freeze's view, of this QEMU."""
+    return f"{index}-{point}"

@@ -1,0 +1,162 @@
+"""A real QEMU without a guest: disks are written from outside, through the same block layer, as a guest's device would."""
+
+import asyncio
+import contextlib
+import shlex
+import subprocess
+import tempfile
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from tests.source.conformance import Contents
+
+from understudy.model import Bytes
+from understudy.qemu.session import QmpSession
+from understudy.source.qemu import QemuSource
+
+MACHINE = "0123456789abcdef0123456789abcdef"
+MIB = 1 << 20
+
+
+@dataclass(slots=True)
+class Disk:
+    """A disk image and the QEMU options that attach it to a device `device` (the id, or the QOM path where it has none)."""
+
+    name: str
+    path: Path
+    form: str
+    options: list[str]
+    device: str
+
+
+@dataclass(slots=True)
+class Machine:
+    """Two QMP sockets: one for whoever replicates, one for the test."""
+
+    directory: Path
+    disks: list[Disk]
+    options: list[str] = field(default_factory=list)
+    process: subprocess.Popen[bytes] | None = None
+    control: QmpSession | None = None
+    tracks: bool = True
+    shared: bool = True
+
+    @property
+    def qmp(self) -> str:
+        return f"{self.directory}/qmp"
+
+    @property
+    def state(self) -> Path:
+        return self.directory / "state"
+
+    async def start(self) -> None:
+        command = ["qemu-system-x86_64", "-machine", "q35", "-accel", "tcg", "-m", "16", "-nodefaults", "-display", "none", "-S"]
+        for name in ("qmp", "control"):
+            command += ["-qmp", f"unix:{self.directory}/{name},server=on,wait=off"]
+        command += self.options + [option for disk in self.disks for option in disk.options]
+        self.process = await asyncio.to_thread(subprocess.Popen, command, stdin=subprocess.DEVNULL)
+        for _ in range(500):
+            with contextlib.suppress(Exception):
+                self.control = await QmpSession.connect(f"{self.directory}/control")
+                return
+            assert self.process.poll() is None, shlex.join(command)
+            await asyncio.sleep(0.01)
+        raise AssertionError("QEMU did not start")
+
+    async def kill(self) -> None:
+        if self.control is not None:
+            await self.control.close()
+        if self.process is not None:
+            self.process.kill()
+            await asyncio.to_thread(self.process.wait)
+        self.process = None
+
+    async def execute(self, command: str, **arguments: object) -> object:
+        assert self.control is not None
+        return await self.control.execute(command, {name.replace("_", "-"): value for name, value in arguments.items()})
+
+    async def io(self, name: str, command: str) -> None:
+        """A qemu-io command on the device's own backend."""
+        disk = next(disk for disk in self.disks if disk.name == name)
+        said = await self.execute("human-monitor-command", command_line=f'qemu-io -d {disk.device} "{command}"')
+        assert isinstance(said, str)
+        assert not said or "bytes at offset" in said, said
+
+    async def write(self, disk: str, offset: int, length: int, value: int) -> None:
+        await self.io(disk, f"write -P {value} {offset} {length}")
+
+    async def contents(self) -> Contents:
+        found: Contents = {}
+        for disk in self.disks:
+            await self.io(disk.name, "flush")
+            found[disk.name] = await asyncio.to_thread(read_image, disk)
+        return found
+
+    def source(self) -> QemuSource:
+        return QemuSource(MACHINE, self.qmp, self.state)
+
+    async def leftovers(self) -> list[str]:
+        """What of ours is in this QEMU or on its host."""
+        nodes = await self.execute("query-named-block-nodes", flat=True)
+        jobs = await self.execute("query-jobs")
+        exports = await self.execute("query-block-exports")
+        assert isinstance(nodes, list)
+        assert isinstance(jobs, list)
+        assert isinstance(exports, list)
+        found = [node["node-name"] for node in nodes if node["node-name"].startswith("us-")]
+        found += [
+            f"{node['node-name']}:{bitmap['name']}"
+            for node in nodes
+            for bitmap in node.get("dirty-bitmaps", ())
+            if bitmap.get("name", "").startswith("understudy-")
+        ]
+        found += [entry["id"] for entry in jobs + exports]
+        with contextlib.suppress(Exception):
+            await self.execute("nbd-server-stop")
+            found.append("NBD server")
+        if self.state.exists():
+            found += [str(path) for path in self.state.rglob("*")]
+        return found
+
+
+def read_image(disk: Disk) -> Bytes:
+    if disk.form == "raw":
+        content = np.fromfile(disk.path, np.uint8)
+        # QEMU shows an image in whole sectors.
+        return np.concatenate([content, np.zeros(-len(content) % 512, np.uint8)])
+    with tempfile.NamedTemporaryFile(dir=disk.path.parent) as copy:
+        subprocess.run(["qemu-img", "convert", "-U", "-f", disk.form, "-O", "raw", str(disk.path), copy.name], check=True)
+        return np.fromfile(copy.name, np.uint8)
+
+
+def make_image(path: Path, form: str, size: int) -> Path:
+    if form == "raw":
+        with path.open("wb") as out:
+            out.truncate(size)
+    else:
+        subprocess.run(["qemu-img", "create", "-q", "-f", form, str(path), str(size)], check=True)
+    return path
+
+
+def blockdev(directory: Path, name: str, form: str, size: int, *, sector: int = 512, device: str = "", above: str = "") -> Disk:
+    """-blockdev and -device with an id; `above`: a filter's options, `{}` for the node below it."""
+    path = make_image(directory / f"{name}.{form}", form, size)
+    options = ["-blockdev", f"driver=file,filename={path},node-name={name}-file,discard=unmap"]
+    options += ["-blockdev", f"driver={form},file={name}-file,node-name={name}-format,discard=unmap"]
+    node = f"{name}-format"
+    if above:
+        options += ["-blockdev", f"{above.format(node)},node-name={name}-top"]
+        node = f"{name}-top"
+    options += ["-device", f"{device or 'virtio-blk-pci'},drive={node},id={name},logical_block_size={sector},physical_block_size={sector}"]
+    scsi = device.startswith("scsi")
+    return Disk(name, path, form, options, name if scsi else f"/machine/peripheral/{name}/virtio-backend")
+
+
+def drive(directory: Path, name: str, form: str, size: int, interface: str = "none") -> Disk:
+    """-drive, whose nodes QEMU names by itself."""
+    path = make_image(directory / f"{name}.{form}", form, size)
+    options = ["-drive", f"file={path},format={form},if={interface},id={name},discard=unmap"]
+    if interface == "none":
+        options += ["-device", f"virtio-blk-pci,drive={name}"]
+    return Disk(name, path, form, options, name)
