@@ -1,10 +1,19 @@
 """Values that tests about vaults share."""
 
 import secrets
+from pathlib import Path
 
-from understudy.vault import kinds
+from understudy.store.protocol import Creation, ObjectStore
+from understudy.vault import kinds, names
+from understudy.vault.base_log import BaseLog
+from understudy.vault.identity import Bundle
+from understudy.vault.keyring import unlock_vault
+from understudy.vault.kinds import Body
+from understudy.vault.log import MachineLog
 from understudy.vault.patience import Patience
-from understudy.vault.unlock import KeyFile, Passphrase
+from understudy.vault.record import Head, record_hash, seal_record
+from understudy.vault.unlock import KeyFile, Passphrase, Unlock
+from understudy.vault.vault import Vault
 
 UNLOCK = KeyFile(bytes(range(32)))
 QUICK = Patience(attempts=3, first=0.001)
@@ -28,3 +37,27 @@ def a_point(id_: bytes | None = None, parent: bytes = b"", inline: bytes = b"", 
         disks=(disk,),
         inline=inline,
     )
+
+
+async def bundle_of(vault: Vault, unlock: Unlock) -> Bundle:
+    """What a thief of this credential holds."""
+    return (await unlock_vault(vault.store, bytes.fromhex(vault.id), unlock)).bundle
+
+
+async def forge(
+    log: BaseLog, bundle: Bundle, body: Body, *, epoch: int = 1, writer: bytes = b"w" * 16, prev: bytes | None = None, vault: Vault
+) -> Head:
+    """Put a record after the log's end without any of the API's checks, as somebody with `bundle` could."""
+    await log.refresh()
+    owner = names.machine(log.machine_id) if isinstance(log, MachineLog) else names.SETTINGS
+    head = log.head if prev is None else Head(log.head.seq, prev)
+    data = seal_record(vault.access, owner, head, bundle.signing_key, body, epoch=epoch, writer=writer, at=0)
+    assert await vault.store.create(names.record(owner, log.head.seq + 1), [data]) is Creation.CREATED
+    return Head(log.head.seq + 1, record_hash(data))
+
+
+async def two_sites(store: ObjectStore, vault: Vault, tmp_path: Path) -> tuple[MachineLog, MachineLog]:
+    """One machine's log as two operators' sites see it; nobody has claimed it yet."""
+    here = await vault.protect("web", "site-a")
+    other = await Vault.open(store, UNLOCK, tmp_path / "other", patience=QUICK)
+    return here, await other.find("web")

@@ -32,6 +32,11 @@ class BaseLog(ABC):
         """The last record that was read."""
         return self._chain.head
 
+    @property
+    def in_doubt(self) -> bool:
+        """Whether an append of this host waits for `settle`."""
+        return self._chain.in_doubt
+
     async def refresh(self) -> None:
         """Read to the end of the log. `IntegrityError`, `RolledBack`; what came before the damage is known then."""
         async with self._turn:

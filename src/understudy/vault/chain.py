@@ -37,6 +37,10 @@ class Chain:
         self._place = place
         self._turn = asyncio.Lock()
 
+    @property
+    def in_doubt(self) -> bool:
+        return self._place.memory is not None and self._attempt().exists()
+
     async def read_on(self) -> AsyncIterator[Opened]:
         """Every record after `head`, in order; the reader calls `advance` for each.
 

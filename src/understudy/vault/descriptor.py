@@ -7,6 +7,7 @@ from typing import Annotated
 import msgspec
 
 from understudy.errors import IntegrityError, Unsupported
+from understudy.vault.malformed import MALFORMED
 
 MAGIC = b"USVLT\0"
 VERSION = 1
@@ -42,7 +43,7 @@ def decode(data: bytes) -> Descriptor:
         raise Unsupported(f"this vault has format {version}; this understudy knows {VERSION}", hint="use a newer understudy")
     try:
         return msgspec.msgpack.decode(data[len(MAGIC) + 2 : -_HASH], type=Descriptor)
-    except msgspec.MsgspecError as error:
+    except MALFORMED as error:
         raise IntegrityError(f"the vault's descriptor is malformed: {error}") from error
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import msgspec
 
 from understudy.errors import RolledBack, StateFailed
+from understudy.vault.malformed import MALFORMED
 from understudy.vault.memory import replace_file
 from understudy.vault.record import HASH_SIZE, Head
 
@@ -23,7 +24,7 @@ def remembered(path: Path) -> Head:
         head = Head(seen.seq, bytes.fromhex(seen.hash))
     except FileNotFoundError:
         return Head()
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, *MALFORMED) as error:
         raise StateFailed(f"{path}: {error}", hint="this file remembers what the vault held; if it is lost for good, remove it") from error
     if head.seq < 1 or len(head.hash) != HASH_SIZE:
         raise StateFailed(f"{path} is malformed", hint="this file remembers what the vault held; if it is lost for good, remove it")

@@ -12,6 +12,7 @@ from understudy.errors import IntegrityError, InvalidRequest, Unsupported
 from understudy.vault.access import Access
 from understudy.vault.box import OVERHEAD, seal, unseal
 from understudy.vault.kinds import BODIES, Body
+from understudy.vault.malformed import MALFORMED
 
 MAGIC = b"USLOG\0\1\0"
 MAX_RECORD = 64 << 10
@@ -101,7 +102,7 @@ def open_record(access: Access, owner: str, seq: int, before: bytes, data: bytes
         signed = _signed.decode(plaintext)
         VerifyKey(signed.signer).verify(_to_sign(access, owner, seq, signed.body), signed.signature)
         signer, payload = signed.signer, signed.body
-    except (msgspec.MsgspecError, BadSignatureError):
+    except (*MALFORMED, BadSignatureError):
         pass
     return Opened(seq, record_hash(data), before, signer, payload)
 
@@ -110,7 +111,7 @@ def decode_envelope(opened: Opened, owner: str) -> Envelope:
     """`IntegrityError` if its signer, whom the caller trusts, wrote something malformed or meant for another chain."""
     try:
         envelope = _envelope.decode(opened.payload)
-    except msgspec.MsgspecError as error:
+    except MALFORMED as error:
         raise IntegrityError(f"record {opened.seq} of {owner} is malformed: {error}") from error
     if envelope.prev != opened.before:
         raise IntegrityError(
@@ -131,7 +132,7 @@ def decode_body(envelope: Envelope, seq: int, owner: str) -> Body | None:
         )
     try:
         return decoder.decode(envelope.data)
-    except msgspec.MsgspecError as error:
+    except MALFORMED as error:
         raise IntegrityError(f"record {seq} of {owner}, a {envelope.kind}, is malformed: {error}") from error
 
 

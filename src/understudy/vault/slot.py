@@ -8,6 +8,7 @@ from understudy.errors import IntegrityError, InvalidRequest
 from understudy.vault.box import seal, unseal
 from understudy.vault.descriptor import digest
 from understudy.vault.identity import Bundle, Role
+from understudy.vault.malformed import MALFORMED
 from understudy.vault.unlock import Argon2id, Derivation, Unlock, derive
 
 MAGIC = b"USKEY\0\1\0"
@@ -59,7 +60,7 @@ def unwrap(vault_id: bytes, slot_id: bytes, data: bytes, unlock: Unlock) -> Bund
         return None
     try:
         bundle = msgspec.msgpack.decode(plaintext, type=Bundle)
-    except msgspec.MsgspecError as error:
+    except MALFORMED as error:
         raise IntegrityError(f"key slot {slot_id.hex()} is malformed: {error}") from error
     if (bundle.role, bundle.name, bundle.public) != (header.role, header.label, header.identity):
         raise IntegrityError(f"key slot {slot_id.hex()} holds another identity than it says")
@@ -74,7 +75,7 @@ def _split(slot_id: bytes, data: bytes) -> tuple[SlotHeader, bytes, bytes]:
         raise IntegrityError(f"key slot {slot_id.hex()} is damaged", hint="open the vault with another slot, then replace this one")
     try:
         return msgspec.msgpack.decode(data[start:end], type=SlotHeader), data[start:end], data[end:-_HASH]
-    except msgspec.MsgspecError as error:
+    except MALFORMED as error:
         raise IntegrityError(f"key slot {slot_id.hex()} is malformed: {error}") from error
 
 

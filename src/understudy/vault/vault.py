@@ -5,14 +5,14 @@ import contextlib
 import re
 import secrets
 import time
-from collections.abc import AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncIterator, Iterable
 from pathlib import Path
 
 from nacl.public import PrivateKey
 
 from understudy.errors import AccessDenied, Conflict, IntegrityError, InvalidRequest, NotFound
 from understudy.store.protocol import Creation, ObjectStore
-from understudy.vault import descriptor, guard, kinds, lock, names
+from understudy.vault import descriptor, guard, kinds, names
 from understudy.vault.access import Access
 from understudy.vault.chain import Place
 from understudy.vault.identity import first_operator
@@ -145,19 +145,6 @@ class Vault:
         await log.append(kinds.Protect(name=name, site=site))
         return log
 
-    @contextlib.contextmanager
-    def own(self, machine_id: str) -> Iterator[Path]:
-        """Be the only process on this host that works on a machine; gives its directory. `Busy` names the one that is already."""
-        directory = self.directory(machine_id)
-        with lock.owned(directory / "lock", f"machine {machine_id}"):
-            yield directory
-
-    def directory(self, machine_id: str) -> Path:
-        """What this host keeps about a machine is below this directory, which may not exist yet."""
-        if self._place.memory is None:
-            raise Conflict("this vault was opened for reading only", hint="give a state directory")
-        return self._place.memory.log(names.machine(machine_id))
-
     async def close(self) -> None:
         await self._place.store.close()
 
@@ -215,8 +202,9 @@ class Vault:
         if self._place.memory is None:
             return
         for machine_id in await asyncio.to_thread(self._place.memory.machines):
-            if (self.directory(machine_id) / "attempt").exists():
-                await self._log(machine_id).settle()
+            log = self._log(machine_id)
+            if log.in_doubt:
+                await log.settle()
 
     def _must_be_genuine(self, encoded: bytes) -> None:
         """The credential, the descriptor and the settings log must belong together."""
