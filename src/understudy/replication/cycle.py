@@ -1,12 +1,14 @@
 """One cycle makes one recovery point: freeze → examine → commit → release."""
 
 import asyncio
+import contextlib
 import secrets
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeVar
 
 import msgspec
 
@@ -16,9 +18,13 @@ from understudy.replication.examine import Examination, Examined, totals
 from understudy.replication.local import NO_POINT, LocalState
 from understudy.replication.report import CycleProgress, CycleReport, ProgressSink
 from understudy.source.protocol import DiskSource, Snapshot
-from understudy.vault import names
+from understudy.vault import names, pack_list
+from understudy.vault.checkpoint import due, take_checkpoint
 from understudy.vault.kinds import ObjectRef, Point, PointStats
 from understudy.vault.log import MachineLog
+from understudy.vault.reader import PointReader
+from understudy.vault.reading import history_of
+from understudy.vault.resolve import resolve
 from understudy.vault.side_object import put_side_object
 from understudy.vault.vault import Vault
 
@@ -26,6 +32,9 @@ PACKS_IN_RECORD = 256
 """More PackRefs than this (about 19 KiB of the record's 64) go into a side object."""
 
 ENCODERS = 2
+
+
+T = TypeVar("T")
 
 
 def ignore(_: CycleProgress) -> None:
@@ -70,11 +79,13 @@ class Replicator:
         if not self._settled:
             await self.log.settle()
             await self._settle()
+        newest = self.log.state.newest
+        parent = newest.point if newest else None
+        if parent is not None:
+            await self._checkpoint(parent.id)
         self._settled = False
         began = time.monotonic()
         progress(CycleProgress("freeze"))
-        newest = self.log.state.newest
-        parent = newest.point if newest else None
         point = secrets.token_bytes(16)
         snapshot = await self.source.freeze(point.hex(), parent.id.hex() if parent else None)
         try:
@@ -85,7 +96,7 @@ class Replicator:
             raise
         progress(CycleProgress("commit"))
         try:
-            seq = await self._append(body)
+            record = await _finish(self.log.append(body))
         except (Fenced, SecondWriter) as error:
             await self._release(False, error)
             raise
@@ -93,11 +104,13 @@ class Replicator:
             await self._release(None, error)
             raise
         committed_at = time.time_ns()
-        await self._release(True, None)
-        await asyncio.to_thread(self._local.commit, point)
-        self._settled = True
+        # The point exists, whatever happens now; what fails here is repeated, and its error raised, by the next cycle's start.
+        with contextlib.suppress(UnderstudyError):
+            await _finish(self.source.release(True))
+            await _finish(asyncio.to_thread(self._local.commit, point))
+            self._settled = True
         return CycleReport(
-            seq=seq,
+            seq=record.seq,
             point=point.hex(),
             parent=body.parent.hex(),
             frozen_at=body.frozen_at,
@@ -120,23 +133,18 @@ class Replicator:
         await asyncio.to_thread(self._local.forget_others, frozenset(disk.id for disk in newest.point.disks) if newest else frozenset())
         self._settled = True
 
-    async def _release(self, committed: bool | None, cause: BaseException | None) -> None:
-        """End the freeze even when being cancelled. A failure here does not hide `cause`: the next cycle recovers the source first."""
+    async def _release(self, committed: bool | None, cause: BaseException) -> None:
+        """End the freeze after a failure. A failure here does not hide that one: the next cycle recovers the source first."""
         try:
-            await asyncio.shield(asyncio.ensure_future(self.source.release(committed)))
+            await _finish(self.source.release(committed))
         except UnderstudyError as error:
-            if cause is None:
-                raise
             cause.add_note(f"then the source could not be released: {error}")
 
-    async def _append(self, body: Point) -> int:
-        """The record's number. Cancelled: waits until the append has come to its end, so that nothing of it is still on its way."""
-        append = asyncio.ensure_future(self.log.append(body))
-        try:
-            return (await asyncio.shield(append)).seq
-        except asyncio.CancelledError:
-            await asyncio.wait([append])
-            raise
+    async def _checkpoint(self, point: bytes) -> None:
+        """Keep the reading of `point` bounded. Between cycles, so that its failure is never mistaken for a cycle's."""
+        state = self.log.state
+        if due(state.points, state.checkpoints, point):
+            await self.log.append(await take_checkpoint(history_of(self.vault, self.log), point))
 
     def _examination(self, progress: ProgressSink) -> Examination:
         return Examination(
@@ -144,14 +152,21 @@ class Replicator:
         )
 
     async def _signatures_of_newest(self, disk: bytes) -> AsyncIterator[tuple[Extents, Signatures]]:
-        raise AssertionError
-        yield
+        """What a signature file is rebuilt from."""
+        newest = self.log.state.newest
+        if newest is None:
+            return
+        history = history_of(self.vault, self.log)
+        reader = PointReader(history, await resolve(history, newest.point.id, {disk}))
+        async with contextlib.aclosing(reader.disk(disk).signatures()) as parts:
+            async for part in parts:
+                yield part
 
     async def _body(self, snapshot: Snapshot, point: bytes, parent: Point | None, examined: Examined, seconds: float) -> Point:
         packs = examined.shipped.packs
         packs_in = None
         if len(packs) > PACKS_IN_RECORD:
-            packs_in = await self._side_object("packs", msgspec.msgpack.encode(packs))
+            packs_in = await self._side_object(pack_list.PURPOSE, pack_list.encode_packs(packs))
             packs = ()
         scanned, changed, zero = totals(examined.tallies)
         return Point(
@@ -179,3 +194,13 @@ class Replicator:
 
     async def _side_object(self, purpose: str, data: bytes) -> ObjectRef:
         return await put_side_object(self.vault.store, self.vault.access, names.machine(self.log.machine_id), purpose, data)
+
+
+async def _finish(work: Awaitable[T]) -> T:
+    """The result of something that must come to its end. Cancelled: waits for that end first, so that nothing of it is still on its way."""
+    task = asyncio.ensure_future(work)
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.wait([task])
+        raise
