@@ -28,7 +28,7 @@ def _associated(access: Access, machine_id: str, checkpoint_id: bytes, disk_id: 
 
 def transposed(rows: Rows) -> bytes:
     """Byte 0 of every row, then byte 1 of every row…: neighbours are alike, and LZ4 finds it."""
-    return np.ascontiguousarray(rows.view(np.uint8).reshape(len(rows), -1).T).tobytes()
+    return np.ascontiguousarray(rows.view(np.uint8).reshape(len(rows), rows.dtype.itemsize).T).tobytes()
 
 
 def untransposed(data: bytes, count: int, dtype: np.dtype[np.void]) -> Rows:
