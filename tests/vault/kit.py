@@ -1,6 +1,7 @@
 """A vault in a dictionary, disks as numbered blocks, and points made of them with real packs."""
 
 import asyncio
+import os
 from collections.abc import AsyncIterator, Mapping, Sequence
 from hashlib import blake2b
 
@@ -8,13 +9,16 @@ import numpy as np
 from nacl.public import PrivateKey
 
 from understudy.errors import NotFound
-from understudy.model import BLOCK_SIZE, Bytes, BytesLike, Extents, Rows, blocks_of
+from understudy.model import BLOCK_SIZE, Bytes, BytesLike, Extents
+from understudy.native.layout import FRAME, KIND_LZ4, SUITE_XCHACHA20POLY1305
 from understudy.store.protocol import Capabilities, Creation, ObjectInfo
 from understudy.vault import names
 from understudy.vault.access import Access, Secrets
+from understudy.vault.footer import seal_footer
 from understudy.vault.history import History
 from understudy.vault.kinds import Checkpoint, ObjectRef, PackRef, Point, PointDisk
 from understudy.vault.pack import FinishedPack, PackWriter
+from understudy.vault.pack_layout import HEADER_SIZE, build_header, trailer_prefix
 from understudy.vault.points import PointEntry
 
 VAULT = "a1" * 16
@@ -140,6 +144,12 @@ class Machine:
                 )
                 packs.append(b"".join(finished.buffers))
                 refs.append(finished.ref)
+        return await self.add_packs(sizes, refs, packs, parent=parent, inline=inline)
+
+    async def add_packs(
+        self, sizes: Mapping[str, int], refs: Sequence[PackRef], packs: list[bytes], *, parent: bytes | None = None, inline: bool = False
+    ) -> bytes:
+        """A point of packs that exist already; `inline`: the last of them travels in its record."""
         self.seq += 1
         body = packs.pop() if inline and packs else b""
         if body:
@@ -173,9 +183,16 @@ def write_pack(
     return writer.finish()
 
 
-def model_of(rows: Rows, size: int) -> np.ndarray:
-    """Blocks that some row names."""
-    covered = np.zeros(blocks_of(size), bool)
-    for first, count in zip(rows["first"].tolist(), rows["blocks"].tolist(), strict=True):
-        covered[first : first + count] = True
-    return covered
+def index_only_pack(access: Access, disk: bytes, firsts: np.ndarray, blocks: int = 1) -> tuple[PackRef, bytes]:
+    """A pack whose frames, of `blocks` blocks each, are garbage: resolving never reads them."""
+    pack_id = os.urandom(16)
+    frames = np.zeros(len(firsts), FRAME)
+    frames["first"], frames["blocks"], frames["kind"], frames["length"] = firsts, blocks, KIND_LZ4, 40
+    frames["number"], frames["offset"] = np.arange(len(firsts)), HEADER_SIZE + 40 * np.arange(len(firsts))
+    signatures = np.zeros((blocks * len(firsts), 16), np.uint8)
+    footer = seal_footer(access, MACHINE, pack_id, SUITE_XCHACHA20POLY1305, [disk], frames, signatures)
+    end = HEADER_SIZE + 40 * len(firsts)
+    data = build_header(access, MACHINE, pack_id, SUITE_XCHACHA20POLY1305, bytes(32)) + bytes(end - HEADER_SIZE) + footer
+    data += trailer_prefix(end, len(footer))
+    digest = blake2b(data, digest_size=32).digest()
+    return PackRef(id=pack_id, size=len(data) + 32, hash=digest), data + digest

@@ -23,11 +23,11 @@ from understudy.vault.checkpoint_directory import (
 )
 from understudy.vault.checkpoint_page import REGION_BLOCKS, seal_page
 from understudy.vault.checkpoint_read import PageAt, read_pages
-from understudy.vault.diskmap import NO_ROWS, PackTable, cut, merge, trusting_nothing
+from understudy.vault.diskmap import NO_ROWS, PackTable, cut, merge
 from understudy.vault.history import History
 from understudy.vault.lineage import find_point, trace
 from understudy.vault.points import PointEntry
-from understudy.vault.resolve import Base, Delta, find_base, pages_at, read_delta
+from understudy.vault.resolve import Base, Delta, from_newest_base, pages_at, read_delta
 from understudy.vault.sealed import Entropy
 
 MAGIC = b"USMAPS\x01\x00"
@@ -59,13 +59,16 @@ class Rewrite:
 async def take_checkpoint(history: History, point_id: bytes, entropy: Entropy = os.urandom) -> kinds.Checkpoint:
     """Store a checkpoint of this point; durable when this returns. Its record's body is the caller's to append."""
     entry = find_point(history.points, point_id)
-    base = await find_base(history, point_id)
-    delta = await read_delta(history, base)
-    rewrites = await asyncio.to_thread(plan, entry, base, delta)
-    absorbed = [page for rewrite in rewrites for page in rewrite.absorbed]
-    below = await read_pages(history, absorbed, delta.table)
+
+    async def read(base: Base) -> tuple[Base, PackTable, list[Rewrite], list[Rows]]:
+        delta = await read_delta(history, base)
+        rewrites = await asyncio.to_thread(plan, entry, base, delta)
+        absorbed = [page for rewrite in rewrites for page in rewrite.absorbed]
+        return base, delta.table, rewrites, await read_pages(history, absorbed, delta.table)
+
+    base, table, rewrites, below = await from_newest_base(history, point_id, read)
     checkpoint_id = entropy(16)
-    buffers, directory_at = await asyncio.to_thread(_build, history, entry, base, delta.table, rewrites, below, checkpoint_id, entropy)
+    buffers, directory_at = await asyncio.to_thread(_build, history, entry, base, table, rewrites, below, checkpoint_id, entropy)
     size = sum(len(buffer) for buffer in buffers)
     name = names.checkpoint(history.machine_id, checkpoint_id.hex())
     if await history.store.create(name, buffers) is Creation.EXISTS:
@@ -114,8 +117,7 @@ def _build(
     for rewrite in rewrites:
         layers = [*reversed(below[at : at + len(rewrite.absorbed)]), rewrite.rows]
         at += len(rewrite.absorbed)
-        with trusting_nothing(f"disk {rewrite.disk_id.hex()}, region {rewrite.region}"):
-            rows = merge(layers, drop_zero=not len(rewrite.kept))
+        rows = merge(layers, drop_zero=not len(rewrite.kept))
         page = np.empty(0, dtype=PAGE)
         if len(rows):
             sealed = seal_page(access, machine_id, checkpoint_id, rewrite.disk_id, rewrite.region, rows, table.packs, entropy)

@@ -9,7 +9,7 @@ from understudy.errors import IntegrityError
 from understudy.model import Rows
 from understudy.native.layout import PIECE
 from understudy.vault.access import Access
-from understudy.vault.diskmap import PackAt, PackTable, check_pieces, repack
+from understudy.vault.diskmap import NO_ROWS, PackAt, PackTable, check_pieces, overlay, repack, trusting_nothing
 from understudy.vault.pack_layout import PACK_SIZE_MAX
 from understudy.vault.sealed import Entropy, seal, unseal
 
@@ -58,7 +58,7 @@ def seal_page(
 def open_page(
     access: Access, machine_id: str, checkpoint_id: bytes, disk_id: bytes, region: int, sealed: bytes
 ) -> tuple[Rows, list[PackAt]]:
-    """The page's rows and packs. Whether rows are in order is left to the kernels that merge them."""
+    """The page's rows and packs, validated."""
     name = f"checkpoint {checkpoint_id.hex()}: page {region}"
     plain = unseal(access.secrets.checkpoint, _associated(access, machine_id, checkpoint_id, disk_id, region), sealed, _LIMIT, name)
     if len(plain) < _HEAD.size:
@@ -76,6 +76,7 @@ def open_page(
         raise IntegrityError(f"{name}: {fault}")
     if count:
         start = region * REGION_BLOCKS
-        if int(rows["first"][0]) < start or int(rows["first"][-1]) + int(rows["blocks"][-1]) > start + REGION_BLOCKS:
+        if int(rows["first"].min()) < start or int(rows["first"][-1]) + int(rows["blocks"][-1]) > start + REGION_BLOCKS:
             raise IntegrityError(f"{name}: has rows outside its region")
-    return rows, packs
+    with trusting_nothing(name):
+        return overlay(rows, NO_ROWS), packs

@@ -1,7 +1,8 @@
 """Read checkpoints: their directory, and pages in few ranged requests."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,6 +22,10 @@ from understudy.vault.ranges import coalesce
 GAP = 64 << 10
 READ_MAX = 8 << 20
 IN_FLIGHT = 8
+
+
+class CheckpointDamaged(IntegrityError):
+    """A checkpoint, or an older one that it builds on, cannot be used. Whatever it says, packs' footers say too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,15 +51,25 @@ async def _fetch(store: ObjectStore, machine_id: str, checkpoint_id: bytes, star
 
 
 async def read_directory(history: History, checkpoint: Checkpoint) -> Directory:
+    """`CheckpointDamaged` if it does not read."""
     offset, length = checkpoint.directory
-    if not (0 <= offset <= checkpoint.size and 0 <= length <= min(PAGE_BYTES_MAX, checkpoint.size - offset)):
-        raise IntegrityError(f"checkpoint {checkpoint.id.hex()}: its record places the directory outside it")
-    sealed = await _fetch(history.store, history.machine_id, checkpoint.id, offset, length)
-    return open_directory(history.access, history.machine_id, checkpoint.id, checkpoint.point, sealed)
+    with checkpoint_damaged():
+        if not (0 <= offset <= checkpoint.size and 0 <= length <= min(PAGE_BYTES_MAX, checkpoint.size - offset)):
+            raise IntegrityError(f"checkpoint {checkpoint.id.hex()}: its record places the directory outside it")
+        sealed = await _fetch(history.store, history.machine_id, checkpoint.id, offset, length)
+        return open_directory(history.access, history.machine_id, checkpoint.id, checkpoint.point, sealed)
+
+
+@contextmanager
+def checkpoint_damaged() -> Iterator[None]:
+    try:
+        yield
+    except IntegrityError as error:
+        raise CheckpointDamaged(error.message, hint=error.hint) from error
 
 
 async def read_pages(history: History, wanted: Sequence[PageAt], table: PackTable) -> list[Rows]:
-    """Each page's rows in the order asked for, with PIECE.pack as an index into `table`."""
+    """Each page's valid rows in the order asked for, with PIECE.pack as an index into `table`; else `CheckpointDamaged`."""
     by_object: dict[bytes, list[int]] = {}
     for i, page in enumerate(wanted):
         by_object.setdefault(page.object.id, []).append(i)
@@ -75,7 +90,8 @@ async def read_pages(history: History, wanted: Sequence[PageAt], table: PackTabl
         for i, (rows, packs) in zip(own, await asyncio.to_thread(_open, history, object_id, data, start, pages), strict=True):
             found[i] = repack(rows, packs, table)
 
-    await each(IN_FLIGHT, load, reads)
+    with checkpoint_damaged():
+        await each(IN_FLIGHT, load, reads)
     return found
 
 

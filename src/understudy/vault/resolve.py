@@ -1,8 +1,9 @@
 """A point's extent maps: the newest usable checkpoint at or before it, and the footers of the points after that."""
 
 import asyncio
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 import numpy as np
 
@@ -10,17 +11,19 @@ from understudy.errors import IntegrityError
 from understudy.model import Rows, blocks_of
 from understudy.vault.checkpoint_directory import DISK_SIZE_MAX, Directory, DiskPages, stack
 from understudy.vault.checkpoint_page import REGION_BLOCKS
-from understudy.vault.checkpoint_read import PageAt, read_directory, read_pages
+from understudy.vault.checkpoint_read import CheckpointDamaged, PageAt, read_directory, read_pages
 from understudy.vault.concurrent import each
 from understudy.vault.diskmap import NO_ROWS, DiskMap, PackAt, PackTable, cut, merge, overlay, pieces_of, trusting_nothing, zero_rows
 from understudy.vault.footer import Footer
 from understudy.vault.history import History
-from understudy.vault.kinds import Checkpoint, PackRef, PointDisk
+from understudy.vault.kinds import PackRef, PointDisk
 from understudy.vault.lineage import find_point, trace
 from understudy.vault.pack_fetch import fetch_footer, inline_footer
 from understudy.vault.points import PointEntry
 
 IN_FLIGHT = 8
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +52,6 @@ class Delta:
 class Base:
     """A checkpoint to start from, or nothing."""
 
-    checkpoint: Checkpoint | None
     directory: Directory
     entries: tuple[PointEntry, ...]
     """The points to lay on it."""
@@ -66,10 +68,14 @@ async def resolve(
     entry = find_point(history.points, point_id)
     for disk in entry.point.disks:
         _blocks(disk)
-    base = await find_base(history, point_id)
-    delta = await read_delta(history, base)
     sizes = {disk.id: disk.size for disk in entry.point.disks if disks is None or disk.id in disks}
-    below = await _base_rows(history, base.directory, sizes, region, delta.table)
+
+    async def read(base: Base) -> tuple[Base, Delta, dict[bytes, Rows]]:
+        delta = await read_delta(history, base)
+        wanted = _wanted(base.directory, sizes, region)
+        return base, delta, await asyncio.to_thread(_stacked, wanted, await read_pages(history, wanted, delta.table))
+
+    base, delta, below = await from_newest_base(history, point_id, read)
     packs = tuple(delta.table.packs)
 
     def lay() -> dict[bytes, DiskMap]:
@@ -102,18 +108,18 @@ def _blocks(disk: PointDisk) -> int:
     return blocks_of(disk.size)
 
 
-async def find_base(history: History, point_id: bytes) -> Base:
-    """The nearest checkpoint whose directory can be read, walking back; one that is damaged is passed over, and said so."""
+async def from_newest_base(history: History, point_id: bytes, read: Callable[[Base], Awaitable[T]]) -> T:
+    """What `read` makes of the nearest checkpoint, walking back: one that is damaged is passed over, and the base says so."""
     usable = {checkpoint.point: checkpoint for checkpoint in reversed(history.checkpoints)}
     ignored: list[str] = []
     while True:
         lineage = trace(history.points, point_id, usable)
         if lineage.start is None:
-            return Base(None, Directory(b"", (), ()), lineage.entries, tuple(ignored))
-        checkpoint = usable[lineage.start]
+            return await read(Base(Directory(b"", (), ()), lineage.entries, tuple(ignored)))
         try:
-            return Base(checkpoint, await read_directory(history, checkpoint), lineage.entries, tuple(ignored))
-        except IntegrityError as error:
+            directory = await read_directory(history, usable[lineage.start])
+            return await read(Base(directory, lineage.entries, tuple(ignored)))
+        except CheckpointDamaged as error:
             ignored.append(error.message)
             del usable[lineage.start]
 
@@ -163,18 +169,14 @@ def _by_disk(footer: Footer) -> dict[bytes, Rows]:
     return {footer.disks[i]: pieces_of(frames[frames["disk"] == i], 0) for i in np.unique(frames["disk"]).tolist()}
 
 
-async def _base_rows(
-    history: History, directory: Directory, sizes: Mapping[bytes, int], region: tuple[int, int] | None, table: PackTable
-) -> dict[bytes, Rows]:
-    """The checkpoint's own maps of these disks, of the regions that are asked for."""
+def _wanted(directory: Directory, sizes: Mapping[bytes, int], region: tuple[int, int] | None) -> list[PageAt]:
+    """The checkpoint's pages of these disks, of the regions that are asked for."""
     wanted: list[PageAt] = []
     for disk in directory.disks:
         if disk.disk_id in sizes:
             first, end = _window(disk.size, region)
-            low, high = first // REGION_BLOCKS, -(-end // REGION_BLOCKS)
-            wanted += pages_at(directory, disk, range(low, high))
-    rows = await read_pages(history, wanted, table)
-    return await asyncio.to_thread(_stacked, wanted, rows)
+            wanted += pages_at(directory, disk, range(first // REGION_BLOCKS, -(-end // REGION_BLOCKS)))
+    return wanted
 
 
 def pages_at(directory: Directory, disk: DiskPages, regions: Iterable[int]) -> list[PageAt]:
@@ -192,7 +194,6 @@ def _stacked(wanted: Sequence[PageAt], rows: Sequence[Rows]) -> dict[bytes, Rows
     for page, found in zip(wanted, rows, strict=True):
         stacks.setdefault((page.disk_id, page.region), []).insert(0, found)
     disks: dict[bytes, list[Rows]] = {}
-    for (disk_id, region), layers in stacks.items():
-        with trusting_nothing(f"disk {disk_id.hex()}, region {region}"):
-            disks.setdefault(disk_id, []).append(merge(layers))
+    for (disk_id, _), layers in stacks.items():
+        disks.setdefault(disk_id, []).append(merge(layers))
     return {disk_id: np.concatenate(parts) for disk_id, parts in disks.items()}
