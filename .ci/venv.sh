@@ -48,7 +48,7 @@ prepare_venv() {
     fi
 
     local kernels
-    kernels=$(find native -type f \( -name '*.pyx' -o -name '*.pxd' -o -name '*.pxi' -o -name '*.h' \) | LC_ALL=C sort | xargs -r sha256sum | cat - setup.py .venv/.interpreter | sha256sum)
+    kernels=$(find native src/understudy/native -type f \( -name '*.pyx' -o -name '*.pxd' -o -name '*.pxi' -o -name '*.h' \) | LC_ALL=C sort | xargs -r sha256sum | cat - setup.py .venv/.interpreter | sha256sum)
     if ! up_to_date .venv/.kernels "$kernels" || ! kernels_are_built; then
         run_quietly .cache/kernels.log "building the native kernels" .venv/bin/python setup.py -q build_ext --inplace -j "$(nproc)"
         echo "$kernels" >.venv/.kernels

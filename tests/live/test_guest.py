@@ -86,3 +86,16 @@ async def test_a_guest_that_ends_too_early_says_what_it_said(start_guest, tmp_pa
     guest = await start_guest("check", [disk])
     with pytest.raises(GuestFailed, match="mount vda"):
         await guest.verdict()
+
+
+async def test_churn_writes_discards_and_writes_zeroes(start_guest, tmp_path: Path):
+    disk = make_disk(tmp_path / "vda.raw", "raw", 64 << 20, file_system=False)
+    disk.path.write_bytes(b"x" * (64 << 20))
+    guest = await start_guest("shell", [disk])
+    assert await guest.run("churn /dev/vda 7 200") == ["@churned /dev/vda 200"]
+    await guest.kill()
+    content = disk.path.read_bytes()
+    blocks = [content[at : at + 4096] for at in range(0, 64 << 20, 1 << 18)]
+    assert any(not any(block) for block in blocks)
+    assert any(block == b"x" * 4096 for block in blocks)
+    assert any(block[:1] != b"x" and any(block) for block in blocks)

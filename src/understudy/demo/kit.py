@@ -25,7 +25,7 @@ from understudy.errors import TargetFailed, UnderstudyError, Unsupported
 
 KERNEL_PACKAGE = "linux-image-cloud-amd64"
 MODULES = ("virtio_pci", "virtio_blk", "crc32c_intel")
-PROGRAMS = ("writer", "checker")
+PROGRAMS = ("writer", "checker", "churn")
 # A module depends on others of these directories only.
 _MODULE_DIRECTORIES = ("/drivers/virtio/", "/drivers/block/virtio_blk.", "/arch/x86/crypto/crc32c-intel.")
 _SPACE_MIB = 400
