@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
-from tests.cli.fake_engine import FakeEngine
 
+from tests.cli.fake_engine import FakeEngine
 from understudy.cli.main import cli
 
 Typed = Callable[..., Result]

@@ -4,9 +4,9 @@ import os
 from pathlib import Path
 
 import pytest
+
 from tests.cli.conftest import Typed, lines
 from tests.cli.fake_engine import FakeEngine
-
 from understudy.engine import (
     AddKey,
     BlockSource,

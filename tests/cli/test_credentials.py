@@ -3,9 +3,9 @@
 from pathlib import Path
 
 import pytest
+
 from tests.cli.conftest import Typed
 from tests.cli.fake_engine import FakeEngine
-
 from understudy.engine import KeyFile, Passphrase
 
 

@@ -7,9 +7,9 @@ import sys
 from pathlib import Path
 
 import pytest
+
 from tests.cli.conftest import Typed, lines
 from tests.cli.fake_engine import FakeEngine
-
 from understudy import errors
 from understudy.cli.failures import exit_codes
 from understudy.errors import IntegrityError, UnderstudyError

@@ -4,9 +4,9 @@ import os
 import signal
 
 import pytest
+
 from tests.cli.conftest import Typed, lines
 from tests.cli.fake_engine import FakeEngine
-
 from understudy.cli import pacing, replicate, stopping
 from understudy.errors import Busy, Fenced, InDoubt, SourceUnavailable, StoreUnavailable
 

@@ -2,8 +2,8 @@ from datetime import datetime, timedelta
 
 import msgspec
 import pytest
-from tests.cli.fake_engine import FIRST_FREEZE, SECOND, point
 
+from tests.cli.fake_engine import FIRST_FREEZE, SECOND, point
 from understudy.cli.selecting import select, split
 from understudy.errors import InvalidRequest, NotFound
 

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 
 import numpy as np
-from tests.native import samples
 
+from tests.native import samples
 from understudy.native import decode, encode
 from understudy.native.layout import BLOCK_SIZE, FRAME
 

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from tests.native import reference, samples
 
+from tests.native import reference, samples
 from understudy.native import aead, capi
 from understudy.native.layout import SUITE_AEGIS256, SUITE_XCHACHA20POLY1305
 

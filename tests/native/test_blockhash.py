@@ -7,8 +7,8 @@ import pytest
 import xxhash
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from tests.native import reference, samples
 
+from tests.native import reference, samples
 from understudy.native import blockhash
 from understudy.native.layout import BLOCK_SIZE
 

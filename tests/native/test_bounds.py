@@ -2,10 +2,10 @@
 
 import numpy as np
 import pytest
+
 from tests.native import reference, samples
 from tests.native.frames import extents
 from tests.native.guarded import guarded
-
 from understudy.native import aead, blockhash, capi, decode, delta, encode, lz4block
 from understudy.native.layout import BLOCK_SIZE, FRAME, SUITE_XCHACHA20POLY1305
 

@@ -2,8 +2,8 @@
 
 import numpy as np
 import pytest
-from tests.native import samples
 
+from tests.native import samples
 from understudy.native import blockhash, capi, encode, layout
 
 

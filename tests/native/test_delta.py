@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from tests.native import reference, samples
 
+from tests.native import reference, samples
 from understudy.native import delta
 from understudy.native.layout import BLOCK_SIZE
 

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+
 from tests.native import reference, samples
 from tests.native.frames import Pack, extents, pack
-
 from understudy.native import capi, encode
 from understudy.native.layout import BLOCK_SIZE, FRAME, KIND_LZ4, KIND_RAW, KIND_ZERO, SUITE_AEGIS256, SUITE_XCHACHA20POLY1305
 

@@ -7,9 +7,9 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 
 import pytest
+
 from tests.recovery.memory import expected, finder, history
 from tests.recovery.test_materialise import image
-
 from understudy.errors import TargetFailed
 from understudy.recovery.materialise import materialise
 from understudy.recovery.place import ImageFormat, Place

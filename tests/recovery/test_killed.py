@@ -9,9 +9,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from tests.recovery.memory import expected, finder, history
 from tests.recovery.test_materialise import image
-
 from understudy.recovery.materialise import materialise
 from understudy.recovery.place import ImageFormat, Place
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.recovery.memory import MemoryDisk, disk, expected, finder, history, leftovers, point
 
+from tests.recovery.memory import MemoryDisk, disk, expected, finder, history, leftovers, point
 from understudy import extents as ext
 from understudy.errors import Conflict, IntegrityError, InvalidRequest, TargetFailed
 from understudy.model import BLOCK_SIZE

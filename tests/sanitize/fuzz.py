@@ -7,11 +7,11 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
+
 from tests.native import samples
 from tests.native.frames import pack, unpack
 from tests.native.guarded import guarded
 from tests.native.test_decode import crafted, sample
-
 from understudy.native import aead, bitmap, capi, decode, diskmap, lz4block
 from understudy.native.layout import BLOCK_SIZE, PIECE, SUITE_XCHACHA20POLY1305
 

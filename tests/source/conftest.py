@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
 
 import pytest
+
 from tests.source.machine import MIB, Disk, Machine, blockdev
 
 StartMachine = Callable[..., Awaitable[Machine]]

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
-from tests.source.conformance import Contents
 
+from tests.source.conformance import Contents
 from understudy.model import Bytes
 from understudy.qemu.session import QmpSession
 from understudy.source.qemu import QemuSource

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.source.conformance import Conformance, Contents
 
+from tests.source.conformance import Conformance, Contents
 from understudy.errors import SourceRefused, SourceUnavailable
 from understudy.model import BLOCK_SIZE, Bytes
 from understudy.source.block import BlockSource

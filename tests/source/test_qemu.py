@@ -1,6 +1,7 @@
 """A real QEMU with disks, written from outside, byte for byte."""
 
 import pytest
+
 from tests.source.conformance import Conformance
 from tests.source.machine import Machine
 

@@ -11,8 +11,8 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from tests.store.conformance import Conformance
 
+from tests.store.conformance import Conformance
 from understudy.errors import StoreRefused, StoreUnavailable
 from understudy.store.file import FileStore
 from understudy.store.file_errors import translate

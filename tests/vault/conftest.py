@@ -4,9 +4,9 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+
 from tests.faults import FaultyStore
 from tests.vault.worlds import QUICK, UNLOCK
-
 from understudy.store.file import FileStore
 from understudy.vault.vault import Vault
 

@@ -2,8 +2,8 @@
 
 import numpy as np
 import pytest
-from tests.vault.kit import MACHINE, DictStore, Machine, access_of, content, disk_id, runs, write_pack
 
+from tests.vault.kit import MACHINE, DictStore, Machine, access_of, content, disk_id, runs, write_pack
 from understudy.errors import AccessDenied, IntegrityError, UnderstudyError
 from understudy.model import BLOCK_SIZE
 from understudy.native import aead, blockhash, capi

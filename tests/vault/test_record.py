@@ -2,8 +2,8 @@
 
 import msgspec
 import pytest
-from tests.vault.worlds import a_point
 
+from tests.vault.worlds import a_point
 from understudy.errors import IntegrityError, InvalidRequest, Unsupported
 from understudy.vault import kinds, names
 from understudy.vault.access import Access

@@ -1,9 +1,9 @@
 from pathlib import Path
 
 import pytest
+
 from tests.faults import Action, Fault, FaultyStore
 from tests.vault.worlds import QUICK
-
 from understudy.errors import IntegrityError, StoreUnavailable
 from understudy.vault import names
 from understudy.vault.identity import first_operator

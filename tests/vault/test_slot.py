@@ -2,8 +2,8 @@
 
 import msgspec
 import pytest
-from tests.vault.worlds import UNLOCK, passphrase
 
+from tests.vault.worlds import UNLOCK, passphrase
 from understudy.errors import IntegrityError, InvalidRequest
 from understudy.vault.descriptor import digest
 from understudy.vault.identity import first_operator

@@ -3,9 +3,9 @@
 from pathlib import Path
 
 import pytest
+
 from tests.faults import FaultyStore
 from tests.vault.worlds import QUICK, UNLOCK, a_point
-
 from understudy.errors import Conflict, NotFound
 from understudy.vault import kinds
 from understudy.vault.vault import Vault
