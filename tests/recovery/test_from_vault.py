@@ -1,0 +1,127 @@
+"""Restores from a real vault: every point, from every kind of target, and never a wrong byte from a damaged one."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from tests.recovery.test_materialise import image
+from tests.recovery.worlds import World, make_world
+
+from understudy.errors import IntegrityError
+from understudy.recovery.content import finder
+from understudy.recovery.materialise import materialise
+from understudy.recovery.place import ImageFormat, Place
+from understudy.recovery.report import Restored
+
+SIZES = {"vda": 6 << 20, "vdb": (2 << 20) + 512}
+KINDS: tuple[ImageFormat, ...] = ("raw", "qcow2")
+
+
+@pytest.fixture
+async def world(tmp_path: Path) -> AsyncIterator[World]:
+    made = await make_world(tmp_path, SIZES)
+    await made.cycle()
+    for runs in (5, 1, 200, 5):
+        made.scribble(runs)
+        await made.cycle()
+    yield made
+    await made.close()
+
+
+async def restore(world: World, point: str, kind: ImageFormat, directory: Path, **options: bool) -> Restored:
+    places = {name: Place(directory / name, kind) for name in SIZES}
+    return await materialise(await world.content(point), places, finder(world.history), **options)
+
+
+def same(world: World, point: str, kind: ImageFormat, directory: Path) -> bool:
+    return all(image(kind, directory / name, size) == world.held[point][name] for name, size in SIZES.items())
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_every_point_is_what_the_disks_were(world: World, kind: ImageFormat, tmp_path: Path) -> None:
+    for point in world.points:
+        directory = tmp_path / point
+        directory.mkdir()
+        await restore(world, point, kind, directory)
+        assert same(world, point, kind, directory)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_to_and_fro_over_one_image(world: World, kind: ImageFormat, tmp_path: Path) -> None:
+    await restore(world, world.points[2], kind, tmp_path)
+    for point in (world.points[4], world.points[0], world.points[3], world.points[3]):
+        done = await restore(world, point, kind, tmp_path)
+        assert [disk.trusted for disk in done.disks] == ["known", "known"]
+        assert same(world, point, kind, tmp_path)
+    for name in SIZES:
+        (tmp_path / f"{name}.understudy").unlink()
+    done = await restore(world, world.points[1], kind, tmp_path, overwrite=True)
+    assert [disk.trusted for disk in done.disks] == ["scan", "scan"]
+    assert same(world, world.points[1], kind, tmp_path)
+    assert sum(disk.written for disk in done.disks) < 3 << 20
+
+
+async def test_a_source_image_is_rolled_back_in_place(world: World, tmp_path: Path) -> None:
+    """The disk that the points were made of, changed since: what failback does to an old primary."""
+    world.scribble(3)
+    places = {name: Place(path, "raw") for name, path in world.disks.items()}
+    point = world.points[1]
+    await materialise(await world.content(point), places, finder(world.history), overwrite=True)
+    assert all(path.read_bytes() == world.held[point][name] for name, path in world.disks.items())
+
+
+def bend(path: Path, how: str, random: np.random.Generator, other: Path) -> None:
+    data = bytearray(path.read_bytes())
+    path.chmod(0o600)
+    if how == "bit":
+        data[int(random.integers(0, len(data)))] ^= 1 << int(random.integers(0, 8))
+        path.write_bytes(data)
+    elif how == "truncation":
+        path.write_bytes(data[: int(random.integers(0, len(data)))])
+    elif how == "deletion":
+        path.unlink()
+    else:
+        path.write_bytes(other.read_bytes())
+
+
+async def attempt(world: World, point: str, directory: Path) -> str:
+    """Restore to new raw images; the error's words if it failed. Never wrong bytes, never a file under its name."""
+    await asyncio.to_thread(directory.mkdir)
+    try:
+        await restore(world, point, "raw", directory)
+    except IntegrityError as error:
+        assert not any((directory / name).exists() for name in SIZES)
+        return error.message
+    assert same(world, point, "raw", directory)
+    return ""
+
+
+@pytest.mark.parametrize("how", ["bit", "truncation", "deletion", "swap"])
+async def test_a_damaged_vault_gives_right_bytes_or_an_error(world: World, how: str, tmp_path: Path) -> None:
+    objects = world.objects()
+    assert len(objects) >= 2
+    failed = 0
+    for number, path in enumerate(objects):
+        whole = path.read_bytes()
+        bend(path, how, world.random, objects[number - 1])
+        for point in world.points[::2]:
+            said = await attempt(world, point, tmp_path / f"{number}-{point}")
+            assert not said or path.name in said
+            failed += bool(said)
+        path.unlink(missing_ok=True)
+        path.write_bytes(whole)
+    assert failed
+
+
+async def test_a_failed_restore_is_gone_on_with(world: World, tmp_path: Path) -> None:
+    point = world.points[0]
+    packs = await world.history.packs_of(world.history.points[0])
+    (victim,) = [path for path in world.objects() if path.name == packs[0].id.hex()]
+    whole = victim.read_bytes()
+    victim.unlink()
+    assert victim.name in await attempt(world, point, tmp_path / "restored")
+    victim.write_bytes(whole)
+    await restore(world, point, "raw", tmp_path / "restored")
+    assert same(world, point, "raw", tmp_path / "restored")
