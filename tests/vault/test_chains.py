@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.vault.kit import DictStore, Machine, content, disk_id
 
+from tests.vault.kit import DictStore, Machine, content, disk_id
 from understudy.model import BLOCK_SIZE, Extents, blocks_of
 from understudy.vault.checkpoint import due, take_checkpoint
 from understudy.vault.checkpoint_page import REGION_BLOCKS

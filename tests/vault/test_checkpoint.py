@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
-from tests.vault.kit import MACHINE, Machine, access_of, disk_id, index_only_pack
 
+from tests.vault.kit import MACHINE, Machine, access_of, disk_id, index_only_pack
 from understudy.errors import IntegrityError, NotFound
 from understudy.model import BLOCK_SIZE
 from understudy.native.layout import KIND_LZ4, PIECE

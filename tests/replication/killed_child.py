@@ -1,0 +1,42 @@
+"""A process that makes one cycle and is killed just before its n-th durable step: `python -m tests.replication.killed_child ROOT N`."""
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from tests.replication.world import World
+
+STEPS = ("fsync", "fdatasync", "rename", "replace", "unlink", "link", "ftruncate", "mkdir")
+"""Everything by which a process makes something last; between two of them a crash leaves the same files behind."""
+
+
+def die_before(step: int) -> None:
+    left = step
+
+    def counted(real: Callable[..., Any]) -> Callable[..., Any]:
+        def call(*args: Any, **options: Any) -> Any:
+            nonlocal left
+            left -= 1
+            if left == 0:
+                os.kill(os.getpid(), signal.SIGKILL)
+            return real(*args, **options)
+
+        return call
+
+    for name in STEPS:
+        setattr(os, name, counted(getattr(os, name)))
+
+
+async def cycle(root: Path, step: int) -> None:
+    async with World(root).replicator() as replicator:
+        die_before(step)
+        await replicator.open()
+        await replicator.cycle()
+
+
+if __name__ == "__main__":
+    asyncio.run(cycle(Path(sys.argv[1]), int(sys.argv[2])))
