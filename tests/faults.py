@@ -92,6 +92,12 @@ class FaultyStore:
     async def close(self) -> None:
         await self.inner.close()
 
+    def plan(self, *faults: Fault) -> None:
+        """From now on these faults, counted from now on."""
+        self.schedule = list(faults)
+        self.calls.clear()
+        self._seen.clear()
+
     async def land_late(self) -> tuple[Creation, ...]:
         """The writes that had timed out arrive now."""
         late, self.late = self.late, []

@@ -27,6 +27,7 @@ LAYERS = (
     ("engine",),
     ("config",),
     ("extents",),
+    ("threads",),
     ("model",),
     ("errors",),
 )

@@ -64,9 +64,9 @@ async def test_hostile_references(store: FaultyStore, hash_: bytes, size: int) -
 
 
 async def test_a_store_that_does_not_answer(store: FaultyStore) -> None:
-    store.schedule[:] = [Fault(Action.FAIL_BEFORE, "create"), Fault(Action.FAIL_AFTER, "create", skip=1)]
+    store.plan(Fault(Action.FAIL_BEFORE, "create"), Fault(Action.FAIL_AFTER, "create", skip=1))
     ref = await put_side_object(store, ACCESS, OWNER, "definition", b"data", QUICK)
     assert await get_side_object(store, ACCESS, OWNER, "definition", ref) == b"data"
-    store.schedule[:] = [Fault(Action.FAIL_BEFORE, "create", times=-1)]
+    store.plan(Fault(Action.FAIL_BEFORE, "create", times=-1))
     with pytest.raises(StoreUnavailable):
         await put_side_object(store, ACCESS, OWNER, "definition", b"data", QUICK)

@@ -16,7 +16,7 @@ from understudy.vault.unlock import KeyFile, Passphrase, Unlock
 from understudy.vault.vault import Vault
 
 UNLOCK = KeyFile(bytes(range(32)))
-QUICK = Patience(attempts=3, first=0.001)
+QUICK = Patience(attempts=4, first=0.001)
 
 
 def passphrase(text: str) -> Passphrase:

@@ -16,6 +16,7 @@ from understudy.store.file_errors import translate
 from understudy.store.file_publish import Publisher
 from understudy.store.names import check_name, is_segment
 from understudy.store.protocol import Capabilities, Creation, ObjectInfo
+from understudy.threads import finish
 
 T = TypeVar("T")
 
@@ -41,6 +42,7 @@ class FileStore:
         self._publisher = Publisher(nameless=nameless)
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="file-store")
         self._opening = asyncio.Lock()
+        self._closed = False
 
     @property
     def capabilities(self) -> Capabilities:
@@ -79,6 +81,7 @@ class FileStore:
         return await self._run(lambda: _delete(fd, name), name)
 
     async def close(self) -> None:
+        self._closed = True
         await asyncio.to_thread(self._threads.shutdown)
         if self._fd is not None:
             os.close(self._fd)
@@ -98,7 +101,7 @@ class FileStore:
         return os.open(self._root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
 
     async def _run(self, work: Callable[[], T], name: str) -> T:
-        """Do blocking work in a thread. A caller that is cancelled waits for it first: its buffers are still being read."""
+        """Do blocking work in a thread, to its end even if the caller is cancelled: its buffers are being read."""
 
         def guarded() -> T:
             try:
@@ -106,18 +109,9 @@ class FileStore:
             except OSError as error:
                 raise translate(error, self._root, name) from error
 
-        try:
-            future = asyncio.get_running_loop().run_in_executor(self._threads, guarded)
-        except RuntimeError as error:
-            raise StoreUnavailable(f"the store at {self._root} is closed") from error
-        try:
-            return await asyncio.shield(future)
-        except asyncio.CancelledError:
-            while not future.done():
-                with contextlib.suppress(asyncio.CancelledError, Exception):
-                    await asyncio.shield(asyncio.wait([future]))
-            future.exception()
-            raise
+        if self._closed:
+            raise StoreUnavailable(f"the store at {self._root} is closed")
+        return await finish(guarded, self._threads)
 
 
 def _sync_directory(path: Path) -> None:

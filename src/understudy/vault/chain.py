@@ -3,11 +3,13 @@
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
 from understudy.errors import Conflict, InDoubt, IntegrityError, NotFound, StoreRefused, StoreUnavailable
 from understudy.store.protocol import Creation, ObjectInfo, ObjectStore
+from understudy.threads import finish
 from understudy.vault import attempt, guard, lock, names
 from understudy.vault.access import Access
 from understudy.vault.attempt import Attempt
@@ -77,7 +79,7 @@ class Chain:
     async def remember(self) -> None:
         """From now on this site refuses a vault without `head`."""
         if self._place.memory is not None and self.head.seq:
-            await asyncio.to_thread(guard.remember, self._place.memory.guard(self.owner), self.head)
+            await finish(partial(guard.remember, self._place.memory.guard(self.owner), self.head))
 
     async def must_still_end_here(self) -> None:
         """`RolledBack` if the store has lost the last record since it was read: nothing may be appended after a gap."""
@@ -97,7 +99,7 @@ class Chain:
 
         The caller reads on and then calls `settled`.
         """
-        left = await asyncio.to_thread(attempt.load, self._attempt())
+        left = await finish(partial(attempt.load, self._attempt()))
         if left is None:
             return False
         if left.seq > (await self._remembered()).seq:
@@ -107,7 +109,7 @@ class Chain:
     async def settled(self) -> None:
         """The attempt's slot is known to be occupied and `head` has passed it: forget the attempt."""
         await self.remember()
-        await asyncio.to_thread(attempt.drop, self._attempt())
+        await finish(partial(attempt.drop, self._attempt()))
 
     async def put(self, data: bytes) -> bool:
         """Try to make `data` the record after `head`: True if it is, False if another one is there. Within `appending`.
@@ -115,7 +117,7 @@ class Chain:
         `InDoubt`: unknown, and kept for `settle`. Otherwise the caller reads on and then calls `settled`.
         """
         next_ = Attempt(self.head.seq + 1, data)
-        await asyncio.to_thread(attempt.save, self._attempt(), next_)
+        await finish(partial(attempt.save, self._attempt(), next_))
         return await self._put(next_, unsure=False)
 
     async def _put(self, next_: Attempt, *, unsure: bool) -> bool:
@@ -130,7 +132,7 @@ class Chain:
             except StoreRefused as error:
                 if not unsure:
                     # Never put before and refused now: it will not appear later either.
-                    await asyncio.to_thread(attempt.drop, self._attempt())
+                    await finish(partial(attempt.drop, self._attempt()))
                     raise
                 raise self._in_doubt(next_) from error
             except (StoreUnavailable, NotFound) as error:
@@ -153,7 +155,7 @@ class Chain:
     async def _remembered(self) -> Head:
         if self._place.memory is None:
             return Head()
-        return await asyncio.to_thread(guard.remembered, self._place.memory.guard(self.owner))
+        return await finish(partial(guard.remembered, self._place.memory.guard(self.owner)))
 
     async def _grew(self) -> bool:
         """Whether there is a record after `head`, which must itself still be there."""
