@@ -3,7 +3,7 @@
 import asyncio
 import os
 from collections.abc import AsyncIterator, Mapping, Sequence
-from hashlib import blake2b
+from hashlib import blake2b, shake_128
 
 import numpy as np
 from nacl.public import PrivateKey
@@ -84,7 +84,7 @@ def content(tags: np.ndarray) -> Bytes:
     out = np.zeros((len(tags), BLOCK_SIZE), np.uint8)
     for row, tag in zip(out, tags.tolist(), strict=True):
         if tag % 2:
-            row[:] = np.random.default_rng(tag).integers(0, 256, BLOCK_SIZE, np.uint8)
+            row[:] = np.frombuffer(shake_128(tag.to_bytes(8, "little")).digest(BLOCK_SIZE), np.uint8)
         elif tag:
             row[:] = np.frombuffer(f"{tag:016d}".encode() * (BLOCK_SIZE // 16), np.uint8)
     return out.reshape(-1)

@@ -27,6 +27,7 @@ from understudy.vault.checkpoint_page import REGION_BLOCKS, open_page, seal_page
 from understudy.vault.checkpoint_read import read_directory
 from understudy.vault.diskmap import PackAt, zero_rows
 from understudy.vault.kinds import Checkpoint
+from understudy.vault.points import PointEntry
 from understudy.vault.resolve import PointMap, resolve
 
 VDA = disk_id("vda")
@@ -305,11 +306,11 @@ async def test_a_broken_chain_is_named() -> None:
 
 async def test_a_parent_that_is_newer_is_refused() -> None:
     machine = Machine()
-    first = await machine.add_point({"vda": 9000}, [], parent=b"")
-    loop = await machine.add_point({"vda": 9000}, [], parent=first)
-    machine.points.insert(1, type(machine.points[0])(7, machine.points[0].point))
-    with pytest.raises(IntegrityError, match="newer"):
-        await resolve(machine.history(), loop)
+    first = await machine.add_point({"vda": 9000}, [])
+    second = await machine.add_point({"vda": 9000}, [], parent=first)
+    machine.points[0] = PointEntry(1, replace(machine.points[0].point, parent=second))
+    with pytest.raises(IntegrityError, match=f"{first.hex()}.*{second.hex()}.*newer"):
+        await resolve(machine.history(), second)
 
 
 async def test_records_that_lie_about_disks_are_refused() -> None:
@@ -318,6 +319,6 @@ async def test_records_that_lie_about_disks_are_refused() -> None:
     entry = machine.points[0]
     for size in (19 * BLOCK_SIZE, -5000, 2**63, 0):
         disks = (replace(entry.point.disks[0], size=size),)
-        machine.points[0] = type(entry)(1, replace(entry.point, disks=disks))
+        machine.points[0] = PointEntry(1, replace(entry.point, disks=disks))
         with pytest.raises(IntegrityError, match=VDA.hex()):
             await resolve(machine.history(), point)

@@ -28,20 +28,25 @@ def trace(points: Sequence[PointEntry], point_id: bytes, mapped: Collection[byte
 
     A parent that is missing, or that is not older than its child, is an `IntegrityError` that names it.
     """
-    by_id = {entry.point.id: entry for entry in points}
-    if point_id not in by_id:
-        raise NotFound(f"this machine has no recovery point {point_id.hex()}")
     entries: list[PointEntry] = []
-    at, below = point_id, None
-    while at and at not in mapped:
-        entry = by_id.get(at)
-        if entry is None or (below is not None and entry.seq >= below.seq):
-            child = below.point.id.hex() if below is not None else ""
-            reason = "is missing" if entry is None else "is newer than it"
-            raise IntegrityError(
-                f"recovery point {child} was made on top of point {at.hex()}, which {reason}",
-                hint="Choose a point before the gap, or one after the next full resynchronization.",
-            )
-        entries.append(entry)
-        at, below = entry.point.parent, entry
+    at = point_id
+    # A parent is older than its child: one pass from the end meets the whole chain, and stops where it stops.
+    for entry in reversed(points):
+        if not at or at in mapped:
+            break
+        if entry.point.id == at:
+            entries.append(entry)
+            at = entry.point.parent
+    if at and at not in mapped:
+        raise _gap(points, entries, at)
     return Lineage(at or None, tuple(reversed(entries)))
+
+
+def _gap(points: Sequence[PointEntry], entries: Sequence[PointEntry], at: bytes) -> NotFound | IntegrityError:
+    if not entries:
+        return NotFound(f"this machine has no recovery point {at.hex()}")
+    reason = "is newer than it" if any(entry.point.id == at for entry in points) else "is missing"
+    return IntegrityError(
+        f"recovery point {entries[-1].point.id.hex()} was made on top of point {at.hex()}, which {reason}",
+        hint="Choose a point before the gap, or one after the next full resynchronization.",
+    )

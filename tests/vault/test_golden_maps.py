@@ -1,0 +1,123 @@
+"""Packs and checkpoints written by the first version of the format still read, and are still written the same.
+
+Write them anew (a new format, never a fix to this test) with `python -m tests.vault.test_golden_maps`.
+"""
+
+import asyncio
+from collections.abc import Callable
+from hashlib import blake2b
+from pathlib import Path
+
+import numpy as np
+import pytest
+from tests.vault.kit import MACHINE, Machine, content, disk_id, write_pack
+
+from understudy.model import BLOCK_SIZE
+from understudy.native.layout import SUITE_AEGIS256, SUITE_XCHACHA20POLY1305
+from understudy.vault.checkpoint import take_checkpoint
+from understudy.vault.kinds import Checkpoint, PackRef
+from understudy.vault.pack import PackWriter
+from understudy.vault.pack_fetch import inline_ref
+from understudy.vault.pack_layout import HASH_SIZE
+from understudy.vault.reader import PointReader
+from understudy.vault.resolve import resolve
+
+GOLDEN = Path(__file__).parents[1] / "golden"
+SUITES = {"aegis256": SUITE_AEGIS256, "xchacha20poly1305": SUITE_XCHACHA20POLY1305}
+SIZES = {"vda": 200 * BLOCK_SIZE, "vdb": 5000}
+NUMBERS = {"vda": np.array([0, 1, 2, 3, 100, 101, 199]), "vdb": np.array([0, 1])}
+TAGS = {"vda": np.array([2, 4, 0, 0, 5, 6, 8]), "vdb": np.array([10, 0])}
+SEALED_KEY = slice(32, 144)
+"""A header's sealed key and tag: libsodium draws its own randomness for the first."""
+
+
+def fixed(seed: bytes) -> Callable[[int], bytes]:
+    """Entropy that is the same every time."""
+    count = 0
+
+    def draw(size: int) -> bytes:
+        nonlocal count
+        count += 1
+        return blake2b(seed + bytes([count]), digest_size=size).digest()
+
+    return draw
+
+
+def golden_pack(machine: Machine, suite: str) -> bytes:
+    disks = [disk_id(name) for name in SIZES]
+    writer = PackWriter(machine.access, MACHINE, disks, SUITES[suite], entropy=fixed(suite.encode()))
+    changes = [(i, NUMBERS[name], TAGS[name]) for i, name in enumerate(SIZES)]
+    return b"".join(write_pack(machine.access, disks, changes, writer).buffers)
+
+
+async def golden_machine() -> tuple[Machine, bytes]:
+    """The point that the golden files tell of: the older pack as an object, the newer one inline in record 2."""
+    machine = Machine()
+    older, newer = ((GOLDEN / f"pack-{suite}.bin").read_bytes() for suite in SUITES)
+    await machine.add_packs(SIZES, [inline_ref(older)], [older])
+    ref = inline_ref(newer)
+    point = await machine.add_packs(SIZES, [PackRef(id=ref.id, size=ref.size, hash=ref.hash)], [newer], inline=True)
+    return machine, point
+
+
+@pytest.mark.parametrize("suite", SUITES)
+def test_packs_are_written_the_same(suite: str) -> None:
+    """LZ4's choices are not part of the format; they have not changed in years, and where they do only this test may follow."""
+    want = (GOLDEN / f"pack-{suite}.bin").read_bytes()
+    got = golden_pack(Machine(), suite)
+    assert got[: SEALED_KEY.start] == want[: SEALED_KEY.start]
+    assert got[SEALED_KEY.stop : -HASH_SIZE] == want[SEALED_KEY.stop : -HASH_SIZE]
+
+
+@pytest.mark.parametrize("suite", SUITES)
+@pytest.mark.parametrize("inline", [True, False])
+async def test_packs_still_read(suite: str, inline: bool) -> None:
+    machine = Machine()
+    data = (GOLDEN / f"pack-{suite}.bin").read_bytes()
+    point = await machine.add_packs(SIZES, [inline_ref(data)], [data], inline=inline)
+    await check(machine, point)
+
+
+async def test_checkpoints_are_written_the_same() -> None:
+    machine, point = await golden_machine()
+    await take_checkpoint(machine.history(), point, fixed(b"checkpoint"))
+    [written] = [data for name, data in machine.store.objects.items() if "/maps/" in name]
+    assert written == (GOLDEN / "checkpoint.bin").read_bytes()
+
+
+async def test_checkpoints_still_read() -> None:
+    machine, point = await golden_machine()
+    stored = (GOLDEN / "checkpoint.bin").read_bytes()
+    directory = tuple(int(number) for number in (GOLDEN / "checkpoint.directory").read_text().split())
+    draw = fixed(b"checkpoint")
+    machine.checkpoints.append(Checkpoint(point=point, id=draw(16), size=len(stored), directory=(directory[0], directory[1])))
+    await machine.store.create(f"machines/{MACHINE}/maps/{machine.checkpoints[0].id.hex()}", [stored])
+    await check(machine, point)
+    assert not (await resolve(machine.history(), point)).ignored
+
+
+async def check(machine: Machine, point: bytes) -> None:
+    reader = PointReader(machine.history(), await resolve(machine.history(), point))
+    for name in SIZES:
+        disk = reader.disk(disk_id(name))
+        blocks = -(-SIZES[name] // BLOCK_SIZE)
+        tags = np.zeros(blocks, np.int64)
+        tags[NUMBERS[name]] = TAGS[name]
+        out = np.empty(blocks * BLOCK_SIZE, np.uint8)
+        await disk.read_into(np.array([[0, blocks]]), out)
+        assert np.array_equal(out, content(tags))
+
+
+async def write() -> None:
+    GOLDEN.mkdir(exist_ok=True)
+    for suite in SUITES:
+        (GOLDEN / f"pack-{suite}.bin").write_bytes(golden_pack(Machine(), suite))
+    machine, point = await golden_machine()
+    taken = await take_checkpoint(machine.history(), point, fixed(b"checkpoint"))
+    [written] = [data for name, data in machine.store.objects.items() if "/maps/" in name]
+    (GOLDEN / "checkpoint.bin").write_bytes(written)
+    (GOLDEN / "checkpoint.directory").write_text("{} {}\n".format(*taken.directory))
+
+
+if __name__ == "__main__":
+    asyncio.run(write())
