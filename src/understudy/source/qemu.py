@@ -6,26 +6,27 @@ save what the guest is about to overwrite. A VM that was paused stays paused.
 
 import asyncio
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
 from understudy.errors import SourceRefused, UnderstudyError
-from understudy.model import NO_EXTENTS, Extents
+from understudy.model import NO_EXTENTS, Definition, Extents
 from understudy.qemu.blocklayer import end_exports
 from understudy.qemu.session import QmpGone, QmpRefused, QmpSession
 from understudy.source import qemu_bitmaps as records
-from understudy.source import qemu_view as view
+from understudy.source import qemu_view as overlays
 from understudy.source.finish import finish
 from understudy.source.protocol import Snapshot, SourceInfo
-from understudy.source.qemu_definition import define
+from understudy.source.qemu_bitmaps import Record
+from understudy.source.qemu_definition import define, devices
 from understudy.source.qemu_disks import QemuDisk
-from understudy.source.qemu_frozen import FrozenDisk, Guard, dirty
+from understudy.source.qemu_frozen import FrozenDisk, Guard, IdleDisk, dirty
 from understudy.source.qemu_names import Names
 from understudy.source.qemu_scratch import RESERVE, floor, refuse_without_space, watch
 from understudy.source.qemu_server import forget_socket, start_server, stop_server
-from understudy.source.qemu_survey import survey
+from understudy.source.qemu_survey import Survey, survey
 
 METHOD = "fleecing"
 
@@ -36,6 +37,8 @@ class _Freeze:
 
     point: str
     base: str | None
+    viewed: bool = False
+    """Whether a view was begun, be it in part."""
     serving: bool = False
     guard: Guard | None = None
     disks: list[FrozenDisk] = field(default_factory=list)
@@ -57,12 +60,14 @@ class QemuSource:
         self._reserve = scratch_reserve
         self._session: QmpSession | None = None
         self._freeze: _Freeze | None = None
+        self._view_wanted = False
+        self._defined: tuple[object, Definition] | None = None
         self._changing = asyncio.Lock()
 
     async def probe(self) -> SourceInfo:
         session = await self._connected()
         found = await survey(session, self._selection)
-        return SourceInfo("qemu", METHOD, found.infos, await define(session, found))
+        return SourceInfo("qemu", METHOD, found.infos, await self._definition(session, found))
 
     async def recover(self, newest: str | None) -> None:
         async with self._changing:
@@ -101,38 +106,68 @@ class QemuSource:
             self._session = await QmpSession.connect(self._qmp)
         return self._session
 
+    async def _definition(self, session: QmpSession, found: Survey) -> Definition:
+        """Asked for anew only when something was plugged in or out, or in another session."""
+        plugged = await devices(session)
+        key = (session, found.disks, found.infos, plugged)
+        if self._defined is None or self._defined[0] != key:
+            self._defined = (key, await define(session, found, plugged))
+        return self._defined[1]
+
     async def _begin(self, session: QmpSession, freeze: _Freeze) -> Snapshot:
-        names = self._names
         found = await survey(session, self._selection)
-        definition = await define(session, found)
-        total = sum(disk.size for disk in found.disks)
+        definition = await self._definition(session, found)
+        known = records.bitmaps_of(found.nodes, self._names)
+        base = self._names.bitmap(freeze.base) if freeze.base else None
+        bases = [records.usable_base(known, disk.node, base) for disk in found.disks]
+        if not self._view_wanted and all(isinstance(record, records.Bitmap) and not record.dirty for record in bases):
+            frozen_at, finals = await self._instant(session, freeze, found, bases, view=False)
+            if all(isinstance(record, records.Bitmap) and not record.dirty for record in finals):
+                idle = tuple(IdleDisk(info, self._want_view) for info in found.infos)
+                return Snapshot(frozen_at, METHOD, "crash", idle, definition)
+            # Something was written in the last moment: that must be read, from a view.
+            await self._settle(session, freeze.base)
+        self._view_wanted = False
+        frozen_at = await self._view(session, freeze, found, bases)
+        return Snapshot(frozen_at, METHOD, "crash", tuple(freeze.disks), definition)
+
+    def _want_view(self) -> None:
+        self._view_wanted = True
+
+    async def _view(self, session: QmpSession, freeze: _Freeze, found: Survey, bases: Sequence[Record]) -> int:
+        names, total = self._names, sum(disk.size for disk in found.disks)
+        freeze.viewed = True
         await asyncio.to_thread(partial(names.scratch.mkdir, mode=0o700, parents=True, exist_ok=True))
         await refuse_without_space(names.scratch, total, self._reserve)
         await start_server(session, names)
         freeze.serving = True
-        for index, disk in enumerate(found.disks):
-            await view.make_overlay(session, names, index, disk)
-        known = records.bitmaps_of(found.nodes, names)
-        base = names.bitmap(freeze.base) if freeze.base else None
-        bases = [records.usable_base(known, disk.node, base) for disk in found.disks]
-        actions = []
+        await overlays.make_overlays(session, names, found.disks)
+        frozen_at, finals = await self._instant(session, freeze, found, bases, view=True)
+        guard = freeze.guard = Guard(session, names, len(found.disks))
+        for index, (disk, info, final) in enumerate(zip(found.disks, found.infos, finals, strict=True)):
+            exported = overlays.exported_name(index, freeze.point)
+            bitmap = None if isinstance(final, str) else final
+            await overlays.export(session, names.export(index), names.overlay(index), exported, bitmap)
+            since = partial(self._since, session, index, disk, freeze.point)
+            freeze.disks.append(FrozenDisk(info, guard, names, exported, final, since))
+        freeze.watcher = asyncio.ensure_future(self._watch(guard, floor(total, self._reserve)))
+        return frozen_at
+
+    async def _instant(
+        self, session: QmpSession, freeze: _Freeze, found: Survey, bases: Sequence[Record], *, view: bool
+    ) -> tuple[int, list[Record]]:
+        """The freeze itself. When it was, and the bases' records as they ended there."""
+        names, actions = self._names, []
         for index, (disk, record) in enumerate(zip(found.disks, bases, strict=True)):
-            actions += view.freeze_actions(names, index, disk)
+            if view:
+                actions += overlays.freeze_actions(names, index, disk)
             actions += records.begin(disk.node, names.bitmap(freeze.point), None if isinstance(record, str) else record)
         frozen_at = time.time_ns()
         await session.transaction(actions)
         nodes = await session.execute("query-named-block-nodes", {"flat": True})
         ended = {(bitmap.node, bitmap.name): bitmap for bitmap in records.bitmaps_of(nodes, names)}
-        guard = freeze.guard = Guard(session, names, len(found.disks))
-        for index, (disk, info, record) in enumerate(zip(found.disks, found.infos, bases, strict=True)):
-            final = record if isinstance(record, str) else ended.get((record.node, record.name), "the disk was removed")
-            exported = view.exported_name(index, freeze.point)
-            bitmap = None if isinstance(final, str) else final
-            await view.export(session, names.export(index), names.overlay(index), exported, bitmap)
-            since = partial(self._since, session, index, disk, freeze.point)
-            freeze.disks.append(FrozenDisk(info, guard, names, exported, final, since))
-        freeze.watcher = asyncio.ensure_future(self._watch(guard, floor(total, self._reserve)))
-        return Snapshot(frozen_at, METHOD, "crash", tuple(freeze.disks), definition)
+        gone = "the disk was removed"
+        return frozen_at, [record if isinstance(record, str) else ended.get((record.node, record.name), gone) for record in bases]
 
     async def _since(self, session: QmpSession, index: int, disk: QemuDisk, point: str) -> Extents:
         """What the guest wrote, discarded or zeroed since the freeze."""
@@ -143,8 +178,8 @@ class QemuSource:
         (bitmap,) = (bitmap for bitmap in records.bitmaps_of(nodes, names) if (bitmap.node, bitmap.name) == (disk.node, copy))
         found: Extents = NO_EXTENTS
         if bitmap.dirty:
-            exported = view.exported_name(index, copy)
-            await view.export(session, names.since_export(index), names.overlay(index), exported, bitmap)
+            exported = overlays.exported_name(index, copy)
+            await overlays.export(session, names.since_export(index), names.overlay(index), exported, bitmap)
             found = await dirty(str(names.socket), exported, copy, disk.size)
             await end_exports(session, names.since_export(index))
         await session.execute("block-dirty-bitmap-remove", {"node": disk.node, "name": copy})
@@ -164,47 +199,38 @@ class QemuSource:
 
     async def _release(self, committed: bool | None) -> None:
         async with self._changing:
-            freeze = self._freeze
-            if freeze is None:
-                return
-            try:
-                session = await self._connected()
-            except QmpGone:
-                # The VM ended, and everything of ours in it.
-                await self._end_readers("the VM ended")
-                await view.remove_scratch(self._names)
-                await asyncio.to_thread(forget_socket, self._names)
-                self._freeze = None
-                return
-            await self._end_view(session, "it was released")
-            if committed is not None:
-                await self._settle(session, freeze.point if committed else freeze.base)
-            self._freeze = None
+            if self._freeze is not None:
+                await self._end(self._freeze, committed, "it was released")
 
     async def _undo(self, cause: BaseException) -> None:
-        """`freeze` holds the lock and has failed."""
-        freeze, session = self._freeze, self._session
-        assert freeze is not None
+        """`freeze`, which holds the lock, has failed."""
+        if self._freeze is not None:
+            try:
+                await self._end(self._freeze, False, "it never stood")
+            except UnderstudyError as error:
+                cause.add_note(f"then it could not be cleaned up: {error}")
+
+    async def _end(self, freeze: _Freeze, committed: bool | None, why: str) -> None:
         try:
-            if session is None or session.closed:
-                session = await self._connected()
-            await self._end_view(session, "it never stood")
-            await self._settle(session, freeze.base)
+            session = await self._connected()
         except QmpGone:
+            # The VM ended, and everything of ours in it.
             await self._end_readers("the VM ended")
-            await view.remove_scratch(self._names)
+            await overlays.remove_scratch(self._names)
             await asyncio.to_thread(forget_socket, self._names)
-        except UnderstudyError as error:
-            cause.add_note(f"then it could not be cleaned up: {error}")
-            return
+        else:
+            if freeze.viewed:
+                await self._end_view(session, why)
+            if committed is not None:
+                await self._settle(session, freeze.point if committed else freeze.base)
         self._freeze = None
 
     async def _end_view(self, session: QmpSession, why: str) -> None:
         await self._end_readers(why)
         serving = self._freeze is not None and self._freeze.serving
-        await view.tear_down(session, self._names)
+        await overlays.tear_down(session, self._names)
         await stop_server(session, self._names, serving)
-        await view.remove_scratch(self._names)
+        await overlays.remove_scratch(self._names)
 
     async def _end_readers(self, why: str) -> None:
         freeze = self._freeze

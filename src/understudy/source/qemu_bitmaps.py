@@ -22,6 +22,10 @@ class Bitmap:
     inconsistent: bool
 
 
+Record: TypeAlias = Bitmap | str
+"""A record of changes, or why there is none that can be trusted."""
+
+
 def bitmaps_of(nodes: Sequence[Mapping[str, Any]], names: Names) -> list[Bitmap]:
     """Ours, on every node of `query-named-block-nodes`. QEMU lists bitmaps without names, too, while jobs run."""
     return [
@@ -63,8 +67,8 @@ def begin(node: str, name: str, base: Bitmap | None) -> list[Action]:
     return actions
 
 
-def usable_base(bitmaps: Sequence[Bitmap], node: str, name: str | None) -> Bitmap | str:
-    """The base's record on the disk's node, or why there is none that can be trusted."""
+def usable_base(bitmaps: Sequence[Bitmap], node: str, name: str | None) -> Record:
+    """The base's record on the disk's node."""
     if name is None:
         return "there is no earlier point"
     for bitmap in bitmaps:

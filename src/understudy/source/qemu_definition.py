@@ -11,7 +11,21 @@ _CHILD = re.compile(r"child<(.+)>")
 _CONTAINERS = ("/machine/peripheral", "/machine/peripheral-anon")
 
 
-async def define(session: QmpSession, survey: Survey) -> Definition:
+Devices = list[tuple[str, str, str]]
+"""Every device: its container, its name, its model."""
+
+
+async def devices(session: QmpSession) -> Devices:
+    """What is plugged in: where this and the disks stay the same, so does the definition."""
+    found: Devices = []
+    for container in _CONTAINERS:
+        entries = await session.execute("qom-list", {"path": container})
+        models = ((entry["name"], _CHILD.fullmatch(entry["type"])) for entry in entries)
+        found += [(container, name, model[1]) for name, model in models if model is not None]
+    return sorted(found)
+
+
+async def define(session: QmpSession, survey: Survey, plugged: Devices) -> Definition:
     """Name, processors, memory, firmware, network cards and disks. Changes nothing."""
     cpus = await session.execute("query-cpus-fast")
     memory = await session.execute("query-memory-size-summary")
@@ -29,7 +43,7 @@ async def define(session: QmpSession, survey: Survey) -> Definition:
         "kernel": await get(session, "/machine", "kernel"),
         "initrd": await get(session, "/machine", "initrd"),
         "append": await get(session, "/machine", "append"),
-        "networks": await _networks(session),
+        "networks": await _networks(session, plugged),
         "disks": [
             {
                 "name": disk.name,
@@ -46,14 +60,10 @@ async def define(session: QmpSession, survey: Survey) -> Definition:
     }
 
 
-async def _networks(session: QmpSession) -> list[dict[str, Any]]:
+async def _networks(session: QmpSession, plugged: Devices) -> list[dict[str, Any]]:
     found = []
-    for container in _CONTAINERS:
-        for entry in await session.execute("qom-list", {"path": container}):
-            model = _CHILD.fullmatch(entry["type"])
-            if model is None:
-                continue
-            path = f"{container}/{entry['name']}"
-            if (mac := await get(session, path, "mac")) is not None:
-                found.append({"id": entry["name"], "model": model[1], "mac": mac, "netdev": await get(session, path, "netdev")})
-    return sorted(found, key=lambda card: str(card["id"]))
+    for container, name, model in plugged:
+        path = f"{container}/{name}"
+        if (mac := await get(session, path, "mac")) is not None:
+            found.append({"id": name, "model": model, "mac": mac, "netdev": await get(session, path, "netdev")})
+    return found

@@ -116,6 +116,34 @@ class FrozenDisk:
             return self._client
 
 
+class IdleDisk:
+    """One disk to which nothing had been written since the base point: nothing was set up to read it from."""
+
+    def __init__(self, info: DiskInfo, wanted: Callable[[], None]) -> None:
+        self._info = info
+        self._wanted = wanted
+
+    @property
+    def info(self) -> DiskInfo:
+        return self._info
+
+    async def changed(self) -> Changes:
+        return Tracked(NO_EXTENTS)
+
+    async def allocated(self) -> Extents:
+        raise self._unreadable()
+
+    async def read_into(self, extents: Extents, buffer: Bytes) -> None:
+        if len(extents):
+            raise self._unreadable()
+
+    def _unreadable(self) -> SourceUnavailable:
+        self._wanted()
+        return SourceUnavailable(
+            f"disk '{self._info.name}' had not changed, so no view of it was frozen", hint="try again: the next freeze has one"
+        )
+
+
 async def dirty(socket: str, export: str, bitmap: str, size: int) -> Extents:
     """Blocks of a frozen record of changes that an export offers."""
     context = f"qemu:dirty-bitmap:{bitmap}"

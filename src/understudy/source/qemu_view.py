@@ -3,6 +3,7 @@ over NBD. Built in steps that a killed process may leave at any point; torn down
 
 import asyncio
 import os
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -14,7 +15,17 @@ from understudy.source.qemu_disks import QemuDisk
 from understudy.source.qemu_names import Names
 
 
-async def make_overlay(session: QmpSession, names: Names, index: int, disk: QemuDisk) -> None:
+async def make_overlays(session: QmpSession, names: Names, disks: Sequence[QemuDisk]) -> None:
+    """One for each disk, side by side. When this returns or raises, no command is under way any more."""
+    results = await asyncio.gather(
+        *(_make_overlay(session, names, index, disk) for index, disk in enumerate(disks)), return_exceptions=True
+    )
+    for result in results:
+        if result is not None:
+            raise result
+
+
+async def _make_overlay(session: QmpSession, names: Names, index: int, disk: QemuDisk) -> None:
     """An empty overlay over the disk. QEMU makes the file itself, with its own rights; nothing in it must survive a crash."""
     path = os.fspath(names.scratch_file(index))
     job = names.creation(index)
