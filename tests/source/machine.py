@@ -21,7 +21,7 @@ MIB = 1 << 20
 
 @dataclass(slots=True)
 class Disk:
-    """A disk image and the QEMU options that attach it to a device `device` (the id, or the QOM path where it has none)."""
+    """A disk image and the QEMU options that attach it to a device; `device`: how qemu-io names that."""
 
     name: str
     path: Path
@@ -79,7 +79,7 @@ class Machine:
     async def io(self, name: str, command: str) -> None:
         """A qemu-io command on the device's own backend."""
         disk = next(disk for disk in self.disks if disk.name == name)
-        said = await self.execute("human-monitor-command", command_line=f'qemu-io -d {disk.device} "{command}"')
+        said = await self.execute("human-monitor-command", command_line=f'qemu-io {disk.device} "{command}"')
         assert isinstance(said, str)
         assert not said or "bytes at offset" in said, said
 
@@ -150,7 +150,7 @@ def blockdev(directory: Path, name: str, form: str, size: int, *, sector: int = 
         node = f"{name}-top"
     options += ["-device", f"{device or 'virtio-blk-pci'},drive={node},id={name},logical_block_size={sector},physical_block_size={sector}"]
     scsi = device.startswith("scsi")
-    return Disk(name, path, form, options, name if scsi else f"/machine/peripheral/{name}/virtio-backend")
+    return Disk(name, path, form, options, f"-d {name}" if scsi else f"-d /machine/peripheral/{name}/virtio-backend")
 
 
 def drive(directory: Path, name: str, form: str, size: int, interface: str = "none") -> Disk:

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from tests.source.conformance import Contents, covers, padded, whole
 from tests.source.machine import MACHINE, MIB, Machine, blockdev
+
 from understudy.errors import UnderstudyError
 from understudy.model import Tracked
 from understudy.qemu.session import QmpSession

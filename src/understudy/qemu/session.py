@@ -33,10 +33,6 @@ class QmpGone(SourceUnavailable):
     """Nothing listens at the socket: there is no such QEMU (any more)."""
 
 
-class _Client(QMPClient):
-    logger = _QUIET
-
-
 class QmpSession:
     """Commands to one QEMU; several may be under way at once."""
 
@@ -51,7 +47,8 @@ class QmpSession:
     @classmethod
     async def connect(cls, path: str, timeout: float = CONNECT_TIMEOUT) -> Self:
         """Connect and negotiate. `QmpGone` if nothing listens there, `SourceUnavailable` if nothing answers."""
-        client = _Client("understudy")
+        client = QMPClient()
+        client.logger = _QUIET
         try:
             async with asyncio.timeout(timeout):
                 await client.connect(path)

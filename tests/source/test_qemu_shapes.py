@@ -1,0 +1,215 @@
+"""Disks as operators attach them."""
+
+import secrets
+
+import numpy as np
+import pytest
+from tests.source.conformance import Contents, covers, padded, whole
+from tests.source.machine import MACHINE, MIB, Machine, blockdev, drive
+
+from understudy.errors import SourceRefused, SourceUnavailable
+from understudy.model import Lost, Tracked
+from understudy.qemu.session import QmpSession
+from understudy.source.protocol import DiskSource
+from understudy.source.qemu import QemuSource
+
+THROTTLE = ["-object", "throttle-group,id=group"]
+
+
+def shapes(directory):
+    return {
+        "4096-byte sectors": ([blockdev(directory, "a", "raw", 3 * MIB, sector=4096)], []),
+        "4096-byte sectors on qcow2": ([blockdev(directory, "a", "qcow2", 3 * MIB, sector=4096)], []),
+        "odd size": ([blockdev(directory, "a", "raw", 3 * MIB + 777)], []),
+        "odd number of sectors": ([blockdev(directory, "a", "qcow2", 3 * MIB + 512)], []),
+        "filter": ([blockdev(directory, "a", "raw", 3 * MIB, above="driver=throttle,throttle-group=group,file={}")], THROTTLE),
+        "read filter": ([blockdev(directory, "a", "qcow2", 3 * MIB, above="driver=copy-on-read,file={}")], []),
+        "drive": ([drive(directory, "a", "qcow2", 3 * MIB)], []),
+        "drive, if=virtio": ([drive(directory, "a", "raw", 3 * MIB, "virtio"), drive(directory, "b", "qcow2", MIB, "virtio")], []),
+        "drive, if=ide": ([drive(directory, "a", "raw", 3 * MIB, "ide")], []),
+        "scsi": ([blockdev(directory, "a", "qcow2", 3 * MIB, device="scsi-hd", sector=4096)], ["-device", "virtio-scsi-pci"]),
+    }
+
+
+NAMES = [
+    "4096-byte sectors",
+    "4096-byte sectors on qcow2",
+    "odd size",
+    "odd number of sectors",
+    "filter",
+    "read filter",
+    "drive",
+    "drive, if=virtio",
+    "drive, if=ide",
+    "scsi",
+]
+
+
+async def cycle(source: DiskSource, machine: Machine, base: str | None, at_base: Contents | None) -> tuple[str, Contents]:
+    """One cycle that succeeds; what is read, and what is said to have changed, is compared with the truth."""
+    point, before = secrets.token_hex(16), await machine.contents()
+    snapshot = await source.freeze(point, base)
+    for disk in snapshot.disks:
+        content = before[disk.info.name]
+        assert disk.info.size == len(content)
+        changes = await disk.changed()
+        if at_base is None:
+            assert isinstance(changes, Lost)
+        else:
+            assert isinstance(changes, Tracked), changes
+            assert covers(changes.extents, at_base[disk.info.name], content)
+        if at_base is None or len(changes.extents):
+            await machine.write(disk.info.name, 0, 512 * 64, secrets.randbelow(256))
+            assert (await whole(disk) == padded(content)).all()
+    await source.release(True)
+    return point, before
+
+
+@pytest.mark.parametrize("name", NAMES)
+async def test_shape(start_machine, short_directory, name):
+    disks, options = shapes(short_directory)[name]
+    machine = await start_machine(*disks, options=options)
+    source = machine.source()
+    info = await source.probe()
+    assert [disk.name for disk in info.disks] == [disk.name for disk in disks]
+    assert info.disks[0].sector == (4096 if "4096" in name or name == "scsi" else 512)
+    await source.recover(None)
+    base = at_base = None
+    for _ in range(3):
+        for disk in info.disks:
+            unit = disk.sector
+            last = disk.size // unit * unit - unit
+            await machine.write(disk.name, last, unit, 1 + secrets.randbelow(255))
+            await machine.write(disk.name, MIB // 2, 9 * unit, 1 + secrets.randbelow(255))
+        base, at_base = await cycle(source, machine, base, at_base)
+    await source.remove()
+    assert await machine.leftovers() == []
+    await source.close()
+
+
+async def test_the_operators_names(start_machine, short_directory):
+    disks = [
+        blockdev(short_directory, "a", "raw", MIB),
+        blockdev(short_directory, "b", "raw", MIB),
+        drive(short_directory, "c", "raw", MIB),
+    ]
+    machine = await start_machine(*disks)
+
+    async def found(**selection: str) -> list[str]:
+        source = QemuSource(MACHINE, machine.qmp, machine.state, selection)
+        try:
+            return [disk.name for disk in (await source.probe()).disks]
+        finally:
+            await source.close()
+
+    assert sorted(await found()) == ["a", "b", "c"]
+    assert await found(root="b") == ["root"]
+    assert await found(data="b-format", boot="/machine/peripheral/a/virtio-backend", third="c") == ["data", "boot", "third"]
+    with pytest.raises(SourceRefused, match="no disk 'nope'") as caught:
+        await found(x="nope")
+    assert "it has:" in caught.value.hint
+    with pytest.raises(SourceRefused, match="two disks have the same node"):
+        await found(x="a", y="a-format")
+
+
+async def test_what_cannot_be_served(start_machine, short_directory):
+    fine, fixed = blockdev(short_directory, "a", "raw", MIB), blockdev(short_directory, "ro", "raw", MIB)
+    fixed.options[1] += ",read-only=on"
+    fixed.options[3] += ",read-only=on"
+    options = ["-device", "virtio-scsi-pci", "-drive", "if=none,id=cd", "-device", "scsi-cd,drive=cd,id=cdrom"]
+    machine = await start_machine(fine, fixed, options=options)
+    for wanted, words in (("ro", "read-only"), ("cdrom", "no medium")):
+        source = QemuSource(MACHINE, machine.qmp, machine.state, {"x": wanted})
+        with pytest.raises(SourceRefused, match=words):
+            await source.probe()
+        await source.close()
+    source = machine.source()
+    assert [disk.name for disk in (await source.probe()).disks] == ["a"]
+    await source.close()
+
+
+async def test_no_disks(start_machine):
+    machine = await start_machine()
+    source = machine.source()
+    with pytest.raises(SourceRefused, match="no disk that could be replicated"):
+        await source.probe()
+    await source.close()
+
+
+@pytest.mark.parametrize("where", ["device", "controller"])
+async def test_an_iothread_is_refused_where_it_would_kill_the_guest(start_machine, short_directory, where):
+    options = ["-object", "iothread,id=io"]
+    if where == "device":
+        disk = blockdev(short_directory, "a", "raw", MIB, device="virtio-blk-pci,iothread=io")
+    else:
+        options += ["-device", "virtio-scsi-pci,iothread=io"]
+        disk = blockdev(short_directory, "a", "raw", MIB, device="scsi-hd")
+    machine = await start_machine(disk, options=options)
+    assert machine.control is not None
+    source = machine.source()
+    if machine.control.version < (9, 0, 0):
+        with pytest.raises(SourceRefused, match="iothread") as caught:
+            await source.probe()
+        assert "or later" in caught.value.hint
+    else:
+        await source.probe()
+    await source.close()
+
+
+async def test_an_unused_iothread_is_no_obstacle(start_machine, short_directory):
+    machine = await start_machine(blockdev(short_directory, "a", "raw", MIB), options=["-object", "iothread,id=io"])
+    source = machine.source()
+    await source.probe()
+    await source.close()
+
+
+@pytest.mark.parametrize("running", [True, False])
+async def test_a_vm_stays_paused_or_running(two_disks, running):
+    if running:
+        await two_disks.execute("cont")
+    before = await two_disks.execute("query-status")
+    source = two_disks.source()
+    await source.recover(None)
+    await cycle(source, two_disks, None, None)
+    await source.remove()
+    assert await two_disks.execute("query-status") == before
+    await source.close()
+
+
+async def test_the_definition(start_machine, short_directory):
+    options = ["-name", "web1", "-uuid", "00112233-4455-6677-8899-aabbccddeeff", "-smp", "2"]
+    options += ["-netdev", "user,id=net", "-device", "virtio-net-pci,netdev=net,id=nic,mac=52:54:00:00:00:01"]
+    machine = await start_machine(blockdev(short_directory, "a", "qcow2", MIB, sector=4096), options=options)
+    source = machine.source()
+    found = (await source.probe()).definition
+    assert found | {"name": "web1", "uuid": "00112233-4455-6677-8899-aabbccddeeff", "vcpus": 2, "memory": 16 * MIB} == found
+    assert found["machine"].startswith("pc-q35")
+    assert found["networks"] == [{"id": "nic", "model": "virtio-net-pci", "mac": "52:54:00:00:00:01", "netdev": "net"}]
+    assert found["disks"][0] | {"name": "a", "size": MIB, "sector": 4096, "format": "qcow2"} == found["disks"][0]
+    await source.close()
+
+
+async def test_a_held_socket_and_a_missing_one(two_disks):
+    holder = await QmpSession.connect(two_disks.qmp)
+    with pytest.raises(SourceUnavailable, match="did not answer within") as caught:
+        await QmpSession.connect(two_disks.qmp, timeout=0.2)
+    assert "one client at a time" in caught.value.hint
+    await holder.close()
+    with pytest.raises(SourceUnavailable, match="no QEMU listens"):
+        await QmpSession.connect(f"{two_disks.directory}/nothing")
+
+
+async def test_a_long_path_gets_a_short_socket(two_disks, tmp_path):
+    state = tmp_path / ("x" * 100) / MACHINE
+    source = QemuSource(MACHINE, two_disks.qmp, state)
+    await source.recover(None)
+    snapshot = await source.freeze(secrets.token_hex(16), None)
+    buffer = np.zeros(4096, np.uint8)
+    await snapshot.disks[0].read_into(np.array([[0, 1]], np.int64), buffer)
+    assert (buffer == 0x11).all()
+    socket = source._names.socket
+    assert socket.exists()
+    await source.release(True)
+    assert not socket.parent.exists()
+    await source.remove()
+    await source.close()
