@@ -6,9 +6,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from tests.recovery.test_materialise import image
 from tests.recovery.worlds import World, make_world
-
 from understudy.errors import IntegrityError
 from understudy.recovery.content import finder
 from understudy.recovery.materialise import materialise

@@ -1,0 +1,63 @@
+"""Packs are what they were when they were stored: proven by the hash that each ends with, without any key."""
+
+import asyncio
+import time
+from collections.abc import AsyncGenerator
+from hashlib import blake2b
+
+from understudy.errors import IntegrityError, NotFound, StoreRefused, StoreUnavailable
+from understudy.recovery.lanes import spread
+from understudy.recovery.progress import Listener, Meter, unheard
+from understudy.recovery.verdict import Damage, Verified
+from understudy.store.protocol import ObjectInfo, ObjectStore
+from understudy.vault import names, pack_layout
+
+LANES = 3
+"""Packs in memory at once; each is at most 64 MiB, usually 16."""
+
+UNREADABLE = (IntegrityError, NotFound, StoreRefused, StoreUnavailable)
+"""What examining one object may raise without ending the examination of the others."""
+
+
+async def scrub_vault(store: ObjectStore, listener: Listener = unheard) -> Verified:
+    """Examine every pack and side object that the vault lists, of all machines. What is missing only its log can tell."""
+    began = time.monotonic()
+    objects = [info async for info in store.list(names.MACHINES) if _expected(info.name) is not None]
+    meter = Meter(listener, "scrub", "", sum(info.size for info in objects))
+    damage: dict[str, Damage] = {}
+
+    async def examine(info: ObjectInfo) -> None:
+        try:
+            await asyncio.to_thread(_check, info.name, await store.get(info.name, 0, pack_layout.PACK_SIZE_MAX + 1))
+        except UNREADABLE as error:
+            damage[info.name] = Damage(info.name, error.message)
+        meter.add(info.size)
+
+    async def each() -> AsyncGenerator[ObjectInfo, None]:
+        for info in objects:
+            yield info
+
+    await spread(each(), examine, LANES)
+    found = tuple(damage[name] for name in sorted(damage))
+    return Verified("scrub", (), found, len(objects), meter.done, time.monotonic() - began)
+
+
+def _expected(name: str) -> tuple[str, bytes] | None:
+    """Kind and id of an object that proves itself; None for other kinds."""
+    parts = name.split("/")
+    if len(parts) != 4 or parts[2] not in ("packs", "objects"):
+        return None
+    try:
+        return parts[2], bytes.fromhex(parts[3])
+    except ValueError:
+        return None
+
+
+def _check(name: str, data: bytes) -> None:
+    expected = _expected(name)
+    assert expected is not None
+    kind, identity = expected
+    if kind == "packs":
+        pack_layout.scrub(identity, data)
+    elif blake2b(data, digest_size=len(identity)).digest() != identity:
+        raise IntegrityError(f"object {identity.hex()}: its bytes do not have the hash that names it")

@@ -1,0 +1,142 @@
+"""Prove recovery points without restoring them. The first thing found damaged does not end the examination."""
+
+import asyncio
+import time
+from collections.abc import Sequence
+from contextlib import aclosing
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from understudy.errors import IntegrityError
+from understudy.native import blockhash
+from understudy.recovery.frames import FrameCheck, name_of
+from understudy.recovery.ledger import Ledger
+from understudy.recovery.progress import Listener, Meter, unheard
+from understudy.recovery.scrub import UNREADABLE
+from understudy.recovery.verdict import Level, Proven, Verified
+from understudy.vault import names, pack_layout
+from understudy.vault.diskmap import PackAt
+from understudy.vault.history import History
+from understudy.vault.lineage import find_point
+from understudy.vault.points import PointEntry
+from understudy.vault.reader import DiskReader, PointReader
+from understudy.vault.resolve import PointMap, resolve
+
+
+async def verify_points(history: History, points: Sequence[str], level: Level, listener: Listener = unheard) -> Verified:
+    """Examine points of one machine (ids in hex), each frame and pack once however many need it.
+
+    scrub: every pack that a point needs is there, is the one that its record names, and has its hash. frames: every frame that it
+    needs opens, decompresses and has its signatures (takes the recovery key: AccessDenied). digest: frames, and each disk's
+    blocks add up to the digest in the point's record. `NotFound` for an unknown point.
+    """
+    entries = [find_point(history.points, bytes.fromhex(point)) for point in points]
+    began = time.monotonic()
+    work = _Verification(history, level, listener)
+    for entry in entries:
+        await work.point(entry)
+    proven = tuple(Proven(entry.seq, entry.point.id.hex(), work.ledger.of_point(entry.point.id.hex())) for entry in entries)
+    return Verified(level, proven, work.ledger.all(), work.objects, work.read, time.monotonic() - began)
+
+
+@dataclass(slots=True)
+class _Verification:
+    """One run, point after point."""
+
+    history: History
+    level: Level
+    listener: Listener
+    ledger: Ledger = field(default_factory=Ledger)
+    objects: int = 0
+    read: int = 0
+    _frames: FrameCheck = field(init=False)
+    _packs: dict[bytes, str] = field(default_factory=dict)
+    """Packs that were scrubbed, by id: the name of what is damaged, empty if they are whole."""
+
+    def __post_init__(self) -> None:
+        self._frames = FrameCheck(self.history, self.ledger)
+
+    async def point(self, entry: PointEntry) -> None:
+        """Everything that this point needs and no earlier one did."""
+        point = entry.point.id.hex()
+        try:
+            mapped = await resolve(self.history, entry.point.id)
+            packs = await self._packs_of(entry, mapped)
+        except UNREADABLE as error:
+            self._blame(f"point {point}", error.message, point)
+            return
+        for reason in mapped.ignored:
+            # The point is whole without the checkpoint, but somebody should know.
+            self.ledger.note(f"a checkpoint before point {point}", reason)
+        if self.level == "scrub":
+            await self._scrub(packs, point)
+        else:
+            await self._disks(entry, mapped, point)
+
+    async def _packs_of(self, entry: PointEntry, mapped: PointMap) -> list[PackAt]:
+        """Those that its maps refer to, and those that it brought."""
+        packs = {pack.id: pack for pack in await self.history.packs_of(entry)}
+        for disk in mapped.disks.values():
+            packs.update((disk.packs[index].id, disk.packs[index]) for index in np.unique(disk.rows["pack"]).tolist())
+        return list(packs.values())
+
+    async def _scrub(self, packs: Sequence[PackAt], point: str) -> None:
+        new = [pack for pack in packs if pack.id not in self._packs]
+        meter = Meter(self.listener, "check", "", sum(pack.size for pack in new))
+        for pack in new:
+            name = name_of(self.history, pack)
+            self.objects += 1
+            try:
+                data = await self._bytes(pack)
+                self.read += len(data)
+                await asyncio.to_thread(_scrub_as, pack, data)
+                self._packs[pack.id] = ""
+            except UNREADABLE as error:
+                self._packs[pack.id] = name
+                self.ledger.note(name, error.message)
+            meter.add(pack.size)
+        for pack in packs:
+            if self._packs[pack.id]:
+                self.ledger.blame(self._packs[pack.id], point)
+
+    async def _bytes(self, pack: PackAt) -> bytes:
+        if pack.seq:
+            return await self.history.inline_pack(pack)
+        return await self.history.store.get(names.pack(self.history.machine_id, pack.id.hex()), 0, pack.size + 1)
+
+    async def _disks(self, entry: PointEntry, mapped: PointMap, point: str) -> None:
+        reader = PointReader(self.history, mapped)
+        for disk in entry.point.disks:
+            meter = Meter(self.listener, "check", disk.name, 0)
+            try:
+                damaged = await self._frames.examine(reader.disk(disk.id), mapped.disks[disk.id], meter)
+                self.read += meter.done
+                self.objects = len(self._frames.table.packs)
+                for name in damaged:
+                    self.ledger.blame(name, point)
+                if self.level == "digest" and not damaged:
+                    await self._digest(reader.disk(disk.id), point)
+            except UNREADABLE as error:
+                self._blame(f"disk {disk.name} of point {point}", error.message, point)
+
+    async def _digest(self, reader: DiskReader, point: str) -> None:
+        """Every frame was compared with its signatures, so these stand for the disk's blocks."""
+        total = 0
+        async with aclosing(reader.signatures()) as chunks:
+            async for extents, signatures in chunks:
+                at = 0
+                for first, count in extents.tolist():
+                    total += blockhash.digest(first, signatures[at : at + count], self.history.access.secrets.digest)
+                    at += count
+        if total % (1 << 128) != int.from_bytes(reader.disk.digest, "big"):
+            raise IntegrityError("its blocks are authentic but do not add up to the digest in its record")
+
+    def _blame(self, name: str, reason: str, point: str) -> None:
+        self.ledger.note(name, reason)
+        self.ledger.blame(name, point)
+
+
+def _scrub_as(pack: PackAt, data: bytes) -> None:
+    if pack_layout.scrub(pack.id, data) != pack.hash or len(data) != pack.size:
+        raise pack_layout.damaged(pack.id, "is not the pack that its record names")

@@ -1,0 +1,136 @@
+"""Verification finds what is damaged, all of it, and names the points that need it; and finds nothing where nothing is."""
+
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from tests.recovery.test_from_vault import bend
+from tests.recovery.worlds import World, make_world
+from understudy.errors import AccessDenied, NotFound
+from understudy.recovery.progress import Progress
+from understudy.recovery.scrub import scrub_vault
+from understudy.recovery.verdict import Level
+from understudy.recovery.verify import verify_points
+from understudy.vault.resolve import resolve
+
+HOWS = ("bit", "truncation", "deletion", "swap")
+LEVELS: tuple[Level, ...] = ("scrub", "frames", "digest")
+
+
+@pytest.fixture
+async def world(tmp_path: Path) -> AsyncIterator[World]:
+    made = await make_world(tmp_path, {"vda": 6 << 20, "vdb": (2 << 20) + 512})
+    await made.cycle()
+    for runs in (1, 200, 5):
+        made.scribble(runs)
+        await made.cycle()
+    yield made
+    await made.close()
+
+
+async def users(world: World, pack: str) -> set[str]:
+    """Points whose maps refer to a pack, or that brought it."""
+    found: set[str] = set()
+    for entry in world.history.points:
+        mapped = await resolve(world.history, entry.point.id)
+        used = {disk.packs[index].id.hex() for disk in mapped.disks.values() for index in disk.rows["pack"].tolist()}
+        used |= {at.id.hex() for at in await world.history.packs_of(entry)}
+        if pack in used:
+            found.add(entry.point.id.hex())
+    return found
+
+
+@pytest.mark.parametrize("level", LEVELS)
+async def test_a_whole_vault_is_found_whole(world: World, level: Level) -> None:
+    seen: list[Progress] = []
+    found = await verify_points(world.history, world.points, level, seen.append)
+    assert found.whole
+    assert [(point.point, point.whole) for point in found.points] == [(point, True) for point in world.points]
+    assert found.objects >= 2
+    assert found.read > 0
+    assert {item.step for item in seen} == {"check"}
+    scrubbed = await scrub_vault(world.vault.store)
+    assert scrubbed.whole
+    assert scrubbed.objects >= 2
+    assert scrubbed.read == sum(path.stat().st_size for kind in ("packs", "objects") for path in world.objects(kind))
+
+
+@pytest.mark.parametrize("how", HOWS)
+async def test_each_damaged_pack_is_found_with_the_points_that_need_it(world: World, how: str) -> None:
+    objects = world.objects()
+    for number, path in enumerate(objects):
+        needed_by = await users(world, path.name)
+        whole = path.read_bytes()
+        bend(path, how, world.random, objects[number - 1])
+        without_keys = await scrub_vault(world.vault.store)
+        if how == "deletion":
+            assert without_keys.whole
+        else:
+            assert [damage.name.rsplit("/", 1)[1] for damage in without_keys.damage] == [path.name]
+        scrubbed = await verify_points(world.history, world.points, "scrub")
+        blamed = {point.point for point in scrubbed.points if not point.whole}
+        assert blamed == needed_by
+        assert path.name in " ".join(damage.name + damage.reason for damage in scrubbed.damage)
+        deep = await verify_points(world.history, world.points, "digest")
+        assert {point.point for point in deep.points if not point.whole} <= needed_by
+        if how != "bit":
+            assert not deep.whole
+        for damage in deep.damage:
+            assert path.name in damage.name + damage.reason
+        path.unlink(missing_ok=True)
+        path.write_bytes(whole)
+
+
+async def test_a_damaged_frame_touches_only_points_that_need_it(world: World) -> None:
+    """What a later point brought is of no concern to older ones, and the rest of its pack is still good."""
+    entry = world.history.points[2]
+    pack = (await world.history.packs_of(entry))[0]
+    (path,) = [path for path in world.objects() if path.name == pack.id.hex()]
+    data = bytearray(path.read_bytes())
+    data[200] ^= 1
+    path.chmod(0o600)
+    path.write_bytes(data)
+    found = await verify_points(world.history, world.points, "frames")
+    (damage,) = found.damage
+    assert damage.name.endswith(path.name)
+    assert "frame 0" in damage.reason
+    assert set(damage.points) <= set(world.points[2:])
+    assert [point.whole for point in found.points[:3]] == [True, True, False]
+
+
+async def test_several_damages_are_all_found(world: World) -> None:
+    objects = world.objects()[:2]
+    objects[0].unlink()
+    bend(objects[1], "truncation", world.random, objects[0])
+    found = await verify_points(world.history, world.points, "scrub")
+    said = " ".join(damage.name + damage.reason for damage in found.damage)
+    assert len(found.damage) >= 1
+    assert all(path.name in said for path in objects) or not all(point.whole for point in found.points)
+    assert len((await scrub_vault(world.vault.store)).damage) == 1
+
+
+async def test_a_digest_that_does_not_fit_is_found_only_by_adding_up(world: World) -> None:
+    history = world.history
+    *older, newest = history.points
+    disks = (msgspec.structs.replace(newest.point.disks[0], digest=bytes(16)), *newest.point.disks[1:])
+    forged = replace(history, points=(*older, replace(newest, point=msgspec.structs.replace(newest.point, disks=disks))))
+    assert (await verify_points(forged, world.points, "frames")).whole
+    found = await verify_points(forged, world.points, "digest")
+    assert [(damage.name, damage.points) for damage in found.damage] == [
+        (f"disk vda of point {world.points[-1]}", (world.points[-1],)),
+    ]
+
+
+async def test_frames_take_the_recovery_key_and_a_scrub_does_not(world: World) -> None:
+    source = replace(world.history, access=replace(world.history.access, recovery_private={}))
+    assert (await verify_points(source, world.points, "scrub")).whole
+    with pytest.raises(AccessDenied):
+        await verify_points(source, world.points, "frames")
+
+
+async def test_an_unknown_point(world: World) -> None:
+    with pytest.raises(NotFound):
+        await verify_points(world.history, ["ab" * 16], "scrub")
