@@ -1,5 +1,6 @@
 """The middle of a cycle: from a frozen snapshot to durable packs and all that the point's record will say."""
 
+import asyncio
 import secrets
 from collections.abc import Sequence
 from concurrent.futures import Executor
@@ -51,13 +52,13 @@ class Examination:
             await _work(index, plan, disk, file) for index, (plan, disk, file) in enumerate(zip(plans, snapshot.disks, files, strict=True))
         ]
         head = Head(point=point, parent=parent_id, disks=tuple(JournalDisk(id=plan.id, size=plan.info.size) for plan in plans))
-        journal = self.local.begin(head)
+        journal = await asyncio.to_thread(self.local.begin, head)
         try:
             ids = tuple(plan.id for plan in plans)
             pipeline = Pipeline(self.access, self.store, self.machine_id, ids, journal, self.threads, self.progress)
             tallies, shipped = await pipeline.run(work)
             disks = tuple(self._point_disk(plan, tally, file) for plan, tally, file in zip(plans, tallies, files, strict=True))
-            journal.close()
+            await asyncio.to_thread(journal.close)
         except BaseException:
             journal.abandon()
             raise
