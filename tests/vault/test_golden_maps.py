@@ -10,8 +10,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.vault.kit import MACHINE, Machine, content, disk_id, write_pack
 
+from tests.vault.kit import MACHINE, Machine, content, disk_id, write_pack
 from understudy.model import BLOCK_SIZE
 from understudy.native.layout import SUITE_AEGIS256, SUITE_XCHACHA20POLY1305
 from understudy.vault.checkpoint import take_checkpoint

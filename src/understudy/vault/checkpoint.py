@@ -29,6 +29,7 @@ from understudy.vault.lineage import find_point, trace
 from understudy.vault.points import PointEntry
 from understudy.vault.resolve import Base, Delta, from_newest_base, pages_at, read_delta
 from understudy.vault.sealed import Entropy
+from understudy.vault.selection import Index
 
 MAGIC = b"USMAPS\x01\x00"
 POINTS_MAX = 16
@@ -83,12 +84,12 @@ def plan(entry: PointEntry, base: Base, delta: Delta) -> list[Rewrite]:
     for disk in entry.point.disks:
         rows = delta.rows(disk.id)
         pages = known.get(disk.id, DiskPages(disk.id, 0, np.empty(0, dtype=PAGE)))
-        ends = rows["first"] + rows["blocks"]
+        index = Index.of(rows)
         for region in regions_of(rows).tolist():
             start = region * REGION_BLOCKS
             if start >= blocks_of(disk.size):
                 break
-            low, high = np.searchsorted(ends, start, side="right"), np.searchsorted(rows["first"], start + REGION_BLOCKS)
+            low, high = np.searchsorted(index.end, start, side="right"), np.searchsorted(index.first, start + REGION_BLOCKS)
             own = cut(rows[low:high], start, REGION_BLOCKS)
             below = stack(pages.pages, region)
             merged = pages_to_merge([len(own), *below["rows"].tolist()]) - 1
