@@ -5,6 +5,7 @@ import contextlib
 import shlex
 import subprocess
 import tempfile
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -82,6 +83,13 @@ class Machine:
         said = await self.execute("human-monitor-command", command_line=f'qemu-io {disk.device} "{command}"')
         assert isinstance(said, str)
         assert not said or "bytes at offset" in said, said
+
+    async def until(self, what: Callable[[], Awaitable[bool]]) -> None:
+        for _ in range(500):
+            if await what():
+                return
+            await asyncio.sleep(0.01)
+        raise AssertionError("it does not happen")
 
     async def write(self, disk: str, offset: int, length: int, value: int) -> None:
         await self.io(disk, f"write -P {value} {offset} {length}")

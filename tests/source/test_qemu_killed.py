@@ -10,9 +10,9 @@ from contextlib import contextmanager, suppress
 from typing import Any
 
 import pytest
+
 from tests.source.conformance import Contents, covers, padded, whole
 from tests.source.machine import MACHINE, MIB, Machine, blockdev
-
 from understudy.errors import UnderstudyError
 from understudy.model import Tracked
 from understudy.qemu.session import QmpSession

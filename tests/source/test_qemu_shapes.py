@@ -4,9 +4,9 @@ import secrets
 
 import numpy as np
 import pytest
+
 from tests.source.conformance import Contents, covers, padded, whole
 from tests.source.machine import MACHINE, MIB, Machine, blockdev, drive
-
 from understudy.errors import SourceRefused, SourceUnavailable
 from understudy.model import Lost, Tracked
 from understudy.qemu.session import QmpSession

@@ -6,7 +6,7 @@ import logging
 from collections.abc import Mapping, Sequence
 from typing import Any, Self
 
-from qemu.qmp import ConnectError, ExecInterruptedError, ExecuteError, QMPClient, QMPError, StateError
+from qemu.qmp import ConnectError, ExecInterruptedError, ExecuteError, QMPClient, QMPError, Runstate, StateError
 
 from understudy.errors import SourceRefused, SourceUnavailable
 
@@ -64,8 +64,8 @@ class QmpSession:
 
     @property
     def closed(self) -> bool:
-        """Whether the session has ended; a new one must be made."""
-        return self._closed
+        """Whether the session has ended, by either side; a new one must be made."""
+        return self._closed or self._client.runstate is not Runstate.RUNNING
 
     async def execute(self, command: str, arguments: Mapping[str, object] | None = None) -> Any:
         """Run a command, return its value. `QmpRefused` on an error; `SourceUnavailable` if the session ended: it is not known

@@ -6,12 +6,12 @@ save what the guest is about to overwrite. A VM that was paused stays paused.
 
 import asyncio
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
-from understudy.errors import SourceRefused, UnderstudyError
+from understudy.errors import SourceRefused, SourceUnavailable, UnderstudyError
 from understudy.model import NO_EXTENTS, Definition, Extents
 from understudy.qemu.blocklayer import end_exports
 from understudy.qemu.session import QmpGone, QmpRefused, QmpSession
@@ -70,10 +70,12 @@ class QemuSource:
         return SourceInfo("qemu", METHOD, found.infos, await self._definition(session, found))
 
     async def recover(self, newest: str | None) -> None:
-        async with self._changing:
-            session = await self._connected()
+        async def clean(session: QmpSession) -> None:
             await self._end_view(session, "it was taken for a dead process's")
             await self._settle(session, newest)
+
+        async with self._changing:
+            await self._insistently(clean)
             self._freeze = None
 
     async def freeze(self, point: str, base: str | None) -> Snapshot:
@@ -103,8 +105,20 @@ class QemuSource:
 
     async def _connected(self) -> QmpSession:
         if self._session is None or self._session.closed:
+            if self._session is not None:
+                await self._session.close()
             self._session = await QmpSession.connect(self._qmp)
         return self._session
+
+    async def _insistently(self, work: Callable[[QmpSession], Awaitable[None]]) -> None:
+        """Do what may be repeated, once more in a new session if the old one proves dead: only then is it known whether the VM is."""
+        session = await self._connected()
+        try:
+            await work(session)
+        except SourceUnavailable:
+            if not session.closed:
+                raise
+            await work(await self._connected())
 
     async def _definition(self, session: QmpSession, found: Survey) -> Definition:
         """Asked for anew only when something was plugged in or out, or in another session."""
@@ -211,18 +225,19 @@ class QemuSource:
                 cause.add_note(f"then it could not be cleaned up: {error}")
 
     async def _end(self, freeze: _Freeze, committed: bool | None, why: str) -> None:
+        async def clean(session: QmpSession) -> None:
+            if freeze.viewed:
+                await self._end_view(session, why)
+            if committed is not None:
+                await self._settle(session, freeze.point if committed else freeze.base)
+
         try:
-            session = await self._connected()
+            await self._insistently(clean)
         except QmpGone:
             # The VM ended, and everything of ours in it.
             await self._end_readers("the VM ended")
             await overlays.remove_scratch(self._names)
             await asyncio.to_thread(forget_socket, self._names)
-        else:
-            if freeze.viewed:
-                await self._end_view(session, why)
-            if committed is not None:
-                await self._settle(session, freeze.point if committed else freeze.base)
         self._freeze = None
 
     async def _end_view(self, session: QmpSession, why: str) -> None:
