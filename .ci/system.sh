@@ -19,6 +19,9 @@ links_statically() {
     return $result
 }
 
+# The kernels are tested over the system's libraries too.
+loads() { "$python" -c 'import ctypes, sys; ctypes.CDLL(sys.argv[1])' "$1"; }
+
 probe() {
     missing=()
     want gcc has gcc
@@ -43,6 +46,9 @@ probe() {
             want libnbd-bin has nbdinfo
             want libnbd-bin has nbdcopy
             want nbdkit has nbdkit
+            want liblz4-1 loads liblz4.so.1
+            want libxxhash0 loads libxxhash.so.0
+            want libsodium23 loads libsodium.so.23
             ;;
         *) die "Unknown part: $part." ;;
         esac
