@@ -4,9 +4,9 @@ import asyncio
 from pathlib import Path
 
 import pytest
+
 from tests.faults import Action, Call, Fault, FaultyStore
 from tests.vault.worlds import QUICK, UNLOCK, a_point, two_sites
-
 from understudy.errors import Conflict, Fenced, InDoubt, IntegrityError, SecondWriter, StoreRefused, StoreUnavailable
 from understudy.vault import kinds, names
 from understudy.vault.log import MachineLog

@@ -1,8 +1,8 @@
 """Who may append what, decided from the state alone."""
 
 import pytest
-from tests.vault.test_fold import CLAIM, FAILOVER, HOLD, P1, P2, PROTECT, A, B, checkpoint, state_of
 
+from tests.vault.test_fold import CLAIM, FAILOVER, HOLD, P1, P2, PROTECT, A, B, checkpoint, state_of
 from understudy.errors import AccessDenied, Conflict, Fenced, SecondWriter, UnderstudyError
 from understudy.vault import kinds
 from understudy.vault.fencing import Writer, check, check_claim

@@ -3,8 +3,8 @@
 from dataclasses import replace
 
 import pytest
-from tests.vault.worlds import a_point
 
+from tests.vault.worlds import a_point
 from understudy.vault import kinds
 from understudy.vault.fold import Folder, fold
 from understudy.vault.judge import Record

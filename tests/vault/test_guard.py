@@ -4,9 +4,9 @@ import shutil
 from pathlib import Path
 
 import pytest
+
 from tests.faults import FaultyStore
 from tests.vault.worlds import QUICK, UNLOCK, a_point, passphrase
-
 from understudy.errors import IntegrityError, RolledBack, StateFailed
 from understudy.store.file import FileStore
 from understudy.vault import guard, kinds, names

@@ -3,9 +3,9 @@
 from pathlib import Path
 
 import pytest
+
 from tests.faults import Action, Fault, FaultyStore
 from tests.vault.worlds import QUICK, UNLOCK, a_point, bundle_of, forge, passphrase
-
 from understudy.errors import AccessDenied, Conflict, IntegrityError, NotFound, StoreUnavailable
 from understudy.vault import kinds, names
 from understudy.vault.unlock import KeyFile, Unlock

@@ -3,9 +3,9 @@
 from pathlib import Path
 
 import pytest
+
 from tests.faults import FaultyStore
 from tests.vault.worlds import QUICK, UNLOCK, a_point, bundle_of, forge
-
 from understudy.errors import AccessDenied
 from understudy.vault import kinds
 from understudy.vault.kinds import BODIES, Body
