@@ -177,4 +177,4 @@ def test_damage_is_named_and_has_an_exit_code(engine: FakeEngine, typed: Typed, 
     machine_readable = typed(*words, "--json")
     assert machine_readable.exit_code == 6
     (document,) = lines(machine_readable)
-    assert document["damage"] == [{"name": "machines/1d/packs/77", "reason": "its hash is another"}]
+    assert document["damage"] == [{"name": "machines/1d/packs/77", "reason": "its hash is another", "points": []}]

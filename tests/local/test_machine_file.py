@@ -41,7 +41,7 @@ def test_a_leftover_of_a_killed_writer_is_replaced(tmp_path: Path) -> None:
 
 def test_a_directory_that_cannot_be_written_is_said(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(StateFailed, match="cannot be written"):
+    with pytest.raises(StateFailed, match=NAME):
         write_source(tmp_path / "file", BlockSource(disks={"vda": "/a"}))
     with pytest.raises(StateFailed, match="cannot be read"):
         read_source(tmp_path / "file")

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import socket
 from collections.abc import Callable, Coroutine
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ from click.core import ParameterSource
 
 from understudy.cli.credentials import asked_passphrase, read_passphrase
 from understudy.cli.output import Output
-from understudy.engine import Connection, Credential, Engine, EngineFactory, KeyFile
+from understudy.engine import Connection, Credential, Engine, EngineFactory, KeyFile, checked_name
 from understudy.errors import InvalidRequest
 
 P = ParamSpec("P")
@@ -30,6 +31,7 @@ class Session:
     key_file: str | None
     passphrase_file: str | None
     state_dir: str
+    site: str
 
     def connection(self, *, keyless: bool = False, vault: str | None = None, creates: bool = False) -> Connection:
         """Whom to ask, and with what. `keyless`: a credential is neither needed nor asked for; `vault`: a URL that was given in
@@ -37,7 +39,8 @@ class Session:
         url = vault or self.vault
         if not url:
             raise InvalidRequest("no vault is named", hint="Give --vault URL or set UNDERSTUDY_VAULT, such as file:///srv/vault.")
-        return Connection(vault=url, state_dir=self.state_dir, credential=None if keyless else self._credential(creates))
+        credential = None if keyless else self._credential(creates)
+        return Connection(vault=url, state_dir=self.state_dir, site=self.site, credential=credential)
 
     def engine(self) -> AbstractAsyncContextManager[Engine]:
         """The engine for this command's own connection."""
@@ -70,6 +73,7 @@ _OPTIONS = [
         help="Open the vault with the passphrase on this file's first line.",
     ),
     click.option("--state-dir", envvar="UNDERSTUDY_STATE_DIR", show_envvar=True, metavar="DIR", help="This site's own memory."),
+    click.option("--site", envvar="UNDERSTUDY_SITE", show_envvar=True, metavar="NAME", help="This site's name; else the host's."),
     click.option("--json", "as_json", is_flag=True, help="Answer in JSON on stdout, errors included."),
     click.option("--debug", is_flag=True, help="Show tracebacks."),
 ]
@@ -90,6 +94,7 @@ def command(function: Callable[Concatenate[Session, P], Coroutine[Any, Any, None
             key_file=key_file,
             passphrase_file=passphrase_file,
             state_dir=os.path.abspath(given.pop("state_dir") or default_state_dir()),
+            site=checked_name("site", given.pop("site") or socket.gethostname()),
         )
 
         asyncio.run(function(session, *args, **given))

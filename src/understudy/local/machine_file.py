@@ -1,13 +1,12 @@
 """`source.json` in a machine's directory: how this host reads it. The machine is followed from here while the file exists."""
 
-import os
 from pathlib import Path
 
 import msgspec
 
 from understudy.engine import MachineSource
 from understudy.errors import StateFailed
-from understudy.replication.durable import remove, sync_directory
+from understudy.vault.memory import replace_file, sync_directory
 
 NAME = "source.json"
 
@@ -26,25 +25,18 @@ def read_source(directory: Path) -> MachineSource | None:
 
 def write_source(directory: Path, source: MachineSource) -> None:
     """Durable when it returns; a crash leaves the old file or the new one."""
-    path = directory / NAME
-    fresh = directory / f"{NAME}.new"
-    try:
-        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with open(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as out:
-            out.write(msgspec.json.format(msgspec.json.encode(source)) + b"\n")
-            out.flush()
-            os.fsync(out.fileno())
-        fresh.replace(path)
-        sync_directory(directory)
-    except OSError as error:
-        raise StateFailed(
-            f"{path} cannot be written: {error.strerror}", hint="Check --state-dir, its permissions and free space."
-        ) from None
+    replace_file(directory / NAME, msgspec.json.format(msgspec.json.encode(source)) + b"\n")
 
 
 def remove_source(directory: Path) -> None:
     """Durably; nothing happens if it is absent."""
     try:
-        remove(directory / NAME)
+        (directory / NAME).unlink(missing_ok=True)
+        sync_directory(directory)
     except OSError as error:
         raise StateFailed(f"{directory / NAME} cannot be removed: {error.strerror}") from None
+
+
+def followed(directory: Path) -> bool:
+    """Whether this host follows the machine, even if its file is damaged."""
+    return (directory / NAME).exists()

@@ -24,9 +24,11 @@ class Owner(msgspec.Struct, frozen=True, kw_only=True):
 
 
 @contextmanager
-def owned(directory: Path, machine: str) -> Iterator[None]:
-    """Own `machine`, whose local files are in `directory` (made if missing), or raise Busy. The lock file itself stays for ever:
-    removing it would let two processes hold locks on two files of one name."""
+def owned(directory: Path, machine: str) -> Iterator[Path]:
+    """Own `machine`, whose local files are in `directory` (made if missing, and given back), or raise Busy.
+
+    The lock file itself stays for ever: removing it would let two processes hold locks on two files of one name.
+    """
     try:
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         descriptor = os.open(directory / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
@@ -40,7 +42,7 @@ def owned(directory: Path, machine: str) -> Iterator[None]:
         except BlockingIOError:
             raise Busy(f"{machine} is owned by {_owner(descriptor)}", hint="End that process first, or wait until it is done.") from None
         _sign(descriptor)
-        yield
+        yield directory
     finally:
         os.close(descriptor)
 

@@ -1,0 +1,187 @@
+"""What comes back, in the end and on the way."""
+
+from collections.abc import Callable
+from typing import Literal, TypeAlias
+
+from understudy.engine.values import Level, Role, Value
+
+
+class Progress(Value, frozen=True):
+    """How far a long operation is. `total` is None while it is not known."""
+
+    phase: str
+    done: int = 0
+    total: int | None = None
+
+
+OnProgress: TypeAlias = Callable[[Progress], None]
+
+
+class Disk(Value, frozen=True):
+    name: str
+    size: int
+    sector: int
+
+
+class Point(Value, frozen=True):
+    """A recovery point. `number` is its record's place in the machine's log."""
+
+    number: int
+    id: str
+    frozen_at: int
+    cause: str
+    reason: str
+    method: str
+    consistency: str
+    scanned_blocks: int
+    changed_blocks: int
+    zero_blocks: int
+    stored_bytes: int
+    seconds: float
+    held: bool
+    disks: tuple[Disk, ...]
+
+
+class Machine(Value, frozen=True):
+    """A protected machine. `site`: the host that last claimed it; `here`: this host follows it."""
+
+    id: str
+    name: str
+    epoch: int
+    site: str
+    here: bool
+    points: int
+    newest: Point | None
+
+
+class Key(Value, frozen=True):
+    """A key slot: an identity of this role and name opens with a credential of this kind. `current`: ours."""
+
+    slot: str
+    role: Role
+    label: str
+    kind: Literal["passphrase", "key-file"]
+    current: bool
+
+
+class VaultInfo(Value, frozen=True):
+    """`role` and `identity` are those of the connection's credential."""
+
+    id: str
+    url: str
+    role: Role
+    identity: str
+    keys: tuple[Key, ...]
+    machines: tuple[Machine, ...]
+
+
+class KeyRemoved(Value, frozen=True):
+    """`revoked`: that was its identity's last slot; nothing that it signs from now on counts."""
+
+    slot: str
+    label: str
+    role: Role
+    revoked: bool
+
+
+class Found(Value, frozen=True):
+    """What a probe of a machine's source showed."""
+
+    kind: str
+    method: str
+    disks: tuple[Disk, ...]
+
+
+class Protected(Value, frozen=True):
+    """`outcome`: a new machine, one that this host already followed (its configuration was renewed), or one taken up again."""
+
+    machine: Machine
+    found: Found
+    outcome: Literal["created", "renewed", "adopted"]
+
+
+class Unprotected(Value, frozen=True):
+    """`cleaned`: the VM was visited and nothing of ours is left in it."""
+
+    machine: Machine
+    cleaned: bool
+
+
+class Cycle(Value, frozen=True):
+    """One replication cycle's outcome: a point. `rpo_seconds`: from its freeze to its commit."""
+
+    machine: str
+    point: str
+    number: int
+    frozen_at: int
+    cause: str
+    reason: str
+    method: str
+    consistency: str
+    scanned_blocks: int
+    changed_blocks: int
+    zero_blocks: int
+    read_bytes: int
+    stored_bytes: int
+    seconds: float
+    rpo_seconds: float
+
+
+class Points(Value, frozen=True):
+    """A machine's points, oldest first, and records that do not count, with the reason."""
+
+    machine: Machine
+    points: tuple[Point, ...]
+    void: tuple[str, ...]
+
+
+class RestoredDisk(Value, frozen=True):
+    """`trusted`: what the target was taken for (`known`: a point that it holds, `scan`: read and compared, because of `reason`,
+    `new`: nothing)."""
+
+    name: str
+    path: str
+    size: int
+    trusted: Literal["known", "scan", "new"]
+    known_point: str | None
+    reason: str
+    written_bytes: int
+    zeroed_bytes: int
+
+
+class Restored(Value, frozen=True):
+    machine: str
+    point: Point
+    seconds: float
+    disks: tuple[RestoredDisk, ...]
+
+
+class Damage(Value, frozen=True):
+    """One thing that is not what was written: an object of the vault or a disk of a point, by name, and what is wrong with it.
+
+    `points`: ids of those examined that need it; empty where nothing tells (a scrub without a key).
+    """
+
+    name: str
+    reason: str
+    points: tuple[str, ...] = ()
+
+
+class Proven(Value, frozen=True):
+    """One point's verdict; `damage` empty: it is whole."""
+
+    number: int
+    id: str
+    damage: tuple[Damage, ...]
+
+
+class Verified(Value, frozen=True):
+    """A verification's outcome. `points` is empty for a scrub of the whole vault, `damage` holds everything found, once."""
+
+    level: Level
+    machine: str | None
+    points: tuple[Proven, ...]
+    objects: int
+    read_bytes: int
+    seconds: float
+    damage: tuple[Damage, ...]

@@ -1,0 +1,53 @@
+"""The facade itself."""
+
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
+from typing import Protocol, TypeAlias
+
+from understudy.engine.answers import Cycle, Key, KeyRemoved, OnProgress, Points, Protected, Restored, Unprotected, VaultInfo, Verified
+from understudy.engine.requests import AddKey, Connection, CreateVault, Protect, Restore, RotateKey, Unprotect, Verify
+
+
+class Replication(Protocol):
+    """A machine that this process owns, ready for the next cycle."""
+
+    async def cycle(self, progress: OnProgress) -> Cycle:
+        """Make one point. After a retryable error it may be called again; cancelled, the cycle is given up cleanly."""
+        ...
+
+
+class Engine(Protocol):
+    """Everything raises `UnderstudyError`. `machine` is a name or an id."""
+
+    async def create_vault(self, request: CreateVault) -> VaultInfo: ...
+
+    async def vault(self) -> VaultInfo: ...
+
+    async def keys(self) -> tuple[Key, ...]: ...
+
+    async def add_key(self, request: AddKey) -> Key: ...
+
+    async def rotate_key(self, request: RotateKey) -> Key: ...
+
+    async def remove_key(self, slot: str) -> KeyRemoved: ...
+
+    async def protect(self, request: Protect) -> Protected: ...
+
+    async def unprotect(self, request: Unprotect) -> Unprotected: ...
+
+    def replicate(self, machine: str) -> AbstractAsyncContextManager[Replication]:
+        """Own the machine until the context is left; `Busy` names the process that owns it already."""
+        ...
+
+    async def points(self, machine: str) -> Points: ...
+
+    async def restore(self, request: Restore, progress: OnProgress) -> Restored: ...
+
+    async def verify(self, request: Verify, progress: OnProgress) -> Verified: ...
+
+    async def scrub(self, progress: OnProgress) -> Verified:
+        """Hash every pack and object that names its own hash, without any key."""
+        ...
+
+
+EngineFactory: TypeAlias = Callable[[Connection], AbstractAsyncContextManager[Engine]]

@@ -1,0 +1,144 @@
+"""The engine inside this process."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from understudy import engine
+from understudy.errors import AccessDenied
+from understudy.local.following import follow_known, follow_new, found_or_none, probed, unfollow
+from understudy.local.key_files import new_unlock_of, unlock_of
+from understudy.local.key_ring import slot_named
+from understudy.local.machine_file import followed
+from understudy.local.parts import Parts
+from understudy.local.recovering import restored, scrubbed, verified
+from understudy.local.replicating import replication
+from understudy.local.site import Site
+from understudy.local.views import found_of, key_of, machine_of, points_of
+from understudy.vault.state import MachineState
+from understudy.vault.unlock import Unlock
+from understudy.vault.vault import Vault
+
+
+class LocalEngine:
+    """Opens the vault when it is first needed; `close` when done."""
+
+    def __init__(self, connection: engine.Connection, parts: Parts) -> None:
+        self._connection = connection
+        self._parts = parts
+        self._site = Site(connection.site, Path(connection.state_dir))
+        self._vault: Vault | None = None
+
+    async def close(self) -> None:
+        if self._vault is not None:
+            await self._vault.store.close()
+            self._vault = None
+
+    async def create_vault(self, request: engine.CreateVault) -> engine.VaultInfo:
+        directory = self._parts.vault_directory(self._connection.vault)
+        unlock = await asyncio.to_thread(new_unlock_of, self._credential(), directory)
+        store = self._parts.make_store(self._connection.vault)
+        try:
+            self._vault = await Vault.create(store, unlock, name=request.label, state=self._site.state)
+        except BaseException:
+            await store.close()
+            raise
+        return await self.vault()
+
+    async def vault(self) -> engine.VaultInfo:
+        vault = await self._opened()
+        machines = tuple([self._machine(vault, state) for state in await vault.machines()])
+        return engine.VaultInfo(
+            id=vault.id,
+            url=self._connection.vault,
+            role=vault.identity.role,
+            identity=vault.identity.name,
+            keys=await self.keys(),
+            machines=machines,
+        )
+
+    async def keys(self) -> tuple[engine.Key, ...]:
+        vault = await self._opened()
+        return tuple(key_of(slot) for slot in await vault.keys.list())
+
+    async def add_key(self, request: engine.AddKey) -> engine.Key:
+        vault = await self._opened()
+        return key_of(await vault.keys.add(request.role, request.label, await self._new_unlock(request.credential)))
+
+    async def rotate_key(self, request: engine.RotateKey) -> engine.Key:
+        vault = await self._opened()
+        slot = slot_named(await vault.keys.list(), request.slot)
+        return key_of(await vault.keys.rotate(slot.id, await self._new_unlock(request.credential)))
+
+    async def remove_key(self, slot: str) -> engine.KeyRemoved:
+        vault = await self._opened()
+        removed, revoked = await vault.keys.remove(slot_named(await vault.keys.list(), slot).id)
+        return engine.KeyRemoved(slot=removed.id, label=removed.label, role=removed.role, revoked=revoked)
+
+    async def protect(self, request: engine.Protect) -> engine.Protected:
+        vault = await self._opened()
+        engine.checked_name("machine", request.name)
+        found = await probed(self._parts, request.source, self._site.state)
+        log = await found_or_none(vault, request.name)
+        if log is None:
+            log = await follow_new(vault, request, self._site)
+            return engine.Protected(machine=self._machine(vault, log.state), found=found_of(found), outcome="created")
+        here = await follow_known(vault, log, request, self._site)
+        return engine.Protected(machine=self._machine(vault, log.state), found=found_of(found), outcome="renewed" if here else "adopted")
+
+    async def unprotect(self, request: engine.Unprotect) -> engine.Unprotected:
+        vault = await self._opened()
+        log = await vault.find(request.name)
+        await unfollow(vault, log, self._parts, self._site, forget=request.forget)
+        return engine.Unprotected(machine=self._machine(vault, log.state), cleaned=not request.forget)
+
+    @asynccontextmanager
+    async def replicate(self, machine: str) -> AsyncIterator[engine.Replication]:
+        vault = await self._opened()
+        log = await vault.find(machine)
+        async with replication(vault, log, self._parts, self._site) as opened:
+            yield opened
+
+    async def points(self, machine: str) -> engine.Points:
+        vault = await self._opened()
+        state = (await vault.find(machine)).state
+        void = tuple(f"record {record.seq} ({record.kind}) does not count: {record.reason}" for record in state.void)
+        return engine.Points(machine=self._machine(vault, state), points=points_of(state), void=void)
+
+    async def restore(self, request: engine.Restore, progress: engine.OnProgress) -> engine.Restored:
+        vault = await self._opened()
+        return await restored(vault, await vault.find(request.machine), request, progress)
+
+    async def verify(self, request: engine.Verify, progress: engine.OnProgress) -> engine.Verified:
+        vault = await self._opened()
+        return await verified(vault, await vault.find(request.machine), request, progress)
+
+    async def scrub(self, progress: engine.OnProgress) -> engine.Verified:
+        store = self._parts.open_store(self._connection.vault)
+        try:
+            return await scrubbed(store, progress)
+        finally:
+            await store.close()
+
+    async def _opened(self) -> Vault:
+        if self._vault is None:
+            unlock = await asyncio.to_thread(unlock_of, self._credential())
+            store = self._parts.open_store(self._connection.vault)
+            try:
+                self._vault = await Vault.open(store, unlock, self._site.state)
+            except BaseException:
+                await store.close()
+                raise
+        return self._vault
+
+    def _credential(self) -> engine.Credential:
+        if self._connection.credential is None:
+            raise AccessDenied("this needs a key of the vault", hint="Give --key-file or --passphrase-file.")
+        return self._connection.credential
+
+    async def _new_unlock(self, credential: engine.Credential) -> Unlock:
+        return await asyncio.to_thread(new_unlock_of, credential, self._parts.vault_directory(self._connection.vault))
+
+    def _machine(self, vault: Vault, state: MachineState) -> engine.Machine:
+        return machine_of(state, followed(self._site.directory(vault.id, state.id)))

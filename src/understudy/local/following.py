@@ -1,0 +1,98 @@
+"""Protecting and unprotecting: which machines this host follows, and how it reads them."""
+
+import asyncio
+import shutil
+from pathlib import Path
+
+from understudy.engine import MachineSource, Protect
+from understudy.errors import Conflict, NotFound, StateFailed
+from understudy.local.machine_file import followed, read_source, remove_source, write_source
+from understudy.local.parts import Parts
+from understudy.local.site import Site
+from understudy.source.protocol import SourceInfo
+from understudy.vault.log import MachineLog
+from understudy.vault.state import MachineState
+from understudy.vault.vault import Vault
+
+_REPLICATION_FILES = ("signatures", "journal")
+_NO_MACHINE = "0" * 32
+
+
+async def probed(parts: Parts, source: MachineSource, directory: Path) -> SourceInfo:
+    """Look at a machine without changing anything in it."""
+    opened = parts.open_source(source, _NO_MACHINE, directory)
+    try:
+        return await opened.probe()
+    finally:
+        await opened.close()
+
+
+async def found_or_none(vault: Vault, name: str) -> MachineLog | None:
+    try:
+        return await vault.find(name)
+    except NotFound:
+        return None
+
+
+async def follow_new(vault: Vault, request: Protect, site: Site) -> MachineLog:
+    """Killed in between, the vault knows a machine that no host follows; the repetition takes it up."""
+    log = await vault.protect(request.name, site.name)
+    with site.own(vault.id, log) as directory:
+        await asyncio.to_thread(write_source, directory, request.source)
+    return log
+
+
+async def follow_known(vault: Vault, log: MachineLog, request: Protect, site: Site) -> bool:
+    """Renew how this host reads a machine that the vault knows; True if this host followed it already.
+
+    Conflict if another site follows it, unless `adopt`: then this site claims its log, and the other one finds out.
+    """
+    others = log.state.site != site.name
+    if others and not request.adopt:
+        raise followed_elsewhere(log.state, site.name)
+    with site.own(vault.id, log) as directory:
+        here = await asyncio.to_thread(followed, directory)
+        await asyncio.to_thread(write_source, directory, request.source)
+        if others:
+            await log.claim(site.name, adopt=True)
+    return here and not others
+
+
+def followed_elsewhere(state: MachineState, site: str) -> Conflict:
+    return Conflict(
+        f"machine {state.name!r} is followed from site {state.site!r}, and this is {site!r}",
+        hint=f"If {state.site!r} does not follow it any more, take it over: understudy protect {state.name} … --adopt",
+    )
+
+
+def source_here(directory: Path, state: MachineState) -> MachineSource:
+    """How this host reads the machine; NotFound if it does not follow it."""
+    source = read_source(directory)
+    if source is None:
+        raise NotFound(f"machine {state.name!r} is not followed from this host", hint=f"Begin with: understudy protect {state.name} …")
+    return source
+
+
+async def unfollow(vault: Vault, log: MachineLog, parts: Parts, site: Site, *, forget: bool) -> None:
+    """Leave no trace in the VM, then none on this host. Killed in between it may be repeated: our own file goes last."""
+    with site.own(vault.id, log) as directory:
+        spec = source_here(directory, log.state)
+        await log.settle()
+        if not forget:
+            source = parts.open_source(spec, log.machine_id, directory)
+            try:
+                await source.remove()
+            finally:
+                await source.close()
+        await asyncio.to_thread(_remove_files, directory)
+        await asyncio.to_thread(remove_source, directory)
+
+
+def _remove_files(directory: Path) -> None:
+    for name in _REPLICATION_FILES:
+        try:
+            shutil.rmtree(directory / name)
+        except FileNotFoundError:
+            continue
+        except OSError as error:
+            raise StateFailed(f"{directory / name} cannot be removed: {error.strerror}") from None

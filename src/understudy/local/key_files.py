@@ -1,0 +1,67 @@
+"""Credentials as the vault takes them; key files are made here, whole or not at all."""
+
+import os
+import secrets
+from pathlib import Path
+
+from understudy import engine
+from understudy.errors import InvalidRequest, NotFound, StateFailed
+from understudy.vault.memory import sync_directory
+from understudy.vault.unlock import KeyFile, Passphrase, Unlock
+
+_LONGEST = 4096
+
+
+def unlock_of(credential: engine.Credential) -> Unlock:
+    """What opens a vault now. NotFound if the key file does not exist."""
+    if isinstance(credential, engine.Passphrase):
+        return Passphrase(credential.text)
+    path = Path(credential.path)
+    try:
+        with path.open("rb") as file:
+            raw = file.read(_LONGEST)
+    except FileNotFoundError:
+        raise NotFound(f"there is no key file {path}", hint="Check --key-file or UNDERSTUDY_KEY_FILE.") from None
+    except OSError as error:
+        raise InvalidRequest(f"cannot read the key file {path}: {error.strerror}") from None
+    try:
+        return KeyFile.parse(raw.decode("ascii", "replace"))
+    except InvalidRequest as error:
+        raise InvalidRequest(f"{path}: {error.message}", hint=error.hint) from None
+
+
+def new_unlock_of(credential: engine.Credential, vault: Path | None) -> Unlock:
+    """What shall open a vault: a key file that does not exist is made, durable and with mode 0600, before any slot needs it.
+
+    `vault` is the vault's own directory, if it is one on this host: whoever gets the vault must not get its key with it.
+    """
+    if isinstance(credential, engine.Passphrase):
+        return Passphrase(credential.text)
+    path = Path(credential.path)
+    if vault is not None and path.resolve().is_relative_to(vault.resolve()):
+        raise InvalidRequest(
+            f"the key file {path} would lie in the vault that it opens",
+            hint="Keep it elsewhere: whoever gets the vault must not get its key.",
+        )
+    if not os.path.lexists(path):
+        _make(path)
+    return unlock_of(credential)
+
+
+def _make(path: Path) -> None:
+    """Under a temporary name first, so that no key file is ever half; never over a file that came meanwhile."""
+    draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    try:
+        with open(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600), "w") as out:
+            out.write(KeyFile.generate().text())
+            out.flush()
+            os.fsync(out.fileno())
+        try:
+            os.link(draft, path)
+        finally:
+            draft.unlink()
+        sync_directory(path.parent)
+    except OSError as error:
+        raise StateFailed(
+            f"the key file {path} cannot be made: {error.strerror}", hint="Check that its directory exists and can be written."
+        ) from None

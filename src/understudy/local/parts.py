@@ -1,0 +1,18 @@
+"""What the composition root hands to the engine, so that the engine names no concrete kind."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+from understudy.engine import MachineSource
+from understudy.source.protocol import DiskSource
+from understudy.store.protocol import ObjectStore
+
+
+class Parts(NamedTuple):
+    """`open_source` takes a machine's id and its directory here; `vault_directory` is None for vaults that are no directory here."""
+
+    open_store: Callable[[str], ObjectStore]
+    make_store: Callable[[str], ObjectStore]
+    vault_directory: Callable[[str], Path | None]
+    open_source: Callable[[MachineSource, str, Path], DiskSource]

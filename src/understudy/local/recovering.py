@@ -1,0 +1,97 @@
+"""Restoring and verifying points."""
+
+import asyncio
+from pathlib import Path
+
+from understudy import engine
+from understudy.errors import AccessDenied, NotFound, TargetFailed
+from understudy.local.views import points_of
+from understudy.recovery.content import finder, read_point
+from understudy.recovery.materialise import materialise
+from understudy.recovery.place import Place
+from understudy.recovery.progress import Listener, Progress
+from understudy.recovery.scrub import scrub_vault
+from understudy.recovery.verdict import Damage, Verified
+from understudy.recovery.verify import verify_points
+from understudy.store.protocol import ObjectStore
+from understudy.vault.log import MachineLog
+from understudy.vault.reading import history_of
+from understudy.vault.vault import Vault
+
+
+async def restored(vault: Vault, log: MachineLog, request: engine.Restore, progress: engine.OnProgress) -> engine.Restored:
+    """Directories that are missing above the targets are made."""
+    point = next((point for point in points_of(log.state) if point.id == request.point), None)
+    if point is None:
+        raise NotFound(f"machine {log.state.name!r} has no point {request.point}")
+    _must_hold_the_recovery_key(vault)
+    history = history_of(vault, log)
+    wanted = await read_point(history, point.id)
+    places = {disk: Place(Path(path), request.format) for disk, path in request.targets.items()}
+    for place in places.values():
+        await asyncio.to_thread(_make_directory, place.path.parent)
+    done = await materialise(wanted, places, finder(history), overwrite=request.overwrite, listener=_listener(progress))
+    disks = tuple(
+        engine.RestoredDisk(
+            name=disk.name,
+            path=str(disk.path),
+            size=disk.size,
+            trusted=disk.trusted,
+            known_point=disk.known_point,
+            reason=disk.reason,
+            written_bytes=disk.written,
+            zeroed_bytes=disk.zeroed,
+        )
+        for disk in done.disks
+    )
+    return engine.Restored(machine=log.state.name, point=point, seconds=done.seconds, disks=disks)
+
+
+async def verified(vault: Vault, log: MachineLog, request: engine.Verify, progress: engine.OnProgress) -> engine.Verified:
+    if request.level != "scrub":
+        _must_hold_the_recovery_key(vault)
+    done = await verify_points(history_of(vault, log), request.points, request.level, _listener(progress))
+    return _seen(log.state.name, done)
+
+
+async def scrubbed(store: ObjectStore, progress: engine.OnProgress) -> engine.Verified:
+    return _seen(None, await scrub_vault(store, _listener(progress)))
+
+
+def _must_hold_the_recovery_key(vault: Vault) -> None:
+    """Said before anything is read or written."""
+    if not vault.access.recovery_private:
+        raise AccessDenied(
+            f"the key of {vault.identity.role} {vault.identity.name!r} can replicate, and cannot read recovery points",
+            hint="Use an operator's key.",
+        )
+
+
+def _make_directory(path: Path) -> None:
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise TargetFailed(f"the directory {path} cannot be made: {error.strerror}") from None
+
+
+def _listener(progress: engine.OnProgress) -> Listener:
+    def tell(now: Progress) -> None:
+        progress(engine.Progress(phase=f"{now.step} {now.disk}".strip(), done=now.done, total=now.total or None))
+
+    return tell
+
+
+def _seen(machine: str | None, done: Verified) -> engine.Verified:
+    return engine.Verified(
+        level=done.level,
+        machine=machine,
+        points=tuple(engine.Proven(number=point.seq, id=point.point, damage=_damages(point.damage)) for point in done.points),
+        objects=done.objects,
+        read_bytes=done.read,
+        seconds=done.seconds,
+        damage=_damages(done.damage),
+    )
+
+
+def _damages(found: tuple[Damage, ...]) -> tuple[engine.Damage, ...]:
+    return tuple(engine.Damage(name=damage.name, reason=damage.reason, points=damage.points) for damage in found)

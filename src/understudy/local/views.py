@@ -1,0 +1,52 @@
+"""The vault's values as the facade shows them. Pure."""
+
+from typing import Literal
+
+from understudy import engine
+from understudy.source.protocol import SourceInfo
+from understudy.vault.keyring import Slot
+from understudy.vault.points import PointEntry
+from understudy.vault.state import MachineState
+
+
+def point_of(entry: PointEntry, held: bool) -> engine.Point:
+    point = entry.point
+    return engine.Point(
+        number=entry.seq,
+        id=point.id.hex(),
+        frozen_at=point.frozen_at,
+        cause=point.cause,
+        reason=point.reason,
+        method=point.method,
+        consistency=point.consistency,
+        scanned_blocks=point.stats.scanned,
+        changed_blocks=point.stats.changed,
+        zero_blocks=point.stats.zero,
+        stored_bytes=point.stats.stored,
+        seconds=point.stats.seconds,
+        held=held,
+        disks=tuple(engine.Disk(name=disk.name, size=disk.size, sector=disk.sector) for disk in point.disks),
+    )
+
+
+def points_of(state: MachineState) -> tuple[engine.Point, ...]:
+    """Oldest first."""
+    held = {hold.point for hold in state.holds}
+    return tuple(point_of(entry, entry.point.id in held) for entry in state.points)
+
+
+def machine_of(state: MachineState, here: bool) -> engine.Machine:
+    newest = point_of(state.newest, any(hold.point == state.newest.point.id for hold in state.holds)) if state.newest else None
+    return engine.Machine(
+        id=state.id, name=state.name, epoch=state.epoch, site=state.site, here=here, points=len(state.points), newest=newest
+    )
+
+
+def key_of(slot: Slot) -> engine.Key:
+    kind: Literal["passphrase", "key-file"] = "passphrase" if slot.opens_with == "passphrase" else "key-file"
+    return engine.Key(slot=slot.id, role=slot.role, label=slot.label, kind=kind, current=slot.current)
+
+
+def found_of(info: SourceInfo) -> engine.Found:
+    disks = tuple(engine.Disk(name=disk.name, size=disk.size, sector=disk.sector) for disk in info.disks)
+    return engine.Found(kind=info.kind, method=info.method, disks=disks)
