@@ -1,5 +1,6 @@
 """From anything to a point: right bytes, only those that differ, proven, sparse, repeatable."""
 
+import asyncio
 import os
 import shutil
 import subprocess
@@ -298,3 +299,32 @@ async def test_progress_tells_all_that_is_done(kind: ImageFormat, tmp_path: Path
         last = [item for item in seen if (item.step, item.total) == step][-1]
         assert last.done == last.total
         assert last.rate >= 0
+
+
+async def test_cancelled_it_lets_go_and_can_be_repeated(kind: ImageFormat, tmp_path: Path) -> None:
+    points = history(16 * MIB, 1)
+    places = {"vda": Place(tmp_path / "image", kind)}
+    reached = asyncio.Event()
+
+    def listen(progress: Progress) -> None:
+        if progress.done:
+            reached.set()
+
+    task = asyncio.create_task(materialise(points[0], places, finder([]), listener=listen))
+    await reached.wait()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert "image" not in os.listdir(tmp_path)
+    await restore(kind, points[0], tmp_path, points)
+
+
+async def test_two_at_once_do_not_mix(kind: ImageFormat, tmp_path: Path) -> None:
+    points = history(8 * MIB, 2)
+    places = {"vda": Place(tmp_path / "image", kind)}
+    done = await asyncio.gather(*(materialise(point, places, finder(points)) for point in points), return_exceptions=True)
+    won = [item for item in done if isinstance(item, Restored)]
+    assert all(isinstance(item, Restored | Conflict | TargetFailed) for item in done)
+    if won:
+        assert image(kind, tmp_path / "image", 8 * MIB) in [expected(point) for point in points if point.point == won[-1].point]
+    await restore(kind, points[1], tmp_path, points)

@@ -1,7 +1,6 @@
 """Every frame that points need opens, decompresses, and holds what its pack's index says. Each is examined once for all points."""
 
 import asyncio
-from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import dataclass, field
 
@@ -13,7 +12,7 @@ from understudy.errors import IntegrityError
 from understudy.model import BLOCK_SIZE, Rows, Signatures
 from understudy.native import blockhash
 from understudy.native.layout import KIND_ZERO
-from understudy.recovery.lanes import spread
+from understudy.recovery.lanes import each, spread
 from understudy.recovery.ledger import Ledger
 from understudy.recovery.progress import Meter
 from understudy.recovery.scrub import UNREADABLE
@@ -52,15 +51,11 @@ class FrameCheck:
         meter.total = int(rows["blocks"][new].sum()) * BLOCK_SIZE
         packs = np.unique(rows["pack"][new]).tolist()
 
-        async def each() -> AsyncGenerator[int, None]:
-            for pack in packs:
-                yield pack
-
         async def pack_of(index: int) -> None:
             mine = rows[new & (rows["pack"] == index)]
             await self._pack(reader, self.table.packs[index], mine, meter)
 
-        await spread(each(), pack_of, LANES)
+        await spread(each(packs), pack_of, LANES)
         self.seen = np.union1d(self.seen, keys[new])
         hit = keys[np.isin(keys, np.fromiter(self.bad, dtype=np.uint64, count=len(self.bad)))]
         return {self.bad[key] for key in hit.tolist()}

@@ -1,10 +1,16 @@
 """Several pieces of work under way at once, a bounded number of them."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable
 from typing import TypeVar
 
 T = TypeVar("T")
+
+
+async def each(items: Iterable[T]) -> AsyncGenerator[T, None]:
+    """What is at hand already, for `spread`."""
+    for item in items:
+        yield item
 
 
 async def spread(items: AsyncIterator[T], work: Callable[[T], Awaitable[None]], width: int) -> None:

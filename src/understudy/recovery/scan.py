@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from understudy import extents as ext
 from understudy.model import BLOCK_SIZE, SIGNATURE_SIZE, Bytes, Extents, Signatures, blocks_of
 from understudy.native import blockhash, delta
-from understudy.recovery.lanes import spread
+from understudy.recovery.lanes import each, spread
 from understudy.recovery.progress import Listener, Meter
 from understudy.recovery.protocol import DiskContent, Target
 from understudy.vault.access import Secrets
@@ -38,7 +38,7 @@ async def digest_of(target: Target, secrets: Secrets, listener: Listener, disk: 
         meter.add(len(data))
         buffers.append(buffer)
 
-    await spread(_units(extents), add, LANES)
+    await spread(each(ext.units(extents, UNIT_BLOCKS, UNIT_BLOCKS)), add, LANES)
     return total % (1 << 128)
 
 
@@ -68,7 +68,7 @@ async def differing(target: Target, content: DiskContent, secrets: Secrets, list
                 meter.add(len(data))
                 buffers.append(buffer)
 
-            await spread(_units(inside), compare, LANES)
+            await spread(each(ext.units(inside, UNIT_BLOCKS, UNIT_BLOCKS)), compare, LANES)
     return ext.union(*found)
 
 
@@ -86,11 +86,6 @@ def _digest(unit: Extents, data: Bytes, secrets: Secrets) -> int:
         total += blockhash.digest(first, signatures[at : at + count], secrets.digest)
         at += count
     return total
-
-
-async def _units(extents: Extents) -> AsyncIterator[Extents]:
-    for unit in ext.units(extents, UNIT_BLOCKS, UNIT_BLOCKS):
-        yield unit
 
 
 async def _windows(chunks: AsyncIterator[tuple[Extents, Signatures]], blocks: int) -> AsyncGenerator[tuple[int, Signatures], None]:

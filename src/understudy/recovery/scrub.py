@@ -2,11 +2,10 @@
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator
 from hashlib import blake2b
 
 from understudy.errors import IntegrityError, NotFound, StoreRefused, StoreUnavailable
-from understudy.recovery.lanes import spread
+from understudy.recovery.lanes import each, spread
 from understudy.recovery.progress import Listener, Meter, unheard
 from understudy.recovery.verdict import Damage, Verified
 from understudy.store.protocol import ObjectInfo, ObjectStore
@@ -33,11 +32,7 @@ async def scrub_vault(store: ObjectStore, listener: Listener = unheard) -> Verif
             damage[info.name] = Damage(info.name, error.message)
         meter.add(info.size)
 
-    async def each() -> AsyncGenerator[ObjectInfo, None]:
-        for info in objects:
-            yield info
-
-    await spread(each(), examine, LANES)
+    await spread(each(objects), examine, LANES)
     found = tuple(damage[name] for name in sorted(damage))
     return Verified("scrub", (), found, len(objects), meter.done, time.monotonic() - began)
 

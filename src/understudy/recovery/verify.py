@@ -11,8 +11,10 @@ import numpy as np
 from understudy.errors import IntegrityError
 from understudy.native import blockhash
 from understudy.recovery.frames import FrameCheck, name_of
+from understudy.recovery.lanes import each, spread
 from understudy.recovery.ledger import Ledger
 from understudy.recovery.progress import Listener, Meter, unheard
+from understudy.recovery.scrub import LANES as PACKS
 from understudy.recovery.scrub import UNREADABLE
 from understudy.recovery.verdict import Level, Proven, Verified
 from understudy.vault import names, pack_layout
@@ -84,9 +86,9 @@ class _Verification:
     async def _scrub(self, packs: Sequence[PackAt], point: str) -> None:
         new = [pack for pack in packs if pack.id not in self._packs]
         meter = Meter(self.listener, "check", "", sum(pack.size for pack in new))
-        for pack in new:
+
+        async def examine(pack: PackAt) -> None:
             name = name_of(self.history, pack)
-            self.objects += 1
             try:
                 data = await self._bytes(pack)
                 self.read += len(data)
@@ -96,6 +98,9 @@ class _Verification:
                 self._packs[pack.id] = name
                 self.ledger.note(name, error.message)
             meter.add(pack.size)
+
+        await spread(each(new), examine, PACKS)
+        self.objects += len(new)
         for pack in packs:
             if self._packs[pack.id]:
                 self.ledger.blame(self._packs[pack.id], point)
