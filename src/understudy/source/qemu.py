@@ -63,6 +63,7 @@ class QemuSource:
         self._view_wanted = False
         self._defined: tuple[object, Definition] | None = None
         self._changing = asyncio.Lock()
+        self._copying = asyncio.Lock()
 
     async def probe(self) -> SourceInfo:
         session = await self._connected()
@@ -185,6 +186,10 @@ class QemuSource:
 
     async def _since(self, session: QmpSession, index: int, disk: QemuDisk, point: str) -> Extents:
         """What the guest wrote, discarded or zeroed since the freeze."""
+        async with self._copying:
+            return await self._copied(session, index, disk, point)
+
+    async def _copied(self, session: QmpSession, index: int, disk: QemuDisk, point: str) -> Extents:
         names = self._names
         copy = names.since_bitmap(point)
         await session.transaction(records.copied(disk.node, names.bitmap(point), copy))
