@@ -1,0 +1,23 @@
+"""After the benchmarks, a table of every kernel beside the limits measured in the same run. Times are reported, never asserted."""
+
+import pytest
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """A benchmark says what it is in extra_info: data, what, bytes, and (if it is no limit) against, the names of its limits."""
+    session = getattr(config, "_benchmarksession", None)
+    measured = [bench for bench in session.benchmarks if "what" in bench.extra_info] if session else []
+    if not measured:
+        return
+    rate = {(b.extra_info["data"], b.extra_info["what"]): b.extra_info["bytes"] / b.stats.min / 1e9 for b in measured}
+    write = terminalreporter.write_line
+    terminalreporter.section("kernels beside their limits (GB/s of plain data, best round)")
+    write(f"{'data':10} {'kernel':28} {'GB/s':>8}   limits in this run")
+    for bench in measured:
+        data, what, against = (bench.extra_info.get(name) for name in ("data", "what", "against"))
+        known = [name for name in against or () if (data, name) in rate]
+        ratios = [f"{name} {rate[data, name]:.2f} -> x{rate[data, what] / rate[data, name]:.2f}" for name in known]
+        if len(known) > 1:
+            together = 1 / sum(1 / rate[data, name] for name in known)
+            ratios.append(f"all of them {together:.2f} -> x{rate[data, what] / together:.2f}")
+        write(f"{data:10} {what:28} {rate[data, what]:8.2f}   {'; '.join(ratios)}")
