@@ -69,7 +69,7 @@ async def open_place(place: Place, disk: PointDisk, subject: Subject, towards: s
     if not ours and not overwrite:
         raise Conflict(
             f"{path} exists and is not known to be an image of disk {disk.name!r} of this machine",
-            hint="name another target, or say that it may be overwritten",
+            hint="name another target, or allow it to be overwritten (--overwrite)",
         )
     held = st.held(standing, subject, Identity.of(path))
     return Opened(await _open(path, place.format, disk, ours), held, path, path)
@@ -118,7 +118,7 @@ async def _device(path: Path, format: ImageFormat, disk: PointDisk, overwrite: b
     if format != "raw":
         raise Conflict(f"{path} is a block device and takes the disk as it is", hint="ask for the raw format")
     if not overwrite:
-        raise Conflict(f"{path} is a block device: what it holds would be lost", hint="say that it may be overwritten")
+        raise Conflict(f"{path} is a block device: what it holds would be lost", hint="allow it to be overwritten (--overwrite)")
     return RawTarget.open(path, disk.size, disk.sector, resize=False)
 
 
