@@ -1,4 +1,4 @@
-"""The installed command as an operator runs it: a process of its own, with a vault, a state directory and keys on disk."""
+"""The command as an operator runs it, with a vault, a state directory and keys on disk."""
 
 import json
 import os
@@ -7,6 +7,10 @@ import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+from click.testing import CliRunner, Result
+
+from understudy.cli.main import cli, in_process
 
 COMMAND = str(Path(sys.executable).with_name("understudy"))
 
@@ -29,10 +33,10 @@ class Host:
         }
         return {**inherited, **ours, **self.extra}
 
-    def run(self, *words: str, expect: int = 0) -> subprocess.CompletedProcess[str]:
-        """Run to the end; fails unless it ends with `expect`."""
-        done = subprocess.run([COMMAND, *words], env=self.environment(), capture_output=True, text=True, check=False, timeout=60)
-        assert done.returncode == expect, f"{words} ended with {done.returncode}\n{done.stdout}\n{done.stderr}"
+    def run(self, *words: str, expect: int = 0) -> Result:
+        """Run in this process, which spares a test the start of another; fails unless it ends with `expect`."""
+        done = CliRunner().invoke(cli, words, obj=in_process, prog_name="understudy", env=self.environment())
+        assert done.exit_code == expect, f"{words} ended with {done.exit_code}\n{done.stdout}\n{done.stderr}"
         return done
 
     def json(self, *words: str, expect: int = 0) -> Any:
@@ -40,5 +44,12 @@ class Host:
         return json.loads(self.run(*words, "--json", expect=expect).stdout)
 
     def start(self, *words: str) -> subprocess.Popen[str]:
-        """Run in the background, with stdout and stderr on pipes."""
+        """Run the installed command in the background, with stdout and stderr on pipes."""
         return subprocess.Popen([COMMAND, *words], env=self.environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+    def run_installed(self, *words: str) -> Any:
+        """Run the installed command with --json to a good end; its one document."""
+        with self.start(*words, "--json") as process:
+            output, errors = process.communicate(timeout=60)
+            assert process.returncode == 0, f"{words} ended with {process.returncode}\n{output}\n{errors}"
+        return json.loads(output)

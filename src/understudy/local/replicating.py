@@ -30,7 +30,7 @@ async def replication(vault: Vault, log: MachineLog, parts: Parts, site: Site) -
 
 
 class _Opened:
-    """Opens the replicator in its first cycle, and again after an opening that failed."""
+    """Opens the replicator in its first cycle, and again after an opening that failed before its claim."""
 
     def __init__(self, replicator: Replicator, log: MachineLog) -> None:
         self._replicator = replicator
@@ -43,8 +43,11 @@ class _Opened:
 
         if not self._open:
             progress(Progress(phase="open"))
-            await self._replicator.open()
-            self._open = True
+            try:
+                await self._replicator.open()
+            finally:
+                # Once it is claimed, a cycle does what is left. A claim for every try would fill the log while a VM is down.
+                self._open = self._log.state.writer == self._log.writer
         report = await self._replicator.cycle(tell)
         return Cycle(
             machine=self._log.state.name,
