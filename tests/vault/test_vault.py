@@ -1,13 +1,15 @@
 """The facade: from an empty directory to a machine's state, and back by another process's eyes."""
 
+import asyncio
 from pathlib import Path
 
 import pytest
 
-from tests.faults import FaultyStore
+from tests.faults import Action, Fault, FaultyStore
 from tests.vault.worlds import QUICK, UNLOCK, a_point
-from understudy.errors import Conflict, NotFound
-from understudy.vault import kinds
+from understudy.errors import Conflict, InvalidRequest, NotFound, StoreUnavailable
+from understudy.store.file import FileStore
+from understudy.vault import kinds, names
 from understudy.vault.vault import Vault
 
 
@@ -60,3 +62,67 @@ async def test_reading_only(vault: Vault, store: FaultyStore) -> None:
     log = await reader.find("web")
     with pytest.raises(Conflict, match="reading only"):
         await log.append(kinds.Note(text="x"))
+
+
+@pytest.mark.parametrize("action", [Action.FAIL_BEFORE, Action.FAIL_AFTER])
+async def test_creation_through_every_failure(tmp_path: Path, action: Action) -> None:
+    """One lost answer is made up for, whichever it is."""
+    for step in range(100):
+        place = FaultyStore(FileStore(tmp_path / f"vault-{step}", make=True))
+        place.plan(Fault(action, "create", skip=step))
+        vault = await Vault.create(place, UNLOCK, patience=QUICK)
+        assert [slot.label for slot in await vault.keys.list()] == ["operator"]
+        failed = sum(call.op == "create" for call in place.calls) > 3
+        await vault.close()
+        if not failed:
+            break
+    assert step == 3
+
+
+async def test_an_interrupted_creation_is_no_vault(store: FaultyStore) -> None:
+    store.plan(Fault(Action.FAIL_BEFORE, "create", names.DESCRIPTOR, times=-1))
+    with pytest.raises(StoreUnavailable):
+        await Vault.create(store, UNLOCK, patience=QUICK)
+    store.plan()
+    with pytest.raises(NotFound):
+        await Vault.open(store, UNLOCK, None)
+    with pytest.raises(Conflict, match="not empty") as caught:
+        await Vault.create(store, UNLOCK, patience=QUICK)
+    assert "interrupted" in caught.value.hint
+
+
+async def test_two_creations_at_once(store: FaultyStore) -> None:
+    outcomes = await asyncio.gather(*(Vault.create(store, UNLOCK, patience=QUICK) for _ in range(2)), return_exceptions=True)
+    assert sorted(type(outcome).__name__ for outcome in outcomes) == ["Conflict", "Vault"]
+    vault = await Vault.open(store, UNLOCK, None)
+    (created,) = [outcome for outcome in outcomes if isinstance(outcome, Vault)]
+    assert vault.id == created.id
+
+
+async def test_many_machines_and_a_long_log(vault: Vault, store: FaultyStore) -> None:
+    for number in range(20):
+        await vault.protect(f"vm-{number:02d}", "site-a")
+    log = await vault.find("vm-07")
+    for number in range(150):
+        await log.append(kinds.Note(text=str(number)))
+    reader = await Vault.open(store, UNLOCK, None)
+    assert (await reader.find("vm-07")).head == log.head
+    assert [state.name for state in await reader.machines()] == [f"vm-{number:02d}" for number in range(20)]
+
+
+@pytest.mark.parametrize("name", ["", "x" * 256, "a\nb"])
+async def test_names_no_machine_may_have(vault: Vault, name: str) -> None:
+    with pytest.raises(InvalidRequest):
+        await vault.protect(name, "site-a")
+
+
+async def test_machines_of_one_name(vault: Vault, store: FaultyStore, tmp_path: Path) -> None:
+    """Two hosts protect at the same instant: both get a machine, and whoever asks by name is told."""
+    other = await Vault.open(store, UNLOCK, tmp_path / "other", patience=QUICK)
+    await asyncio.gather(vault.protect("web", "site-a"), other.protect("web", "site-b"), return_exceptions=True)
+    ids = [state.id for state in await vault.machines()]
+    if len(ids) > 1:
+        with pytest.raises(Conflict, match="2 machines are named 'web'"):
+            await vault.find("web")
+    for machine_id in ids:
+        assert (await vault.find(machine_id)).state.name == "web"

@@ -1,6 +1,5 @@
 """A machine's log: its state, and appending to it under the rules that make it the fence."""
 
-from collections import OrderedDict
 from dataclasses import replace
 
 from understudy.errors import AccessDenied, IntegrityError, NotFound, Unsupported
@@ -12,13 +11,11 @@ from understudy.vault.fold import Folder, fold
 from understudy.vault.identity import Bundle
 from understudy.vault.judge import Record, judge
 from understudy.vault.kinds import Body
+from understudy.vault.recent import Recent
 from understudy.vault.record import MAX_RECORD, Head, Opened, decode_body, decode_envelope, open_record, record_hash
 from understudy.vault.rights import Log
 from understudy.vault.settings_log import SettingsLog
 from understudy.vault.state import MachineState
-
-CACHED_INLINE = 8 << 20
-"""Bytes of inline packs kept at hand: readers want the newest ones again and again."""
 
 
 class MachineLog(BaseLog):
@@ -35,7 +32,7 @@ class MachineLog(BaseLog):
         self._trusted = settings.state.revision
         self._folder = Folder(machine_id)
         self._hashes: list[bytes] = []
-        self._inline: OrderedDict[int, bytes] = OrderedDict()
+        self._inline = Recent()
         self._state = self._folder.state()
         self._me = Writer(writer, bundle.role)
         self._claiming: tuple[int, bool] | None = None
@@ -74,14 +71,17 @@ class MachineLog(BaseLog):
         """The pack that travels in the point of record `seq`; empty if none does."""
         if not 1 <= seq <= len(self._hashes):
             raise NotFound(f"machine {self._state.name!r} has no record {seq}")
-        if seq not in self._inline:
+        pack = self._inline.get(seq)
+        if pack is None:
             data = await self._place.store.get(names.record(self._chain.owner, seq), 0, MAX_RECORD + 1)
             if record_hash(data) != self._hashes[seq - 1]:
                 raise IntegrityError(f"record {seq} of {self._chain.owner} is not what it was when the log was read")
-            before = self._hashes[seq - 2] if seq > 1 else bytes(len(self._hashes[0]))
+            before = self._hashes[seq - 2] if seq > 1 else Head().hash
             envelope = decode_envelope(open_record(self._place.access, self._chain.owner, seq, before, data), self._chain.owner)
-            self._keep_inline(seq, decode_body(envelope, seq, self._chain.owner))
-        return self._inline[seq]
+            body = decode_body(envelope, seq, self._chain.owner)
+            pack = body.inline if isinstance(body, kinds.Point) else b""
+            self._inline.put(seq, pack)
+        return pack
 
     async def _prepare(self) -> None:
         await self._settings.refresh()
@@ -91,7 +91,6 @@ class MachineLog(BaseLog):
             self._chain.rewind()
             self._folder = Folder(self.machine_id)
             self._hashes.clear()
-            self._inline.clear()
             await self._read_on()
 
     def _take(self, opened: Opened) -> Record:
@@ -99,7 +98,7 @@ class MachineLog(BaseLog):
         record = replace(record, void=self._folder.take(record))
         self._hashes.append(opened.hash)
         if isinstance(record.body, kinds.Point):
-            self._keep_inline(opened.seq, record.body)
+            self._inline.put(opened.seq, record.body.inline)
         return record
 
     def _judge(self, opened: Opened) -> Record:
@@ -120,8 +119,3 @@ class MachineLog(BaseLog):
 
     def _epoch(self) -> int:
         return max(1, self._state.epoch)
-
-    def _keep_inline(self, seq: int, body: Body | None) -> None:
-        self._inline[seq] = body.inline if isinstance(body, kinds.Point) else b""
-        while len(self._inline) > 1 and sum(map(len, self._inline.values())) > CACHED_INLINE:
-            self._inline.popitem(last=False)
