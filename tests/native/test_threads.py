@@ -3,9 +3,9 @@
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
+
 from tests.native import samples
 from tests.native.frames import pack, unpack
-
 from understudy.native import blockhash
 from understudy.native.layout import SUITE_AEGIS256
 

@@ -25,7 +25,8 @@ def checkpoint(point: kinds.Point, id_: bytes = b"c" * 16) -> kinds.Checkpoint:
 
 def records(*said: tuple[int, bytes, Body]) -> list[Record]:
     return [
-        Record(seq, bytes([seq]) * 32, b"s" * 32, body.kind, epoch, writer, 0, body) for seq, (epoch, writer, body) in enumerate(said, 1)
+        Record(seq, bytes([seq]) * 32, b"s" * 32, "source", body.kind, epoch, writer, 0, body)
+        for seq, (epoch, writer, body) in enumerate(said, 1)
     ]
 
 
@@ -93,8 +94,14 @@ VOID: list[tuple[str, list[tuple[int, bytes, Body]]]] = [
     ("it speaks of epoch 2, which never began", [(1, A, PROTECT), (2, A, CLAIM)]),
     ("epoch 3 does not follow epoch 1", [(1, A, PROTECT), (1, A, kinds.Failover(epoch=3, site="there"))]),
     ("epoch 1 does not follow epoch 1", [(1, A, PROTECT), (1, A, kinds.Failover(epoch=1, site="there"))]),
+    ("site 'there' is the primary in epoch 2, not 'here'", [(1, A, PROTECT), (1, A, CLAIM), (1, A, FAILOVER), (2, A, CLAIM)]),
     ("it is of a point that does not exist", [(1, A, PROTECT), (1, A, CLAIM), (1, A, checkpoint(P1))]),
 ]
+
+
+def test_an_operator_may_take_a_machine_over() -> None:
+    said = records((1, A, PROTECT), (1, B, FAILOVER), (2, A, CLAIM))
+    assert fold("ab" * 16, [*said[:2], replace(said[2], role="operator")]).site == "here"
 
 
 @pytest.mark.parametrize(("reason", "said"), VOID)

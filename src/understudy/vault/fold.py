@@ -98,6 +98,8 @@ class Folder:
         return ""
 
     def _claim(self, record: Record, site: str) -> str:
+        if self._epoch > 1 and record.role == "source" and site != self._site:
+            return f"site {self._site!r} is the primary in epoch {self._epoch}, not {site!r}"
         self._claims.append(ClaimEntry(record.seq, record.epoch, record.writer, site))
         self._writer, self._site = record.writer, site
         return ""

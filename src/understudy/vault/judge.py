@@ -24,6 +24,8 @@ class Record:
     seq: int
     hash: bytes
     signer: bytes
+    role: Role | None
+    """Its signer's; None if void."""
     kind: str
     """Empty where it cannot be told."""
     epoch: int
@@ -59,8 +61,8 @@ def judge(opened: Opened, owner: str, log: Log, standing: Callable[[bytes, int],
     if reason:
         return _void(opened, envelope.kind, reason)
     body = decode_body(envelope, opened.seq, owner)
-    return Record(opened.seq, opened.hash, opened.signer, envelope.kind, envelope.epoch, envelope.writer, envelope.at, body)
+    return Record(opened.seq, opened.hash, opened.signer, role, envelope.kind, envelope.epoch, envelope.writer, envelope.at, body)
 
 
 def _void(opened: Opened, kind: str, reason: str) -> Record:
-    return Record(opened.seq, opened.hash, opened.signer, kind, 0, b"", 0, None, reason)
+    return Record(opened.seq, opened.hash, opened.signer, None, kind, 0, b"", 0, None, reason)
