@@ -8,14 +8,14 @@ import numpy as np
 import pytest
 
 from understudy.errors import InvalidRequest, NotFound
-from understudy.store.protocol import Creation, ObjectStore
+from understudy.store.protocol import Creation, ObjectInfo, ObjectStore
 
 # Neighbours of '/' in byte order, where a walk directory by directory goes wrong if it does not take care.
 AWKWARD = ["a", "a-b", "a-b/c", "a.b", "a/b", "a/b-c", "a/b.c/d", "a/b0", "a0", "a0/x", "a_", "b/0/1/2", "b/0.1", "-", ".x", "_/-", "z"]
 
 
-async def names(listing: AsyncIterator[object]) -> list[str]:
-    return [info.name async for info in listing]  # type: ignore[attr-defined]
+async def names(listing: AsyncIterator[ObjectInfo]) -> list[str]:
+    return [info.name async for info in listing]
 
 
 def without_clashes(wanted: list[str]) -> list[str]:
