@@ -6,10 +6,10 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
-from bench import limits
-from bench.datasets import KINDS, SIZE, dataset
 from pytest_benchmark.fixture import BenchmarkFixture
 
+from bench import limits
+from bench.datasets import KINDS, SIZE, dataset
 from understudy.native import aead, blockhash, decode, delta, encode, lz4block
 from understudy.native.layout import BLOCK_SIZE, FRAME, SUITE_AEGIS256, SUITE_XCHACHA20POLY1305
 
