@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -91,3 +92,9 @@ def test_a_reader_that_goes_away_is_no_news(flag: str) -> None:
     done = subprocess.run([sys.executable, "-c", script, flag], stdout=writer, stderr=subprocess.PIPE, text=True, check=False)
     os.close(writer)
     assert (done.returncode, done.stderr) == (141, "")
+
+
+def test_the_runbook_lists_the_same_exit_codes() -> None:
+    runbook = (Path(__file__).parents[2] / "docs" / "operations.md").read_text()
+    rows = [line.strip("| ").split(" | ") for line in runbook.splitlines() if re.match(r"\| \d+ \| ", line)]
+    assert [f"{code:>3}  {meaning}" for code, meaning in rows] == [line.removeprefix("  ") for line in exit_codes().splitlines()[2:]]
