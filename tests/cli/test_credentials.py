@@ -1,11 +1,14 @@
 """Secrets come from files or a prompt, and are never shown."""
 
+import os
+import subprocess
 from pathlib import Path
 
 import pytest
 
 from tests.cli.conftest import Typed
 from tests.cli.fake_engine import FakeEngine
+from tests.cli.installed import COMMAND
 from understudy.engine import KeyFile, Passphrase
 
 
@@ -70,3 +73,32 @@ def test_a_vault_must_be_named(typed: Typed, monkeypatch: pytest.MonkeyPatch) ->
 def test_a_passphrase_does_not_show() -> None:
     assert "secret" not in repr(Passphrase(text="secret"))
     assert "secret" not in f"{[Passphrase(text='secret')]}"
+
+
+def test_a_key_file_that_others_can_read_is_warned_of(typed: Typed, tmp_path: Path) -> None:
+    (tmp_path / "key").touch(mode=0o640)
+    (tmp_path / "key").chmod(0o640)
+    result = typed("points", "web")
+    assert (result.exit_code, result.stderr.count("can be read by others")) == (0, 1)
+    (tmp_path / "key").chmod(0o600)
+    assert "others" not in typed("points", "web").stderr
+
+
+@pytest.mark.parametrize(("typed_keys", "code"), [(b"\x03", 130), (b"secret\n", 10)])
+def test_a_terminal_is_asked_and_can_say_no(tmp_path: Path, typed_keys: bytes, code: int) -> None:
+    """Ctrl-C at the prompt ends the command at once; an answer is not shown. The vault named is not there."""
+    environment = {**os.environ, "UNDERSTUDY_VAULT": (tmp_path / "absent").as_uri()}
+    del environment["UNDERSTUDY_KEY_FILE"]
+    # `script` gives the command a terminal of its own.
+    command = ["script", "-qec", f"{COMMAND} points web", "/dev/null"]
+    with subprocess.Popen(command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        shown = b""
+        while b"Passphrase of the vault: " not in shown:
+            shown += process.stdout.read1()
+        process.stdin.write(typed_keys)
+        process.stdin.flush()
+        shown += process.stdout.read()
+    assert process.returncode == code
+    assert b"secret" not in shown

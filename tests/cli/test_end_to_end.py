@@ -300,6 +300,9 @@ def test_keys_come_and_go(operator: Host, tmp_path: Path) -> None:
     operator.run("vault", "key", "rotate", "operator", "--new-key-file", str(fresh))
     operator.run("vault", "info", expect=5)
     renewed = Host(operator.directory, operator.vault, fresh)
+    for taken in (("--new-key-file", str(fresh)), ("--new-passphrase-file", str(phrase))):
+        error = renewed.json("vault", "key", "add", "--role", "source", "--label", "twice", *taken, expect=4)["error"]
+        assert "opens the vault already" in error["message"]
     assert renewed.json("vault", "key", "remove", "safe")["revoked"]
     renewed.run("vault", "info", "--passphrase-file", str(phrase), expect=5)
     assert "last" in renewed.run("vault", "key", "remove", "operator", expect=4).stderr

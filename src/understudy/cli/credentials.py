@@ -1,6 +1,8 @@
 """Secrets come from files or a prompt, never from arguments."""
 
 import os
+import signal
+import stat
 import sys
 
 import click
@@ -34,8 +36,21 @@ def asked_passphrase(prompt: str, *, twice: bool) -> Passphrase:
             "the vault needs a credential, and there is no terminal to ask at",
             hint="Give --key-file or --passphrase-file, or set UNDERSTUDY_KEY_FILE or UNDERSTUDY_PASSPHRASE_FILE.",
         )
-    text: str = click.prompt(prompt, hide_input=True, confirmation_prompt=twice, err=True)
+    # An event loop takes Ctrl-C for a request that it will look at later; at a prompt it must end the command now.
+    handler = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        text: str = click.prompt(prompt, hide_input=True, confirmation_prompt=twice, err=True)
+    finally:
+        signal.signal(signal.SIGINT, handler)
     return Passphrase(text=text)
+
+
+def readable_by_others(path: str) -> bool:
+    """Whether a key file's permissions let anybody but its owner read it; False if it does not exist."""
+    try:
+        return bool(os.stat(path).st_mode & (stat.S_IRGRP | stat.S_IROTH))
+    except OSError:
+        return False
 
 
 def new_credential(key_file: str | None, passphrase_file: str | None) -> Credential:

@@ -13,7 +13,7 @@ from typing import Any, Concatenate, ParamSpec
 import click
 from click.core import ParameterSource
 
-from understudy.cli.credentials import asked_passphrase, read_passphrase
+from understudy.cli.credentials import asked_passphrase, read_passphrase, readable_by_others
 from understudy.cli.output import Output
 from understudy.engine import Connection, Credential, Engine, EngineFactory, KeyFile, checked_name
 from understudy.errors import InvalidRequest
@@ -48,6 +48,8 @@ class Session:
 
     def _credential(self, creates: bool) -> Credential:
         if self.key_file:
+            if readable_by_others(self.key_file):
+                self.output.warn(f"the key file {self.key_file} can be read by others: chmod 600 it, or make a new key if they may have")
             return KeyFile(path=os.path.abspath(self.key_file))
         if self.passphrase_file:
             return read_passphrase(self.passphrase_file)

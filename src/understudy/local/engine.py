@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from understudy import engine
-from understudy.errors import AccessDenied
+from understudy.errors import AccessDenied, Conflict
 from understudy.local.following import follow_known, follow_new, found_or_none, probed, unfollow
 from understudy.local.key_files import new_unlock_of, unlock_of
 from understudy.local.key_ring import slot_named
@@ -16,6 +16,7 @@ from understudy.local.recovering import restored, scrubbed, verified
 from understudy.local.replicating import replication
 from understudy.local.site import Site
 from understudy.local.views import found_of, key_of, machine_of, points_of
+from understudy.vault.keyring import unlock_vault
 from understudy.vault.state import MachineState
 from understudy.vault.unlock import Unlock
 from understudy.vault.vault import Vault
@@ -138,7 +139,17 @@ class LocalEngine:
         return self._connection.credential
 
     async def _new_unlock(self, credential: engine.Credential) -> Unlock:
-        return await asyncio.to_thread(new_unlock_of, credential, self._parts.vault_directory(self._connection.vault))
+        """One that opens nothing yet: of two keys with the same secret, it would be chance which one opens the vault."""
+        vault = await self._opened()
+        unlock = await asyncio.to_thread(new_unlock_of, credential, self._parts.vault_directory(self._connection.vault))
+        try:
+            opened = await unlock_vault(vault.store, bytes.fromhex(vault.id), unlock)
+        except AccessDenied:
+            return unlock
+        raise Conflict(
+            f"this file or passphrase opens the vault already, as {opened.bundle.role} {opened.bundle.name!r}",
+            hint="Give every key a file or passphrase of its own.",
+        )
 
     def _machine(self, vault: Vault, state: MachineState) -> engine.Machine:
         return machine_of(state, followed(self._site.directory(vault.id, state.id)))
