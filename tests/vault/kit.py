@@ -7,6 +7,7 @@ from hashlib import blake2b, shake_128
 
 import numpy as np
 from nacl.public import PrivateKey
+from xxhash import xxh3_128
 
 from understudy.errors import NotFound
 from understudy.model import BLOCK_SIZE, Bytes, BytesLike, Extents
@@ -18,7 +19,7 @@ from understudy.vault.footer import seal_footer
 from understudy.vault.history import History
 from understudy.vault.kinds import Checkpoint, ObjectRef, PackRef, Point, PointDisk
 from understudy.vault.pack import FinishedPack, PackWriter
-from understudy.vault.pack_layout import HEADER_SIZE, build_header, trailer_prefix
+from understudy.vault.pack_layout import HEADER_SIZE, build_header, build_trailer
 from understudy.vault.points import PointEntry
 
 VAULT = "a1" * 16
@@ -192,7 +193,7 @@ def index_only_pack(access: Access, disk: bytes, firsts: np.ndarray, blocks: int
     signatures = np.zeros((blocks * len(firsts), 16), np.uint8)
     footer = seal_footer(access, MACHINE, pack_id, SUITE_XCHACHA20POLY1305, [disk], frames, signatures)
     end = HEADER_SIZE + 40 * len(firsts)
-    data = build_header(access, MACHINE, pack_id, SUITE_XCHACHA20POLY1305, bytes(32)) + bytes(end - HEADER_SIZE) + footer
-    data += trailer_prefix(end, len(footer))
-    digest = blake2b(data, digest_size=32).digest()
-    return PackRef(id=pack_id, size=len(data) + 32, hash=digest), data + digest
+    header = build_header(access, pack_id, SUITE_XCHACHA20POLY1305, bytes(32))
+    data = header + bytes(end - HEADER_SIZE) + footer
+    data += build_trailer(header, end, footer, xxh3_128(data).digest())
+    return PackRef(id=pack_id, size=len(data), hash=data[-32:]), data

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import lz4.block
 import nacl.bindings as sodium
+import xxhash
 from nacl.public import PrivateKey, SealedBox
 
 from tests.vault.kit import MACHINE, PRIVATE, VAULT, access_of, content, disk_id
@@ -28,15 +29,15 @@ def rows_of(data: bytes, count: int, layout: str) -> list[tuple[int, ...]]:
 
 def test_a_pack() -> None:
     pack = (GOLDEN / "pack-xchacha20poly1305.bin").read_bytes()
-    assert blake2b(pack[:-32], digest_size=32).digest() == pack[-32:]
-    footer_at, footer_length = struct.unpack("<QQ", pack[-48:-32])
-    assert footer_at + footer_length == len(pack) - 48
+    footer_at, footer_length, header_hash, footer_hash, checksum, digest = struct.unpack("<QQ32s32s16s32s", pack[-128:])
+    assert footer_at + footer_length == len(pack) - 128
+    for covered, want in ((pack[-128:-32], digest), (pack[:160], header_hash), (pack[footer_at:-128], footer_hash)):
+        assert blake2b(covered, digest_size=32).digest() == want
+    assert xxhash.xxh3_128(pack[:-128]).digest() == checksum
 
     assert pack[:8] == b"USPACK\x01\x00"
     pack_id, suite, generation = pack[8:24], pack[24], int.from_bytes(pack[28:32], "little")
     assert (suite, generation) == (1, 1)
-    tag_key = blake2b(b"understudy-header\0", key=SECRETS.footer, digest_size=32).digest()
-    assert blake2b(OWNER + pack[:112], key=tag_key, digest_size=32).digest() == pack[112:144]
     key = SealedBox(PrivateKey(PRIVATE)).decrypt(pack[32:112])
 
     footer = unseal(SECRETS.footer, b"understudy-footer\0" + OWNER + pack_id, pack[footer_at : footer_at + footer_length])

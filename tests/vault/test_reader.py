@@ -33,7 +33,7 @@ async def test_a_stream_takes_few_requests() -> None:
     machine.store.reads = machine.store.fetched = 0
     assert sum([len(data) async for _, data in disk.stream()]) == 4096 * BLOCK_SIZE
     stored = sum(len(data) for data in machine.store.objects.values())
-    assert machine.store.reads <= 2 + 8, "a header for each of two packs, and a read for each unit or part of one"
+    assert machine.store.reads <= 4 + 8, "header and trailer of each of two packs, and a read for each unit or part of one"
     assert machine.store.fetched <= stored
 
 
@@ -46,7 +46,7 @@ async def test_scattered_frames_of_a_pack_are_read_together() -> None:
     out = np.empty(1000 * BLOCK_SIZE, np.uint8)
     await disk.read_into(np.stack([numbers, np.ones_like(numbers)], axis=1), out)
     assert np.array_equal(out, content(numbers + 2))
-    assert machine.store.reads <= 1 + 6
+    assert machine.store.reads <= 2 + 6
 
 
 async def test_memory_of_a_stream_is_bounded() -> None:
@@ -97,7 +97,7 @@ class Failing(DictStore):
     silent = ""
 
     async def get(self, name: str, start: int = 0, length: int | None = None) -> bytes:
-        if name == self.silent and length != 160:
+        if name == self.silent and length not in (160, 128):
             raise StoreUnavailable(f"{name}: no answer")
         return await super().get(name, start, length)
 

@@ -20,8 +20,7 @@ from understudy.vault import names
 from understudy.vault.diskmap import DiskMap, PackAt, PackTable, repack
 from understudy.vault.history import History
 from understudy.vault.kinds import PackRef
-from understudy.vault.pack_fetch import fetch_footer, fetch_header
-from understudy.vault.pack_layout import open_header
+from understudy.vault.pack_fetch import fetch_footer, fetch_key
 from understudy.vault.reader import DiskReader, SignedBlocks
 
 LANES = 2
@@ -83,9 +82,8 @@ class FrameCheck:
             if pack.seq:
                 await self.history.inline_pack(pack)
             else:
-                header = await fetch_header(self.history.store, self.history.machine_id, pack.id)
-                open_header(self.history.access, self.history.machine_id, pack.id, header)
                 ref = PackRef(id=pack.id, size=pack.size, hash=pack.hash)
+                await fetch_key(self.history.store, self.history.access, self.history.machine_id, ref)
                 await fetch_footer(self.history.store, self.history.access, self.history.machine_id, ref)
         except UNREADABLE:
             return True

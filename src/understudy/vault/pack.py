@@ -4,10 +4,10 @@ import os
 from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
-from hashlib import blake2b
 
 import numpy as np
 from numpy.typing import NDArray
+from xxhash import xxh3_128
 
 from understudy.model import Bytes, Extents, Rows, Signatures
 from understudy.native import capi
@@ -16,16 +16,7 @@ from understudy.native.layout import FRAME, KIND_ZERO
 from understudy.vault.access import Access
 from understudy.vault.footer import DISKS_MAX, overlapping, seal_footer
 from understudy.vault.kinds import PackRef
-from understudy.vault.pack_layout import (
-    HASH_SIZE,
-    HEADER_SIZE,
-    ID_SIZE,
-    KEY_SIZE,
-    TRAILER_SIZE,
-    build_header,
-    frame_context,
-    trailer_prefix,
-)
+from understudy.vault.pack_layout import HASH_SIZE, HEADER_SIZE, ID_SIZE, KEY_SIZE, TRAILER_SIZE, build_header, build_trailer, frame_context
 from understudy.vault.sealed import Entropy
 
 CAPACITY = 16 << 20
@@ -77,7 +68,7 @@ class PackWriter:
         self._id = self._entropy(ID_SIZE)
         key = self._entropy(KEY_SIZE)
         self._key = np.frombuffer(key, dtype=np.uint8)
-        self._header = build_header(self._access, self._machine_id, self._id, self._suite, key)
+        self._header = build_header(self._access, self._id, self._suite, key)
         self._contexts = [
             np.frombuffer(frame_context(self._access.vault_id, self._machine_id, self._id, disk), dtype=np.uint8) for disk in self._disks
         ]
@@ -134,7 +125,7 @@ class PackWriter:
         return encoded
 
     def finish(self) -> FinishedPack:
-        """Seal the footer and hash the whole. `ValueError` if a block was added twice: the index could not say which one holds."""
+        """Seal the footer and sum up the whole. `ValueError` if a block was added twice: the index could not say which one holds."""
         frames = self._rows[: self._frames].copy()
         twice = overlapping(frames)
         if twice is not None:
@@ -142,13 +133,13 @@ class PackWriter:
         signatures = np.concatenate([np.empty((0, 16), dtype=np.uint8), *self._signatures])
         footer = seal_footer(self._access, self._machine_id, self._id, self._suite, self._disks, frames, signatures, self._entropy)
         end = HEADER_SIZE + self._sealed
-        parts = [memoryview(self._header), self._out[: self._sealed].data, memoryview(footer), memoryview(trailer_prefix(end, len(footer)))]
-        hasher = blake2b(digest_size=HASH_SIZE)
+        parts = [memoryview(self._header), self._out[: self._sealed].data, memoryview(footer)]
+        checksum = xxh3_128()
         for part in parts:
-            hasher.update(part)
-        digest = hasher.digest()
-        ref = PackRef(id=self._id, size=end + len(footer) + TRAILER_SIZE, hash=digest)
-        return FinishedPack(ref, [*parts, memoryview(digest)], frames, signatures)
+            checksum.update(part)
+        trailer = build_trailer(self._header, end, footer, checksum.digest())
+        ref = PackRef(id=self._id, size=end + len(footer) + TRAILER_SIZE, hash=trailer[-HASH_SIZE:])
+        return FinishedPack(ref, [*parts, memoryview(trailer)], frames, signatures)
 
 
 def _signatures_of(frames: Rows, extents: Extents, new: Signatures) -> Signatures:

@@ -1,4 +1,4 @@
-"""Read a pack's footer or header from the store, or from the record that carries it inline."""
+"""Read a pack's footer or key from the store, or from the record that carries it inline."""
 
 from understudy.errors import NotFound
 from understudy.store.protocol import ObjectStore
@@ -6,7 +6,19 @@ from understudy.vault import names
 from understudy.vault.access import Access
 from understudy.vault.footer import Footer, open_footer
 from understudy.vault.kinds import PackRef
-from understudy.vault.pack_layout import HEADER_SIZE, PACK_SIZE_MAX, TRAILER_SIZE, damaged, parse_trailer, peek_id, scrub
+from understudy.vault.pack_layout import (
+    HEADER_SIZE,
+    PACK_SIZE_MAX,
+    TRAILER_SIZE,
+    PackKey,
+    Trailer,
+    blake2b_256,
+    damaged,
+    open_header,
+    parse_trailer,
+    peek_id,
+    scrub,
+)
 
 TAIL = 128 << 10
 """Read at once from a pack's end: in all but packs of many small frames it holds the whole footer."""
@@ -19,8 +31,23 @@ def inline_ref(data: bytes) -> PackRef:
 
 
 def inline_footer(access: Access, machine_id: str, ref: PackRef, data: bytes) -> Footer:
-    offset, length, _ = parse_trailer(ref.id, len(data), data[-TRAILER_SIZE:])
-    return open_footer(access, machine_id, ref.id, data[offset : offset + length], offset)
+    trailer = parse_trailer(ref.id, len(data), data[-TRAILER_SIZE:], ref.hash)
+    return _open_footer(access, machine_id, ref.id, trailer, data[trailer.footer_offset : -TRAILER_SIZE])
+
+
+def inline_key(access: Access, ref: PackRef, data: bytes) -> PackKey:
+    return open_header(access, ref.id, data[:HEADER_SIZE], parse_trailer(ref.id, len(data), data[-TRAILER_SIZE:], ref.hash))
+
+
+def _open_footer(access: Access, machine_id: str, pack_id: bytes, trailer: Trailer, sealed: bytes) -> Footer:
+    if blake2b_256(sealed) != trailer.footer_hash:
+        raise damaged(pack_id, "its footer is not the one that was written")
+    return open_footer(access, machine_id, pack_id, sealed, trailer.footer_offset)
+
+
+def _check_size(ref: PackRef) -> None:
+    if not HEADER_SIZE + TRAILER_SIZE <= ref.size <= PACK_SIZE_MAX:
+        raise damaged(ref.id, f"a record says that it has {ref.size} bytes, which no pack has")
 
 
 async def fetch_range(store: ObjectStore, machine_id: str, pack_id: bytes, start: int, length: int) -> bytes:
@@ -34,20 +61,21 @@ async def fetch_range(store: ObjectStore, machine_id: str, pack_id: bytes, start
     return data
 
 
-async def fetch_header(store: ObjectStore, machine_id: str, pack_id: bytes) -> bytes:
-    return await fetch_range(store, machine_id, pack_id, 0, HEADER_SIZE)
+async def fetch_key(store: ObjectStore, access: Access, machine_id: str, ref: PackRef) -> PackKey:
+    """What opens its frames: header and trailer must be those that the record names. `AccessDenied` without the recovery key."""
+    _check_size(ref)
+    trailer = await fetch_range(store, machine_id, ref.id, ref.size - TRAILER_SIZE, TRAILER_SIZE)
+    header = await fetch_range(store, machine_id, ref.id, 0, HEADER_SIZE)
+    return open_header(access, ref.id, header, parse_trailer(ref.id, ref.size, trailer, ref.hash))
 
 
 async def fetch_footer(store: ObjectStore, access: Access, machine_id: str, ref: PackRef) -> Footer:
-    """One ranged read, a second one where the footer is large. The trailer must be the one that the record names."""
-    if not HEADER_SIZE + TRAILER_SIZE <= ref.size <= PACK_SIZE_MAX:
-        raise damaged(ref.id, f"a record says that it has {ref.size} bytes, which no pack has")
+    """One ranged read, a second one where the footer is large."""
+    _check_size(ref)
     start = max(0, ref.size - TAIL)
     tail = await fetch_range(store, machine_id, ref.id, start, ref.size - start)
-    offset, length, digest = parse_trailer(ref.id, ref.size, tail[-TRAILER_SIZE:])
-    if digest != ref.hash:
-        raise damaged(ref.id, "is not the pack that its record names")
-    if offset < start:
-        tail = await fetch_range(store, machine_id, ref.id, offset, start - offset) + tail
-        start = offset
-    return open_footer(access, machine_id, ref.id, tail[offset - start : offset - start + length], offset)
+    trailer = parse_trailer(ref.id, ref.size, tail[-TRAILER_SIZE:], ref.hash)
+    if trailer.footer_offset < start:
+        tail = await fetch_range(store, machine_id, ref.id, trailer.footer_offset, start - trailer.footer_offset) + tail
+        start = trailer.footer_offset
+    return _open_footer(access, machine_id, ref.id, trailer, tail[trailer.footer_offset - start : -TRAILER_SIZE])

@@ -3,11 +3,11 @@
 import struct
 from dataclasses import dataclass
 from hashlib import blake2b
-from hmac import compare_digest
 
 import numpy as np
 from nacl.exceptions import CryptoError
 from nacl.public import PrivateKey, PublicKey, SealedBox
+from xxhash import xxh3_128
 
 from understudy.errors import AccessDenied, IntegrityError
 from understudy.model import Bytes
@@ -16,7 +16,7 @@ from understudy.vault.access import Access
 
 MAGIC = b"USPACK\x01\x00"
 HEADER_SIZE = 160
-TRAILER_SIZE = 48
+TRAILER_SIZE = 128
 HASH_SIZE = 32
 ID_SIZE = 16
 KEY_SIZE = 32
@@ -25,9 +25,8 @@ PACK_SIZE_MAX = 64 << 20
 
 TAG_SIZE = {SUITE_XCHACHA20POLY1305: 16, SUITE_AEGIS256: 32}
 
-_HEAD = struct.Struct("<8s16sB3sI80s")
-_TAGGED = struct.Struct(f"<{_HEAD.size}s32s16s")
-_TRAILER = struct.Struct("<QQ32s")
+_HEADER = struct.Struct("<8s16sB3sI80s48s")
+_TRAILER = struct.Struct("<QQ32s32s16s32s")
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -36,6 +35,23 @@ class PackKey:
 
     suite: int
     key: Bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Trailer:
+    """What ends a pack. `hash`, which a point's signed record repeats, covers all the other fields, and they the whole pack."""
+
+    footer_offset: int
+    footer_length: int
+    header_hash: bytes
+    footer_hash: bytes
+    checksum: bytes
+    """XXH3-128 of everything before the trailer: for a scrub. Frames are proven by their AEAD under the key in the header."""
+    hash: bytes
+
+
+def blake2b_256(data: bytes | memoryview) -> bytes:
+    return blake2b(data, digest_size=HASH_SIZE).digest()
 
 
 def damaged(pack_id: bytes, reason: str) -> IntegrityError:
@@ -48,32 +64,21 @@ def frame_context(vault_id: str, machine_id: str, pack_id: bytes, disk_id: bytes
     return blake2b(place, digest_size=32).digest()
 
 
-def _header_tag(access: Access, machine_id: str, head: bytes) -> bytes:
-    """Sealing to a public key proves no author: this tag does, so that no pack of a stranger's making is ever decoded."""
-    key = blake2b(b"understudy-header\0", key=access.secrets.footer, digest_size=32).digest()
-    return blake2b(bytes.fromhex(access.vault_id) + bytes.fromhex(machine_id) + head, key=key, digest_size=32).digest()
-
-
-def build_header(access: Access, machine_id: str, pack_id: bytes, suite: int, key: bytes) -> bytes:
+def build_header(access: Access, pack_id: bytes, suite: int, key: bytes) -> bytes:
     sealed = SealedBox(PublicKey(access.recovery_public)).encrypt(key)
-    head = _HEAD.pack(MAGIC, pack_id, suite, bytes(3), access.recovery_generation, sealed)
-    return _TAGGED.pack(head, _header_tag(access, machine_id, head), bytes(16))
+    return _HEADER.pack(MAGIC, pack_id, suite, bytes(3), access.recovery_generation, sealed, bytes(48))
 
 
-def open_header(access: Access, machine_id: str, pack_id: bytes, header: bytes) -> PackKey:
-    """`AccessDenied` without the recovery private key of the pack's generation."""
-    if len(header) != HEADER_SIZE:
-        raise damaged(pack_id, f"ends after {len(header)} bytes of its header")
-    head, tag, padding = _TAGGED.unpack(header)
-    magic, named, suite, reserved, generation, sealed = _HEAD.unpack(head)
-    if magic != MAGIC:
-        raise damaged(pack_id, "is no pack, or of a format that this version does not know")
-    if named != pack_id:
-        raise damaged(pack_id, f"holds another pack, {named.hex()}")
-    if not compare_digest(tag, _header_tag(access, machine_id, head)):
-        raise damaged(pack_id, "its header is altered, or it belongs to another vault or machine")
-    if suite not in TAG_SIZE or any(reserved) or any(padding):
-        raise damaged(pack_id, f"unknown suite {suite} or reserved fields in its header")
+def open_header(access: Access, pack_id: bytes, header: bytes, trailer: Trailer) -> PackKey:
+    """`AccessDenied` without the recovery private key of the pack's generation.
+
+    The trailer must be the one that the point's record names: sealing to a public key proves no author, its hash does.
+    """
+    if len(header) != HEADER_SIZE or blake2b_256(header) != trailer.header_hash:
+        raise damaged(pack_id, "its header is not the one that was written")
+    magic, named, suite, reserved, generation, sealed, padding = _HEADER.unpack(header)
+    if magic != MAGIC or named != pack_id or suite not in TAG_SIZE or any(reserved) or any(padding):
+        raise damaged(pack_id, "its header is of another pack, or of a format that this version does not know")
     private = access.recovery_private.get(generation)
     if private is None:
         raise AccessDenied(
@@ -96,31 +101,37 @@ def peek_id(data: bytes) -> bytes:
     return data[len(MAGIC) : len(MAGIC) + ID_SIZE]
 
 
-def trailer_prefix(footer_offset: int, footer_length: int) -> bytes:
-    """The part of the trailer that its hash, which follows, covers too."""
-    return struct.pack("<QQ", footer_offset, footer_length)
+def build_trailer(header: bytes, footer_offset: int, footer: bytes, checksum: bytes) -> bytes:
+    """The last 32 bytes are the pack's hash."""
+    body = _TRAILER.pack(footer_offset, len(footer), blake2b_256(header), blake2b_256(footer), checksum, bytes(HASH_SIZE))[:-HASH_SIZE]
+    return body + blake2b_256(body)
 
 
-def parse_trailer(pack_id: bytes, size: int, trailer: bytes) -> tuple[int, int, bytes]:
-    """Footer offset, footer length and hash of a pack of `size` bytes; both are within it."""
-    if len(trailer) != TRAILER_SIZE or not HEADER_SIZE + TRAILER_SIZE <= size <= PACK_SIZE_MAX:
+def parse_trailer(pack_id: bytes, size: int, data: bytes, expected: bytes | None = None) -> Trailer:
+    """The trailer of a pack of `size` bytes, consistent with itself and, if given, the one with the `expected` hash."""
+    if len(data) != TRAILER_SIZE or not HEADER_SIZE + TRAILER_SIZE <= size <= PACK_SIZE_MAX:
         raise damaged(pack_id, f"{size} bytes are no pack's size")
-    offset, length, digest = _TRAILER.unpack(trailer)
-    if offset < HEADER_SIZE or offset > size or length != size - TRAILER_SIZE - offset:
+    trailer = Trailer(*_TRAILER.unpack(data))
+    if blake2b_256(data[:-HASH_SIZE]) != trailer.hash:
+        raise damaged(pack_id, "its trailer does not have the hash that it ends with")
+    if expected is not None and trailer.hash != expected:
+        raise damaged(pack_id, "is not the pack that its record names")
+    if trailer.footer_offset < HEADER_SIZE or trailer.footer_offset + trailer.footer_length != size - TRAILER_SIZE:
         raise damaged(pack_id, "its trailer points outside it")
-    return offset, length, digest
+    return trailer
 
 
 def scrub(pack_id: bytes, data: bytes | memoryview) -> bytes:
-    """Check a whole pack without any key: it is the pack of this name and ends with the hash of the rest, which is returned."""
+    """Check a whole pack without any key: it is the pack of this name and has the hashes that it ends with. Returns its hash."""
     view = memoryview(data)
-    if len(view) < HEADER_SIZE + TRAILER_SIZE:
-        raise damaged(pack_id, f"{len(view)} bytes are no pack's size")
-    if view[: len(MAGIC)] != MAGIC:
+    trailer = parse_trailer(pack_id, len(view), bytes(view[-TRAILER_SIZE:]))
+    header, footer = view[:HEADER_SIZE], view[trailer.footer_offset : -TRAILER_SIZE]
+    if header[: len(MAGIC)] != MAGIC:
         raise damaged(pack_id, "is no pack, or of a format that this version does not know")
-    if view[len(MAGIC) : len(MAGIC) + ID_SIZE] != pack_id:
+    if header[len(MAGIC) : len(MAGIC) + ID_SIZE] != pack_id:
         raise damaged(pack_id, "holds another pack")
-    _, _, expected = parse_trailer(pack_id, len(view), bytes(view[-TRAILER_SIZE:]))
-    if blake2b(view[:-HASH_SIZE], digest_size=HASH_SIZE).digest() != expected:
-        raise damaged(pack_id, "its bytes do not have the hash that it ends with")
-    return expected
+    if blake2b_256(header) != trailer.header_hash or blake2b_256(footer) != trailer.footer_hash:
+        raise damaged(pack_id, "its header or footer is not the one that was written")
+    if xxh3_128(view[:-TRAILER_SIZE]).digest() != trailer.checksum:
+        raise damaged(pack_id, "its bytes do not have the checksum that it ends with")
+    return trailer.hash

@@ -7,8 +7,8 @@ from understudy.vault.diskmap import PackAt
 from understudy.vault.footer import Footer
 from understudy.vault.history import History
 from understudy.vault.kinds import PackRef
-from understudy.vault.pack_fetch import fetch_footer, fetch_header, fetch_range, inline_footer
-from understudy.vault.pack_layout import HEADER_SIZE, PackKey, damaged, frame_context, open_header
+from understudy.vault.pack_fetch import fetch_footer, fetch_key, fetch_range, inline_footer, inline_key
+from understudy.vault.pack_layout import PackKey, damaged, frame_context
 
 KEYS = 4096
 FOOTER_BYTES = 24 << 20
@@ -40,11 +40,10 @@ class PackSource:
         """`AccessDenied` without the recovery private key."""
 
         async def load() -> PackKey:
+            history, ref = self._history, PackRef(id=pack.id, size=pack.size, hash=pack.hash)
             if pack.seq:
-                header = (await self._whole(pack))[:HEADER_SIZE]
-            else:
-                header = await fetch_header(self._history.store, self._history.machine_id, pack.id)
-            return open_header(self._history.access, self._history.machine_id, pack.id, header)
+                return inline_key(history.access, ref, await self._whole(pack))
+            return await fetch_key(history.store, history.access, history.machine_id, ref)
 
         return await self._keys.get(pack.id, load)
 
