@@ -152,7 +152,12 @@ async def test_an_iothread_is_refused_where_it_would_kill_the_guest(start_machin
             await source.probe()
         assert "or later" in caught.value.hint
     else:
-        await source.probe()
+        await source.recover(None)
+        base, content = await cycle(source, machine, None, None)
+        await machine.write("a", 0, 8192, 3)
+        await cycle(source, machine, base, content)
+        await source.remove()
+        assert await machine.leftovers() == []
     await source.close()
 
 
