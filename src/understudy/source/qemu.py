@@ -55,7 +55,7 @@ class QemuSource:
         self, machine: str, qmp: str, directory: Path, disks: Mapping[str, str] | None = None, *, scratch_reserve: int = RESERVE
     ) -> None:
         self._qmp = qmp
-        self._names = Names(machine, directory)
+        self._names = Names(machine, directory.absolute())
         self._selection = dict(disks or {})
         self._reserve = scratch_reserve
         self._session: QmpSession | None = None
