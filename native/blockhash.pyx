@@ -17,20 +17,22 @@ def sign_tail(const uint8_t[::1] data not None, const uint8_t[::1] secret not No
     cdef Py_ssize_t rest = data.shape[0] % BLOCK_SIZE
     cdef Py_ssize_t index, zero = 0
     cdef Signature value
+    cdef Signer by
     cdef uint8_t padded[BLOCK_SIZE]
     check_secret(secret)
     check_signatures(out, whole + (rest > 0))
     if data.shape[0] == 0:
         return 0
     with nogil:
+        by = signer(secret)
         for index in range(whole):
-            value = sign_block(&data[index * BLOCK_SIZE], &secret[0], secret.shape[0])
+            value = sign_block(&by, &data[index * BLOCK_SIZE])
             zero += is_null(value)
             store(&out[index, 0], value)
         if rest:
             memcpy(padded, &data[whole * BLOCK_SIZE], rest)
             memset(padded + rest, 0, BLOCK_SIZE - rest)
-            value = sign_block(padded, &secret[0], secret.shape[0])
+            value = sign_block(&by, padded)
             zero += is_null(value)
             store(&out[whole, 0], value)
     return zero

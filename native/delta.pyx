@@ -3,7 +3,7 @@
 from libc.stdint cimport uint8_t
 from libc.string cimport memcmp
 
-from understudy.native.blockhash cimport check_secret, check_signatures, load, same, sign_block, whole_blocks
+from understudy.native.blockhash cimport Signer, check_secret, check_signatures, load, same, sign_block, signer, whole_blocks
 from understudy.native.layout cimport BLOCK_SIZE
 
 
@@ -18,12 +18,14 @@ def differs(
 ):
     cdef Py_ssize_t total = whole_blocks(blocks)
     cdef Py_ssize_t index, count = 0
+    cdef Signer by
     check_secret(secret)
     check_signatures(old, total)
     check_out(out, total)
     with nogil:
+        by = signer(secret)
         for index in range(total):
-            out[index] = not same(sign_block(&blocks[index * BLOCK_SIZE], &secret[0], secret.shape[0]), load(&old[index, 0]))
+            out[index] = not same(sign_block(&by, &blocks[index * BLOCK_SIZE]), load(&old[index, 0]))
             count += out[index]
     return count
 

@@ -10,7 +10,8 @@ from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memcpy, memset
 
 from understudy.native.blockhash cimport (
-    Signature, add, check_secret, check_signatures, contribution, is_null, load, same, sign_block, store, subtract, whole_blocks,
+    Signature, Signer, add, check_secret, check_signatures, contribution, is_null, load, same, sign_block, signer, store, subtract,
+    whole_blocks,
 )
 from understudy.native.capi cimport NONCE_SIZE_MAX, Hash128, Suite, api, suite_of
 from understudy.native.frame cimport (
@@ -31,15 +32,14 @@ cdef struct Pass:
     # in
     const uint8_t *blocks
     const uint8_t *old
-    const uint8_t *secret
     const uint8_t *digest_secret
-    const uint8_t *key
-    size_t secret_size
     size_t digest_secret_size
+    const uint8_t *key
     const Suite *suite
     uint64_t offset
     uint16_t disk
     # working space
+    Signer by
     uint8_t *state
     uint8_t *payload
     uint8_t nonce[NONCE_SIZE_MAX]
@@ -100,7 +100,7 @@ cdef bint encode_extent(Pass *p, uint64_t first, Py_ssize_t index, Py_ssize_t co
     cdef Change change, running = UNCHANGED
     cdef Signature before, after
     for position in range(count):
-        after = sign_block(data + position * BLOCK_SIZE, p.secret, p.secret_size)
+        after = sign_block(&p.by, data + position * BLOCK_SIZE)
         before = load(p.old + (index + position) * SIGNATURE_SIZE)
         store(p.new + (index + position) * SIGNATURE_SIZE, after)
         change = UNCHANGED
@@ -197,8 +197,7 @@ def encode(
     memset(&p, 0, sizeof(p))
     p.blocks = &blocks[0]
     p.old = &old[0, 0]
-    p.secret = &secret[0]
-    p.secret_size = secret.shape[0]
+    p.by = signer(secret)
     p.digest_secret = &digest_secret[0]
     p.digest_secret_size = digest_secret.shape[0]
     p.suite = suite_of(suite)

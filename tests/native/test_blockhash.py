@@ -106,3 +106,12 @@ def test_a_digest_is_the_sum_of_its_parts() -> None:
 def test_a_digest_of_no_disk_is_refused(first: int) -> None:
     with pytest.raises(ValueError, match="beyond any disk"):
         blockhash.digest(first, np.empty((1, 16), np.uint8), samples.DIGEST_SECRET)
+
+
+@pytest.mark.parametrize("order", ["01", "0011", "0101", "1001", "0110", "000111000", "1"])
+def test_zero_blocks_are_found_in_any_order(provider: str, order: str) -> None:
+    """How a block is tested depends on the one before."""
+    data = np.concatenate([samples.zeros(1) if kind == "0" else samples.random(1, 5) for kind in order])
+    zero, out = sign(data)
+    assert zero == order.count("0")
+    assert np.array_equal(out, reference.signatures(data, samples.SECRET))

@@ -1,7 +1,7 @@
 """Signing one block, inlined into every kernel that signs."""
 
 from libc.stdint cimport uint8_t, uint64_t
-from libc.string cimport memcpy
+from libc.string cimport memcpy, memset
 
 from understudy.native.capi cimport Hash128, api
 from understudy.native.layout cimport BLOCK_SIZE, SECRET_SIZE_MIN, SIGNATURE_SIZE
@@ -62,14 +62,39 @@ cdef inline void store(uint8_t *out, Signature value) noexcept nogil:
     memcpy(out, &value, sizeof(value))
 
 
-cdef inline Signature sign_block(const uint8_t *block, const uint8_t *secret, size_t secret_size) noexcept nogil:
-    cdef Signature value
+cdef struct Signer:
+    const uint8_t *secret
+    size_t secret_size
+    Hash128 of_zeros  # what a zero block hashes to
+    bint expect_zero
+
+
+cdef inline Signer signer(const uint8_t[::1] secret) noexcept nogil:
+    """`secret` has been checked."""
+    cdef Signer made
+    cdef uint8_t zeros[BLOCK_SIZE]
+    memset(zeros, 0, sizeof(zeros))
+    made.secret = &secret[0]
+    made.secret_size = secret.shape[0]
+    made.of_zeros = api.hash(zeros, BLOCK_SIZE, made.secret, made.secret_size)
+    made.expect_zero = True
+    return made
+
+
+cdef inline Signature sign_block(Signer *by, const uint8_t *block) noexcept nogil:
+    """Only after a zero block is the next one tested before it is hashed. After a block with data, a branch on bytes that are still on
+    their way from memory would cost a fifth (12.5 instead of 16.0 GB/s here, where XXH3 alone runs at 16.2); there a zero block is
+    known by its hash, then proven."""
+    cdef Signature value = Signature(0, 0)
     cdef Hash128 hashed
-    if is_zero(block):
-        value.high = 0
-        value.low = 0
+    if by.expect_zero:
+        by.expect_zero = is_zero(block)
+        if by.expect_zero:
+            return value
+    hashed = api.hash(block, BLOCK_SIZE, by.secret, by.secret_size)
+    if hashed.low == by.of_zeros.low and is_zero(block):
+        by.expect_zero = True
         return value
-    hashed = api.hash(block, BLOCK_SIZE, secret, secret_size)
     value.high = byteswap(hashed.high)
     value.low = byteswap(hashed.low)
     return value
