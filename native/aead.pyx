@@ -29,7 +29,11 @@ def overhead(int suite):
 
 
 cdef int check(
-    const uint8_t[::1] key, const uint64_t[::1] numbers, const uint8_t[::1] data, const int64_t[::1] lengths, const uint8_t[:, ::1] associated
+    const uint8_t[::1] key,
+    const uint64_t[::1] numbers,
+    const uint8_t[::1] data,
+    const int64_t[::1] lengths,
+    const uint8_t[:, ::1] associated,
 ) except -1:
     if key.shape[0] != KEY_SIZE:
         raise ValueError(f"a key has {KEY_SIZE} bytes, not {key.shape[0]}")
