@@ -1,5 +1,7 @@
 """Read a pack's footer or key from the store, or from the record that carries it inline."""
 
+import asyncio
+
 from understudy.errors import NotFound
 from understudy.store.protocol import ObjectStore
 from understudy.vault import names
@@ -78,4 +80,6 @@ async def fetch_footer(store: ObjectStore, access: Access, machine_id: str, ref:
     if trailer.footer_offset < start:
         tail = await fetch_range(store, machine_id, ref.id, trailer.footer_offset, start - trailer.footer_offset) + tail
         start = trailer.footer_offset
-    return _open_footer(access, machine_id, ref.id, trailer, tail[trailer.footer_offset - start : -TRAILER_SIZE])
+    sealed = tail[trailer.footer_offset - start : -TRAILER_SIZE]
+    # Up to 30 ms for a footer of many small frames: not on the event loop.
+    return await asyncio.to_thread(_open_footer, access, machine_id, ref.id, trailer, sealed)
