@@ -4,11 +4,11 @@ import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 
-import numpy as np
 import pytest
+import pytest_asyncio
 
 from tests.recovery.test_materialise import image
-from tests.recovery.worlds import World, make_world
+from tests.recovery.worlds import World, bent, make_world
 from understudy.errors import IntegrityError
 from understudy.recovery.content import finder
 from understudy.recovery.materialise import materialise
@@ -16,12 +16,14 @@ from understudy.recovery.place import ImageFormat, Place
 from understudy.recovery.report import Restored
 
 SIZES = {"vda": 6 << 20, "vdb": (2 << 20) + 512}
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 KINDS: tuple[ImageFormat, ...] = ("raw", "qcow2")
 
 
-@pytest.fixture
-async def world(tmp_path: Path) -> AsyncIterator[World]:
-    made = await make_world(tmp_path, SIZES)
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def world(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[World]:
+    """One for all: every test leaves the vault as it was."""
+    made = await make_world(tmp_path_factory.mktemp("world"), SIZES)
     await made.cycle()
     for runs in (5, 1, 200, 5):
         made.scribble(runs)
@@ -72,20 +74,6 @@ async def test_a_source_image_is_rolled_back_in_place(world: World, tmp_path: Pa
     assert all(path.read_bytes() == world.held[point][name] for name, path in world.disks.items())
 
 
-def bend(path: Path, how: str, random: np.random.Generator, other: Path) -> None:
-    data = bytearray(path.read_bytes())
-    path.chmod(0o600)
-    if how == "bit":
-        data[int(random.integers(0, len(data)))] ^= 1 << int(random.integers(0, 8))
-        path.write_bytes(data)
-    elif how == "truncation":
-        path.write_bytes(data[: int(random.integers(0, len(data)))])
-    elif how == "deletion":
-        path.unlink()
-    else:
-        path.write_bytes(other.read_bytes())
-
-
 async def attempt(world: World, point: str, directory: Path) -> str:
     """Restore to new raw images; the error's words if it failed. Never wrong bytes, never a file under its name."""
     await asyncio.to_thread(directory.mkdir)
@@ -104,14 +92,11 @@ async def test_a_damaged_vault_gives_right_bytes_or_an_error(world: World, how: 
     assert len(objects) >= 2
     failed = 0
     for number, path in enumerate(objects):
-        whole = path.read_bytes()
-        bend(path, how, world.random, objects[number - 1])
-        for point in world.points[::2]:
-            said = await attempt(world, point, tmp_path / f"{number}-{point}")
-            assert not said or path.name in said
-            failed += bool(said)
-        path.unlink(missing_ok=True)
-        path.write_bytes(whole)
+        with bent(path, how, world.random, objects[number - 1]):
+            for point in world.points[::2]:
+                said = await attempt(world, point, tmp_path / f"{number}-{point}")
+                assert not said or path.name in said
+                failed += bool(said)
     assert failed
 
 
@@ -119,9 +104,7 @@ async def test_a_failed_restore_is_gone_on_with(world: World, tmp_path: Path) ->
     point = world.points[0]
     packs = await world.history.packs_of(world.history.points[0])
     (victim,) = [path for path in world.objects() if path.name == packs[0].id.hex()]
-    whole = victim.read_bytes()
-    victim.unlink()
-    assert victim.name in await attempt(world, point, tmp_path / "restored")
-    victim.write_bytes(whole)
+    with bent(victim, "deletion", world.random, victim):
+        assert victim.name in await attempt(world, point, tmp_path / "restored")
     await restore(world, point, "raw", tmp_path / "restored")
     assert same(world, point, "raw", tmp_path / "restored")

@@ -13,6 +13,7 @@ from tests.recovery.memory import MemoryDisk, disk, expected, finder, history, l
 from understudy import extents as ext
 from understudy.errors import Conflict, IntegrityError, InvalidRequest, TargetFailed
 from understudy.model import BLOCK_SIZE
+from understudy.recovery import scan
 from understudy.recovery.materialise import MachineContent, materialise
 from understudy.recovery.place import ImageFormat, Place
 from understudy.recovery.progress import Progress
@@ -84,7 +85,7 @@ def blocks_that_differ(a: MachineContent, b: MachineContent) -> int:
 
 
 @pytest.mark.parametrize("sector", [512, 4096])
-@pytest.mark.parametrize("size", [8 * MIB, 8 * MIB + 512, 8 * MIB + 1000, 4095, BLOCK_SIZE * 65536 + 7 * 512])
+@pytest.mark.parametrize("size", [8 * MIB, 8 * MIB + 512, 8 * MIB + 1000, 4095, 48 * MIB + 7 * 512])
 async def test_a_new_image(kind: ImageFormat, size: int, sector: int, tmp_path: Path, written: Written) -> None:
     points = history(size, 1, sector=sector)
     found = await restore(kind, points[0], tmp_path, [])
@@ -96,7 +97,7 @@ async def test_a_new_image(kind: ImageFormat, size: int, sector: int, tmp_path: 
 
 
 async def test_an_empty_disk_takes_no_space(kind: ImageFormat, tmp_path: Path) -> None:
-    wanted = point(1, disk("vda", np.zeros(0, dtype=np.uint8), 1 << 30))
+    wanted = point(1, disk("vda", np.zeros(0, dtype=np.uint8), 48 * MIB))
     done = await materialise(wanted, {"vda": Place(tmp_path / "image", kind)}, finder([]))
     assert done.disks[0].written == 0
     assert (tmp_path / "image").stat().st_blocks * 512 < MIB
@@ -123,7 +124,11 @@ async def test_a_pruned_base_means_a_scan(kind: ImageFormat, tmp_path: Path, wri
     assert written.data + written.zero == blocks_that_differ(points[0], points[1])
 
 
-async def test_an_unknown_image_is_scanned_and_only_if_asked(kind: ImageFormat, tmp_path: Path, written: Written) -> None:
+@pytest.mark.parametrize("window", [scan.WINDOW_BLOCKS, 1000, 37])
+async def test_an_unknown_image_is_scanned_and_only_if_asked(
+    kind: ImageFormat, window: int, tmp_path: Path, written: Written, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(scan, "WINDOW_BLOCKS", window)
     points = history(16 * MIB, 2)
     await restore(kind, points[0], tmp_path, points)
     (tmp_path / "image.understudy").unlink()

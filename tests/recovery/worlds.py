@@ -1,6 +1,8 @@
 """A machine of two disk files, replicated into a real vault, and what its disks held at each point."""
 
 import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -83,3 +85,24 @@ async def make_world(directory: Path, sizes: dict[str, int], *, seed: int = 0) -
     replicator = Replicator(vault, log, BlockSource({name: str(path) for name, path in disks.items()}), local, "here")
     await replicator.open()
     return World(directory, vault, log, replicator, disks, random)
+
+
+@contextmanager
+def bent(path: Path, how: str, random: np.random.Generator, other: Path) -> Iterator[None]:
+    """An object of a vault damaged for a while. `other`: what is put in its place by "swap"."""
+    whole = path.read_bytes()
+    # The store keeps its objects read-only.
+    path.chmod(0o600)
+    if how == "bit":
+        at = int(random.integers(0, len(whole)))
+        path.write_bytes(whole[:at] + bytes([whole[at] ^ 1 << int(random.integers(0, 8))]) + whole[at + 1 :])
+    elif how == "truncation":
+        path.write_bytes(whole[: int(random.integers(0, len(whole)))])
+    elif how == "deletion":
+        path.unlink()
+    else:
+        path.write_bytes(other.read_bytes())
+    try:
+        yield
+    finally:
+        path.write_bytes(whole)
