@@ -8,13 +8,14 @@ from pathlib import Path
 
 import numpy as np
 
-from understudy.recovery.content import history_of, read_point
+from understudy.recovery.content import read_point
 from understudy.recovery.materialise import MachineContent
 from understudy.replication.cycle import Replicator
 from understudy.source.block import BlockSource
 from understudy.store.file import FileStore
 from understudy.vault.history import History
 from understudy.vault.log import MachineLog
+from understudy.vault.reading import history_of
 from understudy.vault.unlock import KeyFile
 from understudy.vault.vault import Vault
 

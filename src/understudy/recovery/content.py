@@ -2,23 +2,9 @@
 
 from understudy.errors import IntegrityError, NotFound
 from understudy.recovery.materialise import FindPoint, MachineContent
-from understudy.vault import names
 from understudy.vault.history import History
-from understudy.vault.kinds import ObjectRef
-from understudy.vault.log import MachineLog
 from understudy.vault.reader import PointReader
 from understudy.vault.resolve import resolve
-from understudy.vault.side_object import get_side_object
-from understudy.vault.vault import Vault
-
-
-def history_of(vault: Vault, log: MachineLog) -> History:
-    """The machine's log as it was last read, and what reading its points takes."""
-
-    async def side_object(purpose: str, ref: ObjectRef) -> bytes:
-        return await get_side_object(vault.store, vault.access, names.machine(log.machine_id), purpose, ref)
-
-    return History(vault.store, vault.access, log.machine_id, log.state.points, log.state.checkpoints, log.inline, side_object)
 
 
 async def read_point(history: History, point: str) -> MachineContent:
