@@ -20,7 +20,7 @@ from understudy.recovery.verdict import Level, Proven, Verified
 from understudy.vault import names, pack_layout
 from understudy.vault.diskmap import PackAt
 from understudy.vault.history import History
-from understudy.vault.lineage import find_point
+from understudy.vault.lineage import find_point, trace
 from understudy.vault.points import PointEntry
 from understudy.vault.reader import DiskReader, PointReader
 from understudy.vault.resolve import PointMap, resolve
@@ -67,6 +67,8 @@ class _Verification:
             packs = await self._packs_of(entry, mapped)
         except UNREADABLE as error:
             self._blame(f"point {point}", error.message, point)
+            # Nothing tells any more which frames it needs; what else is damaged is looked for in everything that it was made of.
+            await self._scrub(await self._lineage(entry), point)
             return
         for reason in mapped.ignored:
             # The point is whole without the checkpoint, but somebody should know.
@@ -81,6 +83,20 @@ class _Verification:
         packs = {pack.id: pack for pack in await self.history.packs_of(entry)}
         for disk in mapped.disks.values():
             packs.update((disk.packs[index].id, disk.packs[index]) for index in np.unique(disk.rows["pack"]).tolist())
+        return list(packs.values())
+
+    async def _lineage(self, entry: PointEntry) -> list[PackAt]:
+        """The packs of a point and of all its ancestors, as far as they can be told."""
+        try:
+            entries = trace(self.history.points, entry.point.id).entries
+        except UNREADABLE:
+            entries = (entry,)
+        packs: dict[bytes, PackAt] = {}
+        for ancestor in entries:
+            try:
+                packs.update((pack.id, pack) for pack in await self.history.packs_of(ancestor))
+            except UNREADABLE as error:
+                self._blame(f"point {ancestor.point.id.hex()}", error.message, entry.point.id.hex())
         return list(packs.values())
 
     async def _scrub(self, packs: Sequence[PackAt], point: str) -> None:
