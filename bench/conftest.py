@@ -20,4 +20,6 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
         if len(known) > 1:
             together = 1 / sum(1 / rate[data, name] for name in known)
             ratios.append(f"all of them {together:.2f} -> x{rate[data, what] / together:.2f}")
+        if "beside" in bench.extra_info:
+            ratios.insert(0, f"in turn with {against[0]} x{bench.extra_info['beside']:.2f}")
         write(f"{data:10} {what:28} {rate[data, what]:8.2f}   {'; '.join(ratios)}")

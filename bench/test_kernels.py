@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import numpy as np
 import pytest
@@ -38,9 +39,11 @@ def data(kind: str) -> np.ndarray:
 
 @pytest.fixture
 def run(benchmark: BenchmarkFixture, kind: str) -> Run:
-    def measure(what: str, function: Callable[[], object], *against: str, size: int = SIZE) -> None:
+    def measure(what: str, function: Callable[[], object], *against: str, beside: Callable[[], object] | None = None) -> None:
         benchmark.group = kind
-        benchmark.extra_info.update(data=kind, what=what, bytes=size, against=against)
+        benchmark.extra_info.update(data=kind, what=what, bytes=SIZE, against=against)
+        if beside:
+            benchmark.extra_info["beside"] = in_turn(function, beside)
         begun = time.perf_counter()
         function()
         # About a second each, so that a quick kernel too meets a moment in which the machine has little else to do.
@@ -48,6 +51,18 @@ def run(benchmark: BenchmarkFixture, kind: str) -> Run:
         benchmark.pedantic(function, rounds=rounds, warmup_rounds=1)
 
     return measure
+
+
+def in_turn(function: Callable[[], object], limit: Callable[[], object]) -> float:
+    """The limit's time over the kernel's, measured in turn: a busy machine's memory bandwidth halves and doubles from second to second."""
+    times: dict[Callable[[], object], list[float]] = {function: [], limit: []}
+    end = time.perf_counter() + 2
+    while time.perf_counter() < end or len(times[limit]) < 7:
+        for call, taken in times.items():
+            begun = time.thread_time()
+            call()
+            taken.append(time.thread_time() - begun)
+    return float(np.median(times[limit]) / np.median(times[function]))
 
 
 def room(factor: float = 1.1) -> np.ndarray:
@@ -113,7 +128,7 @@ def test_cipher_alone(data: np.ndarray, run: Run, cipher: str) -> None:
 
 def test_sign(data: np.ndarray, run: Run) -> None:
     out = np.zeros((BLOCKS, 16), np.uint8)
-    run("sign", lambda: blockhash.sign(data, SECRET, out), "xxh3")
+    run("sign", lambda: blockhash.sign(data, SECRET, out), "xxh3", beside=lambda: limits.hash_blocks(data, SECRET))
 
 
 def test_differs(data: np.ndarray, run: Run) -> None:
@@ -156,13 +171,15 @@ def test_encode_unchanged(data: np.ndarray, run: Run) -> None:
     encoder = Encoder(data, SUITE_AEGIS256)
     old = np.zeros((BLOCKS, 16), np.uint8)
     blockhash.sign(data, SECRET, old)
-    run("encode, unchanged", lambda: encoder(old), "xxh3")
+    run("encode, unchanged", lambda: encoder(old), "xxh3", beside=lambda: limits.hash_blocks(data, SECRET))
 
 
 @pytest.mark.parametrize("cipher", CIPHERS)
 def test_encode_changed(data: np.ndarray, run: Run, cipher: str) -> None:
     encoder, old = Encoder(data, CIPHERS[cipher]), np.ones((BLOCKS, 16), np.uint8)
-    run(f"encode, changed, {cipher[:8]}", lambda: encoder(old), "lz4", "xxh3", cipher)
+    out, sizes, state = room(), np.zeros(UNITS, np.int32), np.zeros(4096, np.int64)
+    compress = partial(limits.compress_frames, data, out, sizes, state)
+    run(f"encode, changed, {cipher[:8]}", lambda: encoder(old), "lz4", "xxh3", cipher, beside=compress)
 
 
 def test_encode_every_second_block(data: np.ndarray, run: Run) -> None:
