@@ -64,6 +64,18 @@ async def test_a_vm_is_followed_killed_restored_and_left(machine: Machine, host:
     assert await machine.leftovers() == await _files(host)
 
 
+async def test_a_vm_that_is_gone_can_be_forgotten(machine: Machine, host: Host) -> None:
+    await done(host, "vault", "create")
+    await done(host, "protect", "web", "--qmp", machine.qmp)
+    await machine.kill()
+    with host.start("unprotect", "web") as process:
+        _, errors = await asyncio.to_thread(process.communicate)
+    assert process.returncode == 12
+    assert "--forget" in errors
+    assert not (await done(host, "unprotect", "web", "--forget"))["cleaned"]
+    await _files(host)
+
+
 async def _files(host: Host) -> list[str]:
     """All that this host still keeps; what is left are locks and its own memory of the vault."""
     left = await asyncio.to_thread(lambda: list((host.directory / "state").rglob("*")))

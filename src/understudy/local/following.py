@@ -5,7 +5,7 @@ import shutil
 from pathlib import Path
 
 from understudy.engine import MachineSource, Protect
-from understudy.errors import Conflict, NotFound, StateFailed
+from understudy.errors import Conflict, NotFound, SourceUnavailable, StateFailed
 from understudy.local.machine_file import followed, read_source, remove_source, write_source
 from understudy.local.parts import Parts
 from understudy.local.site import Site
@@ -82,6 +82,9 @@ async def unfollow(vault: Vault, log: MachineLog, parts: Parts, site: Site, *, f
             source = parts.open_source(spec, log.machine_id, directory)
             try:
                 await source.remove()
+            except SourceUnavailable as error:
+                hint = f"If this VM is gone for good: understudy unprotect {log.state.name} --forget"
+                raise SourceUnavailable(error.message, hint=hint) from error
             finally:
                 await source.close()
         await asyncio.to_thread(_remove_files, directory)
