@@ -1,6 +1,7 @@
 """`understudy demo`."""
 
 import asyncio
+import signal
 import time
 from pathlib import Path
 
@@ -26,7 +27,10 @@ def command(period: str, keep: Path | None, as_json: bool, debug: bool) -> None:
     file systems and every record. Ends with an error if anything is missing that was acknowledged before that point.
     """
     out = Output(as_json)
-    seen = asyncio.run(demonstrate(_Watcher(out), seconds=seconds_of(period), keep=keep))
+    try:
+        seen = asyncio.run(_play(out, seconds_of(period), keep))
+    except asyncio.CancelledError:
+        raise click.Abort from None
     out.document(seen)
     _tell(out, seen)
     if keep:
@@ -35,6 +39,14 @@ def command(period: str, keep: Path | None, as_json: bool, debug: bool) -> None:
         raise IntegrityError(
             "; ".join(seen.problems), hint="A recovery point was not what it promised to be: this is a fault in understudy."
         )
+
+
+async def _play(out: Output, seconds: float, keep: Path | None) -> Report:
+    """Until the end, or until it is cancelled by a signal: whatever was started is ended then, and nothing is left behind."""
+    play = asyncio.create_task(demonstrate(_Watcher(out), seconds=seconds, keep=keep))
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, play.cancel)
+    return await play
 
 
 class _Watcher:

@@ -1,8 +1,6 @@
 """The demonstration itself: a guest writes, understudy follows, both are killed, and the guest comes back and checks itself."""
 
 import asyncio
-import os
-import signal
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -74,10 +72,9 @@ class _Recovered:
 async def demonstrate(audience: Audience, *, seconds: float, keep: Path | None) -> Report:
     """Play it once: the guest is followed for ``seconds`` after the initial replication.
 
-    Raises `UnderstudyError` if it could not be played. Whether all came back that had to is in the report's ``problems``.
+    Raises `UnderstudyError` if it could not be played; cancelled, it ends what it started and leaves nothing behind. Whether all
+    came back that had to is in the report's ``problems``.
     """
-    # A request to end is treated as Ctrl-C is: whatever was started is ended, and nothing is left behind.
-    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, os.kill, os.getpid(), signal.SIGINT)
     audience.say("preparing a guest")
     async with set_up(keep) as stage:
         command = _command(stage.work, audience)
