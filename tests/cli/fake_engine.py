@@ -5,6 +5,7 @@ from collections import deque
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from typing import Literal
 
 from understudy.engine import (
     AddKey,
@@ -31,6 +32,7 @@ from understudy.engine import (
     Restore,
     Restored,
     RestoredDisk,
+    Role,
     RotateKey,
     Unprotect,
     Unprotected,
@@ -100,9 +102,9 @@ class FakeEngine:
         newest = self.points_now[-1] if self.points_now else None
         return Machine(id="1d" * 16, name="web", epoch=1, site="here", here=True, points=len(self.points_now), newest=newest)
 
-    def _key(self, label: str, role: str, credential: Credential) -> Key:
-        kind = "key-file" if isinstance(credential, KeyFile) else "passphrase"
-        key = Key(slot="6b" * 16, role=role, label=label, kind=kind, current=False)  # type: ignore[arg-type]
+    def _key(self, label: str, role: Role, credential: Credential) -> Key:
+        kind: Literal["passphrase", "key-file"] = "key-file" if isinstance(credential, KeyFile) else "passphrase"
+        key = Key(slot="6b" * 16, role=role, label=label, kind=kind, current=False)
         self.keys_now.append(key)
         return key
 

@@ -8,7 +8,7 @@ import pytest
 from tests.cli.conftest import Typed, lines
 from tests.cli.fake_engine import FakeEngine
 from understudy.cli import pacing, replicate, stopping
-from understudy.errors import Busy, Fenced, InDoubt, SourceUnavailable, StoreUnavailable
+from understudy.errors import Busy, Fenced, InDoubt, SourceUnavailable, StoreUnavailable, UnderstudyError
 
 CYCLE = {
     *("event", "machine", "point", "number", "frozen_at", "cause", "reason", "method", "consistency", "scanned_blocks"),
@@ -56,10 +56,10 @@ def test_a_person_reads_of_a_retry_on_stderr(engine: FakeEngine, typed: Typed) -
 
 
 @pytest.mark.parametrize("error", [Fenced("another is primary"), Busy("owned by 12 (understudy replicate web)")])
-def test_failures_that_stay_end_it(engine: FakeEngine, typed: Typed, error: Exception) -> None:
+def test_failures_that_stay_end_it(engine: FakeEngine, typed: Typed, error: UnderstudyError) -> None:
     engine.failures.extend([None, error])
     result = typed("replicate", "web", "--every", "10ms")
-    assert result.exit_code == error.exit_code  # type: ignore[attr-defined]
+    assert result.exit_code == error.exit_code
     assert engine.open_now == 0
 
 
