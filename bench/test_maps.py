@@ -10,11 +10,11 @@ from tests.vault.kit import MACHINE, Machine, content, disk_id, index_only_pack
 from understudy.model import BLOCK_SIZE, blocks_of
 from understudy.native import bitmap, diskmap
 from understudy.native.layout import KIND_LZ4, PIECE
-from understudy.vault.checkpoint import take_checkpoint
-from understudy.vault.checkpoint_page import REGION_BLOCKS
-from understudy.vault.pack import PackWriter
-from understudy.vault.reader import PointReader
-from understudy.vault.resolve import resolve
+from understudy.vault.maps.checkpoint import take_checkpoint
+from understudy.vault.maps.checkpoint_page import REGION_BLOCKS
+from understudy.vault.maps.reader import PointReader
+from understudy.vault.maps.resolve import resolve
+from understudy.vault.packs.pack import PackWriter
 
 BITS = 1 << 27
 """8 TiB at 64 KiB."""

@@ -13,7 +13,7 @@ from understudy.recovery.progress import Progress
 from understudy.recovery.scrub import scrub_vault
 from understudy.recovery.verdict import Level
 from understudy.recovery.verify import verify_points
-from understudy.vault.resolve import resolve
+from understudy.vault.maps.resolve import resolve
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 HOWS = ("bit", "truncation", "deletion", "swap")

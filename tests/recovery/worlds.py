@@ -13,10 +13,10 @@ from understudy.recovery.materialise import MachineContent
 from understudy.replication.cycle import Replicator
 from understudy.source.block import BlockSource
 from understudy.store.file import FileStore
-from understudy.vault.history import History
-from understudy.vault.log import MachineLog
-from understudy.vault.reading import history_of
-from understudy.vault.unlock import KeyFile
+from understudy.vault.keys.unlock import KeyFile
+from understudy.vault.log.machine_log import MachineLog
+from understudy.vault.maps.history import History
+from understudy.vault.maps.reading import history_of
 from understudy.vault.vault import Vault
 
 BLOCK = 4096

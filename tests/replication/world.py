@@ -13,13 +13,13 @@ from understudy.replication.cycle import Replicator
 from understudy.source.block import BlockSource
 from understudy.source.protocol import DiskSource
 from understudy.store.file import FileStore
-from understudy.vault.log import MachineLog
-from understudy.vault.patience import Patience
-from understudy.vault.points import PointEntry
-from understudy.vault.reader import PointReader
-from understudy.vault.reading import history_of
-from understudy.vault.resolve import resolve
-from understudy.vault.unlock import KeyFile
+from understudy.vault.keys.unlock import KeyFile
+from understudy.vault.log.machine_log import MachineLog
+from understudy.vault.log.patience import Patience
+from understudy.vault.maps.points import PointEntry
+from understudy.vault.maps.reader import PointReader
+from understudy.vault.maps.reading import history_of
+from understudy.vault.maps.resolve import resolve
 from understudy.vault.vault import Vault
 
 UNLOCK = KeyFile(bytes(range(32)))

@@ -8,8 +8,8 @@ from pathlib import Path
 from tests.vault.worlds import a_point, bundle_of, forge, passphrase
 from understudy.store.file import FileStore
 from understudy.vault import kinds, names
-from understudy.vault.side_object import put_side_object
-from understudy.vault.unlock import KeyFile
+from understudy.vault.keys.unlock import KeyFile
+from understudy.vault.log.side_object import put_side_object
 from understudy.vault.vault import Vault
 
 OPERATOR_KEY = KeyFile(bytes(range(32)))

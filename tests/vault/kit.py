@@ -15,12 +15,12 @@ from understudy.native.layout import FRAME, KIND_LZ4, SUITE_XCHACHA20POLY1305
 from understudy.store.protocol import Capabilities, Creation, ObjectInfo
 from understudy.vault import names
 from understudy.vault.access import Access, Secrets
-from understudy.vault.footer import seal_footer
-from understudy.vault.history import History
 from understudy.vault.kinds import Checkpoint, ObjectRef, PackRef, Point, PointDisk
-from understudy.vault.pack import FinishedPack, PackWriter
-from understudy.vault.pack_layout import HEADER_SIZE, build_header, build_trailer
-from understudy.vault.points import PointEntry
+from understudy.vault.maps.history import History
+from understudy.vault.maps.points import PointEntry
+from understudy.vault.packs.footer import seal_footer
+from understudy.vault.packs.pack import FinishedPack, PackWriter
+from understudy.vault.packs.pack_layout import HEADER_SIZE, build_header, build_trailer
 
 VAULT = "a1" * 16
 MACHINE = "b2" * 16

@@ -9,7 +9,7 @@ from tests.faults import Action, Call, Fault, FaultyStore
 from tests.vault.worlds import QUICK, UNLOCK, a_point, two_sites
 from understudy.errors import Conflict, Fenced, InDoubt, IntegrityError, SecondWriter, StoreRefused, StoreUnavailable
 from understudy.vault import kinds, names
-from understudy.vault.log import MachineLog
+from understudy.vault.log.machine_log import MachineLog
 from understudy.vault.vault import Vault
 
 NOTE = kinds.Note(text="x")

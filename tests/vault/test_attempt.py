@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from understudy.errors import StateFailed
-from understudy.vault.attempt import Attempt, drop, load, save
+from understudy.vault.log.attempt import Attempt, drop, load, save
 
 
 def test_kept_until_dropped(tmp_path: Path) -> None:

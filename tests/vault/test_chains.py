@@ -7,11 +7,11 @@ from hypothesis import strategies as st
 
 from tests.vault.kit import DictStore, Machine, content, disk_id
 from understudy.model import BLOCK_SIZE, Extents, blocks_of
-from understudy.vault.checkpoint import due, take_checkpoint
-from understudy.vault.checkpoint_page import REGION_BLOCKS
-from understudy.vault.lineage import trace
-from understudy.vault.reader import DiskReader, PointReader
-from understudy.vault.resolve import resolve
+from understudy.vault.maps.checkpoint import due, take_checkpoint
+from understudy.vault.maps.checkpoint_page import REGION_BLOCKS
+from understudy.vault.maps.lineage import trace
+from understudy.vault.maps.reader import DiskReader, PointReader
+from understudy.vault.maps.resolve import resolve
 
 Disks = dict[str, np.ndarray]
 NAMES = ("vda", "vdb")

@@ -14,8 +14,9 @@ from understudy.errors import IntegrityError, NotFound
 from understudy.model import BLOCK_SIZE
 from understudy.native.layout import KIND_LZ4, PIECE
 from understudy.vault import names
-from understudy.vault.checkpoint import take_checkpoint
-from understudy.vault.checkpoint_directory import (
+from understudy.vault.kinds import Checkpoint
+from understudy.vault.maps.checkpoint import take_checkpoint
+from understudy.vault.maps.checkpoint_directory import (
     Directory,
     DiskPages,
     open_directory,
@@ -23,12 +24,11 @@ from understudy.vault.checkpoint_directory import (
     regions_of,
     seal_directory,
 )
-from understudy.vault.checkpoint_page import REGION_BLOCKS, open_page, seal_page
-from understudy.vault.checkpoint_read import read_directory
-from understudy.vault.diskmap import PackAt, zero_rows
-from understudy.vault.kinds import Checkpoint
-from understudy.vault.points import PointEntry
-from understudy.vault.resolve import PointMap, resolve
+from understudy.vault.maps.checkpoint_page import REGION_BLOCKS, open_page, seal_page
+from understudy.vault.maps.checkpoint_read import read_directory
+from understudy.vault.maps.diskmap import PackAt, zero_rows
+from understudy.vault.maps.points import PointEntry
+from understudy.vault.maps.resolve import PointMap, resolve
 
 VDA = disk_id("vda")
 REGION = REGION_BLOCKS * BLOCK_SIZE

@@ -5,10 +5,10 @@ import pytest
 from tests.vault.test_fold import CLAIM, FAILOVER, HOLD, P1, P2, PROTECT, A, B, checkpoint, state_of
 from understudy.errors import AccessDenied, Conflict, Fenced, SecondWriter, UnderstudyError
 from understudy.vault import kinds
-from understudy.vault.fencing import Writer, check, check_claim
-from understudy.vault.identity import Role
+from understudy.vault.keys.identity import Role
 from understudy.vault.kinds import Body
-from understudy.vault.state import MachineState
+from understudy.vault.log.fencing import Writer, check, check_claim
+from understudy.vault.log.state import MachineState
 
 EMPTY = state_of()
 OPENED = state_of((1, A, PROTECT))

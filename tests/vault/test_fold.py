@@ -6,10 +6,10 @@ import pytest
 
 from tests.vault.worlds import a_point
 from understudy.vault import kinds
-from understudy.vault.fold import Folder, fold
-from understudy.vault.judge import Record
 from understudy.vault.kinds import Body
-from understudy.vault.state import MachineState
+from understudy.vault.log.fold import Folder, fold
+from understudy.vault.log.judge import Record
+from understudy.vault.log.state import MachineState
 
 A, B = b"a" * 16, b"b" * 16
 P1, P2, P3 = (a_point(bytes([number]) * 16) for number in (1, 2, 3))

@@ -14,13 +14,13 @@ import pytest
 from tests.vault.kit import MACHINE, Machine, content, disk_id, write_pack
 from understudy.model import BLOCK_SIZE
 from understudy.native.layout import SUITE_AEGIS256, SUITE_XCHACHA20POLY1305
-from understudy.vault.checkpoint import take_checkpoint
 from understudy.vault.kinds import Checkpoint, PackRef
-from understudy.vault.pack import PackWriter
-from understudy.vault.pack_fetch import inline_ref
-from understudy.vault.pack_layout import TRAILER_SIZE
-from understudy.vault.reader import PointReader
-from understudy.vault.resolve import resolve
+from understudy.vault.maps.checkpoint import take_checkpoint
+from understudy.vault.maps.reader import PointReader
+from understudy.vault.maps.resolve import resolve
+from understudy.vault.packs.pack import PackWriter
+from understudy.vault.packs.pack_fetch import inline_ref
+from understudy.vault.packs.pack_layout import TRAILER_SIZE
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 SUITES = {"aegis256": SUITE_AEGIS256, "xchacha20poly1305": SUITE_XCHACHA20POLY1305}

@@ -10,8 +10,8 @@ from tests.vault.golden import make as make_golden
 from understudy.errors import AccessDenied
 from understudy.store.file import FileStore
 from understudy.vault import kinds, names
-from understudy.vault.side_object import get_side_object
-from understudy.vault.unlock import KeyFile, Unlock
+from understudy.vault.keys.unlock import KeyFile, Unlock
+from understudy.vault.log.side_object import get_side_object
 from understudy.vault.vault import Vault
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "vault"

@@ -9,10 +9,11 @@ from tests.faults import FaultyStore
 from tests.vault.worlds import QUICK, UNLOCK, a_point, passphrase
 from understudy.errors import IntegrityError, RolledBack, StateFailed
 from understudy.store.file import FileStore
-from understudy.vault import guard, kinds, names
+from understudy.vault import kinds, names
 from understudy.vault.descriptor import Descriptor, decode, encode
-from understudy.vault.log import MachineLog
-from understudy.vault.record import Head
+from understudy.vault.log import guard
+from understudy.vault.log.machine_log import MachineLog
+from understudy.vault.log.record import Head
 from understudy.vault.vault import Vault
 
 

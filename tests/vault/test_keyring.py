@@ -8,7 +8,7 @@ from tests.faults import Action, Fault, FaultyStore
 from tests.vault.worlds import QUICK, UNLOCK, a_point, bundle_of, forge, passphrase
 from understudy.errors import AccessDenied, Conflict, IntegrityError, NotFound, StoreUnavailable
 from understudy.vault import kinds, names
-from understudy.vault.unlock import KeyFile, Unlock
+from understudy.vault.keys.unlock import KeyFile, Unlock
 from understudy.vault.vault import Vault
 
 SOURCE_KEY = KeyFile(b"s" * 32)

@@ -9,12 +9,12 @@ from understudy.model import BLOCK_SIZE
 from understudy.native import aead, blockhash, capi
 from understudy.native.layout import KIND_LZ4, KIND_RAW, KIND_ZERO, SUITE_AEGIS256, SUITE_XCHACHA20POLY1305
 from understudy.vault import names
-from understudy.vault.diskmap import DiskMap, PackAt, pieces_of
-from understudy.vault.pack import BLOCKS, PackWriter
-from understudy.vault.pack_fetch import fetch_footer, inline_footer, inline_key
-from understudy.vault.pack_layout import HEADER_SIZE, TAG_SIZE, TRAILER_SIZE, open_header, parse_trailer, scrub
-from understudy.vault.reader import PointReader
-from understudy.vault.resolve import PointMap, resolve
+from understudy.vault.maps.diskmap import DiskMap, PackAt, pieces_of
+from understudy.vault.maps.reader import PointReader
+from understudy.vault.maps.resolve import PointMap, resolve
+from understudy.vault.packs.pack import BLOCKS, PackWriter
+from understudy.vault.packs.pack_fetch import fetch_footer, inline_footer, inline_key
+from understudy.vault.packs.pack_layout import HEADER_SIZE, TAG_SIZE, TRAILER_SIZE, open_header, parse_trailer, scrub
 
 DISKS = [disk_id("vda"), disk_id("vdb")]
 NUMBERS = np.array([0, 1, 2, 3, 9, 10, 70, 71, 500])

@@ -10,7 +10,7 @@ from tests.faults import FaultyStore
 from tests.vault.workers import acknowledged, race_for_points, race_holds, start
 from tests.vault.worlds import QUICK, UNLOCK
 from understudy.vault import kinds
-from understudy.vault.state import MachineState
+from understudy.vault.log.state import MachineState
 from understudy.vault.vault import Vault
 
 

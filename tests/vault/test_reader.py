@@ -12,8 +12,8 @@ from understudy.errors import NotFound, StoreUnavailable
 from understudy.model import BLOCK_SIZE
 from understudy.vault import names
 from understudy.vault.cache import Cache
-from understudy.vault.reader import DiskReader, PointReader
-from understudy.vault.resolve import resolve
+from understudy.vault.maps.reader import DiskReader, PointReader
+from understudy.vault.maps.resolve import resolve
 
 
 async def reader_of(machine: Machine, point: bytes) -> DiskReader:

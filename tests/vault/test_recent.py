@@ -1,4 +1,4 @@
-from understudy.vault.recent import Recent
+from understudy.vault.log.recent import Recent
 
 
 def test_the_oldest_go_first() -> None:

@@ -7,8 +7,8 @@ from tests.vault.worlds import a_point
 from understudy.errors import IntegrityError, InvalidRequest, Unsupported
 from understudy.vault import kinds, names
 from understudy.vault.access import Access
-from understudy.vault.identity import first_operator
-from understudy.vault.record import (
+from understudy.vault.keys.identity import first_operator
+from understudy.vault.log.record import (
     MAGIC,
     MAX_RECORD,
     Head,

@@ -8,9 +8,9 @@ from tests.faults import FaultyStore
 from tests.vault.worlds import QUICK, UNLOCK, a_point, bundle_of, forge
 from understudy.errors import AccessDenied
 from understudy.vault import kinds
+from understudy.vault.keys.unlock import KeyFile
 from understudy.vault.kinds import BODIES, Body
-from understudy.vault.rights import RIGHTS, Log, refusal
-from understudy.vault.unlock import KeyFile
+from understudy.vault.log.rights import RIGHTS, Log, refusal
 from understudy.vault.vault import Vault
 
 SOURCE_MAY = {"protect", "claim", "point", "checkpoint", "definition", "note"}

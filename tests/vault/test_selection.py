@@ -6,8 +6,8 @@ from hypothesis import strategies as st
 
 from understudy.model import BLOCK_SIZE
 from understudy.native.layout import KIND_RAW, PIECE
-from understudy.vault.ranges import coalesce
-from understudy.vault.selection import Index, extents_of, units
+from understudy.vault.maps.selection import Index, extents_of, units
+from understudy.vault.packs.ranges import coalesce
 
 
 def random_rows(rng: np.random.Generator) -> np.ndarray:

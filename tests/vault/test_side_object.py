@@ -6,9 +6,9 @@ from tests.faults import Action, Fault, FaultyStore
 from tests.vault.worlds import QUICK
 from understudy.errors import IntegrityError, StoreUnavailable
 from understudy.vault import names
-from understudy.vault.identity import first_operator
+from understudy.vault.keys.identity import first_operator
 from understudy.vault.kinds import ObjectRef
-from understudy.vault.side_object import get_side_object, put_side_object
+from understudy.vault.log.side_object import get_side_object, put_side_object
 
 OWNER = names.machine("ab" * 16)
 BUNDLE = first_operator("op")

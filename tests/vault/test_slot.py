@@ -6,9 +6,9 @@ import pytest
 from tests.vault.worlds import UNLOCK, passphrase
 from understudy.errors import IntegrityError, InvalidRequest
 from understudy.vault.descriptor import digest
-from understudy.vault.identity import first_operator
-from understudy.vault.slot import MAGIC, SlotHeader, read_header, unwrap, wrap
-from understudy.vault.unlock import Argon2id, KeyedHash, KeyFile, Unlock, derive
+from understudy.vault.keys.identity import first_operator
+from understudy.vault.keys.slot import MAGIC, SlotHeader, read_header, unwrap, wrap
+from understudy.vault.keys.unlock import Argon2id, KeyedHash, KeyFile, Unlock, derive
 
 VAULT, SLOT = b"v" * 16, b"s" * 16
 BUNDLE = first_operator("op")

@@ -5,14 +5,14 @@ from pathlib import Path
 
 from understudy.store.protocol import Creation, ObjectStore
 from understudy.vault import kinds, names
-from understudy.vault.base_log import BaseLog
-from understudy.vault.identity import Bundle
-from understudy.vault.keyring import unlock_vault
+from understudy.vault.keys.identity import Bundle
+from understudy.vault.keys.keyring import unlock_vault
+from understudy.vault.keys.unlock import KeyFile, Passphrase, Unlock
 from understudy.vault.kinds import Body
-from understudy.vault.log import MachineLog
-from understudy.vault.patience import Patience
-from understudy.vault.record import Head, record_hash, seal_record
-from understudy.vault.unlock import KeyFile, Passphrase, Unlock
+from understudy.vault.log.base_log import BaseLog
+from understudy.vault.log.machine_log import MachineLog
+from understudy.vault.log.patience import Patience
+from understudy.vault.log.record import Head, record_hash, seal_record
 from understudy.vault.vault import Vault
 
 UNLOCK = KeyFile(bytes(range(32)))

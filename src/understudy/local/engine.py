@@ -16,9 +16,9 @@ from understudy.local.recovering import restored, scrubbed, verified
 from understudy.local.replicating import replication
 from understudy.local.site import Site
 from understudy.local.views import found_of, key_of, machine_of, points_of
-from understudy.vault.keyring import unlock_vault
-from understudy.vault.state import MachineState
-from understudy.vault.unlock import Unlock
+from understudy.vault.keys.keyring import unlock_vault
+from understudy.vault.keys.unlock import Unlock
+from understudy.vault.log.state import MachineState
 from understudy.vault.vault import Vault
 
 

@@ -10,8 +10,8 @@ from understudy.local.machine_file import followed, read_source, remove_source, 
 from understudy.local.parts import Parts
 from understudy.local.site import Site
 from understudy.source.protocol import SourceInfo
-from understudy.vault.log import MachineLog
-from understudy.vault.state import MachineState
+from understudy.vault.log.machine_log import MachineLog
+from understudy.vault.log.state import MachineState
 from understudy.vault.vault import Vault
 
 _REPLICATION_FILES = ("signatures", "journal")

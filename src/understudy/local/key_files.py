@@ -6,8 +6,8 @@ from pathlib import Path
 
 from understudy import engine
 from understudy.errors import InvalidRequest, NotFound, StateFailed
+from understudy.vault.keys.unlock import KeyFile, Passphrase, Unlock
 from understudy.vault.memory import sync_directory
-from understudy.vault.unlock import KeyFile, Passphrase, Unlock
 
 _LONGEST = 4096
 

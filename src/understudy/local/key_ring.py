@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from understudy.errors import InvalidRequest, NotFound
-from understudy.vault.keyring import Slot
+from understudy.vault.keys.keyring import Slot
 
 
 def slot_named(slots: Sequence[Slot], text: str) -> Slot:

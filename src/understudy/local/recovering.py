@@ -14,8 +14,8 @@ from understudy.recovery.scrub import scrub_vault
 from understudy.recovery.verdict import Damage, Verified
 from understudy.recovery.verify import verify_points
 from understudy.store.protocol import ObjectStore
-from understudy.vault.log import MachineLog
-from understudy.vault.reading import history_of
+from understudy.vault.log.machine_log import MachineLog
+from understudy.vault.maps.reading import history_of
 from understudy.vault.vault import Vault
 
 

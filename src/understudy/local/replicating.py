@@ -9,7 +9,7 @@ from understudy.local.parts import Parts
 from understudy.local.site import Site
 from understudy.replication.cycle import Replicator
 from understudy.replication.report import CycleProgress
-from understudy.vault.log import MachineLog
+from understudy.vault.log.machine_log import MachineLog
 from understudy.vault.vault import Vault
 
 _NANOSECONDS = 1_000_000_000

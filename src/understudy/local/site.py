@@ -6,7 +6,7 @@ from pathlib import Path
 
 from understudy.local.ownership import owned
 from understudy.vault import names
-from understudy.vault.log import MachineLog
+from understudy.vault.log.machine_log import MachineLog
 from understudy.vault.memory import Memory
 
 

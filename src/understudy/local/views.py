@@ -4,9 +4,9 @@ from typing import Literal
 
 from understudy import engine
 from understudy.source.protocol import SourceInfo
-from understudy.vault.keyring import Slot
-from understudy.vault.points import PointEntry
-from understudy.vault.state import MachineState
+from understudy.vault.keys.keyring import Slot
+from understudy.vault.log.state import MachineState
+from understudy.vault.maps.points import PointEntry
 
 
 def point_of(entry: PointEntry, held: bool) -> engine.Point:

@@ -2,9 +2,9 @@
 
 from understudy.errors import IntegrityError, NotFound
 from understudy.recovery.materialise import FindPoint, MachineContent
-from understudy.vault.history import History
-from understudy.vault.reader import PointReader
-from understudy.vault.resolve import resolve
+from understudy.vault.maps.history import History
+from understudy.vault.maps.reader import PointReader
+from understudy.vault.maps.resolve import resolve
 
 
 async def read_point(history: History, point: str) -> MachineContent:

@@ -17,11 +17,11 @@ from understudy.recovery.ledger import Ledger
 from understudy.recovery.progress import Meter
 from understudy.recovery.scrub import UNREADABLE
 from understudy.vault import names
-from understudy.vault.diskmap import DiskMap, PackAt, PackTable, repack
-from understudy.vault.history import History
 from understudy.vault.kinds import PackRef
-from understudy.vault.pack_fetch import fetch_footer, fetch_key
-from understudy.vault.reader import DiskReader, SignedBlocks
+from understudy.vault.maps.diskmap import DiskMap, PackAt, PackTable, repack
+from understudy.vault.maps.history import History
+from understudy.vault.maps.reader import DiskReader, SignedBlocks
+from understudy.vault.packs.pack_fetch import fetch_footer, fetch_key
 
 LANES = 2
 """Packs under examination at once, each with its own reading ahead."""

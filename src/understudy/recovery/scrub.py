@@ -9,7 +9,8 @@ from understudy.recovery.lanes import each, spread
 from understudy.recovery.progress import Listener, Meter, unheard
 from understudy.recovery.verdict import Damage, Verified
 from understudy.store.protocol import ObjectInfo, ObjectStore
-from understudy.vault import names, pack_layout
+from understudy.vault import names
+from understudy.vault.packs import pack_layout
 
 LANES = 3
 """Packs in memory at once; each is at most 64 MiB, usually 16."""

@@ -17,13 +17,14 @@ from understudy.recovery.progress import Listener, Meter, unheard
 from understudy.recovery.scrub import LANES as PACKS
 from understudy.recovery.scrub import UNREADABLE
 from understudy.recovery.verdict import Level, Proven, Verified
-from understudy.vault import names, pack_layout
-from understudy.vault.diskmap import PackAt
-from understudy.vault.history import History
-from understudy.vault.lineage import find_point, trace
-from understudy.vault.points import PointEntry
-from understudy.vault.reader import DiskReader, PointReader
-from understudy.vault.resolve import PointMap, resolve
+from understudy.vault import names
+from understudy.vault.maps.diskmap import PackAt
+from understudy.vault.maps.history import History
+from understudy.vault.maps.lineage import find_point, trace
+from understudy.vault.maps.points import PointEntry
+from understudy.vault.maps.reader import DiskReader, PointReader
+from understudy.vault.maps.resolve import PointMap, resolve
+from understudy.vault.packs import pack_layout
 
 
 async def verify_points(history: History, points: Sequence[str], level: Level, listener: Listener = unheard) -> Verified:

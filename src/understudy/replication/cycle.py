@@ -18,14 +18,15 @@ from understudy.replication.examine import Examination, Examined, totals
 from understudy.replication.local import NO_POINT, LocalState
 from understudy.replication.report import CycleProgress, CycleReport, ProgressSink
 from understudy.source.protocol import DiskSource, Snapshot
-from understudy.vault import names, pack_list
-from understudy.vault.checkpoint import due, take_checkpoint
+from understudy.vault import names
 from understudy.vault.kinds import ObjectRef, Point, PointStats
-from understudy.vault.log import MachineLog
-from understudy.vault.reader import PointReader
-from understudy.vault.reading import history_of
-from understudy.vault.resolve import resolve
-from understudy.vault.side_object import put_side_object
+from understudy.vault.log.machine_log import MachineLog
+from understudy.vault.log.side_object import put_side_object
+from understudy.vault.maps.checkpoint import due, take_checkpoint
+from understudy.vault.maps.reader import PointReader
+from understudy.vault.maps.reading import history_of
+from understudy.vault.maps.resolve import resolve
+from understudy.vault.packs import pack_list
 from understudy.vault.vault import Vault
 
 PACKS_IN_RECORD = 256

@@ -24,7 +24,7 @@ from understudy.store.protocol import ObjectStore
 from understudy.vault import names
 from understudy.vault.access import Access
 from understudy.vault.kinds import PackRef
-from understudy.vault.pack import FinishedPack, PackWriter
+from understudy.vault.packs.pack import FinishedPack, PackWriter
 
 UNIT_BLOCKS = 1024
 LANES = 4

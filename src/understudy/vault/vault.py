@@ -12,19 +12,20 @@ from nacl.public import PrivateKey
 
 from understudy.errors import AccessDenied, Conflict, IntegrityError, InvalidRequest, NotFound
 from understudy.store.protocol import Creation, ObjectStore
-from understudy.vault import descriptor, guard, kinds, names
+from understudy.vault import descriptor, kinds, names
 from understudy.vault.access import Access
-from understudy.vault.chain import Place
-from understudy.vault.identity import first_operator
-from understudy.vault.keyring import Keyring, Unlocked, unlock_vault, write_slot
-from understudy.vault.log import MachineLog
+from understudy.vault.keys.identity import first_operator
+from understudy.vault.keys.keyring import Keyring, Unlocked, unlock_vault, write_slot
+from understudy.vault.keys.unlock import Unlock
+from understudy.vault.log import guard
+from understudy.vault.log.chain import Place
+from understudy.vault.log.machine_log import MachineLog
+from understudy.vault.log.patience import Patience, create_patiently
+from understudy.vault.log.record import Head, seal_record
+from understudy.vault.log.settings import Member, Settings
+from understudy.vault.log.settings_log import SettingsLog
+from understudy.vault.log.state import MachineState
 from understudy.vault.memory import Memory
-from understudy.vault.patience import Patience, create_patiently
-from understudy.vault.record import Head, seal_record
-from understudy.vault.settings import Member, Settings
-from understudy.vault.settings_log import SettingsLog
-from understudy.vault.state import MachineState
-from understudy.vault.unlock import Unlock
 
 _MOST_AT_ONCE = 8
 _MACHINE_ID = re.compile(r"[0-9a-f]{32}")

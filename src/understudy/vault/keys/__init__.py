@@ -1,0 +1,1 @@
+"""Who may open the vault and as what: identities, key slots, what unlocks them."""

@@ -1,0 +1,120 @@
+"""What the settings log and a machine's log have in common: follow the chain, append at its end."""
+
+import asyncio
+import time
+from abc import ABC, abstractmethod
+
+from understudy.errors import Conflict, IntegrityError
+from understudy.vault.keys.identity import Bundle
+from understudy.vault.kinds import Body
+from understudy.vault.log.chain import Chain, Place
+from understudy.vault.log.judge import Record
+from understudy.vault.log.record import Head, Opened, open_record, seal_record
+
+
+class BaseLog(ABC):
+    """Safe to use from several tasks of one process, and from several processes."""
+
+    def __init__(self, place: Place, owner: str, bundle: Bundle, writer: bytes) -> None:
+        self._place = place
+        self._chain = Chain(place, owner)
+        self._bundle = bundle
+        self._writer = writer
+        self._turn = asyncio.Lock()
+
+    @property
+    def writer(self) -> bytes:
+        """This run's id, 16 random bytes."""
+        return self._writer
+
+    @property
+    def head(self) -> Head:
+        """The last record that was read."""
+        return self._chain.head
+
+    @property
+    def in_doubt(self) -> bool:
+        """Whether an append of this host waits for `settle`."""
+        return self._chain.in_doubt
+
+    async def refresh(self) -> None:
+        """Read to the end of the log. `IntegrityError`, `RolledBack`; what came before the damage is known then."""
+        async with self._turn:
+            await self._prepare()
+            await self._read_on()
+
+    async def settle(self) -> None:
+        """Resolve an append that an earlier call or run left in doubt, and read to the end. `InDoubt` if the store still does not tell."""
+        async with self._turn, self._chain.appending():
+            await self._prepare()
+            if not await self._settle():
+                await self._read_on()
+
+    async def _append(self, body: Body) -> Record:
+        """Append after whatever is last, as often as another record was there first, while `_check` allows it."""
+        async with self._turn, self._chain.appending():
+            await self._settle()
+            while True:
+                await self._prepare()
+                await self._chain.must_still_end_here()
+                self._check(body)
+                head = self._chain.head
+                data = self._seal(head, body)
+                if await self._chain.put(data):
+                    record = self._accept(open_record(self._place.access, self._chain.owner, head.seq + 1, head.hash, data))
+                    self._taken()
+                    await self._chain.settled()
+                    if record.void:
+                        raise Conflict(f"record {record.seq} was written but does not count: {record.void}")
+                    return record
+                await self._read_on()
+                if self._chain.head.seq <= head.seq:
+                    raise IntegrityError(
+                        f"the store says that record {head.seq + 1} of {self._chain.owner} exists, but does not list it",
+                        hint="this store does not keep its promises; do not use it",
+                    )
+                await self._chain.settled()
+
+    async def _settle(self) -> bool:
+        if not await self._chain.settle():
+            return False
+        await self._read_on()
+        await self._chain.settled()
+        return True
+
+    async def _read_on(self) -> None:
+        try:
+            async for opened in self._chain.read_on():
+                self._accept(opened)
+        finally:
+            self._taken()
+        await self._chain.remember()
+
+    def _accept(self, opened: Opened) -> Record:
+        record = self._take(opened)
+        self._chain.advance(opened)
+        return record
+
+    def _seal(self, head: Head, body: Body) -> bytes:
+        key, epoch = self._bundle.signing_key, self._epoch()
+        return seal_record(self._place.access, self._chain.owner, head, key, body, epoch=epoch, writer=self._writer, at=time.time_ns())
+
+    @abstractmethod
+    async def _prepare(self) -> None:
+        """Learn of anything that `_take` and `_check` need; perhaps begin anew."""
+
+    @abstractmethod
+    def _take(self, opened: Opened) -> Record:
+        """Judge one more record and fold it in."""
+
+    @abstractmethod
+    def _taken(self) -> None:
+        """Some records were taken: publish the new state."""
+
+    @abstractmethod
+    def _check(self, body: Body) -> None:
+        """Raise unless `body` may be appended now."""
+
+    @abstractmethod
+    def _epoch(self) -> int:
+        """What the next record's envelope says."""

@@ -1,0 +1,202 @@
+"""One log in the store: read on from where it was left, remember how far, put the next record. Knows no kinds."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from functools import partial
+from pathlib import Path
+from typing import NamedTuple
+
+from understudy.errors import Conflict, InDoubt, IntegrityError, NotFound, StoreRefused, StoreUnavailable
+from understudy.store.protocol import Creation, ObjectInfo, ObjectStore
+from understudy.threads import finish
+from understudy.vault import names
+from understudy.vault.access import Access
+from understudy.vault.log import attempt, guard, lock
+from understudy.vault.log.attempt import Attempt
+from understudy.vault.log.patience import Patience
+from understudy.vault.log.record import MAX_RECORD, Head, Opened, open_record
+from understudy.vault.memory import Memory
+
+WINDOW = 64
+"""Records read at once."""
+
+
+class Place(NamedTuple):
+    """Where a vault is and how it is reached: what every log of it has in common."""
+
+    store: ObjectStore
+    access: Access
+    memory: Memory | None
+    patience: Patience
+
+
+class Chain:
+    """`head` is the last record that the reader has accepted by `advance`."""
+
+    def __init__(self, place: Place, owner: str) -> None:
+        self.owner = owner
+        self.head = Head()
+        self._place = place
+        self._turn = asyncio.Lock()
+
+    @property
+    def in_doubt(self) -> bool:
+        return self._place.memory is not None and self._attempt().exists()
+
+    async def read_on(self) -> AsyncIterator[Opened]:
+        """Every record after `head`, in order; the reader calls `advance` for each.
+
+        `IntegrityError` for a record that is damaged or missing, `RolledBack` if the log lacks what this site has seen of it.
+        """
+        # Before the listing: another process of this host may append and remember at any moment.
+        seen = await self._remembered()
+        if self.head.seq and not await self._grew():
+            self._must_reach(seen, self.head)
+            return
+        before, number = self.head, self.head.seq
+        window: list[ObjectInfo] = []
+        async for info in self._place.store.list(names.log(self.owner), names.record(self.owner, self.head.seq)):
+            number += 1
+            self._must_be(number, info)
+            window.append(info)
+            if len(window) == WINDOW:
+                async for opened in self._fetch(before, window, seen):
+                    yield opened
+                    before = Head(opened.seq, opened.hash)
+                window = []
+        async for opened in self._fetch(before, window, seen):
+            yield opened
+            before = Head(opened.seq, opened.hash)
+        self._must_reach(seen, before)
+
+    def advance(self, opened: Opened) -> None:
+        self.head = Head(opened.seq, opened.hash)
+
+    def rewind(self) -> None:
+        """Read again from the beginning."""
+        self.head = Head()
+
+    async def remember(self) -> None:
+        """From now on this site refuses a vault without `head`."""
+        if self._place.memory is not None and self.head.seq:
+            await finish(partial(guard.remember, self._place.memory.guard(self.owner), self.head))
+
+    async def must_still_end_here(self) -> None:
+        """`RolledBack` if the store has lost the last record since it was read: nothing may be appended after a gap."""
+        if self.head.seq and await self._place.store.head(names.record(self.owner, self.head.seq)) is None:
+            raise guard.rolled_back(self.owner, self.head, self.head.seq - 1)
+
+    @contextlib.asynccontextmanager
+    async def appending(self) -> AsyncIterator[None]:
+        """One append at a time, in this process and on this host."""
+        if self._place.memory is None:
+            raise Conflict("this vault was opened for reading only", hint="give a state directory: appending needs a memory that survives")
+        async with self._turn, lock.briefly(self._place.memory.log(self.owner) / "append.lock", self.owner):
+            yield
+
+    async def settle(self) -> bool:
+        """Bring an attempt that was left to its end; True if there was one. Within `appending`; `InDoubt` if still unknown.
+
+        The caller reads on and then calls `settled`.
+        """
+        left = await finish(partial(attempt.load, self._attempt()))
+        if left is None:
+            return False
+        if left.seq > (await self._remembered()).seq:
+            await self._put(left, unsure=True)
+        return True
+
+    async def settled(self) -> None:
+        """The attempt's slot is known to be occupied and `head` has passed it: forget the attempt."""
+        await self.remember()
+        await finish(partial(attempt.drop, self._attempt()))
+
+    async def put(self, data: bytes) -> bool:
+        """Try to make `data` the record after `head`: True if it is, False if another one is there. Within `appending`.
+
+        `InDoubt`: unknown, and kept for `settle`. Otherwise the caller reads on and then calls `settled`.
+        """
+        next_ = Attempt(self.head.seq + 1, data)
+        await finish(partial(attempt.save, self._attempt(), next_))
+        return await self._put(next_, unsure=False)
+
+    async def _put(self, next_: Attempt, *, unsure: bool) -> bool:
+        name = names.record(self.owner, next_.seq)
+        waits = self._place.patience.waits()
+        while True:
+            try:
+                if await self._place.store.create(name, [next_.data]) is Creation.CREATED:
+                    return True
+                unsure = True  # ours from an earlier try that a store repeated by itself, or another's
+                return await self._place.store.get(name, 0, MAX_RECORD + 1) == next_.data
+            except StoreRefused as error:
+                if not unsure:
+                    # Never put before and refused now: it will not appear later either.
+                    await finish(partial(attempt.drop, self._attempt()))
+                    raise
+                raise self._in_doubt(next_) from error
+            except (StoreUnavailable, NotFound) as error:
+                unsure = True
+                wait = next(waits, None)
+                if wait is None:
+                    raise self._in_doubt(next_) from error
+            await asyncio.sleep(wait)
+
+    def _in_doubt(self, next_: Attempt) -> InDoubt:
+        return InDoubt(
+            f"the store did not say whether record {next_.seq} of {self.owner} was written",
+            hint="nothing is lost: the same record is put again, byte for byte, until the store answers",
+        )
+
+    def _attempt(self) -> Path:
+        assert self._place.memory is not None
+        return self._place.memory.log(self.owner) / "attempt"
+
+    async def _remembered(self) -> Head:
+        if self._place.memory is None:
+            return Head()
+        return await finish(partial(guard.remembered, self._place.memory.guard(self.owner)))
+
+    async def _grew(self) -> bool:
+        """Whether there is a record after `head`, which must itself still be there."""
+        following, _ = await asyncio.gather(self._place.store.head(names.record(self.owner, self.head.seq + 1)), self.must_still_end_here())
+        return following is not None
+
+    def _must_be(self, number: int, info: ObjectInfo) -> None:
+        if info.name != names.record(self.owner, number):
+            raise IntegrityError(
+                f"record {number} of {self.owner} is missing: {info.name} comes next",
+                hint="restore it from a copy of the vault; if that next object is no record of yours, an operator may delete it",
+            )
+        if info.size > MAX_RECORD:
+            raise IntegrityError(f"record {number} of {self.owner} is too large to be one")
+
+    def _must_reach(self, seen: Head, end: Head) -> None:
+        if seen.seq > end.seq or (seen.seq == end.seq and seen.hash != end.hash):
+            raise guard.rolled_back(self.owner, seen, end.seq)
+
+    async def _fetch(self, before: Head, window: list[ObjectInfo], seen: Head) -> AsyncIterator[Opened]:
+        try:
+            objects = await asyncio.gather(*(self._place.store.get(info.name, 0, MAX_RECORD + 1) for info in window))
+        except NotFound as error:
+            raise IntegrityError(f"a record of {self.owner} vanished while it was read", hint="who deletes objects in it?") from error
+        records, damage = await asyncio.to_thread(self._open, before, objects)
+        for opened in records:
+            if opened.seq == seen.seq and opened.hash != seen.hash:
+                raise guard.rolled_back(self.owner, seen, opened.seq)
+            yield opened
+        if damage is not None:
+            raise damage
+
+    def _open(self, before: Head, objects: list[bytes]) -> tuple[list[Opened], IntegrityError | None]:
+        """All that come before a damaged one, and the damage: what is whole can still be told."""
+        records: list[Opened] = []
+        for data in objects:
+            try:
+                opened = open_record(self._place.access, self.owner, before.seq + 1, before.hash, data)
+            except IntegrityError as error:
+                return records, error
+            records.append(opened)
+            before = Head(opened.seq, opened.hash)
+        return records, None

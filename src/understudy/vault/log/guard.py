@@ -1,0 +1,52 @@
+"""No going back: the highest record of each log that this site ever saw must still be there."""
+
+import fcntl
+import os
+from pathlib import Path
+
+import msgspec
+
+from understudy.errors import RolledBack, StateFailed
+from understudy.vault.log.record import HASH_SIZE, Head
+from understudy.vault.malformed import MALFORMED
+from understudy.vault.memory import replace_file
+
+
+class _Seen(msgspec.Struct, frozen=True):
+    seq: int
+    hash: str
+
+
+def remembered(path: Path) -> Head:
+    """What this site has seen; an empty head if nothing. Blocks."""
+    try:
+        seen = msgspec.json.decode(path.read_bytes(), type=_Seen)
+        head = Head(seen.seq, bytes.fromhex(seen.hash))
+    except FileNotFoundError:
+        return Head()
+    except (OSError, ValueError, *MALFORMED) as error:
+        raise StateFailed(f"{path}: {error}", hint="this file remembers what the vault held; if it is lost for good, remove it") from error
+    if head.seq < 1 or len(head.hash) != HASH_SIZE:
+        raise StateFailed(f"{path} is malformed", hint="this file remembers what the vault held; if it is lost for good, remove it")
+    return head
+
+
+def remember(path: Path, head: Head) -> None:
+    """Raise the mark durably; never lower it, whatever other processes of this host do meanwhile. Blocks."""
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    fd = os.open(path.with_name(path.name + ".lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX)
+        if remembered(path).seq < head.seq:
+            replace_file(path, msgspec.json.encode(_Seen(head.seq, head.hash.hex())))
+    finally:
+        os.close(fd)
+
+
+def rolled_back(owner: str, seen: Head, end: int) -> RolledBack:
+    """The error for a log that ends at `end`, or that has another record where this site saw `seen`."""
+    what = f"ends at record {end}" if end < seen.seq else "has another one there"
+    return RolledBack(
+        f"this site has seen record {seen.seq} of {owner}, and the vault {what}: it is an old copy, or was tampered with",
+        hint="find the newest copy of the vault. Going on with an older one is a decision that cannot be taken back",
+    )

@@ -1,0 +1,103 @@
+"""What the vault's settings log says: whose signatures count. A fold over its records."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+from understudy.errors import IntegrityError
+from understudy.vault import kinds, names
+from understudy.vault.keys.identity import Role
+from understudy.vault.log.judge import Record, Standing, Void, judge
+from understudy.vault.log.record import Opened
+from understudy.vault.log.rights import Log
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """An identity. `revoked`: the last records, by machine id, that it may have signed; None while it is trusted."""
+
+    public: bytes
+    role: Role
+    name: str
+    revoked: Mapping[str, int] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """`members` by public key. `revision` changes whenever anybody's standing does."""
+
+    root: bytes
+    descriptor: bytes = b""
+    recovery_public: bytes = b""
+    recovery_generation: int = 0
+    members: Mapping[bytes, Member] = field(default_factory=dict)
+    revision: int = 0
+    void: tuple[Void, ...] = ()
+
+    def active(self) -> tuple[Member, ...]:
+        return tuple(member for member in self.members.values() if member.revoked is None)
+
+    def in_machine(self, machine_id: str, signer: bytes, seq: int) -> Standing:
+        """What a signature under record `seq` of a machine's log is worth."""
+        member = self.members.get(signer)
+        if member is None:
+            return Standing(None, "its signer is unknown to this vault")
+        if member.revoked is not None and seq > member.revoked.get(machine_id, 0):
+            return Standing(None, f"the key of {member.role} {member.name!r} was revoked")
+        return Standing(member.role)
+
+    def in_settings(self, signer: bytes, seq: int) -> Standing:
+        """The same for the settings log itself, whose own order says what came before a revocation."""
+        if seq == 1:
+            return Standing("operator") if signer == self.root else Standing(None, "it is not signed by the vault's root key")
+        member = self.members.get(signer)
+        if member is None:
+            return Standing(None, "its signer is unknown to this vault")
+        if member.revoked is not None:
+            return Standing(None, f"the key of {member.role} {member.name!r} was revoked")
+        return Standing(member.role)
+
+
+def step(settings: Settings, opened: Opened) -> tuple[Settings, Record]:
+    """The settings after one more record. `IntegrityError` if the log does not begin with the genesis of `settings.root`."""
+    record = judge(opened, names.SETTINGS, Log.SETTINGS, settings.in_settings)
+    if opened.seq == 1 and not isinstance(record.body, kinds.Genesis):
+        raise IntegrityError(
+            "this vault's settings do not begin with the record that its root key has signed",
+            hint="somebody exchanged the settings log; use an untouched copy of the vault",
+        )
+    match record.body:
+        case kinds.Genesis() as genesis if opened.seq == 1:
+            first = Member(genesis.root, "operator", genesis.name)
+            return (
+                replace(
+                    settings,
+                    descriptor=genesis.descriptor,
+                    recovery_public=genesis.recovery_public,
+                    recovery_generation=genesis.recovery_generation,
+                    members={genesis.root: first},
+                    revision=1,
+                ),
+                record,
+            )
+        case kinds.Genesis():
+            return _void(settings, record, "only the first record is a genesis")
+        case kinds.Identity(public=public, role="source" | "operator" as role, name=name):
+            if public in settings.members:
+                return _void(settings, record, "this key is known already")
+            member = Member(public, role, name)
+            return replace(settings, members={**settings.members, public: member}, revision=settings.revision + 1), record
+        case kinds.Identity():
+            return _void(settings, record, "there is no such role")
+        case kinds.Revoke(public=public, heads=heads):
+            known = settings.members.get(public)
+            if known is None or known.revoked is not None:
+                return _void(settings, record, "there is no such key to revoke")
+            gone = replace(known, revoked={head.machine.hex(): head.seq for head in heads})
+            return replace(settings, members={**settings.members, public: gone}, revision=settings.revision + 1), record
+    if record.void:
+        return _void(settings, record, record.void)
+    return settings, record
+
+
+def _void(settings: Settings, record: Record, reason: str) -> tuple[Settings, Record]:
+    return replace(settings, void=(*settings.void, Void(record.seq, record.kind, reason))), replace(record, body=None, void=reason)

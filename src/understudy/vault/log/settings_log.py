@@ -1,0 +1,58 @@
+"""The settings log: who is who in this vault. Read and checked by everybody, appended to by operators.
+
+A source can read it, since it holds the index key, but trusts nothing in it that does not follow, signature by signature, from the
+root public key that came with its own credential.
+"""
+
+from collections.abc import Callable
+
+from understudy.errors import AccessDenied, Conflict
+from understudy.vault import names
+from understudy.vault.keys.identity import Bundle
+from understudy.vault.kinds import Body, Genesis
+from understudy.vault.log.base_log import BaseLog
+from understudy.vault.log.chain import Place
+from understudy.vault.log.judge import Record
+from understudy.vault.log.record import Opened
+from understudy.vault.log.rights import Log, refusal
+from understudy.vault.log.settings import Settings, step
+
+
+class SettingsLog(BaseLog):
+    """`state` is what was read last."""
+
+    def __init__(self, place: Place, bundle: Bundle, writer: bytes) -> None:
+        super().__init__(place, names.SETTINGS, bundle, writer)
+        self.state = Settings(root=bundle.root)
+        self._condition: Callable[[Settings], None] = _always
+
+    async def append(self, body: Body, condition: Callable[[Settings], None] | None = None) -> Record:
+        """`condition` raises if the settings, as they are just before the record, do not allow it."""
+        self._condition = condition or _always
+        return await self._append(body)
+
+    async def _prepare(self) -> None:
+        """Nothing else is needed to read this log."""
+
+    def _take(self, opened: Opened) -> Record:
+        self.state, record = step(self.state, opened)
+        return record
+
+    def _taken(self) -> None:
+        """`state` is replaced with every record."""
+
+    def _check(self, body: Body) -> None:
+        role, reason = self.state.in_settings(self._bundle.public, self.head.seq + 1)
+        reason = reason if role is None else refusal(body.kind, Log.SETTINGS, role)
+        if isinstance(body, Genesis):
+            raise Conflict("this vault has a genesis already")
+        if reason:
+            raise AccessDenied(reason, hint="do this with an operator's key")
+        self._condition(self.state)
+
+    def _epoch(self) -> int:
+        return 0
+
+
+def _always(_: Settings) -> None:
+    """No condition."""

@@ -1,0 +1,1 @@
+"""Extent maps: which frame holds each block of a point; checkpoints, resolving, reading."""

@@ -1,0 +1,52 @@
+"""Which points a point is made of: its ancestors back to a base or to a checkpoint. Pure."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+
+from understudy.errors import IntegrityError, NotFound
+from understudy.vault.maps.points import PointEntry
+
+
+@dataclass(frozen=True, slots=True)
+class Lineage:
+    """`start` is the point whose map a checkpoint holds (None: an empty map); `entries` are laid on it, oldest first."""
+
+    start: bytes | None
+    entries: tuple[PointEntry, ...]
+
+
+def find_point(points: Sequence[PointEntry], point_id: bytes) -> PointEntry:
+    """`NotFound` if the machine has no such point."""
+    for entry in reversed(points):
+        if entry.point.id == point_id:
+            return entry
+    raise NotFound(f"this machine has no recovery point {point_id.hex()}")
+
+
+def trace(points: Sequence[PointEntry], point_id: bytes, mapped: Collection[bytes] = ()) -> Lineage:
+    """Walk from a point to its newest ancestor (itself included) among `mapped`, else to its base.
+
+    A parent that is missing, or that is not older than its child, is an `IntegrityError` that names it.
+    """
+    entries: list[PointEntry] = []
+    at = point_id
+    # A parent is older than its child: one pass from the end meets the whole chain, and stops where it stops.
+    for entry in reversed(points):
+        if not at or at in mapped:
+            break
+        if entry.point.id == at:
+            entries.append(entry)
+            at = entry.point.parent
+    if at and at not in mapped:
+        raise _gap(points, entries, at)
+    return Lineage(at or None, tuple(reversed(entries)))
+
+
+def _gap(points: Sequence[PointEntry], entries: Sequence[PointEntry], at: bytes) -> NotFound | IntegrityError:
+    if not entries:
+        return NotFound(f"this machine has no recovery point {at.hex()}")
+    reason = "is newer than it" if any(entry.point.id == at for entry in points) else "is missing"
+    return IntegrityError(
+        f"recovery point {entries[-1].point.id.hex()} was made on top of point {at.hex()}, which {reason}",
+        hint="Choose a point before the gap, or one after the next full resynchronization.",
+    )

@@ -1,0 +1,161 @@
+"""Read a point's disks: at random, as a stream of everything that is not zero, or only their signatures."""
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncGenerator, Callable, Coroutine, Iterator
+from contextlib import aclosing
+from typing import Any, NamedTuple, TypeVar
+
+import numpy as np
+
+from understudy.errors import NotFound
+from understudy.model import BLOCK_SIZE, SIGNATURE_SIZE, Bytes, Extents, Signatures
+from understudy.native import diskmap
+from understudy.vault.kinds import PointDisk
+from understudy.vault.maps.diskmap import DiskMap, PackTable, repack, trusting_nothing
+from understudy.vault.maps.history import History
+from understudy.vault.maps.resolve import PointMap
+from understudy.vault.maps.selection import Index, Selection, extents_of, packed, units
+from understudy.vault.packs.frame_read import GAP, read_blocks, read_signatures
+from understudy.vault.packs.pack_source import PackSource
+
+UNIT = 4 << 20
+AHEAD = 3
+"""Units being read beside the one that the consumer has: with sealed bytes, temporary and final blocks about 48 MiB in all."""
+SIGNATURES_UNIT = 64 << 20
+"""Plaintext whose signatures come at once: 256 KiB of them."""
+
+T = TypeVar("T")
+
+
+class SignedBlocks(NamedTuple):
+    """Blocks as they were decoded, and the signatures that their packs' footers say they have."""
+
+    extents: Extents
+    data: Bytes
+    signatures: Signatures
+
+
+class DiskReader:
+    """One disk as it was at one point. Wherever something is not what was written: `IntegrityError`, and no wrong byte."""
+
+    def __init__(self, source: PackSource, disk: PointDisk, mapped: DiskMap) -> None:
+        self._source = source
+        self._disk = disk
+        self._map = mapped
+        self._index = Index.of(mapped.rows)
+
+    @property
+    def disk(self) -> PointDisk:
+        return self._disk
+
+    def data(self) -> Extents:
+        """Blocks outside these are zero."""
+        return extents_of(self._map.rows)
+
+    def differing(self, other: "DiskReader") -> Extents:
+        """Blocks that come from another frame than in `other`, the same disk at another point: all that differ, rarely more."""
+        table = PackTable()
+        mine = repack(self._map.rows, self._map.packs, table)
+        theirs = repack(other._map.rows, other._map.packs, table)
+        out = np.empty((len(mine) + len(theirs), 2), dtype=np.int64)
+        with trusting_nothing(f"disk {self._disk.id.hex()}"):
+            return out[: diskmap.differing(mine, theirs, out)]
+
+    async def read_into(self, extents: Extents, buffer: Bytes) -> None:
+        """Fill `buffer` with the extents' blocks, one after the other; what is not mapped is zero."""
+        if int(extents[:, 1].sum()) * BLOCK_SIZE != len(buffer):
+            raise ValueError(f"{len(buffer)} bytes for {int(extents[:, 1].sum())} blocks")
+        selection = self._index.select(extents)
+        if int(selection.rows["blocks"].sum()) * BLOCK_SIZE < len(buffer):
+            buffer[:] = 0
+        for low, high in units(selection.rows, UNIT, GAP):
+            await self._read(selection.part(low, high), buffer)
+
+    async def stream(self, extents: Extents | None = None) -> AsyncGenerator[tuple[Extents, Bytes], None]:
+        """Everything that is not a hole (of `extents`), in order, some MiB at a time; a buffer belongs to who receives it.
+
+        Reads ahead and decodes in threads. Close it (contextlib.aclosing) where it may be left early.
+        """
+
+        async def read(unit: Selection) -> tuple[Extents, Bytes]:
+            out = np.empty(int(unit.rows["blocks"].sum()) * BLOCK_SIZE, dtype=np.uint8)
+            await self._read(unit, out)
+            return extents_of(unit.rows), out
+
+        async with aclosing(_ahead(self._units(extents, UNIT), read)) as results:
+            async for result in results:
+                yield result
+
+    async def signatures(self, extents: Extents | None = None) -> AsyncGenerator[tuple[Extents, Signatures], None]:
+        """The signatures of the same blocks, from the footers, in order. Needs no recovery key."""
+
+        async def read(unit: Selection) -> tuple[Extents, Signatures]:
+            return extents_of(unit.rows), await self._signatures(unit)
+
+        async with aclosing(_ahead(self._units(extents, SIGNATURES_UNIT), read)) as results:
+            async for result in results:
+                yield result
+
+    async def signed_stream(self, extents: Extents | None = None) -> AsyncGenerator[SignedBlocks, None]:
+        """`stream` and `signatures` in step, for who signs what came out and compares."""
+
+        async def read(unit: Selection) -> SignedBlocks:
+            out = np.empty(int(unit.rows["blocks"].sum()) * BLOCK_SIZE, dtype=np.uint8)
+            await self._read(unit, out)
+            return SignedBlocks(extents_of(unit.rows), out, await self._signatures(unit))
+
+        async with aclosing(_ahead(self._units(extents, UNIT), read)) as results:
+            async for result in results:
+                yield result
+
+    def _units(self, extents: Extents | None, most: int) -> Iterator[Selection]:
+        selection = Selection(self._map.rows, self._index.first) if extents is None else self._index.select(extents)
+        for low, high in units(selection.rows, most, GAP):
+            yield packed(selection.part(low, high))
+
+    async def _read(self, selection: Selection, out: Bytes) -> None:
+        await read_blocks(self._source, self._disk.id, self._map.packs, selection, out)
+
+    async def _signatures(self, selection: Selection) -> Signatures:
+        out = np.empty((int(selection.rows["blocks"].sum()), SIGNATURE_SIZE), dtype=np.uint8)
+        await read_signatures(self._source, self._disk.id, self._map.packs, selection, out)
+        return out
+
+
+class PointReader:
+    """A resolved point's disks, which share what they fetch."""
+
+    def __init__(self, history: History, point: PointMap) -> None:
+        source = PackSource(history)
+        self._disks = {
+            disk.id: DiskReader(source, disk, point.disks[disk.id]) for disk in point.entry.point.disks if disk.id in point.disks
+        }
+
+    @property
+    def disks(self) -> tuple[DiskReader, ...]:
+        """In the order of the point's record."""
+        return tuple(self._disks.values())
+
+    def disk(self, disk_id: bytes) -> DiskReader:
+        """`NotFound` if the point has no such disk, or it was not resolved."""
+        if disk_id not in self._disks:
+            raise NotFound(f"the recovery point has no disk {disk_id.hex()}")
+        return self._disks[disk_id]
+
+
+async def _ahead(items: Iterator[Selection], read: Callable[[Selection], Coroutine[Any, Any, T]]) -> AsyncGenerator[T, None]:
+    """read(item) for all items in their order, AHEAD of them under way while the consumer works."""
+    tasks: deque[asyncio.Task[T]] = deque()
+    try:
+        for item in items:
+            tasks.append(asyncio.create_task(read(item)))
+            if len(tasks) > AHEAD:
+                yield await tasks.popleft()
+        while tasks:
+            yield await tasks.popleft()
+    finally:
+        for task in tasks:
+            task.cancel()
+        # A decoding thread cannot be stopped: what it writes to must outlive it.
+        await asyncio.gather(*tasks, return_exceptions=True)

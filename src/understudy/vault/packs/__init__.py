@@ -1,0 +1,1 @@
+"""Packs: sealed frames and their index, written and read."""

@@ -1,0 +1,85 @@
+"""Read a pack's footer or key from the store, or from the record that carries it inline."""
+
+import asyncio
+
+from understudy.errors import NotFound
+from understudy.store.protocol import ObjectStore
+from understudy.vault import names
+from understudy.vault.access import Access
+from understudy.vault.kinds import PackRef
+from understudy.vault.packs.footer import Footer, open_footer
+from understudy.vault.packs.pack_layout import (
+    HEADER_SIZE,
+    PACK_SIZE_MAX,
+    TRAILER_SIZE,
+    PackKey,
+    Trailer,
+    blake2b_256,
+    damaged,
+    open_header,
+    parse_trailer,
+    peek_id,
+    scrub,
+)
+
+TAIL = 128 << 10
+"""Read at once from a pack's end: in all but packs of many small frames it holds the whole footer."""
+
+
+def inline_ref(data: bytes) -> PackRef:
+    """What a PackRef would say of a pack that travels in a record."""
+    pack_id = peek_id(data)
+    return PackRef(id=pack_id, size=len(data), hash=scrub(pack_id, data))
+
+
+def inline_footer(access: Access, machine_id: str, ref: PackRef, data: bytes) -> Footer:
+    trailer = parse_trailer(ref.id, len(data), data[-TRAILER_SIZE:], ref.hash)
+    return _open_footer(access, machine_id, ref.id, trailer, data[trailer.footer_offset : -TRAILER_SIZE])
+
+
+def inline_key(access: Access, ref: PackRef, data: bytes) -> PackKey:
+    return open_header(access, ref.id, data[:HEADER_SIZE], parse_trailer(ref.id, len(data), data[-TRAILER_SIZE:], ref.hash))
+
+
+def _open_footer(access: Access, machine_id: str, pack_id: bytes, trailer: Trailer, sealed: bytes) -> Footer:
+    if blake2b_256(sealed) != trailer.footer_hash:
+        raise damaged(pack_id, "its footer is not the one that was written")
+    return open_footer(access, machine_id, pack_id, sealed, trailer.footer_offset)
+
+
+def _check_size(ref: PackRef) -> None:
+    if not HEADER_SIZE + TRAILER_SIZE <= ref.size <= PACK_SIZE_MAX:
+        raise damaged(ref.id, f"a record says that it has {ref.size} bytes, which no pack has")
+
+
+async def fetch_range(store: ObjectStore, machine_id: str, pack_id: bytes, start: int, length: int) -> bytes:
+    """Exactly these bytes of a stored pack; a missing or shorter object is an `IntegrityError`."""
+    try:
+        data = await store.get(names.pack(machine_id, pack_id.hex()), start, length)
+    except NotFound:
+        raise damaged(pack_id, "is missing from the vault") from None
+    if len(data) != length:
+        raise damaged(pack_id, f"ends at byte {start + len(data)}, before its size")
+    return data
+
+
+async def fetch_key(store: ObjectStore, access: Access, machine_id: str, ref: PackRef) -> PackKey:
+    """What opens its frames: header and trailer must be those that the record names. `AccessDenied` without the recovery key."""
+    _check_size(ref)
+    trailer = await fetch_range(store, machine_id, ref.id, ref.size - TRAILER_SIZE, TRAILER_SIZE)
+    header = await fetch_range(store, machine_id, ref.id, 0, HEADER_SIZE)
+    return open_header(access, ref.id, header, parse_trailer(ref.id, ref.size, trailer, ref.hash))
+
+
+async def fetch_footer(store: ObjectStore, access: Access, machine_id: str, ref: PackRef) -> Footer:
+    """One ranged read, a second one where the footer is large."""
+    _check_size(ref)
+    start = max(0, ref.size - TAIL)
+    tail = await fetch_range(store, machine_id, ref.id, start, ref.size - start)
+    trailer = parse_trailer(ref.id, ref.size, tail[-TRAILER_SIZE:], ref.hash)
+    if trailer.footer_offset < start:
+        tail = await fetch_range(store, machine_id, ref.id, trailer.footer_offset, start - trailer.footer_offset) + tail
+        start = trailer.footer_offset
+    sealed = tail[trailer.footer_offset - start : -TRAILER_SIZE]
+    # Up to 30 ms for a footer of many small frames: not on the event loop.
+    return await asyncio.to_thread(_open_footer, access, machine_id, ref.id, trailer, sealed)
