@@ -27,7 +27,8 @@ LAYERS = (
     ("engine",),
     ("config",),
     ("extents",),
-    ("threads",),
+    ("finish",),
+    ("durable",),
     ("model",),
     ("errors",),
 )

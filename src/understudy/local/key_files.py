@@ -5,9 +5,9 @@ import secrets
 from pathlib import Path
 
 from understudy import engine
+from understudy.durable import sync_directory
 from understudy.errors import InvalidRequest, NotFound, StateFailed
 from understudy.vault.keys.unlock import KeyFile, Passphrase, Unlock
-from understudy.vault.memory import sync_directory
 
 _LONGEST = 4096
 

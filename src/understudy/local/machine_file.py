@@ -4,9 +4,9 @@ from pathlib import Path
 
 import msgspec
 
+from understudy.durable import replace_file, sync_directory
 from understudy.engine import MachineSource
 from understudy.errors import StateFailed
-from understudy.vault.memory import replace_file, sync_directory
 
 NAME = "source.json"
 

@@ -42,15 +42,6 @@ def rename_new(source: Path, destination: Path) -> None:
     os.unlink(source)
 
 
-def sync_directory(path: Path) -> None:
-    """Make the creations, renames and removals in a directory durable."""
-    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)
-
-
 def device_size(fd: int) -> int:
     """Bytes of an open block device."""
     return int(struct.unpack("=Q", fcntl.ioctl(fd, _BLKGETSIZE64, bytes(8)))[0])

@@ -10,11 +10,12 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from understudy import extents as ext
+from understudy.durable import sync_directory
 from understudy.errors import IntegrityError, InvalidRequest, TargetFailed, UnderstudyError
 from understudy.model import BLOCK_SIZE, Extents
 from understudy.recovery import standing as st
 from understudy.recovery.failure import target_failed
-from understudy.recovery.linux import rename_new, sync_directory
+from understudy.recovery.linux import rename_new
 from understudy.recovery.place import Opened, Place, open_place
 from understudy.recovery.progress import Listener, unheard
 from understudy.recovery.protocol import DiskContent

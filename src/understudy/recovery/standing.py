@@ -13,8 +13,8 @@ from typing import TypeAlias
 
 import msgspec
 
+from understudy.durable import sync_directory
 from understudy.recovery.failure import target_failed
-from understudy.recovery.linux import sync_directory
 
 FORMAT = 1
 _TICK = 20_000_000

@@ -4,15 +4,15 @@ import asyncio
 import contextlib
 import secrets
 import time
-from collections.abc import AsyncIterator, Awaitable
+from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeVar
 
 import msgspec
 
 from understudy.errors import Fenced, SecondWriter, UnderstudyError
+from understudy.finish import finish
 from understudy.model import BLOCK_SIZE, Definition, Extents, Signatures
 from understudy.replication.examine import Examination, Examined, totals
 from understudy.replication.local import NO_POINT, LocalState
@@ -33,9 +33,6 @@ PACKS_IN_RECORD = 256
 """More PackRefs than this (about 19 KiB of the record's 64) go into a side object."""
 
 ENCODERS = 2
-
-
-T = TypeVar("T")
 
 
 def ignore(_: CycleProgress) -> None:
@@ -97,7 +94,7 @@ class Replicator:
             raise
         progress(CycleProgress("commit"))
         try:
-            record = await _finish(self.log.append(body))
+            record = await finish(self.log.append(body))
         except (Fenced, SecondWriter) as error:
             await self._release(False, error)
             raise
@@ -107,8 +104,8 @@ class Replicator:
         committed_at = time.time_ns()
         # The point exists, whatever happens now; what fails here is repeated, and its error raised, by the next cycle's start.
         with contextlib.suppress(UnderstudyError):
-            await _finish(self.source.release(True))
-            await _finish(asyncio.to_thread(self._local.commit, point))
+            await finish(self.source.release(True))
+            await finish(asyncio.to_thread(self._local.commit, point))
             self._settled = True
         return CycleReport(
             seq=record.seq,
@@ -137,7 +134,7 @@ class Replicator:
     async def _release(self, committed: bool | None, cause: BaseException) -> None:
         """End the freeze after a failure. A failure here does not hide that one: the next cycle recovers the source first."""
         try:
-            await _finish(self.source.release(committed))
+            await finish(self.source.release(committed))
         except UnderstudyError as error:
             cause.add_note(f"then the source could not be released: {error}")
 
@@ -195,13 +192,3 @@ class Replicator:
 
     async def _side_object(self, purpose: str, data: bytes) -> ObjectRef:
         return await put_side_object(self.vault.store, self.vault.access, names.machine(self.log.machine_id), purpose, data)
-
-
-async def _finish(work: Awaitable[T]) -> T:
-    """The result of something that must come to its end. Cancelled: waits for that end first, so that nothing of it is still on its way."""
-    task = asyncio.ensure_future(work)
-    try:
-        return await asyncio.shield(task)
-    except asyncio.CancelledError:
-        await asyncio.wait([task])
-        raise

@@ -14,9 +14,9 @@ from typing import Any, NamedTuple, Self
 import msgspec
 import numpy as np
 
+from understudy.durable import remove, sync_directory
 from understudy.model import SIGNATURE_SIZE, Extents, Rows, Signatures
 from understudy.native.layout import FRAME, KIND_ZERO
-from understudy.replication.durable import remove, sync_directory
 
 MAGIC = b"USJNL\0\1\0"
 _SECTION = b"USSECTN\0"

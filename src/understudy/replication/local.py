@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeAlias
 
+from understudy.durable import remove
 from understudy.errors import StateFailed
 from understudy.model import DiskInfo, Extents, Signatures
-from understudy.replication.durable import remove
 from understudy.replication.journal import Head, Journal, JournalWriter
 from understudy.replication.sigfile import Header, SignatureFile, fingerprint
 from understudy.vault.access import Access

@@ -15,9 +15,9 @@ import msgspec
 import numpy as np
 
 from understudy import extents as ext
+from understudy.durable import read_all, sync_directory, write_all
 from understudy.model import NO_EXTENTS, SIGNATURE_SIZE, Extents, Signatures, blocks_of
 from understudy.native import blockhash
-from understudy.replication.durable import read_all, sync_directory, write_all
 
 MAGIC = b"USSIG\0\1\0"
 HEADER_SIZE = 4096

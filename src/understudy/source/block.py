@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from functools import partial
 
 from understudy.errors import SourceRefused
+from understudy.finish import finish_in_thread
 from understudy.model import Bytes, Definition, DiskInfo, Extents, Untracked
-from understudy.source.finish import finish_in_thread
 from understudy.source.media import Medium, open_medium
 from understudy.source.protocol import Snapshot, SourceInfo
 

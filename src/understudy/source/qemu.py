@@ -12,12 +12,12 @@ from functools import partial
 from pathlib import Path
 
 from understudy.errors import SourceRefused, SourceUnavailable, UnderstudyError
+from understudy.finish import finish
 from understudy.model import NO_EXTENTS, Definition, Extents
 from understudy.qemu.blocklayer import end_exports
 from understudy.qemu.session import QmpGone, QmpRefused, QmpSession
 from understudy.source import qemu_bitmaps as records
 from understudy.source import qemu_view as overlays
-from understudy.source.finish import finish
 from understudy.source.protocol import Snapshot, SourceInfo
 from understudy.source.qemu_bitmaps import Record
 from understudy.source.qemu_definition import define, devices

@@ -10,13 +10,14 @@ from pathlib import Path
 from stat import S_ISREG
 from typing import TypeVar
 
+from understudy.durable import sync_directory
 from understudy.errors import NotFound, StoreUnavailable
+from understudy.finish import finish_in_thread
 from understudy.model import BytesLike
 from understudy.store.file_errors import translate
 from understudy.store.file_publish import Publisher
 from understudy.store.names import check_name, is_segment
 from understudy.store.protocol import Capabilities, Creation, ObjectInfo
-from understudy.threads import finish
 
 T = TypeVar("T")
 
@@ -97,7 +98,7 @@ class FileStore:
         if self._make:
             with contextlib.suppress(FileExistsError):
                 self._root.mkdir()
-                _sync_directory(self._root.parent)
+                sync_directory(self._root.parent)
         return os.open(self._root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
 
     async def _run(self, work: Callable[[], T], name: str) -> T:
@@ -111,15 +112,7 @@ class FileStore:
 
         if self._closed:
             raise StoreUnavailable(f"the store at {self._root} is closed")
-        return await finish(guarded, self._threads)
-
-
-def _sync_directory(path: Path) -> None:
-    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)
+        return await finish_in_thread(guarded, self._threads)
 
 
 def _read(root: int, name: str, start: int, length: int | None) -> bytes:

@@ -1,6 +1,7 @@
 """XChaCha20-Poly1305 under a random nonce: how everything but packs is encrypted."""
 
-import secrets
+import os
+from collections.abc import Callable
 
 from nacl.bindings import (
     crypto_aead_xchacha20poly1305_ietf_ABYTES as TAG,
@@ -18,10 +19,13 @@ from nacl.exceptions import CryptoError
 
 OVERHEAD = NONCE + TAG
 
+Entropy = Callable[[int], bytes]
+"""Where ids, keys and nonces come from: `os.urandom`, except where a test freezes the format."""
 
-def seal(key: bytes, context: bytes, plaintext: bytes) -> bytes:
+
+def seal(key: bytes, context: bytes, plaintext: bytes, entropy: Entropy = os.urandom) -> bytes:
     """nonce || ciphertext || tag. `context` is authenticated, not stored: the reader must know it."""
-    nonce = secrets.token_bytes(NONCE)
+    nonce = entropy(NONCE)
     return nonce + encrypt(plaintext, context, nonce, key)
 
 

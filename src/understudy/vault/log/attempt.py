@@ -3,9 +3,9 @@
 from pathlib import Path
 from typing import NamedTuple
 
+from understudy.durable import replace_file
 from understudy.errors import StateFailed
 from understudy.vault.descriptor import digest
-from understudy.vault.memory import replace_file
 
 MAGIC = b"USATT\0\1\0"
 _HASH = 32

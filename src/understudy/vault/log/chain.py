@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from understudy.errors import Conflict, InDoubt, IntegrityError, NotFound, StoreRefused, StoreUnavailable
+from understudy.finish import finish_in_thread
 from understudy.store.protocol import Creation, ObjectInfo, ObjectStore
-from understudy.threads import finish
 from understudy.vault import names
 from understudy.vault.access import Access
 from understudy.vault.log import attempt, guard, lock
@@ -80,7 +80,7 @@ class Chain:
     async def remember(self) -> None:
         """From now on this site refuses a vault without `head`."""
         if self._place.memory is not None and self.head.seq:
-            await finish(partial(guard.remember, self._place.memory.guard(self.owner), self.head))
+            await finish_in_thread(partial(guard.remember, self._place.memory.guard(self.owner), self.head))
 
     async def must_still_end_here(self) -> None:
         """`RolledBack` if the store has lost the last record since it was read: nothing may be appended after a gap."""
@@ -100,7 +100,7 @@ class Chain:
 
         The caller reads on and then calls `settled`.
         """
-        left = await finish(partial(attempt.load, self._attempt()))
+        left = await finish_in_thread(partial(attempt.load, self._attempt()))
         if left is None:
             return False
         if left.seq > (await self._remembered()).seq:
@@ -110,7 +110,7 @@ class Chain:
     async def settled(self) -> None:
         """The attempt's slot is known to be occupied and `head` has passed it: forget the attempt."""
         await self.remember()
-        await finish(partial(attempt.drop, self._attempt()))
+        await finish_in_thread(partial(attempt.drop, self._attempt()))
 
     async def put(self, data: bytes) -> bool:
         """Try to make `data` the record after `head`: True if it is, False if another one is there. Within `appending`.
@@ -118,7 +118,7 @@ class Chain:
         `InDoubt`: unknown, and kept for `settle`. Otherwise the caller reads on and then calls `settled`.
         """
         next_ = Attempt(self.head.seq + 1, data)
-        await finish(partial(attempt.save, self._attempt(), next_))
+        await finish_in_thread(partial(attempt.save, self._attempt(), next_))
         return await self._put(next_, unsure=False)
 
     async def _put(self, next_: Attempt, *, unsure: bool) -> bool:
@@ -133,7 +133,7 @@ class Chain:
             except StoreRefused as error:
                 if not unsure:
                     # Never put before and refused now: it will not appear later either.
-                    await finish(partial(attempt.drop, self._attempt()))
+                    await finish_in_thread(partial(attempt.drop, self._attempt()))
                     raise
                 raise self._in_doubt(next_) from error
             except (StoreUnavailable, NotFound) as error:
@@ -156,7 +156,7 @@ class Chain:
     async def _remembered(self) -> Head:
         if self._place.memory is None:
             return Head()
-        return await finish(partial(guard.remembered, self._place.memory.guard(self.owner)))
+        return await finish_in_thread(partial(guard.remembered, self._place.memory.guard(self.owner)))
 
     async def _grew(self) -> bool:
         """Whether there is a record after `head`, which must itself still be there."""

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import msgspec
 
+from understudy.durable import replace_file
 from understudy.errors import RolledBack, StateFailed
 from understudy.vault.log.record import HASH_SIZE, Head
 from understudy.vault.malformed import MALFORMED
-from understudy.vault.memory import replace_file
 
 
 class _Seen(msgspec.Struct, frozen=True):

@@ -11,6 +11,7 @@ from understudy.errors import IntegrityError
 from understudy.model import Rows, blocks_of
 from understudy.store.protocol import Creation
 from understudy.vault import kinds, names
+from understudy.vault.box import Entropy
 from understudy.vault.maps.checkpoint_directory import (
     PAGE,
     Directory,
@@ -29,7 +30,6 @@ from understudy.vault.maps.lineage import find_point, trace
 from understudy.vault.maps.points import PointEntry
 from understudy.vault.maps.resolve import Base, Delta, from_newest_base, pages_at, read_delta
 from understudy.vault.maps.selection import Index
-from understudy.vault.packs.sealed import Entropy
 
 MAGIC = b"USMAPS\x01\x00"
 POINTS_MAX = 16

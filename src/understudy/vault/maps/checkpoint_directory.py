@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 from understudy.errors import IntegrityError
 from understudy.model import Rows, blocks_of
 from understudy.vault.access import Access
+from understudy.vault.box import Entropy
 from understudy.vault.maps.checkpoint_page import REGION_BLOCKS, transposed, untransposed
-from understudy.vault.packs.sealed import Entropy, seal, unseal
+from understudy.vault.packs.sealed import seal, unseal
 
 PAGE = np.dtype(
     [

@@ -9,9 +9,10 @@ from understudy.errors import IntegrityError
 from understudy.model import Rows
 from understudy.native.layout import PIECE
 from understudy.vault.access import Access
+from understudy.vault.box import Entropy
 from understudy.vault.maps.diskmap import NO_ROWS, PackAt, PackTable, check_pieces, overlay, repack, trusting_nothing
 from understudy.vault.packs.pack_layout import PACK_SIZE_MAX
-from understudy.vault.packs.sealed import Entropy, seal, unseal
+from understudy.vault.packs.sealed import seal, unseal
 
 REGION_BLOCKS = 1 << 18
 """A region is 1 GiB of a disk."""

@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 from understudy.model import BLOCK_SIZE, SIGNATURE_SIZE, Rows, Signatures
 from understudy.native.layout import FRAME, FRAME_BLOCKS, KIND_RAW, KIND_ZERO
 from understudy.vault.access import Access
+from understudy.vault.box import Entropy
 from understudy.vault.packs.pack_layout import HEADER_SIZE, ID_SIZE, TAG_SIZE, damaged
-from understudy.vault.packs.sealed import Entropy, seal, unseal
+from understudy.vault.packs.sealed import seal, unseal
 
 DISK_BLOCKS_MAX = 1 << 51
 """Blocks of the largest disk that 63-bit byte offsets can address."""

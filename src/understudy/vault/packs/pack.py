@@ -14,6 +14,7 @@ from understudy.native import capi
 from understudy.native.encode import Encoded, bounds, encode, scratch_size
 from understudy.native.layout import FRAME, KIND_ZERO
 from understudy.vault.access import Access
+from understudy.vault.box import Entropy
 from understudy.vault.kinds import PackRef
 from understudy.vault.packs.footer import DISKS_MAX, overlapping, seal_footer
 from understudy.vault.packs.pack_layout import (
@@ -26,7 +27,6 @@ from understudy.vault.packs.pack_layout import (
     build_trailer,
     frame_context,
 )
-from understudy.vault.packs.sealed import Entropy
 
 CAPACITY = 16 << 20
 """Bytes of frames in a full pack: enough to make a request worth its latency, little enough for a buffer of each writer."""

@@ -3,6 +3,8 @@
 import os
 from pathlib import Path
 
+from understudy.errors import StateFailed
+
 
 def sync_directory(path: Path) -> None:
     """A file's name is durable only once its directory is."""
@@ -11,6 +13,25 @@ def sync_directory(path: Path) -> None:
         os.fsync(fd)
     finally:
         os.close(fd)
+
+
+def replace_file(path: Path, data: bytes) -> None:
+    """Atomically and durably: after a crash the file is the old one or the new one. `StateFailed` if the disk says no."""
+    staged = path.with_name(path.name + ".new")
+    try:
+        made = [path.parent, *path.parent.parents]
+        missing = [directory for directory in made if not directory.exists()]
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        fd = os.open(staged, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+        with open(fd, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(fd)
+        os.rename(staged, path)
+        for directory in {path.parent, *(directory.parent for directory in missing)}:
+            sync_directory(directory)
+    except OSError as error:
+        raise StateFailed(f"{path}: {error.strerror or error}", hint="the state directory must be writable and not full") from error
 
 
 def remove(path: Path) -> None:

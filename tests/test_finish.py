@@ -3,13 +3,13 @@ import threading
 
 import pytest
 
-from understudy.threads import finish
+from understudy.finish import finish_in_thread
 
 
 async def test_its_result_and_its_error() -> None:
-    assert await finish(lambda: 7) == 7
+    assert await finish_in_thread(lambda: 7) == 7
     with pytest.raises(ZeroDivisionError):
-        await finish(lambda: 1 // 0)
+        await finish_in_thread(lambda: 1 // 0)
 
 
 @pytest.mark.parametrize("fails", [False, True])
@@ -23,7 +23,7 @@ async def test_a_cancelled_caller_waits_for_the_end(fails: bool) -> None:
         if fails:
             raise OSError
 
-    task = asyncio.create_task(finish(work))
+    task = asyncio.create_task(finish_in_thread(work))
     await asyncio.to_thread(started.wait, 10)
     for _ in range(3):
         task.cancel()
