@@ -75,7 +75,7 @@ def failure_of(words: tuple[str, ...], output: bytes, errors: bytes) -> Understu
     try:
         failure = msgspec.json.decode(last, type=_Failed).error
     except msgspec.DecodeError:
-        tail = errors.decode(errors="replace").strip().splitlines()[-5:]
+        tail = (errors.strip() or last[-1000:]).decode(errors="replace").splitlines()[-5:]
         return UnderstudyError(f"{said} failed: {' | '.join(tail) or 'it said nothing'}")
     return _kinds().get(failure.code, UnderstudyError)(f"{said}: {failure.message}", hint=failure.hint)
 
