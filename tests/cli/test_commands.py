@@ -3,6 +3,7 @@
 import os
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from tests.cli.conftest import Typed, lines
@@ -122,6 +123,14 @@ def test_points_are_listed(typed: Typed) -> None:
     (document,) = lines(typed("points", "web", "--json"))
     assert document.keys() == {"machine", "points", "void"}
     assert all(point.keys() == POINT for point in document["points"])
+
+
+def test_what_looks_like_markup_is_shown_as_it_is(engine: FakeEngine, typed: Typed) -> None:
+    reason = "disk [/red]:boom: was added"
+    engine.points_now[:] = [msgspec.structs.replace(engine.points_now[0], reason=reason)]
+    result = typed("points", "web")
+    assert result.exit_code == 0, result.stderr
+    assert reason in result.stdout
 
 
 def test_no_points_are_said(engine: FakeEngine, typed: Typed) -> None:

@@ -21,9 +21,10 @@ class Output:
 
     def __init__(self, as_json: bool) -> None:
         self.as_json = as_json
+        # Names come from records that others wrote: what stands in square brackets or between colons is no command.
         # A table that goes to a file or a pipe keeps its full width: nothing is cut for a screen that is not there.
-        self._out = _Pipe(file=sys.stdout, width=None if sys.stdout.isatty() else 200, highlight=False)
-        self.err = Console(file=sys.stderr, highlight=False)
+        self._out = _Pipe(file=sys.stdout, width=None if sys.stdout.isatty() else 200, highlight=False, markup=False, emoji=False)
+        self.err = Console(file=sys.stderr, highlight=False, markup=False, emoji=False)
 
     def document(self, value: Any) -> None:
         """The whole answer, or one line of a stream. Only with `as_json`."""

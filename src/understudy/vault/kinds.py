@@ -9,6 +9,10 @@ Id: TypeAlias = Annotated[bytes, msgspec.Meta(min_length=16, max_length=16)]
 Hash: TypeAlias = Annotated[bytes, msgspec.Meta(min_length=32, max_length=32)]
 PublicKey: TypeAlias = Annotated[bytes, msgspec.Meta(min_length=32, max_length=32)]
 Count: TypeAlias = Annotated[int, msgspec.Meta(ge=0, le=(1 << 63) - 1)]
+Words: TypeAlias = Annotated[str, msgspec.Meta(pattern=r"\A[^\x00-\x1f\x7f-\x9f]*\Z")]
+"""For people; no control characters, which could speak to their terminal."""
+DiskName: TypeAlias = Annotated[str, msgspec.Meta(pattern=r"\A[A-Za-z0-9][A-Za-z0-9._-]{0,62}\Z")]
+"""Becomes part of a file's name where the disk is restored."""
 
 
 class Body(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -21,41 +25,41 @@ class Body(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 class ObjectRef(msgspec.Struct, frozen=True, kw_only=True):
     """A side object: its name's hash and its length in bytes as stored."""
 
-    hash: bytes
-    size: int
+    hash: Hash
+    size: Count
 
 
 class PackRef(msgspec.Struct, frozen=True, kw_only=True):
     """A pack that a point's frames live in: its random id, stored length, and the hash that it ends with."""
 
-    id: bytes
-    size: int
-    hash: bytes
+    id: Id
+    size: Count
+    hash: Hash
 
 
 class PointDisk(msgspec.Struct, frozen=True, kw_only=True):
     """One disk of a point. `id` (16 bytes) stays the same for a machine's disk of one name."""
 
-    id: bytes
-    name: str
-    size: int
-    sector: int
-    digest: bytes
+    id: Id
+    name: DiskName
+    size: Count
+    sector: Count
+    digest: Id
     """The disk digest after this point, 16 bytes big-endian."""
 
 
 class PointStats(msgspec.Struct, frozen=True, kw_only=True):
     """What a cycle did, in blocks and bytes."""
 
-    scanned: int = 0
+    scanned: Count = 0
     """Blocks that change tracking or the scan named as possibly changed."""
-    changed: int = 0
+    changed: Count = 0
     """Blocks whose signature differed."""
-    zero: int = 0
+    zero: Count = 0
     """Of these, blocks that are zero now."""
-    stored: int = 0
+    stored: Count = 0
     """Bytes of packs written for it, inline ones included."""
-    seconds: float = 0.0
+    seconds: Annotated[float, msgspec.Meta(ge=0, le=1e12)] = 0.0
     """From the freeze to just before the append."""
 
 
@@ -63,31 +67,31 @@ class Protect(Body, frozen=True, kw_only=True, omit_defaults=True):
     """Opens a machine's log: epoch 1 begins."""
 
     kind: ClassVar[str] = "protect"
-    name: str
-    site: str
+    name: Words
+    site: Words
 
 
 class Claim(Body, frozen=True, kw_only=True, omit_defaults=True):
     """A daemon's start: from here on this record's writer, and no other, appends points in this epoch."""
 
     kind: ClassVar[str] = "claim"
-    site: str
+    site: Words
 
 
 class Point(Body, frozen=True, kw_only=True, omit_defaults=True):
     """A recovery point: exists when this record does. All packs named here are durable."""
 
     kind: ClassVar[str] = "point"
-    id: bytes
+    id: Id
     parent: bytes
     """The point on whose map this one's frames are laid; empty for a base."""
-    generation: bytes
-    frozen_at: int
-    consistency: str
-    method: str
-    cause: str
+    generation: Id
+    frozen_at: Count
+    consistency: Words
+    method: Words
+    cause: Words
     """initial, delta or resync."""
-    reason: str = ""
+    reason: Words = ""
     disks: tuple[PointDisk, ...]
     packs: tuple[PackRef, ...] = ()
     packs_in: ObjectRef | None = None
@@ -103,10 +107,10 @@ class Checkpoint(Body, frozen=True, kw_only=True, omit_defaults=True):
 
     kind: ClassVar[str] = "checkpoint"
     skippable: ClassVar[bool] = True
-    point: bytes
-    id: bytes
-    size: int
-    directory: tuple[int, int]
+    point: Id
+    id: Id
+    size: Count
+    directory: tuple[Count, Count]
     """Offset and length of the sealed directory in the checkpoint object."""
 
 
@@ -114,9 +118,9 @@ class Hold(Body, frozen=True, kw_only=True, omit_defaults=True):
     """A point (and what it needs) must stay, whatever a policy says, until the hold of this id is lifted."""
 
     kind: ClassVar[str] = "hold"
-    id: bytes
-    point: bytes
-    reason: str
+    id: Id
+    point: Id
+    reason: Words
     lifted: bool = False
 
 
@@ -125,7 +129,7 @@ class Failover(Body, frozen=True, kw_only=True, omit_defaults=True):
 
     kind: ClassVar[str] = "failover"
     epoch: Count
-    site: str
+    site: Words
 
 
 class Definition(Body, frozen=True, kw_only=True, omit_defaults=True):
@@ -140,7 +144,7 @@ class Note(Body, frozen=True, kw_only=True, omit_defaults=True):
 
     kind: ClassVar[str] = "note"
     skippable: ClassVar[bool] = True
-    text: str
+    text: Words
 
 
 class Genesis(Body, frozen=True, kw_only=True, omit_defaults=True):
@@ -151,7 +155,7 @@ class Genesis(Body, frozen=True, kw_only=True, omit_defaults=True):
     """BLAKE2b-256 of the descriptor object."""
     root: PublicKey
     """The first operator's signing key."""
-    name: str
+    name: Words
     """That operator's name."""
     recovery_public: PublicKey
     recovery_generation: Count
@@ -162,8 +166,8 @@ class Identity(Body, frozen=True, kw_only=True, omit_defaults=True):
 
     kind: ClassVar[str] = "identity"
     public: PublicKey
-    role: str
-    name: str
+    role: Words
+    name: Words
 
 
 class SignedUpTo(msgspec.Struct, frozen=True, kw_only=True):

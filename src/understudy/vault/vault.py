@@ -10,7 +10,7 @@ from pathlib import Path
 
 from nacl.public import PrivateKey
 
-from understudy.errors import AccessDenied, Conflict, IntegrityError, InvalidRequest, NotFound
+from understudy.errors import AccessDenied, Conflict, IntegrityError, InvalidRequest, NotFound, Unsupported
 from understudy.store.protocol import Creation, ObjectStore
 from understudy.vault import descriptor, kinds, names
 from understudy.vault.access import Access
@@ -190,10 +190,10 @@ class Vault:
                 yield machine_id
 
     async def _heads(self) -> tuple[kinds.SignedUpTo, ...]:
-        """How far each machine's log is whole now. A damaged one must not keep a key from being revoked."""
+        """How far each machine's log can be read now. One that ends in nonsense must not keep the key that wrote it from being revoked."""
         heads = []
         for log in [self._log(machine_id) for machine_id in await self._machine_ids()]:
-            with contextlib.suppress(IntegrityError):
+            with contextlib.suppress(IntegrityError, Unsupported):
                 await log.refresh()
             heads.append(kinds.SignedUpTo(machine=bytes.fromhex(log.machine_id), seq=log.head.seq))
         return tuple(heads)

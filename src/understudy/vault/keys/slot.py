@@ -9,6 +9,7 @@ from understudy.vault.box import seal, unseal
 from understudy.vault.descriptor import digest
 from understudy.vault.keys.identity import Bundle, Role
 from understudy.vault.keys.unlock import Argon2id, Derivation, Unlock, derive
+from understudy.vault.kinds import Words
 from understudy.vault.malformed import MALFORMED
 
 MAGIC = b"USKEY\0\1\0"
@@ -20,7 +21,7 @@ class SlotHeader(msgspec.Struct, frozen=True, kw_only=True):
     """What anybody may read of a slot."""
 
     role: Role
-    label: str
+    label: Words
     identity: Annotated[bytes, msgspec.Meta(min_length=32, max_length=32)]
     """The public signing key of the identity inside."""
     derivation: Derivation

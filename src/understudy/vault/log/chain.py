@@ -170,7 +170,9 @@ class Chain:
                 hint="restore it from a copy of the vault; if that next object is no record of yours, an operator may delete it",
             )
         if info.size > MAX_RECORD:
-            raise IntegrityError(f"record {number} of {self.owner} is too large to be one")
+            raise IntegrityError(
+                f"record {number} of {self.owner} is too large to be one", hint="restore this object from a copy of the vault"
+            )
 
     def _must_reach(self, seen: Head, end: Head) -> None:
         if seen.seq > end.seq or (seen.seq == end.seq and seen.hash != end.hash):

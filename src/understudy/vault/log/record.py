@@ -18,6 +18,8 @@ MAGIC = b"USLOG\0\1\0"
 MAX_RECORD = 64 << 10
 HASH_SIZE = 32
 
+_MISUSED = "the key that signed it is in wrong hands: remove that key (vault key remove), and the record counts no more"
+
 _encoder = msgspec.msgpack.Encoder(order="deterministic")
 
 
@@ -73,10 +75,13 @@ def record_hash(data: bytes) -> bytes:
 
 
 def seal_record(access: Access, owner: str, head: Head, key: SigningKey, body: Body, *, epoch: int, writer: bytes, at: int) -> bytes:
-    """The object for the slot after `head`."""
-    envelope = Envelope(
-        kind=body.kind, skip=body.skippable, epoch=epoch, writer=writer, prev=head.hash, at=at, data=msgspec.Raw(_encoder.encode(body))
-    )
+    """The object for the slot after `head`. `InvalidRequest` for one that no reader would take: it would end the log."""
+    encoded = _encoder.encode(body)
+    try:
+        msgspec.msgpack.decode(encoded, type=type(body))
+    except MALFORMED as error:
+        raise InvalidRequest(f"a {body.kind} record cannot say this: {error}") from error
+    envelope = Envelope(kind=body.kind, skip=body.skippable, epoch=epoch, writer=writer, prev=head.hash, at=at, data=msgspec.Raw(encoded))
     payload = _encoder.encode(envelope)
     seq = head.seq + 1
     signature = key.sign(_to_sign(access, owner, seq, payload)).signature
@@ -112,7 +117,7 @@ def decode_envelope(opened: Opened, owner: str) -> Envelope:
     try:
         envelope = _envelope.decode(opened.payload)
     except MALFORMED as error:
-        raise IntegrityError(f"record {opened.seq} of {owner} is malformed: {error}") from error
+        raise IntegrityError(f"record {opened.seq} of {owner} is malformed: {error}", hint=_MISUSED) from error
     if envelope.prev != opened.before:
         raise IntegrityError(
             f"record {opened.seq} of {owner} does not follow record {opened.seq - 1}: one of the two was exchanged",
@@ -128,12 +133,13 @@ def decode_body(envelope: Envelope, seq: int, owner: str) -> Body | None:
         if envelope.skip:
             return None
         raise Unsupported(
-            f"record {seq} of {owner} is a {envelope.kind[:40]!r}, which this version does not know", hint="use a newer understudy"
+            f"record {seq} of {owner} is a {envelope.kind[:40]!r}, which this version does not know",
+            hint="use a newer understudy; if none writes to this vault, " + _MISUSED,
         )
     try:
         return decoder.decode(envelope.data)
     except MALFORMED as error:
-        raise IntegrityError(f"record {seq} of {owner}, a {envelope.kind}, is malformed: {error}") from error
+        raise IntegrityError(f"record {seq} of {owner}, a {envelope.kind}, is malformed: {error}", hint=_MISUSED) from error
 
 
 def _context(access: Access, owner: str, seq: int) -> bytes:
