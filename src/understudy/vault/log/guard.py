@@ -11,6 +11,8 @@ from understudy.errors import RolledBack, StateFailed
 from understudy.vault.log.record import HASH_SIZE, Head
 from understudy.vault.malformed import MALFORMED
 
+_DAMAGED = "it remembers what this site has seen of the vault; if you know that the vault is the right one, remove this file"
+
 
 class _Seen(msgspec.Struct, frozen=True):
     seq: int
@@ -24,17 +26,22 @@ def remembered(path: Path) -> Head:
         head = Head(seen.seq, bytes.fromhex(seen.hash))
     except FileNotFoundError:
         return Head()
-    except (OSError, ValueError, *MALFORMED) as error:
-        raise StateFailed(f"{path}: {error}", hint="this file remembers what the vault held; if it is lost for good, remove it") from error
+    except OSError as error:
+        raise _failed(path, error) from error
+    except (ValueError, *MALFORMED) as error:
+        raise StateFailed(f"{path} is damaged: {error}", hint=_DAMAGED) from error
     if head.seq < 1 or len(head.hash) != HASH_SIZE:
-        raise StateFailed(f"{path} is malformed", hint="this file remembers what the vault held; if it is lost for good, remove it")
+        raise StateFailed(f"{path} is malformed", hint=_DAMAGED)
     return head
 
 
 def remember(path: Path, head: Head) -> None:
     """Raise the mark durably; never lower it, whatever other processes of this host do meanwhile. Blocks."""
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    fd = os.open(path.with_name(path.name + ".lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        fd = os.open(path.with_name(path.name + ".lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise _failed(path, error) from error
     try:
         fcntl.flock(fd, fcntl.LOCK_EX)
         if remembered(path).seq < head.seq:
@@ -43,10 +50,17 @@ def remember(path: Path, head: Head) -> None:
         os.close(fd)
 
 
+def _failed(path: Path, error: OSError) -> StateFailed:
+    return StateFailed(
+        f"the state directory cannot be used: {path}: {error.strerror or error}",
+        hint="check --state-dir (or UNDERSTUDY_STATE_DIR) and who may read and write there",
+    )
+
+
 def rolled_back(owner: str, seen: Head, end: int) -> RolledBack:
     """The error for a log that ends at `end`, or that has another record where this site saw `seen`."""
     what = f"ends at record {end}" if end < seen.seq else "has another one there"
     return RolledBack(
         f"this site has seen record {seen.seq} of {owner}, and the vault {what}: it is an old copy, or was tampered with",
-        hint="find the newest copy of the vault. Going on with an older one is a decision that cannot be taken back",
+        hint="find the newest copy of the vault. This one can still be restored from, with --state-dir naming an empty directory",
     )
