@@ -47,7 +47,7 @@ async def test_names(vault: Vault) -> None:
 
 
 async def test_an_occupied_place_is_left_alone(vault: Vault, store: FaultyStore) -> None:
-    with pytest.raises(Conflict, match="not empty"):
+    with pytest.raises(Conflict, match="a vault here already"):
         await Vault.create(store, UNLOCK)
 
 

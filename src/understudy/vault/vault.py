@@ -48,10 +48,12 @@ class Vault:
         cls, store: ObjectStore, unlock: Unlock, *, name: str = "operator", state: Path | None = None, patience: Patience = _DEFAULT
     ) -> "Vault":
         """A new vault in an empty place, opened as its first operator. `Conflict` if anything is there."""
+        if await store.head(names.DESCRIPTOR) is not None:
+            raise Conflict("there is a vault here already, which was left alone", hint="use it, or choose an empty place for a new one")
         async for info in store.list(""):
             raise Conflict(
                 f"this place is not empty: it holds {info.name}",
-                hint="choose an empty one; if an earlier creation was interrupted (no object named `vault`), empty it first",
+                hint="choose an empty one. If an earlier `vault create` was interrupted here, remove what it left: there is no vault yet",
             )
         new = descriptor.Descriptor.new(time.time_ns())
         encoded = descriptor.encode(new)
