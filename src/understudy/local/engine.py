@@ -6,9 +6,9 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from understudy import engine
-from understudy.errors import AccessDenied, Conflict
+from understudy.errors import AccessDenied, Conflict, NotFound
 from understudy.local.following import follow_known, follow_new, found_or_none, probed, unfollow
-from understudy.local.key_files import new_unlock_of, unlock_of
+from understudy.local.key_files import new_unlock, unlock_of
 from understudy.local.key_ring import slot_named
 from understudy.local.machine_file import followed
 from understudy.local.parts import Parts
@@ -38,13 +38,13 @@ class LocalEngine:
 
     async def create_vault(self, request: engine.CreateVault) -> engine.VaultInfo:
         directory = self._parts.vault_directory(self._connection.vault)
-        unlock = await asyncio.to_thread(new_unlock_of, self._credential(), directory)
-        store = self._parts.make_store(self._connection.vault)
-        try:
-            self._vault = await Vault.create(store, unlock, name=request.label, state=self._site.state)
-        except BaseException:
-            await store.close()
-            raise
+        async with new_unlock(self._credential(), directory) as unlock:
+            store = self._parts.make_store(self._connection.vault)
+            try:
+                self._vault = await Vault.create(store, unlock, name=request.label, state=self._site.state)
+            except BaseException:
+                await store.close()
+                raise
         return await self.vault()
 
     async def vault(self) -> engine.VaultInfo:
@@ -65,12 +65,14 @@ class LocalEngine:
 
     async def add_key(self, request: engine.AddKey) -> engine.Key:
         vault = await self._opened()
-        return key_of(await vault.keys.add(request.role, request.label, await self._new_unlock(request.credential)))
+        async with self._new_unlock(request.credential) as unlock:
+            return key_of(await vault.keys.add(request.role, request.label, unlock))
 
     async def rotate_key(self, request: engine.RotateKey) -> engine.Key:
         vault = await self._opened()
         slot = slot_named(await vault.keys.list(), request.slot)
-        return key_of(await vault.keys.rotate(slot.id, await self._new_unlock(request.credential)))
+        async with self._new_unlock(request.credential) as unlock:
+            return key_of(await vault.keys.rotate(slot.id, unlock))
 
     async def remove_key(self, slot: str) -> engine.KeyRemoved:
         vault = await self._opened()
@@ -128,6 +130,9 @@ class LocalEngine:
             store = self._parts.open_store(self._connection.vault)
             try:
                 self._vault = await Vault.open(store, unlock, self._site.state)
+            except NotFound as error:
+                await store.close()
+                raise NotFound(f"there is no vault at {self._connection.vault}", hint=error.hint) from error
             except BaseException:
                 await store.close()
                 raise
@@ -138,18 +143,25 @@ class LocalEngine:
             raise AccessDenied("this needs a key of the vault", hint="Give --key-file or --passphrase-file.")
         return self._connection.credential
 
-    async def _new_unlock(self, credential: engine.Credential) -> Unlock:
+    @asynccontextmanager
+    async def _new_unlock(self, credential: engine.Credential) -> AsyncIterator[Unlock]:
         """One that opens nothing yet: of two keys with the same secret, it would be chance which one opens the vault."""
         vault = await self._opened()
-        unlock = await asyncio.to_thread(new_unlock_of, credential, self._parts.vault_directory(self._connection.vault))
-        try:
-            opened = await unlock_vault(vault.store, bytes.fromhex(vault.id), unlock)
-        except AccessDenied:
-            return unlock
-        raise Conflict(
-            f"this file or passphrase opens the vault already, as {opened.bundle.role} {opened.bundle.name!r}",
-            hint="Give every key a file or passphrase of its own.",
-        )
+        async with new_unlock(credential, self._parts.vault_directory(self._connection.vault)) as unlock:
+            await _must_open_nothing(vault, unlock)
+            yield unlock
 
     def _machine(self, vault: Vault, state: MachineState) -> engine.Machine:
-        return machine_of(state, followed(self._site.directory(vault.id, state.id)))
+        here = state.site == self._site.name and followed(self._site.directory(vault.id, state.id))
+        return machine_of(state, here)
+
+
+async def _must_open_nothing(vault: Vault, unlock: Unlock) -> None:
+    try:
+        opened = await unlock_vault(vault.store, bytes.fromhex(vault.id), unlock)
+    except AccessDenied:
+        return
+    raise Conflict(
+        f"this file or passphrase opens the vault already, as {opened.bundle.role} {opened.bundle.name!r}",
+        hint="Give every key a file or passphrase of its own.",
+    )

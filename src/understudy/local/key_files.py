@@ -1,15 +1,19 @@
 """Credentials as the vault takes them; key files are made here, whole or not at all."""
 
+import asyncio
 import os
 import secrets
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 from understudy import engine
 from understudy.durable import sync_directory
-from understudy.errors import InvalidRequest, NotFound, StateFailed
+from understudy.errors import AccessDenied, Conflict, InvalidRequest, NotFound, StateFailed
 from understudy.vault.keys.unlock import KeyFile, Passphrase, Unlock
 
 _LONGEST = 4096
+_REFUSED = (AccessDenied, Conflict, InvalidRequest, NotFound)
 
 
 def unlock_of(credential: engine.Credential) -> Unlock:
@@ -30,22 +34,36 @@ def unlock_of(credential: engine.Credential) -> Unlock:
         raise InvalidRequest(f"{path}: {error.message}", hint=error.hint) from None
 
 
-def new_unlock_of(credential: engine.Credential, vault: Path | None) -> Unlock:
+@asynccontextmanager
+async def new_unlock(credential: engine.Credential, vault: Path | None) -> AsyncIterator[Unlock]:
     """What shall open a vault: a key file that does not exist is made, durable and with mode 0600, before any slot needs it.
 
     `vault` is the vault's own directory, if it is one on this host: whoever gets the vault must not get its key with it.
+    Where the body is refused, the file goes again; where it failed in any other way, a slot may exist that needs it.
     """
     if isinstance(credential, engine.Passphrase):
-        return Passphrase(credential.text)
-    path = Path(credential.path)
+        yield Passphrase(credential.text)
+        return
+    made = await asyncio.to_thread(_made, Path(credential.path), vault)
+    try:
+        yield await asyncio.to_thread(unlock_of, credential)
+    except _REFUSED:
+        if made:
+            await asyncio.to_thread(Path(credential.path).unlink, missing_ok=True)
+        raise
+
+
+def _made(path: Path, vault: Path | None) -> bool:
+    """Make the key file unless it exists; whether it was made."""
     if vault is not None and path.resolve().is_relative_to(vault.resolve()):
         raise InvalidRequest(
             f"the key file {path} would lie in the vault that it opens",
             hint="Keep it elsewhere: whoever gets the vault must not get its key.",
         )
-    if not os.path.lexists(path):
-        _make(path)
-    return unlock_of(credential)
+    if os.path.lexists(path):
+        return False
+    _make(path)
+    return True
 
 
 def _make(path: Path) -> None:

@@ -1,0 +1,58 @@
+"""Slips that an operator makes: each is refused in words that help, and leaves nothing half done."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.cli.installed import Host
+
+
+@pytest.fixture
+def host(tmp_path: Path) -> Host:
+    """A vault, its operator key, and a disk to protect."""
+    host = Host(tmp_path / "host", tmp_path / "vault", tmp_path / "operator.key")
+    host.run("vault", "create", host.vault.as_uri())
+    (tmp_path / "disk.raw").write_bytes(b"disk" * 4096)
+    return host
+
+
+def test_a_refused_key_leaves_no_key_file(host: Host, tmp_path: Path) -> None:
+    host.run("vault", "key", "add", "--role", "source", "--label", "host-a", "--new-key-file", str(tmp_path / "source.key"))
+    new = tmp_path / "new.key"
+    add = ("vault", "key", "add", "--role", "source", "--new-key-file", str(new))
+    host.run(*add, "--label", "host-a", expect=4)
+    host.run(*add, "--label", "host-b", "--key-file", str(tmp_path / "source.key"), expect=5)
+    host.run("vault", "create", host.vault.as_uri(), "--key-file", str(new), expect=4)
+    assert not new.exists()
+    host.run(*add, "--label", "operator.key", "--new-key-file", str(host.key), expect=4)
+    host.run("vault", "info")
+
+
+def test_a_vault_that_exists_is_never_called_remains(host: Host, tmp_path: Path) -> None:
+    said = host.run("vault", "create", host.vault.as_uri(), expect=4).stderr
+    assert "a vault here already" in said
+    assert "remove" not in said
+    (tmp_path / "left" / "keys").mkdir(parents=True)
+    (tmp_path / "left" / "keys" / "0").write_bytes(b"")
+    said = host.run("vault", "create", (tmp_path / "left").as_uri(), expect=4).stderr
+    assert "not empty" in said
+    elsewhere = tmp_path.as_uri()
+    assert elsewhere in host.run("vault", "info", "--vault", elsewhere, expect=3).stderr
+
+
+@pytest.mark.parametrize("state", ["/proc/nowhere", "/dev/null"])
+def test_a_state_directory_that_cannot_be_used_is_named(host: Host, state: str) -> None:
+    for words in (("vault", "info"), ("points", "web")):
+        error = host.json(*words, "--state-dir", state, expect=16)["error"]
+        assert state in error["message"]
+        assert "--state-dir" in error["hint"]
+
+
+def test_a_machine_is_here_only_at_the_site_that_follows_it(host: Host, tmp_path: Path) -> None:
+    disk = f"vda={tmp_path / 'disk.raw'}"
+    host.run("protect", "web", "--disk", disk)
+    assert host.json("vault", "info")["machines"][0]["here"]
+    other = Host(tmp_path / "other", host.vault, host.key, extra={"UNDERSTUDY_SITE": "other"})
+    other.run("protect", "web", "--disk", disk, "--adopt")
+    assert other.json("vault", "info")["machines"][0]["here"]
+    assert not host.json("vault", "info")["machines"][0]["here"]
