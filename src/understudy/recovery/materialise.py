@@ -16,7 +16,7 @@ from understudy.model import BLOCK_SIZE, Extents
 from understudy.recovery import standing as st
 from understudy.recovery.failure import target_failed
 from understudy.recovery.linux import rename_new
-from understudy.recovery.place import Opened, Place, open_place
+from understudy.recovery.place import Opened, Place, admit, open_place
 from understudy.recovery.progress import Listener, unheard
 from understudy.recovery.protocol import DiskContent
 from understudy.recovery.report import Restored, RestoredDisk
@@ -55,6 +55,11 @@ async def materialise(
     `overwrite`: also where a device or a file not known as an image of that disk would be lost.
     """
     _check(wanted, places)
+    for name, place in places.items():
+        try:
+            admit(place, wanted.disks[name].disk, _subject(wanted, name), overwrite=overwrite)
+        except UnderstudyError as error:
+            raise type(error)(f"disk {name!r}: {error.message}; nothing was written", hint=error.hint) from error
     began = time.monotonic()
     async with AsyncExitStack() as stack:
         staged: list[tuple[Opened, Identity | None, RestoredDisk]] = []
@@ -67,7 +72,7 @@ async def materialise(
             except UnderstudyError as error:
                 raise _naming(error, name, len(staged), len(places)) from error
         for opened, identity, disk in staged:
-            _publish(opened, identity, Subject(wanted.vault, wanted.machine, wanted.disks[disk.name].disk.id.hex()), wanted.point)
+            _publish(opened, identity, _subject(wanted, disk.name), wanted.point)
     return Restored(wanted.point, tuple(disk for _, _, disk in staged), time.monotonic() - began)
 
 
@@ -82,7 +87,7 @@ class _Disk:
 
     @property
     def subject(self) -> Subject:
-        return Subject(self.wanted.vault, self.wanted.machine, self.content.disk.id.hex())
+        return _subject(self.wanted, self.content.disk.name)
 
     async def stage(self, opened: Opened) -> tuple[Identity | None, RestoredDisk]:
         """Write what differs, and prove the whole. The identity is that of the proven file; None for a device."""
@@ -155,6 +160,10 @@ class _Disk:
             f"disk {self.content.disk.name!r} of point {self.wanted.point}: its blocks are authentic but do not add up to its digest",
             hint="restore another point; understudy verify tells which are whole",
         )
+
+
+def _subject(wanted: MachineContent, disk: str) -> Subject:
+    return Subject(wanted.vault, wanted.machine, wanted.disks[disk].disk.id.hex())
 
 
 def _publish(opened: Opened, identity: Identity | None, subject: Subject, point: str) -> None:

@@ -8,13 +8,13 @@ from typing import Literal, TypeAlias
 
 import msgspec
 
-from understudy.errors import Conflict
+from understudy.errors import Conflict, TargetFailed
 from understudy.recovery import standing as st
 from understudy.recovery.failure import target_failed
 from understudy.recovery.image_lock import lock_image, while_busy
 from understudy.recovery.protocol import Target
 from understudy.recovery.qcow2 import Qcow2Target
-from understudy.recovery.raw import RawTarget
+from understudy.recovery.raw import RawTarget, not_this_disk
 from understudy.recovery.standing import Held, Identity, Sparse, Standing, Subject, Unknown
 from understudy.vault.kinds import PointDisk
 
@@ -45,32 +45,52 @@ class Opened:
         return self.file != self.path
 
 
-async def open_place(place: Place, disk: PointDisk, subject: Subject, towards: str, *, overwrite: bool) -> Opened:
-    """Open or make it. When this returns, a new file's sidecar says that it is being made, and to hold which point.
+def admit(place: Place, disk: PointDisk, subject: Subject, *, overwrite: bool) -> None:
+    """Refuse a place that is not to be written to; nothing is touched.
 
-    Conflict for an existing file that we do not know as an image of this disk, unless `overwrite`; for one in use, always.
+    Conflict for a device, or a file that we do not know as an image of this disk, unless `overwrite`; TargetFailed for what can
+    never take the disk.
     """
     path = place.path.resolve()
-    making = Standing(subject=subject, towards=towards)
-    try:
-        status = os.stat(path)
-    except FileNotFoundError:
-        return await _make(path, place.format, disk, making)
-    except OSError as error:
-        raise target_failed(path, "opening it", error) from error
+    status = _status(path)
+    if status is None:
+        return
+    if stat.S_ISDIR(status.st_mode):
+        raise TargetFailed(f"{path} is a directory", hint="name a file in it, or use --to")
     if stat.S_ISBLK(status.st_mode):
-        target = await _device(path, place.format, disk, overwrite)
+        if place.format != "raw":
+            raise Conflict(f"{path} is a block device and takes the disk as it is", hint="ask for the raw format")
+        if not overwrite:
+            raise Conflict(f"{path} is a block device: what it holds would be lost", hint="allow it to be overwritten (--overwrite)")
+    elif status.st_size and not st.ours(st.read(path), subject, status.st_ino):
+        if place.format == "raw" and status.st_size != disk.size:
+            raise not_this_disk(path, status.st_size, disk.size)
+        if not overwrite:
+            raise Conflict(
+                f"{path} exists and is not known to be an image of disk {disk.name!r} of this machine",
+                hint="name another target, or allow it to be overwritten (--overwrite)",
+            )
+
+
+async def open_place(place: Place, disk: PointDisk, subject: Subject, towards: str, *, overwrite: bool) -> Opened:
+    """Open or make it, if it is admitted. When this returns, a new file's sidecar says that it is being made, and to hold which point.
+
+    Conflict also for a file in use, always.
+    """
+    admit(place, disk, subject, overwrite=overwrite)
+    path = place.path.resolve()
+    making = Standing(subject=subject, towards=towards)
+    status = _status(path)
+    if status is None:
+        return await _make(path, place.format, disk, making)
+    if stat.S_ISBLK(status.st_mode):
+        target = RawTarget.open(path, disk.size, disk.sector, resize=False)
         return Opened(target, Unknown("a device keeps no record of what it holds"), path, path, device=True)
     standing = st.read(path)
     ours = st.ours(standing, subject, status.st_ino)
     if not status.st_size:
         st.write(path, msgspec.structs.replace(making, inode=status.st_ino))
         return Opened(await _onto_empty(path, place.format, disk), Sparse(), path, path)
-    if not ours and not overwrite:
-        raise Conflict(
-            f"{path} exists and is not known to be an image of disk {disk.name!r} of this machine",
-            hint="name another target, or allow it to be overwritten (--overwrite)",
-        )
     held = st.held(standing, subject, Identity.of(path))
     return Opened(await _open(path, place.format, disk, ours), held, path, path)
 
@@ -114,14 +134,6 @@ async def _open(path: Path, format: ImageFormat, disk: PointDisk, ours: bool) ->
     return await while_busy(attempt)
 
 
-async def _device(path: Path, format: ImageFormat, disk: PointDisk, overwrite: bool) -> Target:
-    if format != "raw":
-        raise Conflict(f"{path} is a block device and takes the disk as it is", hint="ask for the raw format")
-    if not overwrite:
-        raise Conflict(f"{path} is a block device: what it holds would be lost", hint="allow it to be overwritten (--overwrite)")
-    return RawTarget.open(path, disk.size, disk.sector, resize=False)
-
-
 async def _discard(file: Path) -> None:
     """Remove what an interrupted restore left, unless another one is at work on it."""
     try:
@@ -135,11 +147,16 @@ async def _discard(file: Path) -> None:
         raise target_failed(file, "removing what an earlier restore left", error) from error
 
 
+def _status(path: Path) -> os.stat_result | None:
+    try:
+        return os.stat(path)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise target_failed(path, "opening it", error) from error
+
+
 def _inode(file: Path) -> int:
     """0 if it does not exist."""
-    try:
-        return os.stat(file).st_ino
-    except FileNotFoundError:
-        return 0
-    except OSError as error:
-        raise target_failed(file, "opening it", error) from error
+    status = _status(file)
+    return status.st_ino if status else 0

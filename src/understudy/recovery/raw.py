@@ -161,11 +161,15 @@ def _check_file(fd: int, path: Path, size: int, resize: bool) -> None:
     if status.st_size == size:
         return
     if status.st_size and not resize:
-        raise TargetFailed(
-            f"{path} has {status.st_size} bytes, the disk {size}: it is not an image of this disk",
-            hint="name another target, or remove this file if it is not needed",
-        )
+        raise not_this_disk(path, status.st_size, size)
     os.ftruncate(fd, size)
+
+
+def not_this_disk(path: Path, there: int, size: int) -> TargetFailed:
+    return TargetFailed(
+        f"{path} has {there} bytes, the disk {size}: it is not an image of this disk",
+        hint="name another target, or remove this file if it is not needed",
+    )
 
 
 def _check_device(fd: int, path: Path, size: int, sector: int) -> None:
