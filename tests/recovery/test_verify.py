@@ -13,10 +13,12 @@ from understudy.recovery.progress import Progress
 from understudy.recovery.scrub import scrub_vault
 from understudy.recovery.verdict import Level
 from understudy.recovery.verify import verify_points
+from understudy.vault.maps.checkpoint import take_checkpoint
+from understudy.vault.maps.points import PointEntry
 from understudy.vault.maps.resolve import resolve
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
-HOWS = ("bit", "truncation", "deletion", "swap")
+HOWS = ("bit", "truncation", "deletion", "swap", "growth")
 LEVELS: tuple[Level, ...] = ("scrub", "frames", "digest")
 
 
@@ -99,6 +101,49 @@ async def test_a_damaged_frame_touches_only_points_that_need_it(world: World) ->
     assert "frame 0" in damage.reason
     assert set(damage.points) <= set(world.points[2:])
     assert [point.whole for point in found.points[:3]] == [True, True, False]
+
+
+@pytest.mark.parametrize("level", LEVELS)
+@pytest.mark.parametrize("how", HOWS)
+async def test_a_damaged_definition_is_found_with_its_points(world: World, how: str, level: Level) -> None:
+    for path in world.objects("objects"):
+        with bent(path, how, world.random, world.objects()[0]):
+            found = await verify_points(world.history, world.points, level)
+        (damage,) = found.damage
+        assert path.name in damage.name
+        needed_by = [entry.point.id.hex() for entry in world.history.points if named(entry) == path.name]
+        assert list(damage.points) == needed_by
+
+
+def named(entry: PointEntry) -> str:
+    assert entry.point.definition is not None
+    return entry.point.definition.hash.hex()
+
+
+async def test_a_checkpoint_that_lies_is_found_and_not_believed(world: World) -> None:
+    """A source may write a checkpoint of any point. This one says that what the last point brought never was."""
+    history = world.history
+    *older, newest = history.points
+    silent = replace(newest, point=msgspec.structs.replace(newest.point, packs=()), inlined=0)
+    lie = await take_checkpoint(replace(history, points=(*older, silent)), newest.point.id)
+    honest = await take_checkpoint(history, older[0].point.id)
+    told = replace(history, checkpoints=(lie, honest, *history.checkpoints))
+    for level in LEVELS:
+        found = await verify_points(told, world.points, level)
+        assert [damage.name for damage in found.damage] == [f"checkpoint {lie.id.hex()}"]
+        assert all(point.whole for point in found.points)
+    world.checkpoint(lie.id).unlink()
+    world.checkpoint(honest.id).unlink()
+
+
+async def test_names_that_nobody_gave_are_no_objects(world: World) -> None:
+    whole = world.objects()[0].read_bytes()
+    strange = [world.objects(kind)[0].with_name(name) for kind in ("packs", "objects") for name in ("ab" * 100, "ab", "ab" * 15 + "0x")]
+    for path in strange:
+        path.write_bytes(whole)
+    assert (await scrub_vault(world.vault.store)).whole
+    for path in strange:
+        path.unlink()
 
 
 async def test_several_damages_are_all_found(world: World) -> None:

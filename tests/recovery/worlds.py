@@ -64,6 +64,9 @@ class World:
     def objects(self, kind: str = "packs") -> list[Path]:
         return sorted((self.directory / "vault").glob(f"machines/*/{kind}/*"))
 
+    def checkpoint(self, id_: bytes) -> Path:
+        return next(path for path in self.objects("maps") if path.name == id_.hex())
+
     async def close(self) -> None:
         await self.replicator.close()
         await self.vault.close()
@@ -101,6 +104,8 @@ def bent(path: Path, how: str, random: np.random.Generator, other: Path) -> Iter
         path.write_bytes(whole[: int(random.integers(0, len(whole)))])
     elif how == "deletion":
         path.unlink()
+    elif how == "growth":
+        path.write_bytes(whole + b"more")
     else:
         path.write_bytes(other.read_bytes())
     try:

@@ -22,6 +22,7 @@ from understudy.vault.maps.diskmap import DiskMap, PackAt, PackTable, repack
 from understudy.vault.maps.history import History
 from understudy.vault.maps.reader import DiskReader, SignedBlocks
 from understudy.vault.packs.pack_fetch import fetch_footer, fetch_key
+from understudy.vault.packs.pack_layout import damaged
 
 LANES = 2
 """Packs under examination at once, each with its own reading ahead."""
@@ -61,6 +62,7 @@ class FrameCheck:
 
     async def _pack(self, reader: DiskReader, pack: PackAt, rows: Rows, meter: Meter) -> None:
         try:
+            await self._must_end(pack)
             await self._agree(reader, rows)
         except UNREADABLE as error:
             name = name_of(self.history, pack)
@@ -76,9 +78,17 @@ class FrameCheck:
             async for unit in units:
                 await asyncio.to_thread(_compare, unit, self.history.access.secrets.signature)
 
+    async def _must_end(self, pack: PackAt) -> None:
+        """IntegrityError if an object goes on where the pack ends, which reading its parts would not show."""
+        if not pack.seq:
+            info = await self.history.store.head(names.pack(self.history.machine_id, pack.id.hex()))
+            if info is not None and info.size > pack.size:
+                raise damaged(pack.id, f"has {info.size} bytes instead of {pack.size}")
+
     async def _wholly_lost(self, pack: PackAt) -> bool:
-        """Whether the pack cannot be opened at all, so that asking for each of its frames is idle."""
+        """Whether the pack is another object or cannot be opened at all, so that asking for each of its frames is idle."""
         try:
+            await self._must_end(pack)
             if pack.seq:
                 await self.history.inline_pack(pack)
             else:

@@ -43,10 +43,11 @@ def _expected(name: str) -> tuple[str, bytes] | None:
     parts = name.split("/")
     if len(parts) != 4 or parts[2] not in ("packs", "objects"):
         return None
-    try:
-        return parts[2], bytes.fromhex(parts[3])
-    except ValueError:
+    # Anything else has not been written by us: nothing says what it should be.
+    digits = 32 if parts[2] == "packs" else 64
+    if len(parts[3]) != digits or not set(parts[3]) <= set("0123456789abcdef"):
         return None
+    return parts[2], bytes.fromhex(parts[3])
 
 
 def _check(name: str, data: bytes) -> None:

@@ -18,8 +18,10 @@ from understudy.recovery.scrub import LANES as PACKS
 from understudy.recovery.scrub import UNREADABLE
 from understudy.recovery.verdict import Level, Proven, Verified
 from understudy.vault import names
+from understudy.vault.kinds import ObjectRef
 from understudy.vault.maps.diskmap import PackAt
 from understudy.vault.maps.history import History
+from understudy.vault.maps.honest import honest
 from understudy.vault.maps.lineage import find_point, trace
 from understudy.vault.maps.points import PointEntry
 from understudy.vault.maps.reader import DiskReader, PointReader
@@ -32,11 +34,14 @@ async def verify_points(history: History, points: Sequence[str], level: Level, l
 
     scrub: every pack that a point needs is there, is the one that its record names, and has its hash. frames: every frame that it
     needs opens, decompresses and has its signatures (takes the recovery key: AccessDenied). digest: frames, and each disk's
-    blocks add up to the digest in the point's record. `NotFound` for an unknown point.
+    blocks add up to the digest in the point's record. Checkpoints are compared with the footers. `NotFound` for an unknown point.
     """
     entries = [find_point(history.points, bytes.fromhex(point)) for point in points]
     began = time.monotonic()
-    work = _Verification(history, level, listener)
+    proven_history, lies = await honest(history)
+    work = _Verification(proven_history, level, listener)
+    for lie in lies:
+        work.ledger.note(lie.partition(":")[0], lie)
     for entry in entries:
         await work.point(entry)
     proven = tuple(Proven(entry.seq, entry.point.id.hex(), work.ledger.of_point(entry.point.id.hex())) for entry in entries)
@@ -57,12 +62,16 @@ class _Verification:
     _packs: dict[bytes, str] = field(default_factory=dict)
     """Packs that were scrubbed, by id: the name of what is damaged, empty if they are whole."""
 
+    _definitions: dict[str, bool] = field(default_factory=dict)
+    """Definitions that were read, by name: whether they are whole."""
+
     def __post_init__(self) -> None:
         self._frames = FrameCheck(self.history, self.ledger)
 
     async def point(self, entry: PointEntry) -> None:
         """Everything that this point needs and no earlier one did."""
         point = entry.point.id.hex()
+        await self._definition(entry.point.definition, point)
         try:
             mapped = await resolve(self.history, entry.point.id)
             packs = await self._packs_of(entry, mapped)
@@ -78,6 +87,20 @@ class _Verification:
             await self._scrub(packs, point)
         else:
             await self._disks(entry, mapped, point)
+
+    async def _definition(self, ref: ObjectRef | None, point: str) -> None:
+        if ref is None:
+            return
+        name = names.side_object(names.machine(self.history.machine_id), ref.hash.hex())
+        if name not in self._definitions:
+            self._definitions[name] = True
+            try:
+                await self.history.side_object("definition", ref)
+            except UNREADABLE as error:
+                self._definitions[name] = False
+                self.ledger.note(name, error.message)
+        if not self._definitions[name]:
+            self.ledger.blame(name, point)
 
     async def _packs_of(self, entry: PointEntry, mapped: PointMap) -> list[PackAt]:
         """Those that its maps refer to, and those that it brought."""

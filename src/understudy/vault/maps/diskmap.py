@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from understudy.errors import IntegrityError
-from understudy.model import BLOCK_SIZE, FRAME_BLOCKS, Rows
+from understudy.model import BLOCK_SIZE, FRAME_BLOCKS, Extents, Rows
 from understudy.native import diskmap
 from understudy.native.layout import KIND_ZERO, PIECE
 from understudy.vault.packs.pack_layout import HEADER_SIZE, PACK_SIZE_MAX, TAG_SIZE, TRAILER_SIZE
@@ -119,6 +119,13 @@ def repack(rows: Rows, packs: Sequence[PackAt], table: PackTable) -> Rows:
     if len(out):
         out["pack"] = target[inverse]
     return out
+
+
+def differing(mine: Rows, theirs: Rows) -> Extents:
+    """Blocks that come from another frame in one map than in the other, both with one table of packs."""
+    out = np.empty((len(mine) + len(theirs), 2), dtype=np.int64)
+    with trusting_nothing("two maps"):
+        return out[: diskmap.differing(mine, theirs, out)]
 
 
 def check_pieces(rows: Rows, packs: Sequence[PackAt]) -> str:

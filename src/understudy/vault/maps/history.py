@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-from understudy.errors import IntegrityError
+from understudy.errors import IntegrityError, NotFound
 from understudy.store.protocol import ObjectStore
 from understudy.vault.access import Access
 from understudy.vault.kinds import Checkpoint, ObjectRef, PackRef
@@ -44,7 +44,10 @@ class History:
 
     async def inline_pack(self, pack: PackAt) -> bytes:
         """The bytes of a pack that a map places in a record."""
-        data = await self.inline(pack.seq)
+        try:
+            data = await self.inline(pack.seq)
+        except NotFound as error:
+            raise IntegrityError(f"a map places pack {pack.id.hex()} in record {pack.seq}, which there is not") from error
         ref = inline_ref(data)
         if PackAt(ref.id, ref.size, ref.hash, pack.seq) != pack:
             raise IntegrityError(f"record {pack.seq} does not carry pack {pack.id.hex()}")

@@ -10,9 +10,8 @@ import numpy as np
 
 from understudy.errors import NotFound
 from understudy.model import BLOCK_SIZE, SIGNATURE_SIZE, Bytes, Extents, Signatures
-from understudy.native import diskmap
 from understudy.vault.kinds import PointDisk
-from understudy.vault.maps.diskmap import DiskMap, PackTable, repack, trusting_nothing
+from understudy.vault.maps.diskmap import DiskMap, PackTable, differing, repack
 from understudy.vault.maps.history import History
 from understudy.vault.maps.resolve import PointMap
 from understudy.vault.maps.selection import Index, Selection, extents_of, packed, units
@@ -58,9 +57,7 @@ class DiskReader:
         table = PackTable()
         mine = repack(self._map.rows, self._map.packs, table)
         theirs = repack(other._map.rows, other._map.packs, table)
-        out = np.empty((len(mine) + len(theirs), 2), dtype=np.int64)
-        with trusting_nothing(f"disk {self._disk.id.hex()}"):
-            return out[: diskmap.differing(mine, theirs, out)]
+        return differing(mine, theirs)
 
     async def read_into(self, extents: Extents, buffer: Bytes) -> None:
         """Fill `buffer` with the extents' blocks, one after the other; what is not mapped is zero."""
