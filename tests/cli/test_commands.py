@@ -96,6 +96,7 @@ def test_files_are_protected_under_absolute_paths(engine: FakeEngine, typed: Typ
         ("replicate", "web", "--cycles", "0"),
         ("vault", "key", "add", "--role", "king", "--label", "x"),
         ("vault", "create", "--label", "a b"),
+        ("protect", "web", "--disk", "vda=/x", "--disk", "vdb=/y/../x"),
         ("nonsense",),
         (),
         ("vault", "key"),
@@ -117,7 +118,7 @@ def test_unprotecting_says_what_stays(engine: FakeEngine, typed: Typed) -> None:
 
 def test_points_are_listed(typed: Typed) -> None:
     result = typed("points", "web")
-    assert [line.split()[0] for line in result.stdout.splitlines()] == ["point", "3", "4", "7"]
+    assert [line.split()[0] for line in result.stdout.splitlines()] == ["point", "3", "4", "7", "point"]
     assert "aa110000" in result.stdout
     assert "record 5" in result.stderr
     (document,) = lines(typed("points", "web", "--json"))

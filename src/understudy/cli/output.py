@@ -5,8 +5,11 @@ from typing import Any
 
 import msgspec
 from rich.console import Console
+from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
+
+_WIDEST = 1000
 
 
 class _Pipe(Console):
@@ -43,8 +46,13 @@ class Output:
         self.err.print(Text(f"warning: {text}", style="yellow"), soft_wrap=True)
 
     def table(self, table: Table) -> None:
+        """On a screen that is too narrow for it, lines wrap; nothing is cut."""
         if not self.as_json:
-            self._out.print(table)
+            needed = Measurement.get(self._out, self._out.options.update(max_width=_WIDEST), table).minimum
+            if needed > self._out.width:
+                self._out.print(table, width=needed, crop=False, soft_wrap=True)
+            else:
+                self._out.print(table)
 
 
 def columns(*headings: str, right: tuple[str, ...] = (), wrapped: tuple[str, ...] = ()) -> Table:

@@ -26,25 +26,26 @@ async def command(session: Session, name: str) -> None:
         out.say(f"{listing.machine.name} has no recovery point yet")
     else:
         out.table(_table(listing.points))
+        newest = listing.points[-1]
+        disks = ", ".join(f"{disk.name} {size(disk.size)}" for disk in newest.disks)
+        out.say(f"point {newest.number}: {newest.consistency}-consistent, {disks}")
     for line in listing.void:
         out.warn(line)
 
 
 def _table(points: tuple[Point, ...]) -> Table:
     now = time.time_ns()
-    numbers, texts = ("point", "changed", "stored"), ("cause", "disks")
-    table = columns("point", "id", "frozen at", "age", "cause", "consistency", "changed", "stored", "disks", right=numbers, wrapped=texts)
+    table = columns(
+        "point", "id", "frozen at", "age", "changed", "stored", "cause", right=("point", "changed", "stored"), wrapped=("cause",)
+    )
     for point in points:
-        disks = ", ".join(f"{disk.name} {size(disk.size)}" for disk in point.disks)
         table.add_row(
             f"{point.number} held" if point.held else str(point.number),
             point.id[:8],
             local_time(point.frozen_at)[:-4],
             age(point.frozen_at, now),
-            f"{point.cause}: {point.reason}" if point.reason else point.cause,
-            point.consistency,
             size(point.changed_blocks * BLOCK_SIZE),
             size(point.stored_bytes),
-            disks,
+            f"{point.cause}: {point.reason}" if point.reason else point.cause,
         )
     return table

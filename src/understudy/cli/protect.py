@@ -16,7 +16,7 @@ from understudy.errors import InvalidRequest
 _SAID = {
     "created": "{name} is protected; its id is {id}",
     "renewed": "{name} was protected from this host already; how it is read has been renewed",
-    "adopted": "{name} is followed from this host now; its {points} stay",
+    "adopted": "{name} is followed from this host now; its {points}",
 }
 
 
@@ -47,7 +47,7 @@ async def command(session: Session, name: str, qmp: str | None, disks: tuple[str
         table.add_row(disk.name, size(disk.size), str(disk.sector))
     out.say(f"source {done.found.kind}, frozen by {done.found.method}")
     out.table(table)
-    points = f"{done.machine.points} recovery points"
+    points = "1 recovery point stays" if done.machine.points == 1 else f"{done.machine.points} recovery points stay"
     out.say(_SAID[done.outcome].format(name=name, id=done.machine.id, points=points), style="bold")
     out.say(f"next: understudy replicate {name}")
 
@@ -61,4 +61,10 @@ def source_of(qmp: str | None, disks: Sequence[str]) -> MachineSource:
         raise InvalidRequest(
             "nothing says how to read the machine", hint="Give --qmp SOCKET for a running QEMU, or --disk NAME=PATH for each disk."
         )
-    return BlockSource(disks={disk: os.path.abspath(path) for disk, path in named.items()})
+    paths: dict[str, str] = {}
+    for disk, where in named.items():
+        path = os.path.abspath(where)
+        if os.path.realpath(path) in map(os.path.realpath, paths.values()):
+            raise InvalidRequest(f"{path} is named for two disks", hint="Each disk has a file or device of its own.")
+        paths[disk] = path
+    return BlockSource(disks=paths)
