@@ -8,9 +8,9 @@ import pytest
 
 from understudy.demo.initramfs import build_initramfs
 from understudy.demo.kernel import load_order, module_name, unpack_kernel
-from understudy.demo.kit import Kit
+from understudy.demo.kit import Kit, build_kit
 from understudy.demo.machine import GuestDisk, qemu_command
-from understudy.errors import Unsupported
+from understudy.errors import TargetFailed, Unsupported
 
 
 def boot_image(payload: bytes) -> bytes:
@@ -83,3 +83,9 @@ def test_the_guest_programs_build_without_a_warning(tmp_path: Path):
     for source in sorted(guest.glob("*.c")):
         command = ["gcc", "-static", "-O2", "-Wall", "-Wextra", "-Werror", "-o", str(tmp_path / source.stem), str(source)]
         subprocess.run(command, check=True)
+
+
+def test_a_kit_that_cannot_be_kept_is_said():
+    with pytest.raises(TargetFailed, match="cannot be kept in /proc/nowhere") as caught:
+        build_kit(Path("/proc/nowhere"))
+    assert "UNDERSTUDY_GUEST_KIT" in caught.value.hint

@@ -53,7 +53,14 @@ def default_directory() -> Path:
 def build_kit(directory: Path | None = None) -> Kit:
     """The kit in ``directory``, built as far as it is missing or older than the guest's sources."""
     directory = directory or default_directory()
-    directory.mkdir(parents=True, exist_ok=True)
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        (directory / "lock").touch()
+    except OSError as error:
+        raise TargetFailed(
+            f"The guest kit cannot be kept in {directory}: {error.strerror}.",
+            hint="Name a directory that you may write to: UNDERSTUDY_GUEST_KIT=/elsewhere understudy demo",
+        ) from error
     with _locked(directory / "lock"):
         parts = directory / "parts"
         if not parts.exists():
