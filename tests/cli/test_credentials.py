@@ -48,6 +48,7 @@ def test_without_a_terminal_nobody_is_asked(typed: Typed, monkeypatch: pytest.Mo
     result = typed("points", "web")
     assert result.exit_code == 5
     assert "--key-file" in result.stderr
+    assert "--new-key-file" in typed("vault", "key", "add", "--role", "source", "--label", "a").stderr
 
 
 @pytest.mark.parametrize("content", [b"", b"\n", b"\xff\xfe\n"])
@@ -82,6 +83,9 @@ def test_a_key_file_that_others_can_read_is_warned_of(typed: Typed, tmp_path: Pa
     assert (result.exit_code, result.stderr.count("can be read by others")) == (0, 1)
     (tmp_path / "key").chmod(0o600)
     assert "others" not in typed("points", "web").stderr
+    (tmp_path / "phrase").write_text("secret")
+    (tmp_path / "phrase").chmod(0o604)
+    assert "passphrase file" in typed("points", "web", "--passphrase-file", str(tmp_path / "phrase")).stderr
 
 
 @pytest.mark.parametrize(("typed_keys", "code"), [(b"\x03", 130), (b"secret\n", 10)])

@@ -29,13 +29,10 @@ def read_passphrase(path: str) -> Passphrase:
     return Passphrase(text=text)
 
 
-def asked_passphrase(prompt: str, *, twice: bool) -> Passphrase:
-    """Ask the person at the terminal; where nobody sits there, say what to give instead."""
+def asked_passphrase(prompt: str, *, twice: bool, instead: str) -> Passphrase:
+    """Ask the person at the terminal; where nobody sits there, say what to give `instead`."""
     if not sys.stdin.isatty():
-        raise AccessDenied(
-            "the vault needs a credential, and there is no terminal to ask at",
-            hint="Give --key-file or --passphrase-file, or set UNDERSTUDY_KEY_FILE or UNDERSTUDY_PASSPHRASE_FILE.",
-        )
+        raise AccessDenied("a key file or passphrase is needed, and there is no terminal to ask at", hint=instead)
     # An event loop takes Ctrl-C for a request that it will look at later; at a prompt it must end the command now.
     handler = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
@@ -46,11 +43,12 @@ def asked_passphrase(prompt: str, *, twice: bool) -> Passphrase:
 
 
 def readable_by_others(path: str) -> bool:
-    """Whether a key file's permissions let anybody but its owner read it; False if it does not exist."""
+    """Whether the permissions of a file that holds a secret let anybody but its owner read it; False if there is no such file."""
     try:
-        return bool(os.stat(path).st_mode & (stat.S_IRGRP | stat.S_IROTH))
+        mode = os.stat(path).st_mode
     except OSError:
         return False
+    return stat.S_ISREG(mode) and bool(mode & (stat.S_IRGRP | stat.S_IROTH))
 
 
 def new_credential(key_file: str | None, passphrase_file: str | None) -> Credential:
@@ -61,4 +59,4 @@ def new_credential(key_file: str | None, passphrase_file: str | None) -> Credent
         return KeyFile(path=os.path.abspath(key_file))
     if passphrase_file:
         return read_passphrase(passphrase_file)
-    return asked_passphrase("Passphrase of the new key", twice=True)
+    return asked_passphrase("Passphrase of the new key", twice=True, instead="Give --new-key-file or --new-passphrase-file.")

@@ -48,12 +48,17 @@ class Session:
 
     def _credential(self, creates: bool) -> Credential:
         if self.key_file:
-            if readable_by_others(self.key_file):
-                self.output.warn(f"the key file {self.key_file} can be read by others: chmod 600 it, or make a new key if they may have")
+            self._warn_of_readers("key file", self.key_file)
             return KeyFile(path=os.path.abspath(self.key_file))
         if self.passphrase_file:
+            self._warn_of_readers("passphrase file", self.passphrase_file)
             return read_passphrase(self.passphrase_file)
-        return asked_passphrase("Passphrase of the vault", twice=creates)
+        instead = "Give --key-file or --passphrase-file, or set UNDERSTUDY_KEY_FILE or UNDERSTUDY_PASSPHRASE_FILE."
+        return asked_passphrase("Passphrase of the vault", twice=creates, instead=instead)
+
+    def _warn_of_readers(self, what: str, path: str) -> None:
+        if readable_by_others(path):
+            self.output.warn(f"the {what} {path} can be read by others: chmod 600 it, and change the key if they may have read it")
 
 
 def default_state_dir() -> str:

@@ -69,7 +69,7 @@ def source_here(directory: Path, state: MachineState) -> MachineSource:
     """How this host reads the machine; NotFound if it does not follow it."""
     source = read_source(directory)
     if source is None:
-        raise NotFound(f"machine {state.name!r} is not followed from this host", hint=f"Begin with: understudy protect {state.name} …")
+        raise NotFound(f"machine {state.name!r} is not followed from this host", hint=f"To follow it: understudy protect {state.name} …")
     return source
 
 
