@@ -44,11 +44,11 @@ def test_two_credentials_are_one_too_many(typed: Typed, phrase: str) -> None:
 
 
 def test_without_a_terminal_nobody_is_asked(typed: Typed, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "--new-key-file" in typed("vault", "key", "add", "--role", "source", "--label", "a").stderr
     monkeypatch.delenv("UNDERSTUDY_KEY_FILE")
     result = typed("points", "web")
     assert result.exit_code == 5
     assert "--key-file" in result.stderr
-    assert "--new-key-file" in typed("vault", "key", "add", "--role", "source", "--label", "a").stderr
 
 
 @pytest.mark.parametrize("content", [b"", b"\n", b"\xff\xfe\n"])
