@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults import FaultyStore
+from tests.faults import Action, Fault, FaultyStore
 from tests.vault.worlds import QUICK, UNLOCK, a_point, passphrase
-from understudy.errors import IntegrityError, RolledBack, StateFailed
+from understudy.errors import InDoubt, IntegrityError, RolledBack, StateFailed
 from understudy.store.file import FileStore
 from understudy.vault import kinds, names
 from understudy.vault.descriptor import Descriptor, decode, encode
@@ -48,6 +48,28 @@ async def test_an_old_copy_of_the_vault(vault: Vault, log: MachineLog, tmp_path:
     stranger = await opened(tmp_path, "elsewhere", "copy")
     assert (await stranger.find("web")).head.seq == 5
     await stranger.close()
+
+
+@pytest.mark.parametrize("forgotten", [False, True])
+async def test_what_is_in_doubt_is_not_put_into_an_old_copy(
+    vault: Vault, log: MachineLog, store: FaultyStore, tmp_path: Path, forgotten: bool
+) -> None:
+    """There it would come after a gap, and nothing could be read beyond that. `forgotten`: the mark itself is lost."""
+    shutil.copytree(tmp_path / "vault", tmp_path / "copy")
+    await log.append(a_point(b"8" * 16))
+    store.plan(Fault(Action.FAIL_BEFORE, "create", times=-1))
+    with pytest.raises(InDoubt):
+        await log.append(a_point(b"9" * 16))
+    if forgotten:
+        (tmp_path / f"state/vaults/{vault.id}/guard/machines_{log.machine_id}").unlink()
+    old = await opened(tmp_path, directory="copy")
+    with pytest.raises(RolledBack):
+        await old.protect("another", "site-a")
+    left = old._log(log.machine_id)  # not read: as the settling of a protect does it
+    with pytest.raises(RolledBack):
+        await left.settle()
+    assert not (tmp_path / "copy" / names.record(names.machine(log.machine_id), 7)).exists()
+    await old.close()
 
 
 async def test_an_old_copy_from_before_the_machine(vault: Vault, tmp_path: Path) -> None:

@@ -43,4 +43,7 @@ def load(path: Path) -> Attempt | None:
 
 def drop(path: Path) -> None:
     """Not synced: a left attempt whose slot the rollback guard has passed is known to be over. Blocks."""
-    path.unlink(missing_ok=True)
+    try:
+        path.unlink(missing_ok=True)
+    except OSError as error:
+        raise StateFailed(f"{path}: {error.strerror or error}", hint="the state directory must be writable") from error

@@ -98,14 +98,26 @@ class Chain:
     async def settle(self) -> bool:
         """Bring an attempt that was left to its end; True if there was one. Within `appending`; `InDoubt` if still unknown.
 
-        The caller reads on and then calls `settled`.
+        The caller reads on and then calls `settled`. `RolledBack` if the vault has nothing that it could follow: nothing is put then.
         """
         left = await finish_in_thread(partial(attempt.load, self._attempt()))
         if left is None:
             return False
         if left.seq > (await self._remembered()).seq:
+            await self._must_follow(left)
             await self._put(left, unsure=True)
         return True
+
+    async def _must_follow(self, left: Attempt) -> None:
+        """A vault that went back must not get a record after a gap."""
+        if left.seq == 1:
+            return
+        try:
+            before = await self._place.store.head(names.record(self.owner, left.seq - 1))
+        except (StoreUnavailable, StoreRefused) as error:
+            raise self._in_doubt(left) from error
+        if before is None:
+            raise guard.rolled_back(self.owner, Head(left.seq - 1), None)
 
     async def settled(self) -> None:
         """The attempt's slot is known to be occupied and `head` has passed it: forget the attempt."""

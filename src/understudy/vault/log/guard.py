@@ -57,9 +57,9 @@ def _failed(path: Path, error: OSError) -> StateFailed:
     )
 
 
-def rolled_back(owner: str, seen: Head, end: int) -> RolledBack:
-    """The error for a log that ends at `end`, or that has another record where this site saw `seen`."""
-    what = f"ends at record {end}" if end < seen.seq else "has another one there"
+def rolled_back(owner: str, seen: Head, end: int | None) -> RolledBack:
+    """The error for a log that ends at `end` (None: somewhere before `seen`), or has another record where this site saw `seen`."""
+    what = "lacks it" if end is None else f"ends at record {end}" if end < seen.seq else "has another one there"
     return RolledBack(
         f"this site has seen record {seen.seq} of {owner}, and the vault {what}: it is an old copy, or was tampered with",
         hint="find the newest copy of the vault. This one can still be restored from, with --state-dir naming an empty directory",
