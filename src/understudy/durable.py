@@ -1,9 +1,24 @@
 """Making local files survive a power cut."""
 
+import contextlib
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 from understudy.errors import StateFailed
+
+
+@contextlib.contextmanager
+def state_directory(path: Path) -> Iterator[None]:
+    """Whatever the operating system refuses in here concerns the state directory: `StateFailed`."""
+    try:
+        yield
+    except (OSError, EOFError) as error:
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+        raise StateFailed(
+            f"the state directory {path} cannot be read or written: {reason}",
+            hint="Free space or repair its file system; the next cycle goes on from the last committed point.",
+        ) from error
 
 
 def sync_directory(path: Path) -> None:

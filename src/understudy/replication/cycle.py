@@ -1,18 +1,18 @@
 """One cycle makes one recovery point: freeze → examine → commit → release."""
 
-import asyncio
 import contextlib
 import secrets
 import time
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import msgspec
 
 from understudy.errors import Fenced, SecondWriter, UnderstudyError
-from understudy.finish import finish
+from understudy.finish import finish, finish_in_thread
 from understudy.model import BLOCK_SIZE, Definition, Extents, Signatures
 from understudy.replication.examine import Examination, Examined, totals
 from understudy.replication.local import NO_POINT, LocalState
@@ -105,7 +105,7 @@ class Replicator:
         # The point exists, whatever happens now; what fails here is repeated, and its error raised, by the next cycle's start.
         with contextlib.suppress(UnderstudyError):
             await finish(self.source.release(True))
-            await finish(asyncio.to_thread(self._local.commit, point))
+            await finish_in_thread(partial(self._local.commit, point))
             self._settled = True
         return CycleReport(
             seq=record.seq,
@@ -127,8 +127,8 @@ class Replicator:
         newest = self.log.state.newest
         # The source first: what was left there weighs on the guest.
         await self.source.recover(newest.point.id.hex() if newest else None)
-        await asyncio.to_thread(self._local.settle, newest.point.id if newest else NO_POINT)
-        await asyncio.to_thread(self._local.forget_others, frozenset(disk.id for disk in newest.point.disks) if newest else frozenset())
+        point, disks = (newest.point.id, newest.point.disks) if newest else (NO_POINT, ())
+        await finish_in_thread(partial(self._local.settle, point, frozenset(disk.id for disk in disks)))
         self._settled = True
 
     async def _release(self, committed: bool | None, cause: BaseException) -> None:

@@ -1,13 +1,15 @@
 """The middle of a cycle: from a frozen snapshot to durable packs and all that the point's record will say."""
 
-import asyncio
 import secrets
 from collections.abc import Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
+from functools import partial
 from typing import NamedTuple
 
 from understudy import extents as ext
+from understudy.durable import state_directory
+from understudy.finish import finish_in_thread
 from understudy.model import blocks_of
 from understudy.replication.journal import Head, JournalDisk
 from understudy.replication.local import LocalState, Rebuild
@@ -44,6 +46,10 @@ class Examination:
 
     async def run(self, snapshot: Snapshot, point: bytes, parent: Point | None, parent_id: bytes) -> Examined:
         """`parent_id` is the newest point's id, NO_POINT before the first."""
+        with state_directory(self.local.directory):  # stores and sources have errors of their own
+            return await self._run(snapshot, point, parent, parent_id)
+
+    async def _run(self, snapshot: Snapshot, point: bytes, parent: Point | None, parent_id: bytes) -> Examined:
         known = {disk.name: disk for disk in parent.disks} if parent else {}
         plans = [disk_plan(disk.info, known.get(disk.info.name), await disk.changed(), secrets.token_bytes(16)) for disk in snapshot.disks]
         gone = known.keys() - {plan.info.name for plan in plans}
@@ -52,13 +58,13 @@ class Examination:
             await _work(index, plan, disk, file) for index, (plan, disk, file) in enumerate(zip(plans, snapshot.disks, files, strict=True))
         ]
         head = Head(point=point, parent=parent_id, disks=tuple(JournalDisk(id=plan.id, size=plan.info.size) for plan in plans))
-        journal = await asyncio.to_thread(self.local.begin, head)
+        journal = await finish_in_thread(partial(self.local.begin, head))
         try:
             ids = tuple(plan.id for plan in plans)
             pipeline = Pipeline(self.access, self.store, self.machine_id, ids, journal, self.threads, self.progress)
             tallies, shipped = await pipeline.run(work)
             disks = tuple(self._point_disk(plan, tally, file) for plan, tally, file in zip(plans, tallies, files, strict=True))
-            await asyncio.to_thread(journal.close)
+            await finish_in_thread(journal.close)
         except BaseException:
             journal.abandon()
             raise

@@ -62,7 +62,11 @@ class JournalWriter:
         fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         writer = cls(path, fd)
         body = msgspec.msgpack.encode(head)
-        writer._put(MAGIC + len(body).to_bytes(8, "little") + body)
+        try:
+            writer._put(MAGIC + len(body).to_bytes(8, "little") + body)
+        except BaseException:
+            writer.abandon()
+            raise
         return writer
 
     def add(self, frames: Rows, signatures: Signatures, disks: tuple[bytes, ...]) -> None:
@@ -77,12 +81,18 @@ class JournalWriter:
         self._put(_CLOSED)
         os.write(self._fd, self._hash.digest())
         os.fsync(self._fd)
-        os.close(self._fd)
         sync_directory(self.path.parent)
+        self._let_go()
 
     def abandon(self) -> None:
-        os.close(self._fd)
+        """Also after `close`, whether it failed or not."""
+        self._let_go()
         remove(self.path)
+
+    def _let_go(self) -> None:
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
 
     def _put(self, data: bytes) -> None:
         self._hash.update(data)

@@ -1,13 +1,13 @@
 """One machine's signature files and journals on this host: always brought to the newest committed point before a diff relies on them."""
 
-import asyncio
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TypeAlias
 
-from understudy.durable import remove
-from understudy.errors import StateFailed
+from understudy.durable import remove, state_directory
+from understudy.finish import finish_in_thread
 from understudy.model import DiskInfo, Extents, Signatures
 from understudy.replication.journal import Head, Journal, JournalWriter
 from understudy.replication.sigfile import Header, SignatureFile, fingerprint
@@ -29,37 +29,36 @@ class LocalState:
     access: Access
     _open: dict[bytes, SignatureFile] = field(default_factory=dict)
 
-    def settle(self, newest: bytes) -> None:
-        """After a start or a failure: replay the newest committed point's journal, drop every other. Blocks."""
-        try:
+    def settle(self, newest: bytes, disks: frozenset[bytes]) -> None:
+        """After a start or a failure: replay the newest committed point's journal, drop every other file that is not of `disks`. Blocks."""
+        for disk in self._open.keys() - disks:
+            self._open.pop(disk).close()
+        with state_directory(self.directory):
             for path in sorted((self.directory / "journal").glob("*")):
                 journal = Journal.open(path) if path.name == newest.hex() else None
                 if journal is not None:
                     self._replay(journal)
                 remove(path)
-        except OSError as error:
-            raise _failed(self.directory, error) from error
+            for path in sorted((self.directory / "signatures").glob("*")):
+                if path.name not in {disk.hex() for disk in disks}:
+                    remove(path)
 
     def begin(self, head: Head) -> JournalWriter:
-        try:
+        with state_directory(self.directory):
             return JournalWriter.create(self._journal(head.point), head)
-        except OSError as error:
-            raise _failed(self.directory, error) from error
 
     def commit(self, point: bytes) -> None:
         """The point's record exists: bring the files to it, drop the journal. Blocks. Repeatable (`settle`) if it fails."""
-        try:
+        with state_directory(self.directory):
             journal = Journal.open(self._journal(point))
             if journal is not None:
                 self._replay(journal)
                 journal.remove()
-        except OSError as error:
-            raise _failed(self.directory, error) from error
 
     async def exact(self, newest: bytes, disk: PointDisk, rebuild: Rebuild) -> SignatureFile:
         """The signature file of a disk of the newest point, exact for it; rebuilt from the vault if it is not."""
         wanted = self._header(disk.id, newest, disk.size)
-        file = self._open.pop(disk.id, None) or await asyncio.to_thread(SignatureFile.open, self._path(disk.id))
+        file = self._open.pop(disk.id, None) or await finish_in_thread(partial(SignatureFile.open, self._path(disk.id)))
         if file is None or file.header != wanted:
             if file is not None:
                 file.close()
@@ -74,25 +73,17 @@ class LocalState:
         return file
 
     async def _build(self, header: Header, parts: AsyncIterator[tuple[Extents, Signatures]] | None) -> SignatureFile:
-        try:
-            file = await asyncio.to_thread(SignatureFile.begin, self._path(header.disk), header)
+        with state_directory(self.directory):
+            file = await finish_in_thread(partial(SignatureFile.begin, self._path(header.disk), header))
             try:
                 if parts is not None:
                     async for extents, signatures in parts:
-                        await asyncio.to_thread(file.write, extents, signatures)
-                await asyncio.to_thread(file.finish)
+                        await finish_in_thread(partial(file.write, extents, signatures))
+                await finish_in_thread(file.finish)
             except BaseException:
                 file.close()
                 raise
-        except OSError as error:
-            raise _failed(self.directory, error) from error
         return file
-
-    def forget_others(self, disks: frozenset[bytes]) -> None:
-        """Remove the signature files of disks that are not the machine's (any more)."""
-        for path in sorted((self.directory / "signatures").glob("*")):
-            if path.name not in {disk.hex() for disk in disks}:
-                remove(path)
 
     def close(self) -> None:
         for file in self._open.values():
@@ -132,10 +123,3 @@ def _writer(journal: Journal, disk_id: bytes) -> Callable[[SignatureFile], None]
                 file.write(part.extents, part.signatures)
 
     return replay
-
-
-def _failed(directory: Path, error: OSError) -> StateFailed:
-    return StateFailed(
-        f"the state directory {directory} cannot be written: {error.strerror}",
-        hint="Free space or repair its file system; the next cycle goes on from the last committed point.",
-    )

@@ -8,11 +8,13 @@ import asyncio
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
 
 from understudy import extents as ext
+from understudy.finish import finish_in_thread
 from understudy.model import BLOCK_SIZE, SIGNATURE_SIZE, Bytes, Extents
 from understudy.native.encode import Encoded
 from understudy.replication.journal import JournalWriter
@@ -119,7 +121,7 @@ class Pipeline:
             data = buffer[: blocks * BLOCK_SIZE]
             await work[turn].snapshot.read_into(unit, data)
             writer = await free.get()
-            encoded = await asyncio.get_running_loop().run_in_executor(self.threads, _encode, writer, work[turn], data, unit)
+            encoded = await finish_in_thread(partial(_encode, writer, work[turn], data, unit), self.threads)
             tallies[turn].add(blocks, encoded)
             self._done += blocks
             if writer.room < UNIT_BLOCKS:
@@ -138,10 +140,9 @@ class Pipeline:
         return Shipped(tuple(self._packs), b"", self._stored)
 
     async def _finish(self, writer: PackWriter) -> FinishedPack:
-        loop = asyncio.get_running_loop()
-        finished = await loop.run_in_executor(self.threads, writer.finish)
+        finished = await finish_in_thread(writer.finish, self.threads)
         async with self._journal_turn:
-            await loop.run_in_executor(self.threads, self.journal.add, finished.frames, finished.signatures, self.disks)
+            await finish_in_thread(partial(self.journal.add, finished.frames, finished.signatures, self.disks), self.threads)
         return finished
 
     async def _ship(self, finished: FinishedPack) -> None:

@@ -73,7 +73,11 @@ class SignatureFile:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         fresh = path.with_name(path.name + NEW)
         fd = os.open(fresh, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-        os.ftruncate(fd, HEADER_SIZE + blocks_of(header.size) * SIGNATURE_SIZE)
+        try:
+            os.ftruncate(fd, HEADER_SIZE + blocks_of(header.size) * SIGNATURE_SIZE)
+        except BaseException:
+            os.close(fd)
+            raise
         return cls(path, header, fd)
 
     def finish(self) -> None:
