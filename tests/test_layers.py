@@ -15,17 +15,13 @@ LAYERS = (
     ("cli",),
     ("demo",),
     ("app",),
-    ("api",),
     ("local",),
-    ("scheduler", "jobs"),
-    ("failover",),
     ("replication", "recovery"),
     ("vault",),
-    ("source", "hypervisor", "store"),
+    ("source", "store"),
     ("qemu", "nbd"),
     ("native",),
     ("engine",),
-    ("config",),
     ("extents",),
     ("finish",),
     ("durable",),
@@ -44,11 +40,10 @@ ONLY = {
     "errors": set(),
 }
 NEVER = {
-    "api": {"store", "source", "native"},
-    "vault": {"source", "hypervisor", "qemu", "nbd"},
+    "vault": {"source", "qemu", "nbd"},
 }
 # Files of these parts stand for one kind each behind a Protocol; only the composition root, and their own part, name them.
-KINDS = {"source", "hypervisor", "store"}
+KINDS = {"source", "store"}
 OPEN_TO_ALL = {"protocol", "names"}
 
 
@@ -111,6 +106,13 @@ def test_imports_only_point_down(path: Path) -> None:
 @pytest.mark.parametrize("path", sorted([*ROOT.glob("native/*.pyx"), *PACKAGE.glob("native/*.pxd")]), ids=lambda path: path.name)
 def test_kernels_know_only_kernels(path: Path) -> None:
     assert [name for name in re.findall(r"understudy\.\w+", path.read_text()) if name != "understudy.native"] == []
+
+
+def test_the_table_is_the_package_and_the_readme_shows_it() -> None:
+    assert {part_of(path) for path in modules()} - {"__init__"} == RANK.keys()
+    rows = re.findall(r"^\| (`.*?) \|", (ROOT / "README.md").read_text(), re.MULTILINE)
+    shown = [name.removesuffix("/").removesuffix(".py") for row in rows for name in re.findall(r"`([^`]+)`", row)]
+    assert shown == [part for row in LAYERS for part in row]
 
 
 def test_objections_are_raised() -> None:
