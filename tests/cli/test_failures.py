@@ -75,7 +75,7 @@ from understudy.cli.main import cli
 try:
     cli.main(["--help"], prog_name="understudy")
 finally:
-    loaded = {"numpy", "rich", "asyncio", "aiohttp", "nacl", "understudy.app"} & set(sys.modules)
+    loaded = {"numpy", "rich", "asyncio", "nacl", "understudy.app"} & set(sys.modules)
     assert not loaded, loaded
 """
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)

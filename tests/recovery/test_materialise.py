@@ -303,7 +303,6 @@ async def test_progress_tells_all_that_is_done(kind: ImageFormat, tmp_path: Path
     for step in steps:
         last = [item for item in seen if (item.step, item.total) == step][-1]
         assert last.done == last.total
-        assert last.rate >= 0
 
 
 async def test_cancelled_it_lets_go_and_can_be_repeated(kind: ImageFormat, tmp_path: Path) -> None:

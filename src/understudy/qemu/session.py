@@ -20,13 +20,12 @@ _QUIET.disabled = True
 
 
 class QmpRefused(SourceRefused):
-    """QEMU answered a command with an error; nothing was done. `said` is QEMU's text, `error_class` its class."""
+    """QEMU answered a command with an error; nothing was done. `said` is QEMU's text."""
 
-    def __init__(self, command: str, said: str, error_class: str) -> None:
+    def __init__(self, command: str, said: str) -> None:
         super().__init__(f"QEMU refused '{command}': {said}")
         self.command = command
         self.said = said
-        self.error_class = error_class
 
 
 class QmpGone(SourceUnavailable):
@@ -76,7 +75,7 @@ class QmpSession:
             async with asyncio.timeout(COMMAND_TIMEOUT):
                 return await self._client.execute(command, arguments)
         except ExecuteError as error:
-            raise QmpRefused(command, str(error), error.error_class) from None
+            raise QmpRefused(command, str(error)) from None
         except TimeoutError:
             await self.close()
             raise SourceUnavailable(

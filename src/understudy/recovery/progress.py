@@ -1,8 +1,7 @@
 """How far a recovery operation has come, as frozen values for whoever shows it."""
 
-import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TypeAlias
 
 
@@ -15,12 +14,6 @@ class Progress:
     disk: str
     done: int
     total: int
-    seconds: float
-
-    @property
-    def rate(self) -> float:
-        """Bytes a second since the step began."""
-        return self.done / self.seconds if self.seconds > 0 else 0.0
 
 
 Listener: TypeAlias = Callable[[Progress], None]
@@ -40,11 +33,10 @@ class Meter:
     disk: str
     total: int
     done: int = 0
-    _began: float = field(default_factory=time.monotonic)
 
     def __post_init__(self) -> None:
         self.add(0)
 
     def add(self, count: int) -> None:
         self.done += count
-        self.listener(Progress(self.step, self.disk, self.done, self.total, time.monotonic() - self._began))
+        self.listener(Progress(self.step, self.disk, self.done, self.total))
