@@ -1,4 +1,4 @@
-"""Work that must come to its end even when whoever asked for it is cancelled."""
+"""How concurrent work ends: to its end even when whoever asked for it is cancelled, and with the failure that began it."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -27,3 +27,11 @@ async def finish(work: Awaitable[T]) -> T:
 async def finish_in_thread(call: Callable[[], T], threads: Executor | None = None) -> T:
     """Run `call` in a thread, which cannot be stopped: what it reads or writes must not be reused, and no lock let go, before its end."""
     return await finish(asyncio.get_running_loop().run_in_executor(threads, call))
+
+
+def first_failure(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    """The failure for which a task group cancelled all others."""
+    leaf: BaseException = group
+    while isinstance(leaf, BaseExceptionGroup):
+        leaf = leaf.exceptions[0]
+    return leaf

@@ -4,6 +4,8 @@ import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable
 from typing import TypeVar
 
+from understudy.finish import first_failure
+
 T = TypeVar("T")
 
 
@@ -29,12 +31,4 @@ async def spread(items: AsyncIterator[T], work: Callable[[T], Awaitable[None]], 
                 await slots.acquire()
                 group.create_task(one(item))
     except BaseExceptionGroup as failures:
-        raise _first(failures) from None
-
-
-def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
-    """The failure that made the others be cancelled."""
-    leaf: BaseException = group
-    while isinstance(leaf, BaseExceptionGroup):
-        leaf = leaf.exceptions[0]
-    return leaf
+        raise first_failure(failures) from None

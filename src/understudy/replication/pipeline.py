@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 
 from understudy import extents as ext
-from understudy.finish import finish_in_thread
+from understudy.finish import finish_in_thread, first_failure
 from understudy.model import BLOCK_SIZE, SIGNATURE_SIZE, Bytes, Extents
 from understudy.native.encode import Encoded
 from understudy.replication.journal import JournalWriter
@@ -103,7 +103,7 @@ class Pipeline:
                 for _ in range(min(LANES, -(-self._total // UNIT_BLOCKS) or 1)):
                     lanes.create_task(self._lane(units, tallies, work, free))
         except BaseExceptionGroup as group:
-            raise _first(group) from None
+            raise first_failure(group) from None
         return tallies, await self._last([writer for writer in idle if not writer.empty])
 
     async def _lane(
@@ -165,11 +165,3 @@ def _encode(writer: PackWriter, work: DiskWork, data: Bytes, unit: Extents) -> E
     old = work.signatures.read(unit)
     new = np.empty((len(data) // BLOCK_SIZE, SIGNATURE_SIZE), dtype=np.uint8)
     return writer.add(work.index, data, unit, old, new)
-
-
-def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
-    """The failure that made the others be cancelled."""
-    leaf: BaseException = group
-    while isinstance(leaf, BaseExceptionGroup):
-        leaf = leaf.exceptions[0]
-    return leaf

@@ -4,6 +4,8 @@ import asyncio
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, TypeVar
 
+from understudy.finish import first_failure
+
 T = TypeVar("T")
 R = TypeVar("R")
 
@@ -22,12 +24,5 @@ async def each(limit: int, work: Callable[[T], Coroutine[Any, Any, R]], items: S
             for _ in range(min(limit, len(items))):
                 lanes.create_task(lane())
     except BaseExceptionGroup as group:
-        raise _first(group) from None
+        raise first_failure(group) from None
     return [results[i] for i in range(len(items))]
-
-
-def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
-    leaf: BaseException = group
-    while isinstance(leaf, BaseExceptionGroup):
-        leaf = leaf.exceptions[0]
-    return leaf
