@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from pathlib import Path
 
 import msgspec
 import pytest
@@ -13,6 +14,7 @@ from understudy.recovery.progress import Progress
 from understudy.recovery.scrub import scrub_vault
 from understudy.recovery.verdict import Level
 from understudy.recovery.verify import verify_points
+from understudy.store.file import FileStore
 from understudy.vault.maps.checkpoint import take_checkpoint
 from understudy.vault.maps.points import PointEntry
 from understudy.vault.maps.resolve import resolve
@@ -134,6 +136,15 @@ async def test_a_checkpoint_that_lies_is_found_and_not_believed(world: World) ->
         assert all(point.whole for point in found.points)
     world.checkpoint(lie.id).unlink()
     world.checkpoint(honest.id).unlink()
+
+
+async def test_an_empty_place_is_no_whole_vault(world: World, tmp_path: Path) -> None:
+    """Such as the directory on which the vault's file system is not mounted."""
+    with pytest.raises(NotFound):
+        await scrub_vault(FileStore(tmp_path))
+    descriptor = world.directory / "vault" / "vault"
+    with bent(descriptor, "bit", world.random, descriptor):
+        assert [damage.name for damage in (await scrub_vault(world.vault.store)).damage] == ["vault"]
 
 
 async def test_names_that_nobody_gave_are_no_objects(world: World) -> None:

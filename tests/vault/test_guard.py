@@ -229,3 +229,15 @@ def test_a_damaged_memory_is_not_taken_for_none(tmp_path: Path, data: bytes) -> 
     path.write_bytes(data)
     with pytest.raises(StateFailed):
         guard.remembered(path)
+
+
+async def test_reading_takes_no_writing_where_nothing_is_new(log: MachineLog, tmp_path: Path) -> None:
+    """Whoever restores while the state directory's disk is read-only must get on."""
+    directory = tmp_path / "state" / "vaults"
+    for path in directory.rglob("*"):
+        if path.suffix == ".lock":
+            path.unlink()
+            path.mkdir()  # not to be opened for writing, not even by root
+    again = await opened(tmp_path)
+    assert (await again.find("web")).head.seq == 5
+    await again.close()

@@ -6,7 +6,7 @@ import pytest
 
 from tests.faults import Action, Fault, FaultyStore
 from tests.vault.worlds import QUICK, UNLOCK, a_point, bundle_of, forge, passphrase
-from understudy.errors import AccessDenied, Conflict, IntegrityError, NotFound, StoreUnavailable
+from understudy.errors import AccessDenied, Conflict, InDoubt, IntegrityError, NotFound, StoreUnavailable
 from understudy.vault import kinds, names
 from understudy.vault.keys.unlock import KeyFile, Unlock
 from understudy.vault.vault import Vault
@@ -143,6 +143,19 @@ async def test_a_killed_addition_leaves_nothing_in_the_way(vault: Vault, store: 
     await vault.keys.add("source", "host-a", SOURCE_KEY)
     assert (await opens(store, SOURCE_KEY)).identity.name == "host-a"
     assert [member.name for member in vault.settings.active()] == ["operator", "host-a"]
+
+
+@pytest.mark.parametrize("action", [Action.FAIL_BEFORE, Action.LATE])
+async def test_an_addition_in_doubt_leaves_nothing_in_the_way(vault: Vault, store: FaultyStore, tmp_path: Path, action: Action) -> None:
+    store.plan(Fault(action, "create", "settings/log/*", times=-1))
+    with pytest.raises(InDoubt):
+        await vault.keys.add("source", "host-a", SOURCE_KEY)
+    store.plan()
+    await store.land_late()
+    again = await Vault.open(store, UNLOCK, tmp_path / "state", patience=QUICK)
+    await again.keys.add("source", "host-a", SOURCE_KEY)
+    assert [slot.trusted for slot in await again.keys.list()] == [True, True]
+    assert (await opens(store, SOURCE_KEY)).identity.name == "host-a"
 
 
 async def test_rotation_never_leaves_an_identity_without_a_slot(vault: Vault, store: FaultyStore) -> None:

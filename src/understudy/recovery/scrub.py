@@ -9,7 +9,7 @@ from understudy.recovery.lanes import each, spread
 from understudy.recovery.progress import Listener, Meter, unheard
 from understudy.recovery.verdict import Damage, Verified
 from understudy.store.protocol import ObjectInfo, ObjectStore
-from understudy.vault import names
+from understudy.vault import descriptor, names
 from understudy.vault.packs import pack_layout
 
 LANES = 3
@@ -20,11 +20,20 @@ UNREADABLE = (IntegrityError, NotFound, StoreRefused, StoreUnavailable)
 
 
 async def scrub_vault(store: ObjectStore, listener: Listener = unheard) -> Verified:
-    """Examine every pack and side object that the vault lists, of all machines. What is missing only its log can tell."""
+    """Examine the descriptor, and every pack and side object that the vault lists, of all machines. What is missing only its log can tell.
+
+    `NotFound` where there is no descriptor: an empty place is no whole vault.
+    """
     began = time.monotonic()
+    damage: dict[str, Damage] = {}
+    try:
+        descriptor.decode(await store.get(names.DESCRIPTOR, 0, 1 << 16))
+    except NotFound as error:
+        raise NotFound("there is no vault here", hint="check the address; is the file system mounted?") from error
+    except IntegrityError as error:
+        damage[names.DESCRIPTOR] = Damage(names.DESCRIPTOR, error.message)
     objects = [info async for info in store.list(names.MACHINES) if _expected(info.name) is not None]
     meter = Meter(listener, "scrub", "", sum(info.size for info in objects))
-    damage: dict[str, Damage] = {}
 
     async def examine(info: ObjectInfo) -> None:
         try:

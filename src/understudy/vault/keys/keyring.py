@@ -146,8 +146,8 @@ class Keyring:
         await self._settings.append(kinds.Revoke(public=public, heads=await self._heads()))
 
     async def _replace_stillborn(self, name: str) -> None:
-        """A killed `add` may have left an identity without any slot; its key is lost, and its name must be free again."""
-        await self._settings.refresh()
+        """A killed `add`, or one in doubt, may have left an identity without any slot; its key is lost, and its name must be free again."""
+        await self._settings.settle()
         public = next((member.public for member in self._settings.state.active() if member.name == name), None)
         if public is not None and all(slot.identity != public for slot in await self.list()):
             await self._revoke(public)

@@ -73,7 +73,10 @@ def _split(slot_id: bytes, data: bytes) -> tuple[SlotHeader, bytes, bytes]:
     whole = start + _HASH <= len(data) <= MAX_SLOT and data.startswith(MAGIC) and digest(data[:-_HASH]) == data[-_HASH:]
     end = start + int.from_bytes(data[len(MAGIC) : start], "little")
     if not whole or end > len(data) - _HASH:
-        raise IntegrityError(f"key slot {slot_id.hex()} is damaged", hint="open the vault with another slot, then replace this one")
+        raise IntegrityError(
+            f"key slot {slot_id.hex()} is damaged",
+            hint=f"open the vault with another key; restore the object keys/{slot_id.hex()} from a copy, or delete it",
+        )
     try:
         return msgspec.msgpack.decode(data[start:end], type=SlotHeader), data[start:end], data[end:-_HASH]
     except MALFORMED as error:

@@ -37,6 +37,8 @@ def remembered(path: Path) -> Head:
 
 def remember(path: Path, head: Head) -> None:
     """Raise the mark durably; never lower it, whatever other processes of this host do meanwhile. Blocks."""
+    if remembered(path).seq >= head.seq:
+        return  # nothing new to keep: reading goes on though the state directory cannot be written
     try:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         fd = os.open(path.with_name(path.name + ".lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
