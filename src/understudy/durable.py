@@ -17,7 +17,7 @@ def state_directory(path: Path) -> Iterator[None]:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
         raise StateFailed(
             f"the state directory {path} cannot be read or written: {reason}",
-            hint="Free space or repair its file system; the next cycle goes on from the last committed point.",
+            hint="free space or repair its file system; the next cycle goes on from the last committed point",
         ) from error
 
 

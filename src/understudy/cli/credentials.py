@@ -25,7 +25,7 @@ def read_passphrase(path: str) -> Passphrase:
     except UnicodeDecodeError:
         raise InvalidRequest(f"the passphrase in {path} is not UTF-8 text") from None
     if not text:
-        raise InvalidRequest(f"the passphrase file {path} is empty", hint="Its first line is the passphrase.")
+        raise InvalidRequest(f"the passphrase file {path} is empty", hint="its first line is the passphrase")
     return Passphrase(text=text)
 
 
@@ -54,9 +54,9 @@ def readable_by_others(path: str) -> bool:
 def new_credential(key_file: str | None, passphrase_file: str | None) -> Credential:
     """The credential of a key that is to be made."""
     if key_file and passphrase_file:
-        raise InvalidRequest("both a key file and a passphrase file are given for the new key", hint="Give one of the two.")
+        raise InvalidRequest("both a key file and a passphrase file are given for the new key", hint="give one of the two")
     if key_file:
         return KeyFile(path=os.path.abspath(key_file))
     if passphrase_file:
         return read_passphrase(passphrase_file)
-    return asked_passphrase("Passphrase of the new key", twice=True, instead="Give --new-key-file or --new-passphrase-file.")
+    return asked_passphrase("Passphrase of the new key", twice=True, instead="give --new-key-file or --new-passphrase-file")

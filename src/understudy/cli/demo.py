@@ -37,7 +37,7 @@ def command(period: str, keep: Path | None, as_json: bool, debug: bool) -> None:
         out.say(f"disks, vault and key are in {keep}")
     if seen.problems:
         raise IntegrityError(
-            "; ".join(seen.problems), hint="A recovery point was not what it promised to be: this is a fault in understudy."
+            "; ".join(seen.problems), hint="a recovery point was not what it promised to be: this is a fault in understudy"
         )
 
 

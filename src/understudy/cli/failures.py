@@ -62,7 +62,7 @@ def reported(words: Sequence[str], body: Callable[[], None]) -> int:
     except click.ClickException as error:
         hint = ""
         if isinstance(error, click.UsageError) and error.ctx is not None:
-            hint = f"Try `{error.ctx.command_path} --help`."
+            hint = f"try `{error.ctx.command_path} --help`"
         return _said(as_json, "invalid_request", error.format_message(), hint, False, 2)
     except (click.Abort, KeyboardInterrupt):
         return _quietly(INTERRUPTED, lambda: print("interrupted", file=sys.stderr))
@@ -72,9 +72,9 @@ def reported(words: Sequence[str], body: Callable[[], None]) -> int:
         text = traceback.format_exc()
         if debug:
             sys.stderr.write(text)
-            hint = "This is a fault in understudy."
+            hint = "this is a fault in understudy"
         else:
-            hint = f"This is a fault in understudy; the traceback is in {_kept(text)} (--debug shows it)."
+            hint = f"this is a fault in understudy; the traceback is in {_kept(text)} (--debug shows it)"
         return _said(as_json, UnderstudyError.code, f"{type(error).__name__}: {error}", hint, False, UnderstudyError.exit_code)
     return 0
 

@@ -11,7 +11,7 @@ def pairs(option: str, texts: Sequence[str]) -> dict[str, str]:
     for text in texts:
         name, equals, value = text.partition("=")
         if not (name and equals and value):
-            raise InvalidRequest(f"{option} {text!r} is not NAME=VALUE", hint=f"Write it as {option} vda=…, once for each disk.")
+            raise InvalidRequest(f"{option} {text!r} is not NAME=VALUE", hint=f"write it as {option} vda=…, once for each disk")
         if name in found:
             raise InvalidRequest(f"{option} names {name!r} twice")
         found[name] = value

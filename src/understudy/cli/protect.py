@@ -59,12 +59,12 @@ def source_of(qmp: str | None, disks: Sequence[str]) -> MachineSource:
         return QemuSource(qmp=os.path.abspath(qmp), disks=named)
     if not named:
         raise InvalidRequest(
-            "nothing says how to read the machine", hint="Give --qmp SOCKET for a running QEMU, or --disk NAME=PATH for each disk."
+            "nothing says how to read the machine", hint="give --qmp SOCKET for a running QEMU, or --disk NAME=PATH for each disk"
         )
     paths: dict[str, str] = {}
     for disk, where in named.items():
         path = os.path.abspath(where)
         if os.path.realpath(path) in map(os.path.realpath, paths.values()):
-            raise InvalidRequest(f"{path} is named for two disks", hint="Each disk has a file or device of its own.")
+            raise InvalidRequest(f"{path} is named for two disks", hint="each disk has a file or device of its own")
         paths[disk] = path
     return BlockSource(disks=paths)

@@ -52,9 +52,9 @@ def targets_of(machine: str, point: Point, directory: str | None, named: dict[st
     present = [disk.name for disk in point.disks]
     for disk in named:
         if disk not in present:
-            raise NotFound(f"point {point.number} of {machine} has no disk {disk!r}", hint=f"It has {', '.join(present)}.")
+            raise NotFound(f"point {point.number} of {machine} has no disk {disk!r}", hint=f"it has {', '.join(present)}")
     if directory is None and not named:
-        raise InvalidRequest("nothing says where to restore to", hint="Give --to DIR, or --disk NAME=PATH for single disks.")
+        raise InvalidRequest("nothing says where to restore to", hint="give --to DIR, or --disk NAME=PATH for single disks")
     targets = {} if directory is None else {disk: os.path.join(directory, f"{disk}.{image_format}") for disk in present}
     targets.update(named)
     return {disk: os.path.abspath(path) for disk, path in targets.items()}

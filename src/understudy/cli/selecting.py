@@ -8,21 +8,21 @@ from understudy.cli.words import NANOSECONDS, local_time
 from understudy.engine import Point
 from understudy.errors import InvalidRequest, NotFound
 
-_HINT = "A point is `latest`, its number, the beginning of its id, or a time such as 2026-11-20T14:30 (the newest at or before it)."
+_HINT = "a point is `latest`, its number, the beginning of its id, or a time such as 2026-11-20T14:30 (the newest at or before it)"
 
 
 def split(text: str) -> tuple[str, str]:
     """NAME[@POINT]: a machine's name and which of its points, `latest` where none is given."""
     name, at, point = text.partition("@")
     if not name or (at and not point):
-        raise InvalidRequest(f"{text!r} names no point of a machine", hint="Write NAME or NAME@POINT. " + _HINT)
+        raise InvalidRequest(f"{text!r} names no point of a machine", hint="write NAME or NAME@POINT; " + _HINT)
     return name, point or "latest"
 
 
 def select(machine: str, points: Sequence[Point], text: str) -> Point:
     """The one point that `text` means. `points` are oldest first."""
     if not points:
-        raise NotFound(f"{machine} has no recovery point yet", hint=f"Make one with `understudy replicate {machine}`.")
+        raise NotFound(f"{machine} has no recovery point yet", hint=f"make one with `understudy replicate {machine}`")
     if text == "latest":
         return points[-1]
     numbered = [point for point in points if text.isdecimal() and point.number == int(text)]
@@ -32,16 +32,16 @@ def select(machine: str, points: Sequence[Point], text: str) -> Point:
         begun = [point for point in points if point.id.startswith(text.lower())]
         if len(begun) > 1:
             raise InvalidRequest(
-                f"{len(begun)} points of {machine} have ids that begin with {text}", hint="Write more of the id, or its number."
+                f"{len(begun)} points of {machine} have ids that begin with {text}", hint="write more of the id, or its number"
             )
         if begun:
             return begun[0]
     instant = _instant(text)
     if instant is None:
-        raise NotFound(f"{machine} has no point {text!r}", hint=f"`understudy points {machine}` lists them. {_HINT}")
+        raise NotFound(f"{machine} has no point {text!r}", hint=f"`understudy points {machine}` lists them; {_HINT}")
     before = [point for point in points if point.frozen_at < instant]
     if not before:
-        raise NotFound(f"{machine} has no point as old as {text}", hint=f"Its oldest was frozen at {local_time(points[0].frozen_at)}.")
+        raise NotFound(f"{machine} has no point as old as {text}", hint=f"its oldest was frozen at {local_time(points[0].frozen_at)}")
     return max(before, key=lambda point: (point.frozen_at, point.number))
 
 

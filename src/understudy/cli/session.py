@@ -38,7 +38,7 @@ class Session:
         another way; `creates`: a passphrase that is asked for at the terminal is asked for twice."""
         url = vault or self.vault
         if not url:
-            raise InvalidRequest("no vault is named", hint="Give --vault URL or set UNDERSTUDY_VAULT, such as file:///srv/vault.")
+            raise InvalidRequest("no vault is named", hint="give --vault URL or set UNDERSTUDY_VAULT, such as file:///srv/vault")
         credential = None if keyless else self._credential(creates)
         return Connection(vault=url, state_dir=self.state_dir, site=self.site, credential=credential)
 
@@ -53,7 +53,7 @@ class Session:
         if self.passphrase_file:
             self._warn_of_readers("passphrase file", self.passphrase_file)
             return read_passphrase(self.passphrase_file)
-        instead = "Give --key-file or --passphrase-file, or set UNDERSTUDY_KEY_FILE or UNDERSTUDY_PASSPHRASE_FILE."
+        instead = "give --key-file or --passphrase-file, or set UNDERSTUDY_KEY_FILE or UNDERSTUDY_PASSPHRASE_FILE"
         return asked_passphrase("Passphrase of the vault", twice=creates, instead=instead)
 
     def _warn_of_readers(self, what: str, path: str) -> None:
@@ -121,4 +121,4 @@ def _one_of(context: click.Context, key_file: str | None, passphrase_file: str |
         return key_file, None
     if typed == {"passphrase_file"}:
         return None, passphrase_file
-    raise InvalidRequest("both a key file and a passphrase file are given", hint="Give one of the two.")
+    raise InvalidRequest("both a key file and a passphrase file are given", hint="give one of the two")

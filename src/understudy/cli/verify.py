@@ -35,7 +35,7 @@ async def command(session: Session, which: str | None, every: bool, level: Level
     if which is None:
         if every or level not in (None, "scrub"):
             raise InvalidRequest(
-                "without a machine only the whole vault can be scrubbed", hint="Name a machine: understudy verify NAME --all"
+                "without a machine only the whole vault can be scrubbed", hint="name a machine: understudy verify NAME --all"
             )
         async with session.factory(session.connection(keyless=True)) as engine:
             with shown(session.output) as progress:

@@ -43,11 +43,11 @@ def seconds_of(text: str) -> float:
     stripped = text.strip().lower()
     parts = re.findall(r"(\d+(?:\.\d+)?)(ms|s|m|h|d|)", stripped)
     if not parts or "".join(number + unit for number, unit in parts) != stripped or (len(parts) > 1 and any(not unit for _, unit in parts)):
-        raise InvalidRequest(f"{text!r} is no interval", hint="Write a number and ms, s, m, h or d, such as 500ms, 1s or 5m.")
+        raise InvalidRequest(f"{text!r} is no interval", hint="write a number and ms, s, m, h or d, such as 500ms, 1s or 5m")
     total = sum(float(number) * _SECONDS[unit] for number, unit in parts)
     if total <= 0:
         raise InvalidRequest(
-            f"an interval of {text!r} is too short", hint="The shortest useful interval is a fraction of a second, such as 500ms."
+            f"an interval of {text!r} is too short", hint="the shortest useful interval is a fraction of a second, such as 500ms"
         )
     return total
 

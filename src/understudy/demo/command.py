@@ -36,7 +36,7 @@ class Command:
         own = Path(sys.executable).with_name("understudy")
         program = str(own) if own.exists() else shutil.which("understudy")
         if program is None:
-            raise Unsupported("The understudy command is not installed beside this Python.", hint="pip install understudy")
+            raise Unsupported("the understudy command is not installed beside this Python", hint="pip install understudy")
         self._program = program
         # Settings that the caller's environment may hold for another vault would contradict ours.
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("UNDERSTUDY_")}

@@ -33,7 +33,7 @@ def make_disk(
 def _run(tool: str, *arguments: str) -> None:
     program = shutil.which(tool, path=_PATH)
     if program is None:
-        raise Unsupported(f"There is no {tool} here.", hint="apt-get install e2fsprogs qemu-utils")
+        raise Unsupported(f"there is no {tool} here", hint="apt-get install e2fsprogs qemu-utils")
     done = subprocess.run([program, *arguments], capture_output=True, text=True, check=False)
     if done.returncode != 0:
         raise TargetFailed(f"{tool} failed: {done.stderr.strip()}")

@@ -62,7 +62,7 @@ class Guest:
         monitors = (directory / "qmp.sock", directory / "control.sock")
         command = qemu_command(kit, accelerator, mode, disks, monitors=monitors, options=options)
         if shutil.which(command[0]) is None:
-            raise Unsupported(f"There is no {command[0]} here.", hint="apt-get install qemu-system-x86")
+            raise Unsupported(f"there is no {command[0]} here", hint="apt-get install qemu-system-x86")
         # Whatever becomes of this process, the guest does not outlive it.
         if shutil.which("setpriv"):
             command = ["setpriv", "--pdeathsig", "KILL", *command]
@@ -108,7 +108,7 @@ class Guest:
         end = await self._until(done, f"finish: {command}", timeout)
         output = [line.text for line in self.lines[start:end]]
         if self.lines[end].value_of("done") != "0":
-            raise GuestFailed(f"In the guest, {command!r} ended with {self.lines[end].text}: {output[-3:]}")
+            raise GuestFailed(f"in the guest, {command!r} ended with {self.lines[end].text}: {output[-3:]}")
         return output
 
     async def verdict(self, timeout: float = 120.0) -> Verdict:
@@ -139,7 +139,7 @@ class Guest:
             async with self._changed:
                 while (result := found()) is None:
                     if "error" in self._first or self._silent:
-                        raise GuestFailed(f"The guest ended before it could {what}: {self._tail()}")
+                        raise GuestFailed(f"the guest ended before it could {what}: {self._tail()}")
                     await self._changed.wait()
                 return result
 
@@ -147,7 +147,7 @@ class Guest:
             async with asyncio.timeout(timeout):
                 return await watch()
         except TimeoutError:
-            raise GuestFailed(f"The guest did not {what} within {timeout:.0f} seconds: {self._tail()}") from None
+            raise GuestFailed(f"the guest did not {what} within {timeout:.0f} seconds: {self._tail()}") from None
 
     async def _read_console(self) -> None:
         assert self._process.stdout is not None

@@ -19,7 +19,7 @@ def unpack_kernel(image: bytes) -> bytes:
     An ELF kernel starts by PVH about a second sooner under emulation, where the image's own decompressor runs slowly.
     """
     if image[0x202:0x206] != b"HdrS":
-        raise Unsupported("The kernel is not a Linux boot image.")
+        raise Unsupported("the kernel is not a Linux boot image")
     setup_sectors = image[_BOOT_PARAMETERS] or 4
     offset, length = struct.unpack_from("<II", image, 0x248)
     start = (setup_sectors + 1) * 512 + offset
@@ -34,7 +34,7 @@ def unpack_kernel(image: bytes) -> bytes:
         kernel += lz4.block.decompress(payload[position + 4 : position + 4 + size], uncompressed_size=_LZ4_LEGACY_BLOCK)
         position += 4 + size
     if not kernel.startswith(b"\x7fELF"):
-        raise Unsupported("The kernel's payload is not an ELF file.")
+        raise Unsupported("the kernel's payload is not an ELF file")
     return bytes(kernel)
 
 
@@ -56,7 +56,7 @@ def load_order(modules: Mapping[str, bytes], wanted: Iterable[str]) -> list[str]
         if name not in modules:
             if needed_by is None:
                 return
-            raise Unsupported(f"Kernel module {needed_by} depends on {name}, which is not in the kernel's package.")
+            raise Unsupported(f"kernel module {needed_by} depends on {name}, which is not in the kernel's package")
         found = re.search(rb"\0depends=([^\0]*)\0", modules[name])
         for dependency in found[1].decode().split(",") if found and found[1] else []:
             visit(dependency.replace("-", "_"), name)

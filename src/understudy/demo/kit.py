@@ -58,8 +58,8 @@ def build_kit(directory: Path | None = None) -> Kit:
         (directory / "lock").touch()
     except OSError as error:
         raise TargetFailed(
-            f"The guest kit cannot be kept in {directory}: {error.strerror}.",
-            hint="Name a directory that you may write to: UNDERSTUDY_GUEST_KIT=/elsewhere understudy demo",
+            f"the guest kit cannot be kept in {directory}: {error.strerror}",
+            hint="name a directory that you may write to: UNDERSTUDY_GUEST_KIT=/elsewhere understudy demo",
         ) from error
     with _locked(directory / "lock"):
         parts = directory / "parts"
@@ -103,7 +103,7 @@ def _building(directory: Path) -> Iterator[Path]:
 def _require_space(directory: Path) -> None:
     free = shutil.disk_usage(directory).free >> 20
     if free < _SPACE_MIB:
-        raise TargetFailed(f"The guest kit needs {_SPACE_MIB} MiB in {directory}, and {free} MiB are free.", hint="Free some space there.")
+        raise TargetFailed(f"the guest kit needs {_SPACE_MIB} MiB in {directory}, and {free} MiB are free", hint="free some space there")
 
 
 def _download_parts(parts: Path, state: Path) -> None:
@@ -155,11 +155,11 @@ def _assemble(parts: Path, scratch: Path) -> bytes:
 
 def _compile(source: Path, program: Path) -> bytes:
     if shutil.which("gcc") is None:
-        raise Unsupported("There is no gcc to build the guest's programs with.", hint="apt-get install gcc libc6-dev")
+        raise Unsupported("there is no gcc to build the guest's programs with", hint="apt-get install gcc libc6-dev")
     command = ["gcc", "-static", "-O2", "-Wall", "-Wextra", "-s", "-o", str(program), str(source)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode != 0:
-        raise Unsupported(f"Building the guest's {program.name} failed:\n{done.stderr.strip()}", hint="apt-get install gcc libc6-dev")
+        raise Unsupported(f"building the guest's {program.name} failed:\n{done.stderr.strip()}", hint="apt-get install gcc libc6-dev")
     return program.read_bytes()
 
 

@@ -15,7 +15,7 @@ class PackageSource:
     def __init__(self, state: Path) -> None:
         if shutil.which("apt-get") is None:
             raise Unsupported(
-                "There is no apt-get to download the guest's kernel with.", hint="Build the guest kit on a Debian 12 host and copy it."
+                "there is no apt-get to download the guest's kernel with", hint="build the guest kit on a Debian 12 host and copy it"
             )
         self._lists = state / "lists"
         for directory in (self._lists / "partial", state / "archives" / "partial"):
@@ -37,7 +37,7 @@ class PackageSource:
             kind, _, name = line.strip().partition(": ")
             if kind == "Depends" and name.startswith(prefix):
                 return name
-        raise Unsupported(f"No {prefix}* among the dependencies of {package}.", hint="Is a Debian mirror among apt's sources?")
+        raise Unsupported(f"no {prefix}* among the dependencies of {package}", hint="is a Debian mirror among apt's sources?")
 
     def download(self, package: str, directory: Path) -> Path:
         directory.mkdir(parents=True, exist_ok=True)
@@ -52,7 +52,7 @@ class PackageSource:
             reason = (done.stderr.strip() or done.stdout.strip()).splitlines()
             raise Unsupported(
                 f"{tool} {' '.join(arguments)} failed: {reason[-1] if reason else 'no reason given'}",
-                hint="The guest's kernel comes from a Debian mirror: is the network up, and is one among apt's sources?",
+                hint="the guest's kernel comes from a Debian mirror: is the network up, and is one among apt's sources?",
             )
         return done.stdout
 

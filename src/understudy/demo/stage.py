@@ -66,8 +66,8 @@ async def set_up(keep: Path | None) -> AsyncIterator[Stage]:
         free = shutil.disk_usage(work).free >> 20
         if free < _SPACE_MIB:
             raise TargetFailed(
-                f"The demonstration needs {_SPACE_MIB} MiB in {work}, and {free} MiB are free.",
-                hint="Free some space, or name another place: TMPDIR=/elsewhere understudy demo",
+                f"the demonstration needs {_SPACE_MIB} MiB in {work}, and {free} MiB are free",
+                hint="free some space, or name another place: TMPDIR=/elsewhere understudy demo",
             )
         yield Stage(work, runtime, kit, accelerator, secrets.token_hex(8))
     finally:
@@ -80,6 +80,6 @@ def _made(directory: Path) -> Path:
         directory.mkdir(parents=True)
     except OSError as error:
         raise InvalidRequest(
-            f"Cannot make {directory}: {error.strerror}.", hint="--keep names a directory that does not exist yet."
+            f"cannot make {directory}: {error.strerror}", hint="--keep names a directory that does not exist yet"
         ) from None
     return directory

@@ -109,7 +109,7 @@ async def _replicate(command: Command, guest: Guest, seconds: float, audience: A
             async with asyncio.timeout(_INITIAL_PATIENCE):
                 await follower.watch(replication.begun)
         except TimeoutError:
-            raise SourceUnavailable(f"The initial replication did not end within {_INITIAL_PATIENCE:.0f} seconds.") from None
+            raise SourceUnavailable(f"the initial replication did not end within {_INITIAL_PATIENCE:.0f} seconds") from None
         over = asyncio.Event()
         asyncio.get_running_loop().call_later(seconds, over.set)
         await follower.watch(over)

@@ -19,7 +19,7 @@ def checked_name(kind: str, name: str) -> str:
     if _NAME.fullmatch(name) is None:
         raise InvalidRequest(
             f"{name!r} cannot name a {kind}",
-            hint="A name has 1 to 63 letters, digits, dots, dashes and underscores, and starts with a letter or digit.",
+            hint="a name has 1 to 63 letters, digits, dots, dashes and underscores, and starts with a letter or digit",
         )
     return name
 

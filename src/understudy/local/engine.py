@@ -140,7 +140,7 @@ class LocalEngine:
 
     def _credential(self) -> engine.Credential:
         if self._connection.credential is None:
-            raise AccessDenied("this needs a key of the vault", hint="Give --key-file or --passphrase-file.")
+            raise AccessDenied("this needs a key of the vault", hint="give --key-file or --passphrase-file")
         return self._connection.credential
 
     @asynccontextmanager
@@ -163,5 +163,5 @@ async def _must_open_nothing(vault: Vault, unlock: Unlock) -> None:
         return
     raise Conflict(
         f"this file or passphrase opens the vault already, as {opened.bundle.role} {opened.bundle.name!r}",
-        hint="Give every key a file or passphrase of its own.",
+        hint="give every key a file or passphrase of its own",
     )

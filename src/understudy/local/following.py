@@ -61,7 +61,7 @@ async def follow_known(vault: Vault, log: MachineLog, request: Protect, site: Si
 def followed_elsewhere(state: MachineState, site: str) -> Conflict:
     return Conflict(
         f"machine {state.name!r} is followed from site {state.site!r}, and this is {site!r}",
-        hint=f"If {state.site!r} does not follow it any more, take it over: understudy protect {state.name} … --adopt",
+        hint=f"if {state.site!r} does not follow it any more, take it over: understudy protect {state.name} … --adopt",
     )
 
 
@@ -69,7 +69,7 @@ def source_here(directory: Path, state: MachineState) -> MachineSource:
     """How this host reads the machine; NotFound if it does not follow it."""
     source = read_source(directory)
     if source is None:
-        raise NotFound(f"machine {state.name!r} is not followed from this host", hint=f"To follow it: understudy protect {state.name} …")
+        raise NotFound(f"machine {state.name!r} is not followed from this host", hint=f"to follow it: understudy protect {state.name} …")
     return source
 
 
@@ -83,7 +83,7 @@ async def unfollow(vault: Vault, log: MachineLog, parts: Parts, site: Site, *, f
             try:
                 await source.remove()
             except SourceUnavailable as error:
-                hint = f"If this VM is gone for good: understudy unprotect {log.state.name} --forget"
+                hint = f"if this VM is gone for good: understudy unprotect {log.state.name} --forget"
                 raise SourceUnavailable(error.message, hint=hint) from error
             finally:
                 await source.close()

@@ -25,7 +25,7 @@ def unlock_of(credential: engine.Credential) -> Unlock:
         with path.open("rb") as file:
             raw = file.read(_LONGEST)
     except FileNotFoundError:
-        raise NotFound(f"there is no key file {path}", hint="Check --key-file or UNDERSTUDY_KEY_FILE.") from None
+        raise NotFound(f"there is no key file {path}", hint="check --key-file or UNDERSTUDY_KEY_FILE") from None
     except OSError as error:
         raise InvalidRequest(f"cannot read the key file {path}: {error.strerror}") from None
     try:
@@ -58,7 +58,7 @@ def _made(path: Path, vault: Path | None) -> bool:
     if vault is not None and path.resolve().is_relative_to(vault.resolve()):
         raise InvalidRequest(
             f"the key file {path} would lie in the vault that it opens",
-            hint="Keep it elsewhere: whoever gets the vault must not get its key.",
+            hint="keep it elsewhere: whoever gets the vault must not get its key",
         )
     if os.path.lexists(path):
         return False
@@ -81,5 +81,5 @@ def _make(path: Path) -> None:
         sync_directory(path.parent)
     except OSError as error:
         raise StateFailed(
-            f"the key file {path} cannot be made: {error.strerror}", hint="Check that its directory exists and can be written."
+            f"the key file {path} cannot be made: {error.strerror}", hint="check that its directory exists and can be written"
         ) from None

@@ -12,9 +12,9 @@ def slot_named(slots: Sequence[Slot], text: str) -> Slot:
     if not named and len(text) >= 4:
         named = [slot for slot in slots if slot.id.startswith(text.lower())]
     if not named:
-        raise NotFound(f"there is no key {text!r}", hint="`understudy vault key list` shows them.")
+        raise NotFound(f"there is no key {text!r}", hint="`understudy vault key list` shows them")
     if len(named) > 1:
         raise InvalidRequest(
-            f"{len(named)} keys are called {text!r}", hint=f"Say which by its id: {', '.join(slot.id[:12] for slot in named)}"
+            f"{len(named)} keys are called {text!r}", hint=f"say which by its id: {', '.join(slot.id[:12] for slot in named)}"
         )
     return named[0]

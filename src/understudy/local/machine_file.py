@@ -19,7 +19,7 @@ def read_source(directory: Path) -> MachineSource | None:
     except FileNotFoundError:
         return None
     except (OSError, msgspec.DecodeError) as error:
-        raise StateFailed(f"{path} cannot be read: {error}", hint="Protect the machine again; its recovery points stay.") from None
+        raise StateFailed(f"{path} cannot be read: {error}", hint="protect the machine again; its recovery points stay") from None
     return source
 
 

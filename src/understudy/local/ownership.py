@@ -33,14 +33,12 @@ def owned(directory: Path, machine: str) -> Iterator[Path]:
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         descriptor = os.open(directory / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as error:
-        raise StateFailed(
-            f"cannot lock {machine} in {directory}: {error.strerror}", hint="Check --state-dir and its permissions."
-        ) from None
+        raise StateFailed(f"cannot lock {machine} in {directory}: {error.strerror}", hint="check --state-dir and its permissions") from None
     try:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise Busy(f"{machine} is owned by {_owner(descriptor)}", hint="End that process first, or wait until it is done.") from None
+            raise Busy(f"{machine} is owned by {_owner(descriptor)}", hint="end that process first, or wait until it is done") from None
         _sign(descriptor)
         yield directory
     finally:

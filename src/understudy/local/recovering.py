@@ -77,7 +77,7 @@ def _must_hold_the_recovery_key(vault: Vault) -> None:
     if not vault.access.recovery_private:
         raise AccessDenied(
             f"the key of {vault.identity.role} {vault.identity.name!r} can replicate, and cannot read recovery points",
-            hint="Use an operator's key.",
+            hint="use an operator's key",
         )
 
 

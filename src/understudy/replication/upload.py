@@ -33,5 +33,5 @@ async def _must_be_ours(store: ObjectStore, name: str, size: int, *, retried: bo
     if not retried or found is None or found.size != size:
         raise IntegrityError(
             f"an object that nobody should have written exists as {name}",
-            hint="The store answers wrongly, or something else writes into this vault. Nothing of this cycle was committed.",
+            hint="the store answers wrongly, or something else writes into this vault; nothing of this cycle was committed",
         )

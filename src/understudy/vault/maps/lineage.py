@@ -48,5 +48,5 @@ def _gap(points: Sequence[PointEntry], entries: Sequence[PointEntry], at: bytes)
     reason = "is newer than it" if any(entry.point.id == at for entry in points) else "is missing"
     return IntegrityError(
         f"recovery point {entries[-1].point.id.hex()} was made on top of point {at.hex()}, which {reason}",
-        hint="Choose a point before the gap, or one after the next full resynchronization.",
+        hint="choose a point before the gap, or one after the next full resynchronization",
     )

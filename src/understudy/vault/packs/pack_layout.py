@@ -55,7 +55,7 @@ def blake2b_256(data: bytes | memoryview) -> bytes:
 
 
 def damaged(pack_id: bytes, reason: str) -> IntegrityError:
-    return IntegrityError(f"pack {pack_id.hex()}: {reason}", hint="Restore this object from a copy of the vault, or choose another point.")
+    return IntegrityError(f"pack {pack_id.hex()}: {reason}", hint="restore this object from a copy of the vault, or choose another point")
 
 
 def frame_context(vault_id: str, machine_id: str, pack_id: bytes, disk_id: bytes) -> bytes:
@@ -83,7 +83,7 @@ def open_header(access: Access, pack_id: bytes, header: bytes, trailer: Trailer)
     if private is None:
         raise AccessDenied(
             f"pack {pack_id.hex()} opens only with the recovery key of generation {generation}, which this credential does not hold",
-            hint="Unlock the vault with an operator's key; a source's key can write recovery points but not read them.",
+            hint="unlock the vault with an operator's key; a source's key can write recovery points but not read them",
         )
     try:
         key = SealedBox(PrivateKey(private)).decrypt(sealed)
