@@ -56,3 +56,15 @@ def test_a_machine_is_here_only_at_the_site_that_follows_it(host: Host, tmp_path
     other.run("protect", "web", "--disk", disk, "--adopt")
     assert other.json("vault", "info")["machines"][0]["here"]
     assert not host.json("vault", "info")["machines"][0]["here"]
+
+
+def test_a_name_in_no_encoding_is_refused_and_one_that_cannot_be_shown_is_not(host: Host, tmp_path: Path) -> None:
+    host.run("protect", "web", "--disk", f"vda={tmp_path / 'disk.raw'}")
+    host.run("replicate", "web")
+    error = host.json("restore", "web", "--to", str(tmp_path / "\udcff"), expect=2)["error"]
+    assert error["message"].endswith("encoding")
+    host.extra["PYTHONIOENCODING"] = "ascii"
+    with host.start("restore", "web", "--to", str(tmp_path / "é")) as process:
+        output, errors = process.communicate(timeout=60)
+    assert process.returncode == 0, errors
+    assert "\\xe9/vda.raw" in output

@@ -1,5 +1,6 @@
 """The `understudy` command: its subcommands by name, and one place where every failure becomes words and an exit code."""
 
+import io
 import sys
 from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
@@ -11,6 +12,7 @@ from understudy import __version__
 from understudy.cli.failures import exit_codes, reported
 from understudy.cli.lazy import Entry, LazyGroup
 from understudy.engine import Connection, Engine
+from understudy.errors import InvalidRequest
 
 COMMANDS = {
     "vault": Entry("understudy.cli.vault", "Create a vault, look at it, and manage its keys."),
@@ -31,6 +33,7 @@ class Understudy(LazyGroup):
         words = list(sys.argv[1:] if args is None else args)
 
         def body() -> None:
+            _must_be_text(words)
             with self.make_context(prog_name, list(words), **extra) as context:
                 self.invoke(context)
 
@@ -47,6 +50,15 @@ def cli() -> None:
     """
 
 
+def _must_be_text(words: Sequence[str]) -> None:
+    """A name in no known encoding could neither be kept nor shown."""
+    for word in words:
+        try:
+            word.encode()
+        except UnicodeEncodeError:
+            raise InvalidRequest(f"{word!r} is not text in this system's encoding", hint="rename the file") from None
+
+
 def in_process(connection: Connection) -> AbstractAsyncContextManager[Engine]:
     """The engine inside this process; imported when a command first needs it."""
     from understudy.app import open_engine
@@ -56,4 +68,7 @@ def in_process(connection: Connection) -> AbstractAsyncContextManager[Engine]:
 
 def run() -> None:
     """The entry point of the installed command."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # What a terminal cannot show must not make a command fail that has done its work; stderr does the same by itself.
+        sys.stdout.reconfigure(errors="backslashreplace")
     cli.main(prog_name="understudy", obj=in_process)
