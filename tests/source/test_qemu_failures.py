@@ -11,7 +11,7 @@ import pytest
 from tests.source.conformance import covers, padded, whole
 from tests.source.machine import MACHINE, MIB, Machine, blockdev
 from tests.source.test_qemu_shapes import cycle
-from understudy.errors import SourceRefused, SourceUnavailable
+from understudy.errors import SourceRefused, SourceUnavailable, StateFailed
 from understudy.model import BLOCK_SIZE, Lost, Tracked
 from understudy.qemu.session import QmpSession
 from understudy.source.qemu import QemuSource
@@ -48,7 +48,7 @@ async def test_a_scratch_directory_that_qemu_cannot_write(two_disks):
     (machine.state / "scratch").write_text("in the way")
     source = machine.source()
     await source.recover(None)
-    with pytest.raises(OSError, match="File exists"):
+    with pytest.raises(StateFailed, match="File exists"):
         await source.freeze(secrets.token_hex(16), None)
     assert await machine.leftovers() == [str(machine.state / "scratch")]
     await source.close()
@@ -300,7 +300,7 @@ if os.geteuid() == 0:  # only root can make a file system
             machine: Machine = await start_machine(blockdev(short_directory, "a", "raw", 64 * MIB))
             await machine.write("a", 0, 64 * MIB, 1)
             refused = QemuSource(MACHINE, machine.qmp, state)
-            with pytest.raises(SourceRefused, match="64 MiB"):
+            with pytest.raises(StateFailed, match="64 MiB"):
                 await refused.freeze(secrets.token_hex(16), None)
             await refused.close()
             source = QemuSource(MACHINE, machine.qmp, state, scratch_reserve=24 * MIB)

@@ -24,7 +24,7 @@ from understudy.source.qemu_definition import define, devices
 from understudy.source.qemu_disks import QemuDisk
 from understudy.source.qemu_frozen import FrozenDisk, Guard, IdleDisk, dirty
 from understudy.source.qemu_names import Names
-from understudy.source.qemu_scratch import RESERVE, floor, refuse_without_space, watch
+from understudy.source.qemu_scratch import RESERVE, floor, prepare_scratch, watch
 from understudy.source.qemu_server import forget_socket, start_server, stop_server
 from understudy.source.qemu_survey import Survey, survey
 
@@ -40,6 +40,8 @@ class _Freeze:
     viewed: bool = False
     """Whether a view was begun, be it in part."""
     serving: bool = False
+    starved: bool = False
+    """Whether the VM stood still already, for want of space or by an error of its storage."""
     guard: Guard | None = None
     disks: list[FrozenDisk] = field(default_factory=list)
     watcher: asyncio.Task[None] | None = None
@@ -131,6 +133,7 @@ class QemuSource:
 
     async def _begin(self, session: QmpSession, freeze: _Freeze) -> Snapshot:
         found = await survey(session, self._selection)
+        freeze.starved = await overlays.starved(session)
         definition = await self._definition(session, found)
         known = records.bitmaps_of(found.nodes, self._names)
         base = self._names.bitmap(freeze.base) if freeze.base else None
@@ -152,8 +155,7 @@ class QemuSource:
     async def _view(self, session: QmpSession, freeze: _Freeze, found: Survey, bases: Sequence[Record]) -> int:
         names, total = self._names, sum(disk.size for disk in found.disks)
         freeze.viewed = True
-        await asyncio.to_thread(partial(names.scratch.mkdir, mode=0o700, parents=True, exist_ok=True))
-        await refuse_without_space(names.scratch, total, self._reserve)
+        await prepare_scratch(names.scratch, total, self._reserve)
         await start_server(session, names)
         freeze.serving = True
         await overlays.make_overlays(session, names, found.disks)
@@ -165,7 +167,7 @@ class QemuSource:
             await overlays.export(session, names.export(index), names.overlay(index), exported, bitmap)
             since = partial(self._since, session, index, disk, freeze.point)
             freeze.disks.append(FrozenDisk(info, guard, names, exported, final, since))
-        freeze.watcher = asyncio.ensure_future(self._watch(guard, floor(total, self._reserve)))
+        freeze.watcher = asyncio.ensure_future(self._watch(session, freeze, guard, floor(total, self._reserve)))
         return frozen_at
 
     async def _instant(
@@ -204,9 +206,12 @@ class QemuSource:
         await session.execute("block-dirty-bitmap-remove", {"node": disk.node, "name": copy})
         return found
 
-    async def _watch(self, guard: Guard, limit: int) -> None:
+    async def _watch(self, session: QmpSession, freeze: _Freeze, guard: Guard, limit: int) -> None:
+        async def starved() -> bool:
+            return not freeze.starved and await overlays.starved(session)
+
         try:
-            await watch(self._names.scratch, limit, self._give_up)
+            await watch(self._names.scratch, limit, starved, self._give_up)
         except (UnderstudyError, OSError) as error:
             guard.ended = f"the space for its scratch files cannot be watched: {error}"
 
@@ -247,10 +252,15 @@ class QemuSource:
 
     async def _end_view(self, session: QmpSession, why: str) -> None:
         await self._end_readers(why)
-        serving = self._freeze is not None and self._freeze.serving
+        freeze = self._freeze
+        # Where a dead process left the view, it is to blame.
+        to_blame = not (freeze is not None and freeze.starved) and await overlays.saving(session, self._names)
         await overlays.tear_down(session, self._names)
-        await stop_server(session, self._names, serving)
+        await stop_server(session, self._names, freeze is not None and freeze.serving)
         await overlays.remove_scratch(self._names)
+        if to_blame and await overlays.starved(session):
+            # A full scratch file failed the guest's writes. QEMU kept them, and repeats them now that nothing stands in their way.
+            await session.execute("cont")
 
     async def _end_readers(self, why: str) -> None:
         freeze = self._freeze

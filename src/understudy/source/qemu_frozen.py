@@ -95,7 +95,12 @@ class FrozenDisk:
 
     async def read_into(self, extents: Extents, buffer: Bytes) -> None:
         client = await self._connected()
-        await client.read_pieces(_pieces(extents, buffer, self._info.size))
+        try:
+            await client.read_pieces(_pieces(extents, buffer, self._info.size))
+        except SourceUnavailable:
+            # Why the view ended tells more than that its connection did.
+            self._guard.check()
+            raise
         await self._guard.confirm()
 
     async def end(self) -> None:

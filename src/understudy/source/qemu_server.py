@@ -4,13 +4,16 @@ import asyncio
 import os
 from pathlib import Path
 
-from understudy.errors import SourceRefused
+from understudy.errors import SourceRefused, StateFailed
 from understudy.nbd.client import NbdClient
 from understudy.nbd.failure import NbdFailed
 from understudy.qemu.session import QmpRefused, QmpSession
 from understudy.source.qemu_names import Names
 
 PROBE_TIMEOUT = 3.0
+OTHER_USER = (
+    "if QEMU runs as another user, run understudy as that user too: runuser -u <QEMU's user> -- understudy …, with a --state-dir of its own"
+)
 
 
 async def start_server(session: QmpSession, names: Names) -> None:
@@ -21,9 +24,7 @@ async def start_server(session: QmpSession, names: Names) -> None:
         await session.execute("nbd-server-start", {"addr": {"type": "unix", "data": {"path": os.fspath(socket)}}})
     except QmpRefused as error:
         if "already running" not in error.said:
-            raise SourceRefused(
-                f"QEMU cannot serve NBD at {socket}: {error.said}", hint="QEMU's user must be able to create sockets there"
-            ) from error
+            raise SourceRefused(f"QEMU cannot serve NBD at {socket}: {error.said}", hint=OTHER_USER) from error
         if not await _answers(socket):
             raise SourceRefused(
                 "this QEMU already runs an NBD server that understudy did not start, and cannot run a second one",
@@ -59,7 +60,10 @@ async def _answers(socket: Path) -> bool:
 
 
 def _prepare(directory: Path) -> None:
-    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    try:
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise StateFailed(f"{directory}: {error.strerror}", hint="QEMU's NBD socket is made there") from error
     if directory.stat().st_uid != os.geteuid():
         raise SourceRefused(f"{directory} belongs to another user", hint="remove it, or use another state directory")
 

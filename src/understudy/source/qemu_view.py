@@ -13,6 +13,7 @@ from understudy.qemu.session import QmpSession
 from understudy.source.qemu_bitmaps import Action, Bitmap
 from understudy.source.qemu_disks import QemuDisk
 from understudy.source.qemu_names import Names
+from understudy.source.qemu_server import OTHER_USER
 
 
 async def make_overlays(session: QmpSession, names: Names, disks: Sequence[QemuDisk]) -> None:
@@ -34,7 +35,7 @@ async def _make_overlay(session: QmpSession, names: Names, index: int, disk: Qem
         await run_job(session, "blockdev-create", job, {"options": {"driver": "file", "filename": path, "size": 0}})
         await run_job(session, "blockdev-create", job, {"options": {"driver": "qcow2", "file": file, "size": disk.size}})
     except SourceRefused as error:
-        raise SourceRefused(f"{error.message} ({path})", hint="QEMU's user must be able to create files there") from error
+        raise SourceRefused(f"{error.message} ({path})", hint=OTHER_USER) from error
     volatile = {"discard": "unmap", "cache": {"no-flush": True}}
     overlay = {"driver": "qcow2", "node-name": names.overlay(index), "file": {**file, **volatile}, "backing": disk.node, **volatile}
     await session.execute("blockdev-add", overlay)
@@ -65,6 +66,16 @@ async def still_frozen(session: QmpSession, names: Names, disks: int) -> bool:
     """Whether every job that keeps the view frozen has been at work up to now."""
     running = {job["id"] for job in await session.execute("query-jobs") if job["status"] in ("running", "ready", "paused", "standby")}
     return all(names.job(index) in running for index in range(disks))
+
+
+async def saving(session: QmpSession, names: Names) -> bool:
+    """Whether a job of ours may hold up the guest's writes."""
+    return any(job["id"].startswith(names.prefix) for job in await session.execute("query-jobs"))
+
+
+async def starved(session: QmpSession) -> bool:
+    """Whether QEMU stopped the VM since a write failed."""
+    return bool((await session.execute("query-status"))["status"] == "io-error")
 
 
 async def tear_down(session: QmpSession, names: Names) -> None:

@@ -1,0 +1,52 @@
+"""The guest comes first: what becomes of one that writes while the space for what it overwrites is taken away."""
+
+import asyncio
+import contextlib
+import os
+import secrets
+import subprocess
+
+import numpy as np
+import pytest
+
+from understudy.demo.disks import make_disk
+from understudy.errors import SourceUnavailable
+from understudy.model import BLOCK_SIZE
+from understudy.qemu.session import QmpSession
+from understudy.source.qemu import QemuSource
+
+SIZE = 32 << 20
+
+if os.geteuid() == 0:  # only root can make a file system
+
+    async def test_a_guest_goes_on_when_its_scratch_file_is_full(start_guest, short_directory, tmp_path):
+        disk = make_disk(tmp_path / "a.qcow2", "qcow2", SIZE, file_system=False)
+        state = short_directory / "state"
+        state.mkdir()
+        await asyncio.to_thread(subprocess.run, ["mount", "-t", "tmpfs", "-o", "size=64M", "tmpfs", str(state)], check=True)
+        try:
+            guest = await start_guest("shell", [disk])
+            await guest.run("churn /dev/vda 1 400")
+            control = await QmpSession.connect(str(guest.control))
+            source = QemuSource("0" * 32, str(guest.qmp), state)
+            await source.recover(None)
+            await guest.run("churn /dev/vda 2 0 &")
+            snapshot = await source.freeze(secrets.token_hex(16), None)
+            # All at once, between two looks at the space that is left.
+            with contextlib.suppress(OSError), (state / "filler").open("wb", buffering=0) as filler:
+                while True:
+                    filler.write(bytes(1 << 20))
+            for _ in range(100):
+                await asyncio.sleep(0.05)
+                if not await control.execute("query-jobs") and (await control.execute("query-status"))["running"]:
+                    break
+            with pytest.raises(SourceUnavailable, match="view of this VM is over"):
+                await snapshot.disks[0].read_into(np.array([[0, 1]], np.int64), np.zeros(BLOCK_SIZE, np.uint8))
+            assert (await control.execute("query-status"))["status"] == "running"
+            await guest.run("dd if=/dev/zero of=/dev/vda bs=1M count=8 oflag=direct")
+            await source.release(False)
+            await source.remove()
+            await source.close()
+            await control.close()
+        finally:
+            await asyncio.to_thread(subprocess.run, ["umount", "-l", str(state)], check=True)
