@@ -1,6 +1,7 @@
 """One process a machine, whatever happens to the others."""
 
 import os
+import resource
 import subprocess
 import sys
 from pathlib import Path
@@ -57,6 +58,16 @@ def test_the_lock_ends_with_its_context(tmp_path: Path) -> None:
     for _ in range(2):
         with owned(tmp_path, "web"):
             pass
+
+
+def test_an_owner_whom_a_full_disk_lets_not_sign_owns_all_the_same(tmp_path: Path) -> None:
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, limits[1]))
+    try:
+        with owned(tmp_path, "web"), pytest.raises(Busy, match="owned by another process"), owned(tmp_path, "web"):
+            pass
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
 
 
 def test_a_directory_that_cannot_be_is_said(tmp_path: Path) -> None:

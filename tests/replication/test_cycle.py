@@ -1,6 +1,7 @@
 """Cycles over a real file vault: every committed point is the disk as it was, whatever happened in between."""
 
 import os
+import resource
 import shutil
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from xxhash import xxh3_128
 
 from tests.faults import Action, Fault
 from tests.replication.world import World, scribble
-from understudy.errors import Fenced, InDoubt, SecondWriter, StoreRefused, StoreUnavailable, UnderstudyError
+from understudy.errors import Fenced, InDoubt, SecondWriter, StateFailed, StoreRefused, StoreUnavailable, UnderstudyError
 from understudy.model import BLOCK_SIZE
 from understudy.replication.plan import Cause
 from understudy.vault import kinds
@@ -63,6 +64,23 @@ async def test_content_written_again_is_not_sent_again(world: World) -> None:
         report = await replicator.cycle()
     assert report.stats.scanned > 0
     assert report.stats.changed == 0
+
+
+async def test_a_state_directory_without_room_for_a_journal(world: World) -> None:
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    async with world.replicator() as replicator:
+        await replicator.open()
+        first = await replicator.cycle()
+        before = world.disk("vda").read_bytes()
+        scribble(world.disk("vda"), np.random.default_rng(3))
+        resource.setrlimit(resource.RLIMIT_FSIZE, (512, limits[1]))
+        try:
+            with pytest.raises(StateFailed, match="the state directory"):
+                await replicator.cycle()
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        second = await replicator.cycle()
+    assert await world.contents() == {first.point: {"vda": before}, second.point: {"vda": world.disk("vda").read_bytes()}}
 
 
 async def test_lost_signatures_are_rebuilt_from_the_vault(world: World) -> None:

@@ -74,7 +74,7 @@ def reported(words: Sequence[str], body: Callable[[], None]) -> int:
             sys.stderr.write(text)
             hint = "this is a fault in understudy"
         else:
-            hint = f"this is a fault in understudy; the traceback is in {_kept(text)} (--debug shows it)"
+            hint = f"this is a fault in understudy; {_kept(text)} (--debug shows the traceback)"
         return _said(as_json, UnderstudyError.code, f"{type(error).__name__}: {error}", hint, False, UnderstudyError.exit_code)
     return 0
 
@@ -117,7 +117,10 @@ def _deaf() -> int:
 
 
 def _kept(text: str) -> str:
-    descriptor, path = tempfile.mkstemp(prefix="understudy-traceback-", suffix=".txt")
-    with os.fdopen(descriptor, "w") as out:
-        out.write(text)
-    return path
+    try:
+        descriptor, path = tempfile.mkstemp(prefix="understudy-traceback-", suffix=".txt")
+        with os.fdopen(descriptor, "w") as out:
+            out.write(text)
+    except OSError as error:
+        return f"the traceback could not be kept in {tempfile.gettempdir()}: {error.strerror}"
+    return f"the traceback is in {path}"

@@ -5,7 +5,7 @@ import os
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import msgspec
@@ -39,7 +39,9 @@ def owned(directory: Path, machine: str) -> Iterator[Path]:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise Busy(f"{machine} is owned by {_owner(descriptor)}", hint="end that process first, or wait until it is done") from None
-        _sign(descriptor)
+        with suppress(OSError):
+            # A full file system has no room for the name; the lock holds without.
+            _sign(descriptor)
         yield directory
     finally:
         os.close(descriptor)

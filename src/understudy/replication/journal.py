@@ -79,7 +79,7 @@ class JournalWriter:
     def close(self) -> None:
         """Durable, name and all."""
         self._put(_CLOSED)
-        os.write(self._fd, self._hash.digest())
+        self._put(self._hash.digest())
         os.fsync(self._fd)
         sync_directory(self.path.parent)
         self._let_go()
