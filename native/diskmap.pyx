@@ -2,6 +2,8 @@
 
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 
+from understudy.native.layout cimport FRAME_BLOCKS, KIND_RAW, KIND_ZERO
+
 cdef extern from *:
     """
     #include <stdint.h>
@@ -23,11 +25,6 @@ cdef extern from *:
         uint8_t skip
         uint8_t kind
         uint8_t reserved
-
-cdef enum:
-    KIND_ZERO = 0
-    KIND_RAW = 2
-    FRAME_BLOCKS = 64
 
 # Block numbers stay below 2^62, so that sums and signed conversions cannot overflow.
 cdef uint64_t LIMIT = <uint64_t>1 << 62

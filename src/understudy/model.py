@@ -12,9 +12,6 @@ BLOCK_SIZE = 4096
 SIGNATURE_SIZE = 16
 """Bytes of one block's keyed XXH3-128."""
 
-FRAME_BLOCKS = 64
-"""The most blocks that one frame may carry: 256 KiB of plaintext."""
-
 Bytes: TypeAlias = NDArray[np.uint8]
 """A contiguous buffer of bytes."""
 

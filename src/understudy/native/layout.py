@@ -4,6 +4,7 @@ import numpy as np
 
 BLOCK_SIZE = 4096
 FRAME_BLOCKS = 64
+"""The most blocks that one frame may carry: 256 KiB of plaintext."""
 
 SUITE_XCHACHA20POLY1305 = 1
 SUITE_AEGIS256 = 2

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from understudy.errors import IntegrityError
-from understudy.model import BLOCK_SIZE, FRAME_BLOCKS, Extents, Rows
+from understudy.model import BLOCK_SIZE, Extents, Rows
 from understudy.native import diskmap
-from understudy.native.layout import KIND_ZERO, PIECE
+from understudy.native.layout import FRAME_BLOCKS, KIND_ZERO, PIECE
 from understudy.vault.packs.pack_layout import HEADER_SIZE, PACK_SIZE_MAX, TAG_SIZE, TRAILER_SIZE
 
 NO_ROWS: Rows = np.empty(0, dtype=PIECE)
