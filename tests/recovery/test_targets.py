@@ -15,6 +15,7 @@ import pytest
 from understudy import extents as ext
 from understudy.errors import Conflict, TargetFailed, Unsupported
 from understudy.model import BLOCK_SIZE, Bytes, Extents, blocks_of
+from understudy.recovery.image_lock import lock_image
 from understudy.recovery.protocol import Target
 from understudy.recovery.qcow2 import Qcow2Target
 from understudy.recovery.raw import RawTarget
@@ -242,3 +243,18 @@ async def test_locks_are_those_of_qemu(tmp_path: Path) -> None:
     with target_file.open("r+b") as other:
         fcntl.lockf(other, fcntl.LOCK_EX, 1, 500)
         await (RawTarget.open(target_file, MIB, 512, resize=False)).close()
+
+
+async def test_a_file_that_gets_its_name_while_it_is_opened_is_left_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another restore ends just between the opening of its draft and the lock: what it made is not ours to write."""
+    draft, published = tmp_path / "vda.partial", tmp_path / "vda"
+    draft.write_bytes(bytes(MIB))
+
+    def published_meanwhile(fd: int, path: Path) -> None:
+        os.rename(draft, published)
+        lock_image(fd, path)
+
+    monkeypatch.setattr("understudy.recovery.raw.lock_image", published_meanwhile)
+    with pytest.raises(TargetFailed, match="taken away"):
+        RawTarget.open(draft, 2 * MIB, 512, resize=True)
+    assert published.stat().st_size == MIB

@@ -3,8 +3,10 @@
 import os
 import resource
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
 from xxhash import xxh3_128
@@ -15,6 +17,12 @@ from understudy.errors import Fenced, InDoubt, SecondWriter, StateFailed, StoreR
 from understudy.model import BLOCK_SIZE
 from understudy.replication.plan import Cause
 from understudy.vault import kinds
+from understudy.vault.maps.checkpoint import take_checkpoint
+from understudy.vault.maps.honest import honest
+from understudy.vault.maps.points import PointEntry
+from understudy.vault.maps.reader import PointReader
+from understudy.vault.maps.reading import history_of
+from understudy.vault.maps.resolve import resolve
 
 SIZE = 3_000_000 + 512  # not a multiple of a block
 
@@ -233,3 +241,31 @@ async def test_blocks_that_collide_without_the_key_are_told_apart(world: World) 
             changed.append(report.stats.changed)
     assert changed[1:] == [2, 1, 2, 1]
     assert await world.contents() == expected
+
+
+async def test_signatures_are_not_rebuilt_from_a_checkpoint_that_lies(world: World) -> None:
+    """It says that block 0 still is what it was at first; so a cycle that believed it would leave out what came back since."""
+    first = world.disk("vda").read_bytes()
+    async with world.replicator() as replicator:
+        await replicator.open()
+        await replicator.cycle()
+        with world.disk("vda").open("r+b") as disk:
+            disk.write(bytes(range(256)) * 400)
+        await replicator.cycle()
+    async with world.vault() as (vault, log):
+        history = history_of(vault, log)
+        *older, newest = history.points
+        silent = PointEntry(newest.seq, msgspec.structs.replace(newest.point, packs=()), 0)
+        await log.append(await take_checkpoint(replace(history, points=(*older, silent)), newest.point.id))
+        shutil.rmtree(world.state / "vaults" / vault.id / "machines" / log.machine_id / "signatures")
+    world.disk("vda").write_bytes(first)
+    async with world.replicator() as replicator:
+        await replicator.open()
+        report = await replicator.cycle()
+    async with world.vault() as (vault, log):
+        proven, lies = await honest(history_of(vault, log))
+        assert len(lies) == 1
+        reader = PointReader(proven, await resolve(proven, bytes.fromhex(report.point)))
+        data = np.empty(25 * BLOCK_SIZE, dtype=np.uint8)
+        await reader.disks[0].read_into(np.array([[0, 25]], dtype=np.int64), data)
+        assert data.tobytes() == first[: 25 * BLOCK_SIZE]

@@ -47,10 +47,16 @@ class RawTarget:
             raise target_failed(path, "opening it", error) from error
         try:
             lock_image(fd, path)
+            if not os.path.samestat(os.fstat(fd), os.stat(path)):
+                raise FileNotFoundError(path)
             if device:
                 _check_device(fd, path, size, sector)
             else:
                 _check_file(fd, path, size, resize)
+        except FileNotFoundError as error:
+            os.close(fd)
+            # What was waited for has got its name, or was replaced: it is somebody else's now.
+            raise TargetFailed(f"{path} was taken away meanwhile", hint="another restore to it has ended: repeat the command") from error
         except OSError as error:
             os.close(fd)
             raise target_failed(path, "preparing it", error) from error

@@ -23,6 +23,7 @@ from understudy.vault.kinds import ObjectRef, Point, PointStats
 from understudy.vault.log.machine_log import MachineLog
 from understudy.vault.log.side_object import put_side_object
 from understudy.vault.maps.checkpoint import due, take_checkpoint
+from understudy.vault.maps.honest import honest
 from understudy.vault.maps.reader import PointReader
 from understudy.vault.maps.reading import history_of
 from understudy.vault.maps.resolve import resolve
@@ -149,12 +150,14 @@ class Replicator:
             self.vault.access, self.vault.store, self.log.machine_id, self._local, self._threads, self._signatures_of_newest, progress
         )
 
-    async def _signatures_of_newest(self, disk: bytes) -> AsyncIterator[tuple[Extents, Signatures]]:
+    async def _signatures_of_newest(self, disk: bytes, proven: bool) -> AsyncIterator[tuple[Extents, Signatures]]:
         """What a signature file is rebuilt from."""
         newest = self.log.state.newest
         if newest is None:
             return
         history = history_of(self.vault, self.log)
+        if proven:
+            history, _ = await honest(history)
         reader = PointReader(history, await resolve(history, newest.point.id, {disk}))
         async with contextlib.aclosing(reader.disk(disk).signatures()) as parts:
             async for part in parts:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from understudy.durable import remove, state_directory
+from understudy.errors import IntegrityError
 from understudy.finish import finish_in_thread
 from understudy.model import DiskInfo, Extents, Signatures
 from understudy.replication.journal import Head, Journal, JournalWriter
@@ -16,8 +17,8 @@ from understudy.vault.kinds import PointDisk
 
 NO_POINT = bytes(16)
 
-Rebuild: TypeAlias = Callable[[bytes], AsyncIterator[tuple[Extents, Signatures]]]
-"""The signatures of one disk (by its id) of the newest point, as the vault's footers have them."""
+Rebuild: TypeAlias = Callable[[bytes, bool], AsyncIterator[tuple[Extents, Signatures]]]
+"""The signatures of one disk (by its id) of the newest point, as the vault's footers have them; True: whatever checkpoints say."""
 
 
 @dataclass(slots=True)
@@ -62,9 +63,16 @@ class LocalState:
         if file is None or file.header != wanted:
             if file is not None:
                 file.close()
-            file = await self._build(wanted, rebuild(disk.id))
+            file = await self._rebuilt(wanted, disk, rebuild)
         self._open[disk.id] = file
         return file
+
+    async def _rebuilt(self, wanted: Header, disk: PointDisk, rebuild: Rebuild) -> SignatureFile:
+        """Signatures that add up to the disk's digest: with others a changed block might pass for unchanged."""
+        try:
+            return await self._build(wanted, rebuild(disk.id, False), disk.digest)
+        except IntegrityError:
+            return await self._build(wanted, rebuild(disk.id, True), disk.digest)
 
     async def fresh(self, newest: bytes, disk_id: bytes, info: DiskInfo) -> SignatureFile:
         """An all-zero signature file for a disk that no point has yet."""
@@ -72,13 +80,20 @@ class LocalState:
         self._open[disk_id] = file
         return file
 
-    async def _build(self, header: Header, parts: AsyncIterator[tuple[Extents, Signatures]] | None) -> SignatureFile:
+    async def _build(
+        self, header: Header, parts: AsyncIterator[tuple[Extents, Signatures]] | None, digest: bytes = bytes(16)
+    ) -> SignatureFile:
         with state_directory(self.directory):
             file = await finish_in_thread(partial(SignatureFile.begin, self._path(header.disk), header))
             try:
                 if parts is not None:
                     async for extents, signatures in parts:
                         await finish_in_thread(partial(file.write, extents, signatures))
+                if await finish_in_thread(partial(file.digest_beyond, 0, self.access.secrets.digest)) != int.from_bytes(digest, "big"):
+                    raise IntegrityError(
+                        f"disk {header.disk.hex()} of point {header.point.hex()}: its signatures do not add up to its digest",
+                        hint="understudy verify tells what is damaged; protected under another name, the machine begins anew",
+                    )
                 await finish_in_thread(file.finish)
             except BaseException:
                 file.close()
