@@ -116,6 +116,8 @@ class Machine:
     def history(self, access: Access | None = None) -> History:
         async def inline(seq: int) -> bytes:
             self.store.reads += 1
+            if seq not in self.inlined:
+                raise NotFound(f"no record {seq}")
             return self.inlined[seq]
 
         async def side_object(purpose: str, ref: ObjectRef) -> bytes:

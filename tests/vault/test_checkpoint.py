@@ -241,6 +241,25 @@ async def test_a_lying_directory_is_refused() -> None:
             open_directory(access, MACHINE, newest.id, newest.point, sealed)
 
 
+async def test_a_disk_of_any_size_costs_what_its_pages_do() -> None:
+    """Where its size is a lie, too: neither time nor memory goes by regions that hold nothing."""
+    machine = await large_machine(2, 50)
+    newest = machine.checkpoints[-1]
+    good = await read_directory(machine.history(), newest)
+    name = names.checkpoint(MACHINE, newest.id.hex())
+    offset, _ = newest.directory
+    vast = Directory(good.point, good.objects, (DiskPages(VDA, 2**63, good.disks[0].pages),))
+    sealed = seal_directory(machine.access, MACHINE, newest.id, vast)
+    machine.store.objects[name] = machine.store.objects[name][:offset] + sealed
+    machine.checkpoints[-1] = replace(newest, size=offset + len(sealed), directory=(offset, len(sealed)))
+    start = time.process_time()
+    assert described(await resolve(machine.history(), newest.point))
+    await change(machine, np.arange(30))  # of a disk that has shrunk then
+    checkpoint = await take_checkpoint(machine.history(), machine.points[-1].point.id)
+    assert (await read_directory(machine.history(), checkpoint)).disks[0].size == machine.points[-1].point.disks[0].size
+    assert time.process_time() - start < 5
+
+
 def piece(**fields: int) -> np.ndarray:
     rows = np.zeros(2, PIECE)
     rows["blocks"], rows["frame_blocks"], rows["kind"], rows["length"], rows["offset"] = 1, 8, KIND_LZ4, 50, 160

@@ -82,13 +82,12 @@ def plan(entry: PointEntry, base: Base, delta: Delta) -> list[Rewrite]:
     known = {disk.disk_id: disk for disk in base.directory.disks}
     rewrites: list[Rewrite] = []
     for disk in entry.point.disks:
-        rows = delta.rows(disk.id)
+        # What hides blocks past the disk's end, however many there once were, is of no region any more.
+        rows = cut(delta.rows(disk.id), 0, blocks_of(disk.size))
         pages = known.get(disk.id, DiskPages(disk.id, 0, np.empty(0, dtype=PAGE)))
         index = Index.of(rows)
         for region in regions_of(rows).tolist():
             start = region * REGION_BLOCKS
-            if start >= blocks_of(disk.size):
-                break
             low, high = np.searchsorted(index.end, start, side="right"), np.searchsorted(index.first, start + REGION_BLOCKS)
             own = cut(rows[low:high], start, REGION_BLOCKS)
             below = stack(pages.pages, region)

@@ -175,7 +175,10 @@ def _wanted(directory: Directory, sizes: Mapping[bytes, int], region: tuple[int,
     for disk in directory.disks:
         if disk.disk_id in sizes:
             first, end = _window(disk.size, region)
-            wanted += pages_at(directory, disk, range(first // REGION_BLOCKS, -(-end // REGION_BLOCKS)))
+            # Of regions only those that have pages: a directory may give a disk any size.
+            regions = np.unique(disk.pages["region"]).astype(np.int64)
+            regions = regions[(regions >= first // REGION_BLOCKS) & (regions < -(-end // REGION_BLOCKS))]
+            wanted += pages_at(directory, disk, regions.tolist())
     return wanted
 
 
