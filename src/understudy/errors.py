@@ -129,6 +129,13 @@ class SourceRefused(UnderstudyError):
     http_status = 409
 
 
+class SourceBusy(SourceRefused):
+    """Somebody else is at work on this VM's disks. It passes, or can be ended."""
+
+    code = "source_busy"
+    retryable = True
+
+
 class TargetFailed(UnderstudyError):
     """The image or device being written failed, or is not what it was said to be."""
 

@@ -7,7 +7,7 @@ import pytest
 
 from tests.source.machine import MIB
 from tests.source.test_qemu_shapes import cycle
-from understudy.errors import SourceRefused
+from understudy.errors import SourceBusy
 from understudy.model import BLOCK_SIZE
 
 ONE = np.array([[0, 1]], np.int64)
@@ -48,13 +48,34 @@ async def test_a_foreign_nbd_server_is_left_alone(two_disks):
     await machine.execute("block-export-add", type="nbd", id="theirs", node_name="vda-format", name="theirs")
     source = machine.source()
     await source.recover(None)
-    with pytest.raises(SourceRefused, match="already runs an NBD server that understudy did not start"):
+    with pytest.raises(SourceBusy, match="already runs an NBD server that understudy did not start"):
         await source.freeze(secrets.token_hex(16), None)
     assert [export["id"] for export in await machine.execute("query-block-exports")] == ["theirs"]
     assert theirs.is_socket()
     await machine.execute("nbd-server-stop")
     assert await machine.leftovers() == []
     await cycle(source, machine, None, None)
+    await source.remove()
+    assert await machine.leftovers() == []
+    await source.close()
+
+
+async def test_a_disk_that_a_foreign_job_has(two_disks):
+    """Whoever mirrors a disk or commits a snapshot ends some time; until then a follower must neither disturb it nor end itself."""
+    machine = two_disks
+    source = machine.source()
+    await source.recover(None)
+    base, content = await cycle(source, machine, None, None)
+    mirror = machine.directory / "mirror"
+    mirror.write_bytes(bytes(8 * MIB))
+    await machine.execute("blockdev-add", driver="file", filename=str(mirror), node_name="mirror")
+    await machine.execute("blockdev-mirror", job_id="theirs", device="vda-format", target="mirror", sync="none")
+    await machine.write("vda", MIB, MIB, 9)
+    with pytest.raises(SourceBusy, match="in use by block job: mirror") as caught:
+        await source.freeze(secrets.token_hex(16), base)
+    assert caught.value.retryable
+    await machine.execute("block-job-cancel", device="theirs", force=True)
+    await cycle(source, machine, base, content)
     await source.remove()
     assert await machine.leftovers() == []
     await source.close()

@@ -14,13 +14,25 @@ CONNECT_TIMEOUT = 5.0
 COMMAND_TIMEOUT = 60.0
 """Seconds. A QEMU that is alive answers every command used here within milliseconds, unless its storage stalls."""
 
+HELD = (
+    "a QMP socket serves one client at a time, and another one may hold it; give understudy one of its own: "
+    "-qmp unix:<path>,server=on,wait=off"
+)
+QUEUE_FULL = (errno.EAGAIN, errno.EINVAL, errno.ENOTCONN)
+"""The library takes a full queue of clients (EAGAIN) for a connection, and what it does with that fails."""
+
 # The library logs what it raises; every failure here reaches the caller as an exception.
 _QUIET = logging.getLogger("understudy.qemu.quiet")
 _QUIET.disabled = True
 
 
 class QmpRefused(SourceRefused):
-    """QEMU answered a command with an error; nothing was done. `said` is QEMU's text."""
+    """QEMU answered a command with an error; nothing was done. `said` is QEMU's text.
+
+    What it refuses now it may do later: somebody resized a disk just then, or a job of somebody's has it.
+    """
+
+    retryable = True
 
     def __init__(self, command: str, said: str) -> None:
         super().__init__(f"QEMU refused '{command}': {said}")
@@ -52,11 +64,7 @@ class QmpSession:
             async with asyncio.timeout(timeout):
                 await client.connect(path)
         except TimeoutError:
-            raise SourceUnavailable(
-                f"the QMP socket {path} did not answer within {timeout:g} s",
-                hint="a QMP socket serves one client at a time, and another one may hold it; give understudy one of its own: "
-                "-qmp unix:<path>,server=on,wait=off",
-            ) from None
+            raise SourceUnavailable(f"the QMP socket {path} did not answer within {timeout:g} s", hint=HELD) from None
         except ConnectError as error:
             raise _unconnected(path, error.exc) from error
         return cls(path, client)
@@ -109,6 +117,8 @@ def _unconnected(path: str, error: BaseException) -> SourceUnavailable:
     number = error.errno if isinstance(error, OSError) else None
     if number in (errno.ENOENT, errno.ECONNREFUSED):
         return QmpGone(f"no QEMU listens at {path}", hint="is the VM running? start it with -qmp unix:<path>,server=on,wait=off")
+    if number in QUEUE_FULL:
+        return SourceUnavailable(f"others wait for the QMP socket {path} already", hint=HELD)
     if isinstance(error, OSError):
         return SourceUnavailable(f"cannot connect to the QMP socket {path}: {error.strerror or error}", hint="check its permissions")
     return SourceUnavailable(f"what listens at {path} does not speak QMP: {error}")

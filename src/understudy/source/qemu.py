@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
-from understudy.errors import SourceRefused, SourceUnavailable, UnderstudyError
+from understudy.errors import SourceBusy, SourceRefused, SourceUnavailable, UnderstudyError
 from understudy.finish import finish
 from understudy.model import NO_EXTENTS, Definition, Extents
 from understudy.qemu.blocklayer import end_exports
@@ -180,7 +180,12 @@ class QemuSource:
                 actions += overlays.freeze_actions(names, index, disk)
             actions += records.begin(disk.node, names.bitmap(freeze.point), None if isinstance(record, str) else record)
         frozen_at = time.time_ns()
-        await session.transaction(actions)
+        try:
+            await session.transaction(actions)
+        except QmpRefused as error:
+            if "in use by block job" not in error.said:
+                raise
+            raise SourceBusy(error.said, hint="wait until that job (a snapshot's commit, a mirror) has ended, or end it") from error
         nodes = await session.execute("query-named-block-nodes", {"flat": True})
         ended = {(bitmap.node, bitmap.name): bitmap for bitmap in records.bitmaps_of(nodes, names)}
         gone = "the disk was removed"

@@ -4,7 +4,7 @@ import asyncio
 import os
 from pathlib import Path
 
-from understudy.errors import SourceRefused, StateFailed
+from understudy.errors import SourceBusy, SourceRefused, StateFailed
 from understudy.nbd.client import NbdClient
 from understudy.nbd.failure import NbdFailed
 from understudy.qemu.session import QmpRefused, QmpSession
@@ -17,7 +17,7 @@ OTHER_USER = (
 
 
 async def start_server(session: QmpSession, names: Names) -> None:
-    """Make sure that this QEMU's NBD server listens at our socket. A foreign one is left alone: `SourceRefused`."""
+    """Make sure that this QEMU's NBD server listens at our socket. A foreign one is left alone: `SourceBusy`."""
     socket = names.socket
     await asyncio.to_thread(_prepare, socket.parent)
     try:
@@ -26,7 +26,7 @@ async def start_server(session: QmpSession, names: Names) -> None:
         if "already running" not in error.said:
             raise SourceRefused(f"QEMU cannot serve NBD at {socket}: {error.said}", hint=OTHER_USER) from error
         if not await _answers(socket):
-            raise SourceRefused(
+            raise SourceBusy(
                 "this QEMU already runs an NBD server that understudy did not start, and cannot run a second one",
                 hint="end what uses it (another backup or migration), or stop it by nbd-server-stop when nobody does; then try again",
             ) from error

@@ -2,12 +2,13 @@
 over NBD. Built in steps that a killed process may leave at any point; torn down by looking for what is there."""
 
 import asyncio
+import errno
 import os
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from understudy.errors import SourceRefused
+from understudy.errors import SourceRefused, StateFailed
 from understudy.qemu.blocklayer import delete_nodes, end_exports, end_jobs, run_job
 from understudy.qemu.session import QmpSession
 from understudy.source.qemu_bitmaps import Action, Bitmap
@@ -35,6 +36,8 @@ async def _make_overlay(session: QmpSession, names: Names, index: int, disk: Qem
         await run_job(session, "blockdev-create", job, {"options": {"driver": "file", "filename": path, "size": 0}})
         await run_job(session, "blockdev-create", job, {"options": {"driver": "qcow2", "file": file, "size": disk.size}})
     except SourceRefused as error:
+        if os.strerror(errno.ENOSPC) in error.message:
+            raise StateFailed(f"{error.message} ({path})", hint="the state directory must not be full") from error
         raise SourceRefused(f"{error.message} ({path})", hint=OTHER_USER) from error
     volatile = {"discard": "unmap", "cache": {"no-flush": True}}
     overlay = {"driver": "qcow2", "node-name": names.overlay(index), "file": {**file, **volatile}, "backing": disk.node, **volatile}
