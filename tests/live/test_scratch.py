@@ -5,10 +5,13 @@ import contextlib
 import os
 import secrets
 import subprocess
+from collections.abc import Awaitable, Callable
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+from tests.cli.installed import Host
 from understudy.demo.disks import make_disk
 from understudy.errors import SourceUnavailable
 from understudy.model import BLOCK_SIZE
@@ -16,6 +19,34 @@ from understudy.qemu.session import QmpSession
 from understudy.source.qemu import QemuSource
 
 SIZE = 32 << 20
+
+
+def fill(directory: Path) -> None:
+    with contextlib.suppress(OSError), (directory / "filler").open("wb", buffering=0) as filler:
+        while True:
+            filler.write(bytes(1 << 20))
+
+
+async def until(what: Callable[[], Awaitable[bool]]) -> None:
+    for _ in range(2000):
+        if await what():
+            return
+        await asyncio.sleep(0.005)
+    raise AssertionError("it does not happen")
+
+
+async def saved(control: QmpSession) -> bool:
+    """Whether what the guest overwrites is being saved."""
+    return any(job["type"] == "backup" for job in await control.execute("query-jobs"))
+
+
+async def stopped(control: QmpSession) -> bool:
+    return (await control.execute("query-status"))["status"] == "io-error"
+
+
+async def free(control: QmpSession) -> bool:
+    return not await control.execute("query-jobs") and (await control.execute("query-status"))["running"]
+
 
 if os.geteuid() == 0:  # only root can make a file system
 
@@ -33,13 +64,8 @@ if os.geteuid() == 0:  # only root can make a file system
             await guest.run("churn /dev/vda 2 0 &")
             snapshot = await source.freeze(secrets.token_hex(16), None)
             # All at once, between two looks at the space that is left.
-            with contextlib.suppress(OSError), (state / "filler").open("wb", buffering=0) as filler:
-                while True:
-                    filler.write(bytes(1 << 20))
-            for _ in range(100):
-                await asyncio.sleep(0.05)
-                if not await control.execute("query-jobs") and (await control.execute("query-status"))["running"]:
-                    break
+            await asyncio.to_thread(fill, state)
+            await until(lambda: free(control))
             with pytest.raises(SourceUnavailable, match="view of this VM is over"):
                 await snapshot.disks[0].read_into(np.array([[0, 1]], np.int64), np.zeros(BLOCK_SIZE, np.uint8))
             assert (await control.execute("query-status"))["status"] == "running"
@@ -47,6 +73,36 @@ if os.geteuid() == 0:  # only root can make a file system
             await source.release(False)
             await source.remove()
             await source.close()
+            await control.close()
+        finally:
+            await asyncio.to_thread(subprocess.run, ["umount", "-l", str(state)], check=True)
+
+    async def test_what_a_killed_run_left_is_ended_though_it_fills_the_state_directory(start_guest, short_directory, tmp_path):
+        disk = make_disk(tmp_path / "a.qcow2", "qcow2", SIZE, file_system=False)
+        host = Host(short_directory, tmp_path / "vault", tmp_path / "key")
+        state = short_directory / "state"
+        state.mkdir()
+        await asyncio.to_thread(subprocess.run, ["mount", "-t", "tmpfs", "-o", "size=64M", "tmpfs", str(state)], check=True)
+        try:
+            guest = await start_guest("shell", [disk])
+            control = await QmpSession.connect(str(guest.control))
+            await asyncio.to_thread(host.run_installed, "vault", "create")
+            await asyncio.to_thread(host.run_installed, "protect", "web", "--qmp", str(guest.qmp))
+            await guest.run("churn /dev/vda 1 400")
+            process = host.start("replicate", "web")
+            await until(lambda: saved(control))
+            process.kill()
+            process.communicate()
+            await asyncio.to_thread(fill, state)
+            await guest.run("churn /dev/vda 2 0 &")
+            await until(lambda: stopped(control))
+            # Whether there is room for a point or not, the guest is helped.
+            with host.start("replicate", "web") as process:
+                process.communicate()
+            assert await control.execute("query-jobs") == []
+            assert (await control.execute("query-status"))["status"] == "running"
+            (state / "filler").unlink()
+            await asyncio.to_thread(host.run_installed, "replicate", "web")
             await control.close()
         finally:
             await asyncio.to_thread(subprocess.run, ["umount", "-l", str(state)], check=True)

@@ -60,6 +60,8 @@ class Replicator:
 
     async def open(self) -> None:
         """Settle what an earlier run left in doubt, claim the log, clean up the source."""
+        # First of all: a killed run's scratch files may be what leaves no room for the rest.
+        await self.source.relieve()
         await self.log.settle()
         await self.log.claim(self.site)
         await self._settle()

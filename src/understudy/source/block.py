@@ -65,6 +65,9 @@ class BlockSource:
             medium.close()
         return SourceInfo("block", METHOD, tuple(medium.info for medium in media), self._definition())
 
+    async def relieve(self) -> None:
+        """There is nothing that a killed process could leave behind."""
+
     async def recover(self, newest: str | None) -> None:
         """There is nothing that a killed process could leave behind."""
 

@@ -58,6 +58,11 @@ class DiskSource(Protocol):
         """What this machine is and how it would be frozen. Changes nothing. `SourceRefused` says why it cannot be served."""
         ...
 
+    async def relieve(self) -> None:
+        """End what a killed process left that weighs on the guest or fills this host's disk. Change tracking stays as it is, so this
+        may be done before anything is known of the log; `recover` follows."""
+        ...
+
     async def recover(self, newest: str | None) -> None:
         """Clean up whatever a killed process or a release in doubt left behind; call it before the first `freeze` after either.
 

@@ -29,6 +29,7 @@ from understudy.source.qemu_server import forget_socket, start_server, stop_serv
 from understudy.source.qemu_survey import Survey, survey
 
 METHOD = "fleecing"
+FOUND = "it was taken for a dead process's"
 
 
 @dataclass(slots=True)
@@ -72,9 +73,13 @@ class QemuSource:
         found = await survey(session, self._selection)
         return SourceInfo("qemu", METHOD, found.infos, await self._definition(session, found))
 
+    async def relieve(self) -> None:
+        async with self._changing:
+            await self._insistently(partial(self._end_view, why=FOUND))
+
     async def recover(self, newest: str | None) -> None:
         async def clean(session: QmpSession) -> None:
-            await self._end_view(session, "it was taken for a dead process's")
+            await self._end_view(session, FOUND)
             await self._settle(session, newest)
 
         async with self._changing:
