@@ -138,3 +138,16 @@ if os.geteuid() == 0:  # only root can make a block device
             await source.close()
         finally:
             await asyncio.to_thread(subprocess.run, ["losetup", "--detach", device], check=True)
+
+
+async def test_an_image_that_a_vm_writes_to_is_refused(tmp_path):
+    path = scattered(tmp_path / "disk", MIB)
+    source = BlockSource({"vda": str(path)})
+    vm = await asyncio.create_subprocess_exec("qemu-io", "-f", "raw", path, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    vm.stdin.write(b"read 0 512\n")
+    await vm.stdout.readline()
+    with pytest.raises(SourceRefused, match="in use") as caught:
+        await source.probe()
+    assert "--qmp" in caught.value.hint
+    await vm.communicate()
+    assert (await source.probe()).disks[0].size == path.stat().st_size

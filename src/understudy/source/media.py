@@ -13,6 +13,7 @@ import numpy as np
 from understudy import extents as ext
 from understudy.errors import SourceRefused, SourceUnavailable
 from understudy.model import BLOCK_SIZE, NO_EXTENTS, Bytes, DiskInfo, Extents, blocks_of
+from understudy.qemu.image_locks import written_by_another
 
 BLKSSZGET = 0x1268
 """ioctl: logical sector size of a block device."""
@@ -127,6 +128,12 @@ def _described(name: str, path: str, descriptor: int) -> Medium:
     regular = stat.S_ISREG(mode)
     if not regular and not stat.S_ISBLK(mode):
         raise SourceRefused(f"{path} (disk '{name}') is neither a file nor a block device")
+    if written_by_another(descriptor):
+        # Of a device nothing else would tell that it was written meanwhile.
+        raise SourceRefused(
+            f"{path} (disk '{name}') is in use: a running VM or another program holds QEMU's lock on it",
+            hint="protect the VM by its QMP socket (--qmp), or shut it down first",
+        )
     sector = 512
     if not regular:
         _refuse_in_use(name, path)
