@@ -158,6 +158,20 @@ async def test_an_addition_in_doubt_leaves_nothing_in_the_way(vault: Vault, stor
     assert (await opens(store, SOURCE_KEY)).identity.name == "host-a"
 
 
+@pytest.mark.parametrize("action", [Action.FAIL_BEFORE, Action.LATE])
+async def test_a_removal_in_doubt_is_finished_by_its_repetition(vault: Vault, store: FaultyStore, tmp_path: Path, action: Action) -> None:
+    slot = await vault.keys.add("source", "host-a", SOURCE_KEY)
+    store.plan(Fault(action, "create", "settings/log/*", times=-1))
+    with pytest.raises(InDoubt):
+        await vault.keys.remove(slot.id)
+    store.plan()
+    again = await Vault.open(store, UNLOCK, tmp_path / "state", patience=QUICK)
+    await again.keys.remove(slot.id)
+    await store.land_late()
+    assert [left.label for left in await again.keys.list()] == ["operator"]
+    assert again.settings.void == ()
+
+
 async def test_rotation_never_leaves_an_identity_without_a_slot(vault: Vault, store: FaultyStore) -> None:
     (only,) = await vault.keys.list()
     for fault in (Fault(Action.FAIL_BEFORE, "create", times=-1), Fault(Action.FAIL_BEFORE, "get", "keys/*", skip=1)):

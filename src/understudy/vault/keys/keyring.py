@@ -129,6 +129,7 @@ class Keyring:
         So the operator key that is in use always remains: the last one cannot be removed.
         """
         self._must_be_operator()
+        await self._settings.settle()  # a removal that was killed may have revoked the key already
         slots = await self.list()
         slot = await self._find(slot_id)
         if slot.id == self._slot_id:
@@ -143,7 +144,11 @@ class Keyring:
         return Removed(slot, last)
 
     async def _revoke(self, public: bytes) -> None:
-        await self._settings.append(kinds.Revoke(public=public, heads=await self._heads()))
+        def trusted(settings: Settings) -> None:
+            if settings.members[public].revoked is not None:
+                raise Conflict("somebody else has removed this key just now", hint="see what is left: understudy vault key list")
+
+        await self._settings.append(kinds.Revoke(public=public, heads=await self._heads()), trusted)
 
     async def _replace_stillborn(self, name: str) -> None:
         """A killed `add`, or one in doubt, may have left an identity without any slot; its key is lost, and its name must be free again."""
