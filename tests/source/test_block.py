@@ -9,6 +9,7 @@ import pytest
 from tests.source.conformance import Conformance, Contents
 from understudy.errors import SourceRefused, SourceUnavailable
 from understudy.model import BLOCK_SIZE, Bytes
+from understudy.qemu.image_locks import written_by_another
 from understudy.source.block import BlockSource
 
 MIB = 1 << 20
@@ -143,11 +144,16 @@ if os.geteuid() == 0:  # only root can make a block device
 async def test_an_image_that_a_vm_writes_to_is_refused(tmp_path):
     path = scattered(tmp_path / "disk", MIB)
     source = BlockSource({"vda": str(path)})
-    vm = await asyncio.create_subprocess_exec("qemu-io", "-f", "raw", path, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-    vm.stdin.write(b"read 0 512\n")
-    await vm.stdout.readline()
-    with pytest.raises(SourceRefused, match="in use") as caught:
-        await source.probe()
-    assert "--qmp" in caught.value.hint
-    await vm.communicate()
+    vm = await asyncio.create_subprocess_exec("qemu-io", "-f", "raw", "-c", "sleep 60000", path)
+    try:
+        async with asyncio.timeout(20):
+            with path.open("rb") as image:
+                while not written_by_another(image.fileno()):
+                    await asyncio.sleep(0.02)
+        with pytest.raises(SourceRefused, match="in use") as caught:
+            await source.probe()
+        assert "--qmp" in caught.value.hint
+    finally:
+        vm.kill()
+        await vm.wait()
     assert (await source.probe()).disks[0].size == path.stat().st_size
