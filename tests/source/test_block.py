@@ -1,6 +1,7 @@
 import asyncio
 import os
 import subprocess
+import time
 from pathlib import Path
 
 import numpy as np
@@ -141,15 +142,20 @@ if os.geteuid() == 0:  # only root can make a block device
             await asyncio.to_thread(subprocess.run, ["losetup", "--detach", device], check=True)
 
 
+def wait_for_a_writer(path: Path) -> None:
+    until = time.monotonic() + 20
+    with path.open("rb") as image:
+        while not written_by_another(image.fileno()):
+            assert time.monotonic() < until
+            time.sleep(0.02)
+
+
 async def test_an_image_that_a_vm_writes_to_is_refused(tmp_path):
     path = scattered(tmp_path / "disk", MIB)
     source = BlockSource({"vda": str(path)})
     vm = await asyncio.create_subprocess_exec("qemu-io", "-f", "raw", "-c", "sleep 60000", path)
     try:
-        async with asyncio.timeout(20):
-            with path.open("rb") as image:
-                while not written_by_another(image.fileno()):
-                    await asyncio.sleep(0.02)
+        await asyncio.to_thread(wait_for_a_writer, path)
         with pytest.raises(SourceRefused, match="in use") as caught:
             await source.probe()
         assert "--qmp" in caught.value.hint
