@@ -54,8 +54,10 @@ async def test_a_store_that_fails_a_little(
 async def test_in_doubt_until_settled(log: MachineLog, store: FaultyStore, tmp_path: Path, action: Action, new_process: bool) -> None:
     store.plan(Fault(action, "create", RECORDS, times=-1), Fault(Action.FAIL_BEFORE, "get", RECORDS, times=-1))
     point = a_point()
-    with pytest.raises(InDoubt, match="record 3"):
+    with pytest.raises(InDoubt, match="record 3") as doubt:
         await log.append(point)
+    assert isinstance(doubt.value.__cause__, StoreUnavailable)
+    assert str(doubt.value.__cause__) in doubt.value.message
     creates = [call for call in store.calls if call.op == "create"]
     assert creates == [Call("create", names.record(names.machine(log.machine_id), 3))] * QUICK.attempts
     kept = attempt_of(log, tmp_path).read_bytes()

@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
-from understudy.errors import Conflict, InDoubt, IntegrityError, NotFound, StoreRefused, StoreUnavailable
+from understudy.errors import Conflict, InDoubt, IntegrityError, NotFound, StoreRefused, StoreUnavailable, UnderstudyError
 from understudy.finish import finish_in_thread
 from understudy.store.protocol import Creation, ObjectInfo, ObjectStore
 from understudy.vault import names
@@ -115,7 +115,7 @@ class Chain:
         try:
             before = await self._place.store.head(names.record(self.owner, left.seq - 1))
         except (StoreUnavailable, StoreRefused) as error:
-            raise self._in_doubt(left) from error
+            raise self._in_doubt(left, error) from error
         if before is None:
             raise guard.rolled_back(self.owner, Head(left.seq - 1), None)
 
@@ -147,18 +147,19 @@ class Chain:
                     # Never put before and refused now: it will not appear later either.
                     await finish_in_thread(partial(attempt.drop, self._attempt()))
                     raise
-                raise self._in_doubt(next_) from error
+                raise self._in_doubt(next_, error) from error
             except (StoreUnavailable, NotFound) as error:
                 unsure = True
                 wait = next(waits, None)
                 if wait is None:
-                    raise self._in_doubt(next_) from error
+                    raise self._in_doubt(next_, error) from error
             await asyncio.sleep(wait)
 
-    def _in_doubt(self, next_: Attempt) -> InDoubt:
+    def _in_doubt(self, next_: Attempt, error: UnderstudyError) -> InDoubt:
+        again = "nothing is lost: the same record is put again, byte for byte, until the store answers"
         return InDoubt(
-            f"the store did not say whether record {next_.seq} of {self.owner} was written",
-            hint="nothing is lost: the same record is put again, byte for byte, until the store answers",
+            f"the store did not say whether record {next_.seq} of {self.owner} was written: {error.message}",
+            hint=f"{error.hint}; {again}" if error.hint else again,
         )
 
     def _attempt(self) -> Path:
