@@ -9,6 +9,7 @@ from typing import Any
 import lz4.block
 import msgspec
 import nacl.bindings as sodium
+from nacl.exceptions import BadSignatureError, CryptoError
 from nacl.public import PrivateKey, SealedBox
 from nacl.signing import VerifyKey
 
@@ -68,7 +69,7 @@ class FormatReader:
             context = b"understudy-slot\0" + self.id + bytes.fromhex(path.name) + raw[12:end]
             try:
                 bundle = unpacked(unsealed(key, context, raw[end:-32]))
-            except sodium.exc.CryptoError:
+            except CryptoError:
                 continue
             assert (header["role"], header["label"]) == (bundle["role"], bundle["name"])
             return bundle
@@ -91,7 +92,7 @@ class FormatReader:
             signer = signed["signer"]
             try:
                 VerifyKey(signer).verify(b"understudy-signed\0" + place + signed["body"], signed["signature"])
-            except sodium.exc.BadSignatureError:
+            except BadSignatureError:
                 signer = b""
             found.append((signer, unpacked(signed["body"]), hashed(raw)))
         return found
