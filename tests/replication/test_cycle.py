@@ -108,6 +108,24 @@ async def test_lost_signatures_are_rebuilt_from_the_vault(world: World) -> None:
         assert again.stats.changed == 0
 
 
+async def test_signatures_that_rotted_are_rebuilt(world: World) -> None:
+    async with world.replicator() as replicator:
+        await replicator.open()
+        await replicator.cycle()
+    async with world.vault() as (vault, log):
+        (path,) = (world.state / "vaults" / vault.id / "machines" / log.machine_id / "signatures").iterdir()
+    with path.open("r+b") as file:
+        file.seek(4096 + 16 * 100)
+        byte = file.read(1)
+        file.seek(-1, os.SEEK_CUR)
+        file.write(bytes([byte[0] ^ 1]))
+    scribble(world.disk("vda"), np.random.default_rng(6))
+    async with world.replicator() as replicator:
+        await replicator.open()
+        report = await replicator.cycle()
+    assert (await world.contents())[report.point] == {"vda": world.disk("vda").read_bytes()}
+
+
 async def test_disks_come_go_grow_and_shrink(world: World) -> None:
     rng = np.random.default_rng(3)
     expected: dict[str, dict[str, bytes]] = {}

@@ -59,13 +59,25 @@ class LocalState:
     async def exact(self, newest: bytes, disk: PointDisk, rebuild: Rebuild) -> SignatureFile:
         """The signature file of a disk of the newest point, exact for it; rebuilt from the vault if it is not."""
         wanted = self._header(disk.id, newest, disk.size)
-        file = self._open.pop(disk.id, None) or await finish_in_thread(partial(SignatureFile.open, self._path(disk.id)))
+        file = self._open.pop(disk.id, None) or await finish_in_thread(partial(self._sound, disk))
         if file is None or file.header != wanted:
             if file is not None:
                 file.close()
             file = await self._rebuilt(wanted, disk, rebuild)
         self._open[disk.id] = file
         return file
+
+    def _sound(self, disk: PointDisk) -> SignatureFile | None:
+        """The file on disk, if its signatures still add up: one that rotted would put wrong digests into every point after it. Blocks.
+
+        Once a run: 137 million blocks a second and core, so 2 s for 1 TiB of data.
+        """
+        with state_directory(self.directory):
+            file = SignatureFile.open(self._path(disk.id))
+            if file is not None and file.digest_beyond(0, self.access.secrets.digest) != int.from_bytes(disk.digest, "big"):
+                file.close()
+                return None
+            return file
 
     async def _rebuilt(self, wanted: Header, disk: PointDisk, rebuild: Rebuild) -> SignatureFile:
         """Signatures that add up to the disk's digest: with others a changed block might pass for unchanged."""
