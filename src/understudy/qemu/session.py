@@ -20,6 +20,7 @@ HELD = (
 )
 QUEUE_FULL = (errno.EAGAIN, errno.EINVAL, errno.ENOTCONN)
 """The library takes a full queue of clients (EAGAIN) for a connection, and what it does with that fails."""
+QUEUE_PAUSE = 0.05
 
 # The library logs what it raises; every failure here reaches the caller as an exception.
 _QUIET = logging.getLogger("understudy.qemu.quiet")
@@ -58,11 +59,9 @@ class QmpSession:
     @classmethod
     async def connect(cls, path: str, timeout: float = CONNECT_TIMEOUT) -> Self:
         """Connect and negotiate. `QmpGone` if nothing listens there, `SourceUnavailable` if nothing answers."""
-        client = QMPClient()
-        client.logger = _QUIET
         try:
             async with asyncio.timeout(timeout):
-                await client.connect(path)
+                client = await _connected(path)
         except TimeoutError:
             raise SourceUnavailable(f"the QMP socket {path} did not answer within {timeout:g} s", hint=HELD) from None
         except ConnectError as error:
@@ -113,12 +112,25 @@ class QmpSession:
         return SourceUnavailable(f"QEMU at {self._path} closed the connection before it answered '{command}'", hint="the VM may have ended")
 
 
+async def _connected(path: str) -> QMPClient:
+    """Clients that gave up stay in QEMU's short queue until it comes to them: a full one is tried again while the caller waits."""
+    while True:
+        client = QMPClient()
+        client.logger = _QUIET
+        try:
+            await client.connect(path)
+        except ConnectError as error:
+            if not isinstance(error.exc, OSError) or error.exc.errno not in QUEUE_FULL:
+                raise
+        else:
+            return client
+        await asyncio.sleep(QUEUE_PAUSE)
+
+
 def _unconnected(path: str, error: BaseException) -> SourceUnavailable:
     number = error.errno if isinstance(error, OSError) else None
     if number in (errno.ENOENT, errno.ECONNREFUSED):
         return QmpGone(f"no QEMU listens at {path}", hint="is the VM running? start it with -qmp unix:<path>,server=on,wait=off")
-    if number in QUEUE_FULL:
-        return SourceUnavailable(f"others wait for the QMP socket {path} already", hint=HELD)
     if isinstance(error, OSError):
         return SourceUnavailable(f"cannot connect to the QMP socket {path}: {error.strerror or error}", hint="check its permissions")
     return SourceUnavailable(f"what listens at {path} does not speak QMP: {error}")
