@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Self
 
 from qemu.qmp import ConnectError, ExecInterruptedError, ExecuteError, QMPClient, QMPError, Runstate, StateError
+from qemu.qmp.qmp_client import NegotiationError
 
 from understudy.errors import SourceRefused, SourceUnavailable
 
@@ -113,18 +114,23 @@ class QmpSession:
 
 
 async def _connected(path: str) -> QMPClient:
-    """Clients that gave up stay in QEMU's short queue until it comes to them: a full one is tried again while the caller waits."""
+    """Tried again while the caller waits, for what passes: clients that gave up stay in QEMU's short queue until it comes to them,
+    and right after one ended, an event or the answer that was meant for it may come in place of the answer to the handshake."""
     while True:
         client = QMPClient()
         client.logger = _QUIET
         try:
             await client.connect(path)
         except ConnectError as error:
-            if not isinstance(error.exc, OSError) or error.exc.errno not in QUEUE_FULL:
+            if not _passes(error.exc):
                 raise
         else:
             return client
         await asyncio.sleep(QUEUE_PAUSE)
+
+
+def _passes(error: BaseException) -> bool:
+    return isinstance(error, NegotiationError) or (isinstance(error, OSError) and error.errno in QUEUE_FULL)
 
 
 def _unconnected(path: str, error: BaseException) -> SourceUnavailable:
