@@ -13,7 +13,7 @@ from understudy.vault.kinds import BODIES, Body
 from understudy.vault.log.rights import RIGHTS, Log, refusal
 from understudy.vault.vault import Vault
 
-SOURCE_MAY = {"protect", "claim", "point", "checkpoint", "definition", "note"}
+SOURCE_MAY = {"protect", "claim", "point", "checkpoint", "definition", "intent", "note"}
 SETTINGS = {"genesis", "identity", "revoke", "note"}
 SOURCE_KEY = KeyFile(b"s" * 32)
 
@@ -32,6 +32,7 @@ def test_there_is_nothing_else_in_the_table() -> None:
     assert set(RIGHTS) == set(BODIES)
 
 
+OBJECT = kinds.ObjectRef(hash=bytes(32), size=1)
 EXAMPLES: dict[str, Body] = {
     "protect": kinds.Protect(name="other", site="x"),
     "claim": kinds.Claim(site="x"),
@@ -40,6 +41,13 @@ EXAMPLES: dict[str, Body] = {
     "definition": kinds.Definition(definition=kinds.ObjectRef(hash=bytes(32), size=1)),
     "note": kinds.Note(text="x"),
     "hold": kinds.Hold(id=b"h" * 16, point=b"1" * 16, reason="x"),
+    "intent": kinds.Intent(id=b"i" * 16),
+    "verified": kinds.Verified(point=b"1" * 16),
+    "retention": kinds.Retention(least=2),
+    "prune": kinds.Prune(points=(b"1" * 16,)),
+    "repack": kinds.Repack(horizon=1, maps=OBJECT),
+    "condemn": kinds.Condemn(objects=OBJECT, grace=0),
+    "trim": kinds.Trim(up_to=1, hash=bytes(32), state=OBJECT),
     "failover": kinds.Failover(epoch=2, site="thief"),
     "genesis": kinds.Genesis(descriptor=bytes(32), root=bytes(32), name="thief", recovery_public=bytes(32), recovery_generation=1),
     "identity": kinds.Identity(public=b"k" * 32, role="operator", name="thief"),

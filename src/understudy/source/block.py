@@ -9,7 +9,7 @@ from understudy.errors import SourceRefused
 from understudy.finish import finish_in_thread
 from understudy.model import Bytes, Definition, DiskInfo, Extents, Untracked
 from understudy.source.media import Medium, open_medium
-from understudy.source.protocol import Snapshot, SourceInfo
+from understudy.source.protocol import CRASH, Snapshot, SourceInfo, Wish
 
 METHOD = "read in place"
 
@@ -71,7 +71,7 @@ class BlockSource:
     async def recover(self, newest: str | None) -> None:
         """There is nothing that a killed process could leave behind."""
 
-    async def freeze(self, point: str, base: str | None) -> Snapshot:
+    async def freeze(self, point: str, base: str | None, wish: Wish = CRASH) -> Snapshot:
         if self._frozen:
             raise SourceRefused("these disks are frozen already")
         frozen_at = time.time_ns()

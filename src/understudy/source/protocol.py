@@ -39,6 +39,34 @@ class DiskSnapshot(Protocol):
         ...
 
 
+class Gate(Protocol):
+    """Where the machines of a consistency group wait for each other in the middle of their freezes."""
+
+    async def ready(self) -> None:
+        """Everything is prepared. Returns when all members are; raises if one of them failed, and then nothing may be stopped."""
+        ...
+
+    async def stopped(self) -> None:
+        """No write of this machine is under way or will begin. Returns when this holds for all; raises if it cannot be."""
+        ...
+
+    async def frozen(self) -> None:
+        """This machine's instant is taken. Returns when all are: only then may its writes go on. On a raise they go on at once."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """How a freeze should be made."""
+
+    app_consistent: bool = False
+    """File systems frozen by the guest agent, hooks run. What fails there downgrades the point and says why."""
+    gate: Gate | None = None
+
+
+CRASH = Wish()
+
+
 @dataclass(frozen=True, slots=True)
 class Snapshot:
     """All of a machine's disks at one instant."""
@@ -49,6 +77,8 @@ class Snapshot:
     consistency: str
     disks: Sequence[DiskSnapshot]
     definition: Definition
+    downgrade: str = ""
+    """Why it is crash-consistent only, where app-consistent was wished for."""
 
 
 class DiskSource(Protocol):
@@ -71,7 +101,7 @@ class DiskSource(Protocol):
         """
         ...
 
-    async def freeze(self, point: str, base: str | None) -> Snapshot:
+    async def freeze(self, point: str, base: str | None, wish: Wish = CRASH) -> Snapshot:
         """A stable view of all disks at one instant; changes after it are tracked under `point`, a point's id (32 hex digits).
 
         `base` is the id of the newest committed point, to which `changed()` refers. On any failure nothing is left behind.

@@ -18,7 +18,7 @@ from understudy.qemu.blocklayer import end_exports
 from understudy.qemu.session import QmpGone, QmpRefused, QmpSession
 from understudy.source import qemu_bitmaps as records
 from understudy.source import qemu_view as overlays
-from understudy.source.protocol import Snapshot, SourceInfo
+from understudy.source.protocol import CRASH, Snapshot, SourceInfo, Wish
 from understudy.source.qemu_bitmaps import Record
 from understudy.source.qemu_definition import define, devices
 from understudy.source.qemu_disks import QemuDisk
@@ -86,7 +86,7 @@ class QemuSource:
             await self._insistently(clean)
             self._freeze = None
 
-    async def freeze(self, point: str, base: str | None) -> Snapshot:
+    async def freeze(self, point: str, base: str | None, wish: Wish = CRASH) -> Snapshot:
         async with self._changing:
             if self._freeze is not None:
                 raise SourceRefused("this VM is frozen already")

@@ -92,6 +92,12 @@ class Point(Body, frozen=True, kw_only=True, omit_defaults=True):
     cause: Words
     """initial, delta or resync."""
     reason: Words = ""
+    downgrade: Words = ""
+    """Why it is crash-consistent only, where app-consistent was asked for."""
+    group: bytes = b""
+    """Points of several machines with the same group id (16 bytes) were frozen at one instant; empty for none."""
+    members: tuple[Id, ...] = ()
+    """The machines of that group, this one included."""
     disks: tuple[PointDisk, ...]
     packs: tuple[PackRef, ...] = ()
     packs_in: ObjectRef | None = None
@@ -112,6 +118,8 @@ class Checkpoint(Body, frozen=True, kw_only=True, omit_defaults=True):
     size: Count
     directory: tuple[Count, Count]
     """Offset and length of the sealed directory in the checkpoint object."""
+    hash: bytes = b""
+    """BLAKE2b-256 of the sealed directory, which carries the hashes of its pages; empty in vaults of the first version."""
 
 
 class Hold(Body, frozen=True, kw_only=True, omit_defaults=True):
@@ -122,6 +130,70 @@ class Hold(Body, frozen=True, kw_only=True, omit_defaults=True):
     point: Id
     reason: Words
     lifted: bool = False
+
+
+class Verified(Body, frozen=True, kw_only=True, omit_defaults=True):
+    """Every disk of this point was read, decrypted and held against its digest."""
+
+    kind: ClassVar[str] = "verified"
+    skippable: ClassVar[bool] = True
+    point: Id
+
+
+class Retention(Body, frozen=True, kw_only=True, omit_defaults=True):
+    """Which points pruning keeps from now on. Seconds and numbers; what else stays is in vault/retention."""
+
+    kind: ClassVar[str] = "retention"
+    all_for: Count = 0
+    """Every point younger than this, counted from the newest."""
+    hourly: Count = 0
+    daily: Count = 0
+    weekly: Count = 0
+    monthly: Count = 0
+    least: Count = 1
+    """Never fewer points than this."""
+
+
+class Prune(Body, frozen=True, kw_only=True, omit_defaults=True):
+    """These points are dropped: not offered any more. What they hold stays for as long as kept points are laid on it."""
+
+    kind: ClassVar[str] = "prune"
+    points: tuple[Id, ...]
+
+
+class Repack(Body, frozen=True, kw_only=True, omit_defaults=True):
+    """The maps of every kept point up to record `horizon`, made from footers by an operator: from here on they are the truth about
+    these points, every older checkpoint is void, and dropped points up to the horizon are needed by nobody."""
+
+    kind: ClassVar[str] = "repack"
+    horizon: Count
+    maps: ObjectRef
+    """A side object with a Checkpoint for each of these points."""
+
+
+class Condemn(Body, frozen=True, kw_only=True, omit_defaults=True):
+    """No point needs these objects: no later record may name them, and they are deleted when `grace` seconds have passed."""
+
+    kind: ClassVar[str] = "condemn"
+    objects: ObjectRef
+    """A side object with their names."""
+    grace: Count
+
+
+class Trim(Body, frozen=True, kw_only=True, omit_defaults=True):
+    """Records up to `up_to` may be deleted: `state` is the fold of them, `hash` the hash of the last, on which the next one is chained."""
+
+    kind: ClassVar[str] = "trim"
+    up_to: Count
+    hash: Hash
+    state: ObjectRef
+
+
+class Intent(Body, frozen=True, kw_only=True, omit_defaults=True):
+    """An initial replication is under way: packs that no point names yet are not garbage. It ends with the next point."""
+
+    kind: ClassVar[str] = "intent"
+    id: Id
 
 
 class Failover(Body, frozen=True, kw_only=True, omit_defaults=True):
@@ -186,5 +258,10 @@ class Revoke(Body, frozen=True, kw_only=True, omit_defaults=True):
 
 
 BODIES: Mapping[str, type[Body]] = {
-    body.kind: body for body in (Protect, Claim, Point, Checkpoint, Hold, Failover, Definition, Note, Genesis, Identity, Revoke)
+    body.kind: body
+    for body in (
+        *(Protect, Claim, Point, Checkpoint, Intent, Hold, Verified, Failover, Definition, Note),
+        *(Retention, Prune, Repack, Condemn, Trim),
+        *(Genesis, Identity, Revoke),
+    )
 }
