@@ -1,4 +1,7 @@
-"""One cycle makes one recovery point: freeze → examine → commit → release."""
+"""One cycle makes one recovery point: freeze → examine → commit → release.
+
+`begin` ends with all of it durable but the record, `commit` appends that: in between several machines can wait for each other.
+"""
 
 import contextlib
 import secrets
@@ -14,10 +17,11 @@ import msgspec
 from understudy.errors import Fenced, SecondWriter, UnderstudyError
 from understudy.finish import finish, finish_in_thread
 from understudy.model import BLOCK_SIZE, Definition, Extents, Signatures
+from understudy.replication.draft import ALONE, Binding, Draft
 from understudy.replication.examine import Examination, Examined, totals
 from understudy.replication.local import NO_POINT, LocalState
 from understudy.replication.report import CycleProgress, CycleReport, ProgressSink
-from understudy.source.protocol import DiskSource, Snapshot
+from understudy.source.protocol import CRASH, DiskSource, Snapshot, Wish
 from understudy.vault import names
 from understudy.vault.kinds import ObjectRef, Point, PointStats
 from understudy.vault.log.machine_log import MachineLog
@@ -72,11 +76,15 @@ class Replicator:
         self._local.close()
         self._threads.shutdown()
 
-    async def cycle(self, progress: ProgressSink = ignore) -> CycleReport:
+    async def cycle(self, progress: ProgressSink = ignore, wish: Wish = CRASH) -> CycleReport:
         """Make one point. On any error none is visible and nothing is forgotten: the next cycle carries what this one would have.
 
         Only while it is not known whether the record was appended (`InDoubt`) both tracks are kept, until the next call settles it.
         """
+        return await self.commit(await self.begin(progress, wish), progress)
+
+    async def begin(self, progress: ProgressSink = ignore, wish: Wish = CRASH, binding: Binding = ALONE) -> Draft:
+        """Freeze, examine and store. Call `commit` or `abandon` with the draft before anything else; on an error there is none."""
         if not self._settled:
             await self.log.settle()
             await self._settle()
@@ -88,14 +96,24 @@ class Replicator:
         began = time.monotonic()
         progress(CycleProgress("freeze"))
         point = secrets.token_bytes(16)
-        snapshot = await self.source.freeze(point.hex(), parent.id.hex() if parent else None)
+        snapshot = await self.source.freeze(point.hex(), parent.id.hex() if parent else None, wish)
         try:
             examined = await self._examination(progress).run(snapshot, point, parent, parent.id if parent else NO_POINT)
             body = await self._body(snapshot, point, parent, examined, time.monotonic() - began)
         except BaseException as error:
             await self._release(False, error)
             raise
+        body = msgspec.structs.replace(body, group=binding.group, group_name=binding.name, members=binding.members)
+        return Draft(body, snapshot.paused, began)
+
+    async def abandon(self, draft: Draft, cause: BaseException) -> None:
+        """Give up a draft because of `cause`: no point is made, and the next cycle carries its changes."""
+        await self._release(False, cause)
+
+    async def commit(self, draft: Draft, progress: ProgressSink = ignore) -> CycleReport:
+        """Append the draft's record; on an error the draft is given up, or kept whole if it may exist (`InDoubt`)."""
         progress(CycleProgress("commit"))
+        body = draft.body
         try:
             record = await finish(self.log.append(body))
         except (Fenced, SecondWriter) as error:
@@ -108,11 +126,11 @@ class Replicator:
         # The point exists, whatever happens now; what fails here is repeated, and its error raised, by the next cycle's start.
         with contextlib.suppress(UnderstudyError):
             await finish(self.source.release(True))
-            await finish_in_thread(partial(self._local.commit, point))
+            await finish_in_thread(partial(self._local.commit, body.id))
             self._settled = True
         return CycleReport(
             seq=record.seq,
-            point=point.hex(),
+            point=body.id.hex(),
             parent=body.parent.hex(),
             frozen_at=body.frozen_at,
             committed_at=committed_at,
@@ -120,9 +138,11 @@ class Replicator:
             reason=body.reason,
             method=body.method,
             consistency=body.consistency,
+            downgrade=body.downgrade,
+            paused=draft.paused,
             stats=body.stats,
             read=body.stats.scanned * BLOCK_SIZE,
-            seconds=time.monotonic() - began,
+            seconds=time.monotonic() - draft.began,
         )
 
     async def _settle(self) -> None:
@@ -178,6 +198,7 @@ class Replicator:
             generation=examined.lineage.generation,
             frozen_at=snapshot.frozen_at,
             consistency=snapshot.consistency,
+            downgrade=snapshot.downgrade,
             method=snapshot.method,
             cause=examined.lineage.cause.value,
             reason=examined.lineage.reason,

@@ -35,6 +35,9 @@ class CycleReport:
     reason: str
     method: str
     consistency: str
+    downgrade: str
+    paused: float
+    """Seconds for which the freeze made the VM stand still."""
     stats: PointStats
     read: int
     """Bytes read from the source."""

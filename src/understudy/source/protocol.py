@@ -79,6 +79,8 @@ class Snapshot:
     definition: Definition
     downgrade: str = ""
     """Why it is crash-consistent only, where app-consistent was wished for."""
+    paused: float = 0.0
+    """Seconds for which the freeze made the VM stand still."""
 
 
 class DiskSource(Protocol):

@@ -96,6 +96,8 @@ class Point(Body, frozen=True, kw_only=True, omit_defaults=True):
     """Why it is crash-consistent only, where app-consistent was asked for."""
     group: bytes = b""
     """Points of several machines with the same group id (16 bytes) were frozen at one instant; empty for none."""
+    group_name: Words = ""
+    """What the group was called where it was frozen."""
     members: tuple[Id, ...] = ()
     """The machines of that group, this one included."""
     disks: tuple[PointDisk, ...]
