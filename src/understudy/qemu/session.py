@@ -3,6 +3,7 @@
 import asyncio
 import errno
 import logging
+import socket
 from collections.abc import Mapping, Sequence
 from typing import Any, Self
 
@@ -19,8 +20,6 @@ HELD = (
     "a QMP socket serves one client at a time, and another one may hold it; give understudy one of its own: "
     "-qmp unix:<path>,server=on,wait=off"
 )
-QUEUE_FULL = (errno.EAGAIN, errno.EINVAL, errno.ENOTCONN)
-"""The library takes a full queue of clients (EAGAIN) for a connection, and what it does with that fails."""
 QUEUE_PAUSE = 0.05
 
 # The library logs what it raises; every failure here reaches the caller as an exception.
@@ -49,9 +48,10 @@ class QmpGone(SourceUnavailable):
 class QmpSession:
     """Commands to one QEMU; several may be under way at once."""
 
-    def __init__(self, path: str, client: QMPClient) -> None:
+    def __init__(self, path: str, client: QMPClient, connection: socket.socket) -> None:
         self._path = path
         self._client = client
+        self._connection = connection
         self._closed = False
         greeting: Any = client.greeting
         version = greeting.QMP.version["qemu"]
@@ -62,17 +62,24 @@ class QmpSession:
         """Connect and negotiate. `QmpGone` if nothing listens there, `SourceUnavailable` if nothing answers."""
         try:
             async with asyncio.timeout(timeout):
-                client = await _connected(path)
+                client, connection = await _connected(path)
         except TimeoutError:
             raise SourceUnavailable(f"the QMP socket {path} did not answer within {timeout:g} s", hint=HELD) from None
         except ConnectError as error:
             raise _unconnected(path, error.exc) from error
-        return cls(path, client)
+        except OSError as error:
+            raise _unconnected(path, error) from error
+        return cls(path, client, connection)
 
     @property
     def closed(self) -> bool:
         """Whether the session has ended, by either side; a new one must be made."""
         return self._closed or self._client.runstate is not Runstate.RUNNING
+
+    @property
+    def descriptor(self) -> int:
+        """The connection's, for whoever must act on it when this process cannot."""
+        return self._connection.fileno()
 
     async def execute(self, command: str, arguments: Mapping[str, object] | None = None) -> Any:
         """Run a command, return its value. `QmpRefused` on an error; `SourceUnavailable` if the session ended: it is not known
@@ -113,24 +120,30 @@ class QmpSession:
         return SourceUnavailable(f"QEMU at {self._path} closed the connection before it answered '{command}'", hint="the VM may have ended")
 
 
-async def _connected(path: str) -> QMPClient:
+async def _connected(path: str) -> tuple[QMPClient, socket.socket]:
     """Tried again while the caller waits, for what passes: clients that gave up stay in QEMU's short queue until it comes to them,
     and right after one ended, an event or the answer that was meant for it may come in place of the answer to the handshake."""
     while True:
+        connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        connection.setblocking(False)
         client = QMPClient()
         client.logger = _QUIET
         try:
-            await client.connect(path)
+            connection.connect(path)
+            await client.connect(connection)
+        except BlockingIOError:
+            # The queue is full.
+            connection.close()
         except ConnectError as error:
-            if not _passes(error.exc):
+            connection.close()
+            if not isinstance(error.exc, NegotiationError):
                 raise
+        except BaseException:
+            connection.close()
+            raise
         else:
-            return client
+            return client, connection
         await asyncio.sleep(QUEUE_PAUSE)
-
-
-def _passes(error: BaseException) -> bool:
-    return isinstance(error, NegotiationError) or (isinstance(error, OSError) and error.errno in QUEUE_FULL)
 
 
 def _unconnected(path: str, error: BaseException) -> SourceUnavailable:
