@@ -49,11 +49,8 @@ async def hang_up(source: QemuSource) -> None:
     if session is not None:
         await session.close()
     freeze = source._freeze
-    if freeze is not None:
-        for disk in freeze.disks:
-            await disk.end()
-        if freeze.watcher is not None:
-            freeze.watcher.cancel()
+    if freeze is not None and freeze.view is not None:
+        await freeze.view.end("its process died")
 
 
 @pytest.fixture

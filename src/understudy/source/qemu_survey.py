@@ -8,11 +8,10 @@ from understudy.errors import SourceRefused
 from understudy.model import DiskInfo
 from understudy.qemu.session import QmpRefused, QmpSession
 from understudy.source.qemu_disks import QemuDisk, candidates, chosen
+from understudy.source.qemu_method import Capabilities, dotted
 
 OLDEST = (6, 0, 0)
 """Exports with bitmaps by block-export-add, and jobs as used here."""
-IOTHREAD_SAFE = (9, 0, 0)
-"""Before, QEMU asserts and dies when an NBD client disconnects from a disk that an iothread serves (seen with 7.2.22)."""
 
 INACTIVE = frozenset({"inmigrate", "postmigrate", "finish-migrate", "restore-vm"})
 """States in which another process may own the images."""
@@ -25,23 +24,23 @@ class Survey:
     disks: tuple[QemuDisk, ...]
     infos: tuple[DiskInfo, ...]
     nodes: Sequence[Mapping[str, Any]]
+    capabilities: Capabilities
 
 
 async def survey(session: QmpSession, selection: Mapping[str, str]) -> Survey:
     """Changes nothing. `SourceRefused` says why this VM cannot be served."""
     if session.version < OLDEST:
-        raise SourceRefused(f"QEMU {_dotted(session.version)} is too old", hint=f"{_dotted(OLDEST)} or later is needed")
+        raise SourceRefused(f"QEMU {dotted(session.version)} is too old", hint=f"{dotted(OLDEST)} or later is needed")
     status = (await session.execute("query-status"))["status"]
     if status in INACTIVE:
         raise SourceRefused(f"the VM is being migrated ({status})", hint="replicate it where it runs, when the migration is over")
     nodes = await session.execute("query-named-block-nodes", {"flat": True})
     found = candidates(await session.execute("query-block"), nodes, await session.execute("x-debug-query-block-graph"))
     disks = chosen(found, selection)
-    if session.version < IOTHREAD_SAFE and await session.execute("query-iothreads"):
-        for disk in disks:
-            await _refuse_iothread(session, disk)
+    threads = bool(await session.execute("query-iothreads"))
+    capabilities = Capabilities(session.version, tuple([disk.name for disk in disks if threads and await _threaded(session, disk)]))
     infos = [DiskInfo(disk.name, disk.size, await _sector(session, disk)) for disk in disks]
-    return Survey(tuple(disks), tuple(infos), nodes)
+    return Survey(tuple(disks), tuple(infos), nodes, capabilities)
 
 
 async def _sector(session: QmpSession, disk: QemuDisk) -> int:
@@ -49,16 +48,13 @@ async def _sector(session: QmpSession, disk: QemuDisk) -> int:
     return await get(session, disk.device, "logical_block_size") or 512
 
 
-async def _refuse_iothread(session: QmpSession, disk: QemuDisk) -> None:
-    """A thread may be given to the device, or to the controller whose bus it is on."""
+async def _threaded(session: QmpSession, disk: QemuDisk) -> bool:
+    """Whether an iothread serves it: one may be given to the device, or to the controller whose bus it is on."""
     bus = await get(session, disk.device, "parent_bus") or ""
     for path in (*_upwards(disk.device), *_upwards(bus)):
         if await get(session, path, "iothread") or await get(session, path, "iothread-vq-mapping"):
-            raise SourceRefused(
-                f"disk '{disk.name}' is served by an iothread, and QEMU {_dotted(session.version)} would abort the guest "
-                "when a reader of its frozen view disconnects",
-                hint=f"use QEMU {_dotted(IOTHREAD_SAFE)} or later, or remove iothread= from the device",
-            )
+            return True
+    return False
 
 
 def _upwards(path: str) -> list[str]:
@@ -74,7 +70,3 @@ async def get(session: QmpSession, path: str, name: str) -> Any:
         return await session.execute("qom-get", {"path": path, "property": name})
     except QmpRefused:
         return None
-
-
-def _dotted(version: tuple[int, int, int]) -> str:
-    return ".".join(str(number) for number in version)

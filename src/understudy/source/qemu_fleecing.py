@@ -1,0 +1,107 @@
+"""Freezing by fleecing: in one transaction, without a pause, backup jobs begin to save what the guest is about to overwrite."""
+
+import asyncio
+import time
+from collections.abc import Sequence
+from functools import partial
+
+from understudy.errors import SourceBusy, UnderstudyError
+from understudy.model import NO_EXTENTS, Extents
+from understudy.qemu.blocklayer import end_exports
+from understudy.qemu.session import QmpRefused, QmpSession
+from understudy.source import qemu_bitmaps as records
+from understudy.source import qemu_view as overlays
+from understudy.source.qemu_bitmaps import Action, Record
+from understudy.source.qemu_disks import QemuDisk
+from understudy.source.qemu_frozen import FrozenDisk, Guard, dirty
+from understudy.source.qemu_scratch import floor, prepare_scratch, watch
+from understudy.source.qemu_server import start_server
+from understudy.source.qemu_stage import Stage
+
+
+class Fleecing:
+    """A `View` that is read over NBD from overlays which the jobs fill."""
+
+    def __init__(self, stage: Stage) -> None:
+        self.serving = False
+        self._stage = stage
+        self._total = sum(disk.size for disk in stage.survey.disks)
+        self._guard = Guard(stage.session, stage.names, len(stage.survey.disks))
+        self._disks: list[FrozenDisk] = []
+        self._watcher: asyncio.Task[None] | None = None
+        self._copying = asyncio.Lock()
+
+    async def prepare(self) -> None:
+        stage = self._stage
+        await prepare_scratch(stage.names.scratch, self._total, stage.reserve)
+        await start_server(stage.session, stage.names)
+        self.serving = True
+        await overlays.make_overlays(stage.session, stage.names, stage.survey.disks)
+
+    async def instant(self, records: Sequence[Action]) -> int:
+        stage, actions = self._stage, list(records)
+        for index, disk in enumerate(stage.survey.disks):
+            actions += overlays.freeze_actions(stage.names, index, disk)
+        return await at_once(stage.session, actions)
+
+    async def open(self, finals: Sequence[Record]) -> Sequence[FrozenDisk]:
+        stage, names = self._stage, self._stage.names
+        self._watcher = asyncio.ensure_future(self._watch())
+        for index, (disk, info, final) in enumerate(zip(stage.survey.disks, stage.survey.infos, finals, strict=True)):
+            exported = overlays.exported_name(index, stage.point)
+            bitmap = None if isinstance(final, str) else final
+            await overlays.export(stage.session, names.export(index), names.overlay(index), exported, bitmap)
+            self._disks.append(FrozenDisk(info, self._guard, names, exported, final, partial(self._since, index, disk)))
+        return tuple(self._disks)
+
+    async def end(self, why: str) -> None:
+        if self._guard.ended is None:
+            self._guard.ended = why
+        if self._watcher is not None and self._watcher is not asyncio.current_task():
+            self._watcher.cancel()
+            await asyncio.wait([self._watcher])
+        for disk in self._disks:
+            await disk.end()
+
+    async def _since(self, index: int, disk: QemuDisk) -> Extents:
+        """What the guest wrote, discarded or zeroed since the freeze."""
+        async with self._copying:
+            return await self._copied(self._stage.session, index, disk)
+
+    async def _copied(self, session: QmpSession, index: int, disk: QemuDisk) -> Extents:
+        names, point = self._stage.names, self._stage.point
+        copy = names.since_bitmap(point)
+        await session.transaction(records.copied(disk.node, names.bitmap(point), copy))
+        nodes = await session.execute("query-named-block-nodes", {"flat": True})
+        (bitmap,) = (bitmap for bitmap in records.bitmaps_of(nodes, names) if (bitmap.node, bitmap.name) == (disk.node, copy))
+        found: Extents = NO_EXTENTS
+        if bitmap.dirty:
+            exported = overlays.exported_name(index, copy)
+            await overlays.export(session, names.since_export(index), names.overlay(index), exported, bitmap)
+            found = await dirty(str(names.socket), exported, copy, disk.size)
+            await end_exports(session, names.since_export(index))
+        await session.execute("block-dirty-bitmap-remove", {"node": disk.node, "name": copy})
+        return found
+
+    async def _watch(self) -> None:
+        stage = self._stage
+
+        async def starved() -> bool:
+            return not stage.starved and await overlays.starved(stage.session)
+
+        try:
+            await watch(stage.names.scratch, floor(self._total, stage.reserve), starved, stage.give_up)
+        except (UnderstudyError, OSError) as error:
+            self._guard.ended = f"the space for its scratch files cannot be watched: {error}"
+
+
+async def at_once(session: QmpSession, actions: Sequence[Action]) -> int:
+    """All of these or none, at one instant; when that was, just before. `SourceBusy` if somebody's job is in the way."""
+    frozen_at = time.time_ns()
+    try:
+        await session.transaction(actions)
+    except QmpRefused as error:
+        if "in use by block job" not in error.said:
+            raise
+        raise SourceBusy(error.said, hint="wait until that job (a snapshot's commit, a mirror) has ended, or end it") from error
+    return frozen_at
