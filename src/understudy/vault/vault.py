@@ -5,7 +5,7 @@ import contextlib
 import re
 import secrets
 import time
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 
 from nacl.public import PrivateKey
@@ -15,7 +15,7 @@ from understudy.store.protocol import Creation, ObjectStore
 from understudy.vault import descriptor, kinds, names
 from understudy.vault.access import Access
 from understudy.vault.keys.identity import first_operator
-from understudy.vault.keys.keyring import Keyring, Unlocked, unlock_vault, write_slot
+from understudy.vault.keys.keyring import Keyring, Unlocked, slot_identities, unlock_vault, write_slot
 from understudy.vault.keys.unlock import Unlock
 from understudy.vault.log import guard
 from understudy.vault.log.chain import Place
@@ -77,8 +77,12 @@ class Vault:
         return await cls.open(store, unlock, state, patience=patience)
 
     @classmethod
-    async def open(cls, store: ObjectStore, unlock: Unlock, state: Path | None, *, patience: Patience = _DEFAULT) -> "Vault":
+    async def open(
+        cls, store: ObjectStore, unlock: Unlock, state: Path | None, *, patience: Patience = _DEFAULT, salvage: bool = False
+    ) -> "Vault":
         """Open an existing vault. `state`: the site's state directory; None: for reading only, without a memory.
+
+        `salvage`: for reading only, and past damage in the logs, which `damage` (here and of each log) tells.
 
         `NotFound`, `AccessDenied`, `IntegrityError`, `RolledBack`, or what the store says.
         """
@@ -89,8 +93,11 @@ class Vault:
         described = descriptor.decode(encoded)
         unlocked = await unlock_vault(store, described.id, unlock)
         memory = Memory.of(state, described.id.hex()) if state is not None else None
-        vault = cls(Place(store, unlocked.bundle.access(described.id), memory, patience), described.created_at, unlocked)
+        vault = cls(Place(store, unlocked.bundle.access(described.id), memory, patience, salvage), described.created_at, unlocked)
         await vault._settings.refresh()
+        if salvage:
+            for public in await slot_identities(store):
+                vault._settings.must_have_named(public)
         vault._must_be_genuine(encoded)
         return vault
 
@@ -113,6 +120,11 @@ class Vault:
         return self._settings.state
 
     @property
+    def damage(self) -> tuple[tuple[str, str], ...]:
+        """Records of the settings log that a salvaging reader had to do without: their objects, and what is wrong with each."""
+        return self._settings.damage
+
+    @property
     def identity(self) -> Member:
         """Who opened this vault."""
         return self._settings.state.members[self._bundle.public]
@@ -129,7 +141,7 @@ class Vault:
             named = await self._named(ids)
             ids = [machine_id for machine_id in ids if named.get(machine_id) == name_or_id]
             if not ids:
-                raise NotFound(f"there is no machine {name_or_id!r} in this vault", hint=_offer(named.values()))
+                raise NotFound(f"there is no machine {name_or_id!r} in this vault", hint=_offer(named))
             if len(ids) > 1:
                 raise Conflict(f"{len(ids)} machines are named {name_or_id!r}", hint=f"say which by its id: {', '.join(ids)}")
             name_or_id = ids[0]
@@ -212,10 +224,9 @@ class Vault:
     def _must_be_genuine(self, encoded: bytes) -> None:
         """The credential, the descriptor and the settings log must belong together."""
         settings, bundle = self.settings, self._bundle
-        if settings.descriptor != descriptor.digest(encoded) or (settings.recovery_public, settings.recovery_generation) != (
-            bundle.recovery_public,
-            bundle.recovery_generation,
-        ):
+        lost = settings.gapped and not settings.descriptor  # the genesis itself cannot be read
+        told = (settings.descriptor, settings.recovery_public, settings.recovery_generation)
+        if not lost and told != (descriptor.digest(encoded), bundle.recovery_public, bundle.recovery_generation):
             raise IntegrityError(
                 "this vault's descriptor and settings are not those that this key was made for", hint="use an untouched copy of the vault"
             )
@@ -230,6 +241,7 @@ class Vault:
             )
 
 
-def _offer(known: Iterable[str]) -> str:
-    some = sorted(name for name in known if name)[:10]
+def _offer(known: Mapping[str, str]) -> str:
+    """`known`: names by id; a machine whose first record cannot be read goes by its id."""
+    some = sorted(name or machine_id for machine_id, name in known.items())[:10]
     return f"it has {', '.join(some)}" if some else "it has none yet"

@@ -1,6 +1,7 @@
 """Key slots and identities: who can open the vault, and as what."""
 
 import asyncio
+import contextlib
 import secrets
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -190,6 +191,15 @@ async def write_slot(place: Place, slot_id: bytes, bundle: Bundle, unlock: Unloc
     if await create_patiently(place.store, names.slot(slot_id.hex()), data, place.patience) is Creation.EXISTS:
         raise IntegrityError(f"another object has the random name {names.slot(slot_id.hex())}")
     return data
+
+
+async def slot_identities(store: ObjectStore) -> list[bytes]:
+    """The public keys that have a whole key slot, as the slots' plain headers say."""
+    found: list[bytes] = []
+    async for slot_id, data in _slots(store):
+        with contextlib.suppress(IntegrityError):
+            found.append(read_header(bytes.fromhex(slot_id), data).identity)
+    return found
 
 
 async def _slots(store: ObjectStore) -> AsyncIterator[tuple[str, bytes]]:

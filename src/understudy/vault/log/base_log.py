@@ -3,6 +3,7 @@
 import asyncio
 import time
 from abc import ABC, abstractmethod
+from dataclasses import replace
 
 from understudy.errors import Conflict, IntegrityError
 from understudy.vault.keys.identity import Bundle
@@ -10,6 +11,7 @@ from understudy.vault.kinds import Body
 from understudy.vault.log.chain import Chain, Place
 from understudy.vault.log.judge import Record
 from understudy.vault.log.record import Head, Opened, open_record, seal_record
+from understudy.vault.log.salvage import Gap, salvaged, tell
 
 
 class BaseLog(ABC):
@@ -21,6 +23,7 @@ class BaseLog(ABC):
         self._bundle = bundle
         self._writer = writer
         self._turn = asyncio.Lock()
+        self._gaps: list[Gap] = []
 
     @property
     def writer(self) -> bytes:
@@ -31,6 +34,11 @@ class BaseLog(ABC):
     def head(self) -> Head:
         """The last record that was read."""
         return self._chain.head
+
+    @property
+    def damage(self) -> tuple[tuple[str, str], ...]:
+        """Objects of the log that a salvaging reader had to do without, and what is wrong with each."""
+        return tell(self._chain.owner, self._gaps)
 
     @property
     def in_doubt(self) -> bool:
@@ -84,11 +92,47 @@ class BaseLog(ABC):
 
     async def _read_on(self) -> None:
         try:
+            if self._place.salvage:
+                await self._salvage()
+                return
             async for opened in self._chain.read_on():
                 self._accept(opened)
         finally:
             self._taken()
         await self._chain.remember()
+
+    async def _salvage(self) -> None:
+        head = self._chain.head
+        async for found in salvaged(self._place.store, self._place.access, self._chain.owner, head.seq + 1, head.hash):
+            if isinstance(found, Gap):
+                self._skip(found)
+                continue
+            try:
+                self._accept(found)
+            except IntegrityError as error:
+                self._accept_alone(found, error)
+        seen = (await self._chain.remembered()).seq
+        if seen > self._chain.head.seq:
+            self._skip(Gap(self._chain.head.seq + 1, seen, "is missing, and this site has seen it"))
+
+    def _accept_alone(self, opened: Opened, error: IntegrityError) -> None:
+        """It does not follow what lies before it, or is malformed: the one or the other is not what was written there."""
+        exchanged = Gap(opened.seq - 1, opened.seq - 1, "is not the one that the record after it follows")
+        if opened.before:
+            self._miss()
+            try:
+                self._accept(replace(opened, before=b""))
+            except IntegrityError:
+                pass
+            else:
+                self._gaps.append(exchanged)
+                return
+        self._skip(Gap(opened.seq, opened.seq, f"does not count: {error.message}"))
+
+    def _skip(self, gap: Gap) -> None:
+        self._gaps.append(gap)
+        self._miss()
+        self._chain.advance_past(gap.last)
 
     def _accept(self, opened: Opened) -> Record:
         record = self._take(opened)
@@ -106,6 +150,10 @@ class BaseLog(ABC):
     @abstractmethod
     def _take(self, opened: Opened) -> Record:
         """Judge one more record and fold it in."""
+
+    @abstractmethod
+    def _miss(self) -> None:
+        """Records in between cannot be read: fold in that something is not known."""
 
     @abstractmethod
     def _taken(self) -> None:

@@ -29,6 +29,8 @@ class Place(NamedTuple):
     access: Access
     memory: Memory | None
     patience: Patience
+    salvage: bool = False
+    """Logs are read past what is damaged in them, and nothing can be appended."""
 
 
 class Chain:
@@ -50,7 +52,7 @@ class Chain:
         `IntegrityError` for a record that is damaged or missing, `RolledBack` if the log lacks what this site has seen of it.
         """
         # Before the listing: another process of this host may append and remember at any moment.
-        seen = await self._remembered()
+        seen = await self.remembered()
         if self.head.seq and not await self._grew():
             self._must_reach(seen, self.head)
             return
@@ -73,13 +75,17 @@ class Chain:
     def advance(self, opened: Opened) -> None:
         self.head = Head(opened.seq, opened.hash)
 
+    def advance_past(self, seq: int) -> None:
+        """The record of this number cannot be read: what follows it cannot be held against it."""
+        self.head = Head(seq, b"")
+
     def rewind(self) -> None:
         """Read again from the beginning."""
         self.head = Head()
 
     async def remember(self) -> None:
         """From now on this site refuses a vault without `head`."""
-        if self._place.memory is not None and self.head.seq:
+        if self._place.memory is not None and self.head.seq and not self._place.salvage:
             await finish_in_thread(partial(guard.remember, self._place.memory.guard(self.owner), self.head))
 
     async def must_still_end_here(self) -> None:
@@ -90,7 +96,7 @@ class Chain:
     @contextlib.asynccontextmanager
     async def appending(self) -> AsyncIterator[None]:
         """One append at a time, in this process and on this host."""
-        if self._place.memory is None:
+        if self._place.memory is None or self._place.salvage:
             raise Conflict("this vault was opened for reading only", hint="give a state directory: appending needs a memory that survives")
         async with self._turn, lock.briefly(self._place.memory.log(self.owner) / "append.lock", self.owner):
             yield
@@ -103,7 +109,7 @@ class Chain:
         left = await finish_in_thread(partial(attempt.load, self._attempt()))
         if left is None:
             return False
-        if left.seq > (await self._remembered()).seq:
+        if left.seq > (await self.remembered()).seq:
             await self._must_follow(left)
             await self._put(left, unsure=True)
         return True
@@ -166,7 +172,8 @@ class Chain:
         assert self._place.memory is not None
         return self._place.memory.log(self.owner) / "attempt"
 
-    async def _remembered(self) -> Head:
+    async def remembered(self) -> Head:
+        """What this site has seen of the log."""
         if self._place.memory is None:
             return Head()
         return await finish_in_thread(partial(guard.remembered, self._place.memory.guard(self.owner)))

@@ -33,6 +33,8 @@ class Folder:
         self._checkpoints: list[kinds.Checkpoint] = []
         self._definition: kinds.ObjectRef | None = None
         self._void: list[Void] = []
+        self._missed = False
+        self._any_writer = False
 
     def state(self) -> MachineState:
         return MachineState(
@@ -49,6 +51,11 @@ class Folder:
             void=tuple(self._void),
         )
 
+    def miss(self) -> None:
+        """Records in between cannot be read: a claim or a failover may have been among them, or the one that opened the log."""
+        self._missed = self._any_writer = True
+        self._epoch = max(1, self._epoch)
+
     def take(self, record: Record) -> str:
         """Why the record is void; empty if it counts."""
         reason = record.void or self._apply(record)
@@ -62,6 +69,8 @@ class Folder:
             return self._protect(record, body)
         if not self._epoch:
             return "nothing opened this log before it"
+        if record.epoch > self._epoch and self._missed:
+            self._epoch, self._any_writer = record.epoch, True
         if record.epoch > self._epoch:
             return f"it speaks of epoch {record.epoch}, which never began"
         match body:
@@ -78,7 +87,7 @@ class Folder:
             case kinds.Point():
                 return self._point(record, body)
             case kinds.Checkpoint(point=point):
-                if point not in self._point_ids:
+                if point not in self._point_ids and not self._missed:
                     return "it is of a point that does not exist"
                 self._checkpoints.append(body)
             case kinds.Definition(definition=definition):
@@ -98,14 +107,14 @@ class Folder:
         return ""
 
     def _claim(self, record: Record, site: str) -> str:
-        if self._epoch > 1 and record.role == "source" and site != self._site:
+        if self._epoch > 1 and record.role == "source" and site != self._site and not self._any_writer:
             return f"site {self._site!r} is the primary in epoch {self._epoch}, not {site!r}"
         self._claims.append(ClaimEntry(record.seq, record.epoch, record.writer, site))
-        self._writer, self._site = record.writer, site
+        self._writer, self._site, self._any_writer = record.writer, site, False
         return ""
 
     def _point(self, record: Record, point: kinds.Point) -> str:
-        if record.writer != self._writer:
+        if record.writer != self._writer and not self._any_writer:
             return "its writer does not have the newest claim"
         if point.id in self._point_ids:
             return "this point exists already"

@@ -92,15 +92,20 @@ class MachineLog(BaseLog):
             self._chain.rewind()
             self._folder = Folder(self.machine_id)
             self._hashes.clear()
+            self._gaps.clear()
             await self._read_on()
 
     def _take(self, opened: Opened) -> Record:
         record = self._judge(opened)
         record = replace(record, void=self._folder.take(record))
+        self._hashes += [b""] * (opened.seq - 1 - len(self._hashes))
         self._hashes.append(opened.hash)
         if isinstance(record.body, kinds.Point):
             self._inline.put(opened.seq, record.body.inline)
         return record
+
+    def _miss(self) -> None:
+        self._folder.miss()
 
     def _judge(self, opened: Opened) -> Record:
         settings = self._settings.state

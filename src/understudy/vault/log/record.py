@@ -63,7 +63,7 @@ class Opened:
     seq: int
     hash: bytes
     before: bytes
-    """Hash of the object that really is before it."""
+    """Hash of the object that really is before it; empty if that cannot be told (`salvage`)."""
     signer: bytes
     """Empty if the signature is missing or wrong."""
     payload: bytes
@@ -118,7 +118,7 @@ def decode_envelope(opened: Opened, owner: str) -> Envelope:
         envelope = _envelope.decode(opened.payload)
     except MALFORMED as error:
         raise IntegrityError(f"record {opened.seq} of {owner} is malformed: {error}", hint=_MISUSED) from error
-    if envelope.prev != opened.before:
+    if opened.before and envelope.prev != opened.before:
         raise IntegrityError(
             f"record {opened.seq} of {owner} does not follow record {opened.seq - 1}: one of the two was exchanged",
             hint="the vault was mixed with another copy of itself, or a key that may write here is in wrong hands (revoke it)",

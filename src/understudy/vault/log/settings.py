@@ -32,6 +32,8 @@ class Settings:
     members: Mapping[bytes, Member] = field(default_factory=dict)
     revision: int = 0
     void: tuple[Void, ...] = ()
+    gapped: bool = False
+    """Read past damage, for restoring: a signer that no record names may be one that a lost record named."""
 
     def active(self) -> tuple[Member, ...]:
         return tuple(member for member in self.members.values() if member.revoked is None)
@@ -39,6 +41,8 @@ class Settings:
     def in_machine(self, machine_id: str, signer: bytes, seq: int) -> Standing:
         """What a signature under record `seq` of a machine's log is worth."""
         member = self.members.get(signer)
+        if member is None and self.gapped:
+            return Standing("source")  # the lesser role; it held the index key at least
         if member is None:
             return Standing(None, "its signer is unknown to this vault")
         if member.revoked is not None and seq > member.revoked.get(machine_id, 0):

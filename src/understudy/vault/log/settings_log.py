@@ -5,6 +5,7 @@ root public key that came with its own credential.
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from understudy.errors import AccessDenied, Conflict
 from understudy.vault import names
@@ -15,7 +16,8 @@ from understudy.vault.log.chain import Place
 from understudy.vault.log.judge import Record
 from understudy.vault.log.record import Opened
 from understudy.vault.log.rights import Log, refusal
-from understudy.vault.log.settings import Settings, step
+from understudy.vault.log.salvage import Gap
+from understudy.vault.log.settings import Member, Settings, step
 
 
 class SettingsLog(BaseLog):
@@ -37,6 +39,17 @@ class SettingsLog(BaseLog):
     def _take(self, opened: Opened) -> Record:
         self.state, record = step(self.state, opened)
         return record
+
+    def _miss(self) -> None:
+        """Whose keys it named, or took away, cannot be told. We are who our own credential says that we are."""
+        me = Member(self._bundle.public, self._bundle.role, self._bundle.name)
+        members = {me.public: me, **self.state.members}
+        self.state = replace(self.state, members=members, gapped=True, revision=self.state.revision + 1)
+
+    def must_have_named(self, public: bytes) -> None:
+        """A key slot is written after the record that names its identity: without that record the log has lost its end."""
+        if self._place.salvage and public not in self.state.members and not self.state.gapped:
+            self._skip(Gap(self.head.seq + 1, self.head.seq + 1, "is missing: it named a key that has a slot"))
 
     def _taken(self) -> None:
         """`state` is replaced with every record."""
