@@ -18,7 +18,9 @@ async def test_a_lying_checkpoint_keeps_nobody_from_the_point(tmp_path: Path) ->
     point = await world.cycle()
     *older, newest = world.history.points
     silent = replace(newest, point=msgspec.structs.replace(newest.point, packs=()), inlined=0)
-    await world.log.append(await take_checkpoint(replace(world.history, points=(*older, silent)), newest.point.id))
+    await world.log.append(
+        await take_checkpoint(replace(world.history, points=(*older, silent), entries=(*older, silent)), newest.point.id)
+    )
     target = tmp_path / "restored"
     request = engine.Restore(machine=world.log.machine_id, point=point, format="raw", targets={"vda": str(target)})
     done = await restored(world.vault, world.log, request, lambda _: None)

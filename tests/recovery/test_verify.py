@@ -127,7 +127,7 @@ async def test_a_checkpoint_that_lies_is_found_and_not_believed(world: World) ->
     history = world.history
     *older, newest = history.points
     silent = replace(newest, point=msgspec.structs.replace(newest.point, packs=()), inlined=0)
-    lie = await take_checkpoint(replace(history, points=(*older, silent)), newest.point.id)
+    lie = await take_checkpoint(replace(history, points=(*older, silent), entries=(*older, silent)), newest.point.id)
     honest = await take_checkpoint(history, older[0].point.id)
     told = replace(history, checkpoints=(lie, honest, *history.checkpoints))
     for level in LEVELS:

@@ -274,7 +274,7 @@ async def test_signatures_are_not_rebuilt_from_a_checkpoint_that_lies(world: Wor
         history = history_of(vault, log)
         *older, newest = history.points
         silent = PointEntry(newest.seq, msgspec.structs.replace(newest.point, packs=()), 0)
-        await log.append(await take_checkpoint(replace(history, points=(*older, silent)), newest.point.id))
+        await log.append(await take_checkpoint(replace(history, points=(*older, silent), entries=(*older, silent)), newest.point.id))
         shutil.rmtree(world.state / "vaults" / vault.id / "machines" / log.machine_id / "signatures")
     world.disk("vda").write_bytes(first)
     async with world.replicator() as replicator:

@@ -123,9 +123,8 @@ class Machine:
         async def side_object(purpose: str, ref: ObjectRef) -> bytes:
             return self.side[ref.hash]
 
-        return History(
-            self.store, access or self.access, MACHINE, tuple(self.points), tuple(reversed(self.checkpoints)), inline, side_object
-        )
+        points = tuple(self.points)
+        return History(self.store, access or self.access, MACHINE, points, points, tuple(reversed(self.checkpoints)), inline, side_object)
 
     async def add_point(
         self,

@@ -22,7 +22,7 @@ from understudy.vault.kinds import ObjectRef
 from understudy.vault.maps.diskmap import PackAt
 from understudy.vault.maps.history import History
 from understudy.vault.maps.honest import honest
-from understudy.vault.maps.lineage import find_point, trace
+from understudy.vault.maps.lineage import trace
 from understudy.vault.maps.points import PointEntry
 from understudy.vault.maps.reader import DiskReader, PointReader
 from understudy.vault.maps.resolve import PointMap, resolve
@@ -36,7 +36,7 @@ async def verify_points(history: History, points: Sequence[str], level: Level, l
     needs opens, decompresses and has its signatures (takes the recovery key: AccessDenied). digest: frames, and each disk's
     blocks add up to the digest in the point's record. Checkpoints are compared with the footers. `NotFound` for an unknown point.
     """
-    entries = [find_point(history.points, bytes.fromhex(point)) for point in points]
+    entries = [history.find(bytes.fromhex(point)) for point in points]
     began = time.monotonic()
     proven_history, lies = await honest(history)
     work = _Verification(proven_history, level, listener)
@@ -112,7 +112,7 @@ class _Verification:
     async def _lineage(self, entry: PointEntry) -> list[PackAt]:
         """The packs of a point and of all its ancestors, as far as they can be told."""
         try:
-            entries = trace(self.history.points, entry.point.id).entries
+            entries = trace(self.history.entries, entry.point.id, self.history.maps).entries
         except UNREADABLE:
             entries = (entry,)
         packs: dict[bytes, PackAt] = {}

@@ -164,7 +164,7 @@ class Replicator:
     async def _checkpoint(self, point: bytes) -> None:
         """Keep the reading of `point` bounded. Between cycles, so that its failure is never mistaken for a cycle's."""
         state = self.log.state
-        if due(state.points, state.checkpoints, point):
+        if due(state.entries, {*state.maps, *(checkpoint.point for checkpoint in state.checkpoints)}, point):
             await self.log.append(await take_checkpoint(history_of(self.vault, self.log), point))
 
     def _examination(self, progress: ProgressSink) -> Examination:

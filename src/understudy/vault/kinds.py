@@ -122,6 +122,8 @@ class Checkpoint(Body, frozen=True, kw_only=True, omit_defaults=True):
     """Offset and length of the sealed directory in the checkpoint object."""
     hash: bytes = b""
     """BLAKE2b-256 of the sealed directory, which carries the hashes of its pages; empty in vaults of the first version."""
+    repack: Count = 0
+    """The newest repack that its maker knew of, by its record's number: if there is a newer one, this is built on what is void."""
 
 
 class Hold(Body, frozen=True, kw_only=True, omit_defaults=True):
@@ -164,13 +166,13 @@ class Prune(Body, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Repack(Body, frozen=True, kw_only=True, omit_defaults=True):
-    """The maps of every kept point up to record `horizon`, made from footers by an operator: from here on they are the truth about
-    these points, every older checkpoint is void, and dropped points up to the horizon are needed by nobody."""
+    """The maps of every kept point up to record `horizon`, and of those that later points are laid on, made from footers by an operator:
+    from here on they are the truth about these points, every older checkpoint is void, and no other point up to the horizon is needed."""
 
     kind: ClassVar[str] = "repack"
     horizon: Count
     maps: ObjectRef
-    """A side object with a Checkpoint for each of these points."""
+    """A side object (log/lists.py) with a Checkpoint for each of these points."""
 
 
 class Condemn(Body, frozen=True, kw_only=True, omit_defaults=True):
@@ -178,7 +180,7 @@ class Condemn(Body, frozen=True, kw_only=True, omit_defaults=True):
 
     kind: ClassVar[str] = "condemn"
     objects: ObjectRef
-    """A side object with their names."""
+    """A side object (log/lists.py) with their names."""
     grace: Count
 
 

@@ -65,11 +65,11 @@ class BaseLog(ABC):
             while True:
                 await self._prepare()
                 await self._chain.must_still_end_here()
-                self._check(body)
+                await self._check(body)
                 head = self._chain.head
                 data = self._seal(head, body)
                 if await self._chain.put(data):
-                    record = self._accept(open_record(self._place.access, self._chain.owner, head.seq + 1, head.hash, data))
+                    record = await self._accept(open_record(self._place.access, self._chain.owner, head.seq + 1, head.hash, data))
                     self._taken()
                     await self._chain.settled()
                     if record.void:
@@ -96,7 +96,7 @@ class BaseLog(ABC):
                 await self._salvage()
                 return
             async for opened in self._chain.read_on():
-                self._accept(opened)
+                await self._accept(opened)
         finally:
             self._taken()
         await self._chain.remember()
@@ -108,20 +108,20 @@ class BaseLog(ABC):
                 self._skip(found)
                 continue
             try:
-                self._accept(found)
+                await self._accept(found)
             except IntegrityError as error:
-                self._accept_alone(found, error)
+                await self._accept_alone(found, error)
         seen = (await self._chain.remembered()).seq
         if seen > self._chain.head.seq:
             self._skip(Gap(self._chain.head.seq + 1, seen, "is missing, and this site has seen it"))
 
-    def _accept_alone(self, opened: Opened, error: IntegrityError) -> None:
+    async def _accept_alone(self, opened: Opened, error: IntegrityError) -> None:
         """It does not follow what lies before it, or is malformed: the one or the other is not what was written there."""
         exchanged = Gap(opened.seq - 1, opened.seq - 1, "is not the one that the record after it follows")
         if opened.before:
             self._miss()
             try:
-                self._accept(replace(opened, before=b""))
+                await self._accept(replace(opened, before=b""))
             except IntegrityError:
                 pass
             else:
@@ -134,8 +134,8 @@ class BaseLog(ABC):
         self._miss()
         self._chain.advance_past(gap.last)
 
-    def _accept(self, opened: Opened) -> Record:
-        record = self._take(opened)
+    async def _accept(self, opened: Opened) -> Record:
+        record = await self._take(opened)
         self._chain.advance(opened)
         return record
 
@@ -148,8 +148,8 @@ class BaseLog(ABC):
         """Learn of anything that `_take` and `_check` need; perhaps begin anew."""
 
     @abstractmethod
-    def _take(self, opened: Opened) -> Record:
-        """Judge one more record and fold it in."""
+    async def _take(self, opened: Opened) -> Record:
+        """Judge one more record and fold it in, with what its side object says. Raises before anything was folded, or not at all."""
 
     @abstractmethod
     def _miss(self) -> None:
@@ -160,7 +160,7 @@ class BaseLog(ABC):
         """Some records were taken: publish the new state."""
 
     @abstractmethod
-    def _check(self, body: Body) -> None:
+    async def _check(self, body: Body) -> None:
         """Raise unless `body` may be appended now."""
 
     @abstractmethod

@@ -34,7 +34,7 @@ def check(state: MachineState, body: Body, writer: Writer) -> None:
         case kinds.Failover(epoch=epoch):
             if epoch != state.epoch + 1:
                 raise Fenced(f"machine {state.name!r} is in epoch {state.epoch} at site {state.site!r}: another failover was first")
-        case kinds.Point() | kinds.Checkpoint() | kinds.Definition():
+        case kinds.Point() | kinds.Checkpoint() | kinds.Definition() | kinds.Intent():
             _must_be_primary(state, body, writer)
 
 
@@ -48,7 +48,7 @@ def check_claim(state: MachineState, role: Role, site: str, *, epoch: int, adopt
 
 def _must_be_primary(state: MachineState, body: Body, writer: Writer) -> None:
     if writer.claimed is None:
-        if isinstance(body, kinds.Point) or writer.role == "source":
+        if isinstance(body, (kinds.Point, kinds.Intent)) or writer.role == "source":
             raise Conflict(f"a {body.kind} needs a claim of this machine's log first")
         return
     if state.epoch != writer.claimed:

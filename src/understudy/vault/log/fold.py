@@ -2,12 +2,14 @@
 
 from collections.abc import Iterable
 
-import msgspec
-
 from understudy.vault import kinds
+from understudy.vault.kinds import Body
 from understudy.vault.log.judge import Record, Void
+from understudy.vault.log.keeping import NOTHING, Attached, Keeping
 from understudy.vault.log.state import ClaimEntry, MachineState
-from understudy.vault.maps.points import PointEntry
+
+_OF_THE_PRIMARY = (kinds.Claim, kinds.Point, kinds.Checkpoint, kinds.Definition, kinds.Failover, kinds.Intent)
+"""What only the present epoch may say."""
 
 
 def fold(machine_id: str, records: Iterable[Record]) -> MachineState:
@@ -26,44 +28,69 @@ class Folder:
         self._site = ""
         self._epoch = 0
         self._writer = b""
-        self._points: list[PointEntry] = []
-        self._point_ids: set[bytes] = set()
         self._claims: list[ClaimEntry] = []
-        self._holds: dict[bytes, kinds.Hold] = {}
-        self._checkpoints: list[kinds.Checkpoint] = []
+        self._keeping = Keeping()
         self._definition: kinds.ObjectRef | None = None
         self._void: list[Void] = []
         self._missed = False
         self._any_writer = False
+        self._lost: list[str] = []
 
     def state(self) -> MachineState:
+        keeping = self._keeping
         return MachineState(
             id=self._id,
             name=self._name,
             site=self._site,
             epoch=self._epoch,
             writer=self._writer,
-            points=tuple(self._points),
+            points=tuple(keeping.kept()),
+            entries=tuple(keeping.entries),
+            dropped=dict(keeping.dropped),
             claims=tuple(self._claims),
-            holds=tuple(self._holds.values()),
-            checkpoints=tuple(reversed(self._checkpoints)),
+            holds=tuple(keeping.holds.values()),
+            checkpoints=tuple(reversed(keeping.checkpoints)),
+            maps=dict(keeping.maps),
+            repack=keeping.repack,
+            horizon=keeping.horizon,
+            condemned=tuple(keeping.condemned),
+            intent=keeping.intent,
+            retention=keeping.retention,
+            verified=dict(keeping.verified),
+            lost=tuple(self._lost),
             definition=self._definition,
             void=tuple(self._void),
         )
 
     def miss(self) -> None:
         """Records in between cannot be read: a claim or a failover may have been among them, or the one that opened the log."""
-        self._missed = self._any_writer = True
+        self._missed = self._any_writer = self._keeping.missed = True
         self._epoch = max(1, self._epoch)
 
-    def take(self, record: Record) -> str:
-        """Why the record is void; empty if it counts."""
-        reason = record.void or self._apply(record)
+    def take(self, record: Record, attached: Attached = NOTHING) -> str:
+        """Why the record is void; empty if it counts. `attached`: what its side object says."""
+        reason = record.void or self._apply(record, attached)
         if reason:
             self._void.append(Void(record.seq, record.kind, reason))
+        elif attached.lost:
+            self._lost.append(f"record {record.seq}, a {record.kind}: {attached.lost}")
         return reason
 
-    def _apply(self, record: Record) -> str:
+    @property
+    def condemning(self) -> bool:
+        """Whether anything was condemned since the newest point, so that a point which follows might name it."""
+        return self._keeping.condemning
+
+    @property
+    def lost_list(self) -> str:
+        """Why it cannot be told what was condemned since the newest point; empty if it can."""
+        return self._keeping.lost_list
+
+    def refusal(self, body: Body, attached: Attached = NOTHING) -> str:
+        """Why this would not count if it came next, as far as what is kept decides that."""
+        return self._keeping.refusal(body, attached)
+
+    def _apply(self, record: Record, attached: Attached) -> str:
         body = record.body
         if isinstance(body, kinds.Protect):
             return self._protect(record, body)
@@ -73,30 +100,37 @@ class Folder:
             self._epoch, self._any_writer = record.epoch, True
         if record.epoch > self._epoch:
             return f"it speaks of epoch {record.epoch}, which never began"
+        if isinstance(body, _OF_THE_PRIMARY) and record.epoch < self._epoch:
+            return f"it is of epoch {record.epoch}, which ended with a failover"
+        if body is None:
+            return ""
+        reason = self._refusal(record, body) or self._keeping.refusal(body, attached)
+        if not reason:
+            self._count(record, body)
+            self._keeping.apply(record, body, attached)
+        return reason
+
+    def _refusal(self, record: Record, body: Body) -> str:
         match body:
-            case kinds.Hold(id=id_, lifted=True):
-                self._holds.pop(id_, None)
-                return ""
-            case kinds.Hold(id=id_):
-                self._holds[id_] = body
-                return ""
-            case kinds.Claim() | kinds.Point() | kinds.Checkpoint() | kinds.Definition() | kinds.Failover() if record.epoch < self._epoch:
-                return f"it is of epoch {record.epoch}, which ended with a failover"
+            case kinds.Claim(site=site) if self._epoch > 1 and record.role == "source" and site != self._site and not self._any_writer:
+                return f"site {self._site!r} is the primary in epoch {self._epoch}, not {site!r}"
+            case kinds.Point() | kinds.Intent() if record.writer != self._writer and not self._any_writer:
+                return "its writer does not have the newest claim"
+            case kinds.Failover(epoch=epoch) if epoch != self._epoch + 1:
+                return f"epoch {epoch} does not follow epoch {self._epoch}"
+            case kinds.Repack(horizon=horizon) if horizon >= record.seq:
+                return f"its horizon, record {horizon}, is not before it"
+        return ""
+
+    def _count(self, record: Record, body: Body) -> None:
+        match body:
             case kinds.Claim(site=site):
-                return self._claim(record, site)
-            case kinds.Point():
-                return self._point(record, body)
-            case kinds.Checkpoint(point=point):
-                if point not in self._point_ids and not self._missed:
-                    return "it is of a point that does not exist"
-                self._checkpoints.append(body)
+                self._claims.append(ClaimEntry(record.seq, record.epoch, record.writer, site))
+                self._writer, self._site, self._any_writer = record.writer, site, False
             case kinds.Definition(definition=definition):
                 self._definition = definition
             case kinds.Failover(epoch=epoch, site=site):
-                if epoch != self._epoch + 1:
-                    return f"epoch {epoch} does not follow epoch {self._epoch}"
                 self._epoch, self._site, self._writer = epoch, site, b""
-        return ""
 
     def _protect(self, record: Record, body: kinds.Protect) -> str:
         if record.seq != 1:
@@ -104,20 +138,4 @@ class Folder:
         if record.epoch != 1:
             return "a machine begins with epoch 1"
         self._name, self._site, self._epoch = body.name, body.site, 1
-        return ""
-
-    def _claim(self, record: Record, site: str) -> str:
-        if self._epoch > 1 and record.role == "source" and site != self._site and not self._any_writer:
-            return f"site {self._site!r} is the primary in epoch {self._epoch}, not {site!r}"
-        self._claims.append(ClaimEntry(record.seq, record.epoch, record.writer, site))
-        self._writer, self._site, self._any_writer = record.writer, site, False
-        return ""
-
-    def _point(self, record: Record, point: kinds.Point) -> str:
-        if record.writer != self._writer and not self._any_writer:
-            return "its writer does not have the newest claim"
-        if point.id in self._point_ids:
-            return "this point exists already"
-        self._point_ids.add(point.id)
-        self._points.append(PointEntry(record.seq, msgspec.structs.replace(point, inline=b""), len(point.inline)))
         return ""

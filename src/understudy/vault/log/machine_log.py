@@ -2,16 +2,18 @@
 
 from dataclasses import replace
 
-from understudy.errors import AccessDenied, IntegrityError, NotFound, Unsupported
+from understudy.errors import AccessDenied, Conflict, IntegrityError, NotFound, Unsupported
 from understudy.vault import kinds, names
 from understudy.vault.keys.identity import Bundle
 from understudy.vault.kinds import Body
 from understudy.vault.log import fencing
+from understudy.vault.log.attached import attached
 from understudy.vault.log.base_log import BaseLog
 from understudy.vault.log.chain import Place
 from understudy.vault.log.fencing import Writer
 from understudy.vault.log.fold import Folder, fold
 from understudy.vault.log.judge import Record, judge
+from understudy.vault.log.keeping import NOTHING, Attached
 from understudy.vault.log.recent import Recent
 from understudy.vault.log.record import MAX_RECORD, Head, Opened, decode_body, decode_envelope, open_record, record_hash
 from understudy.vault.log.rights import Log
@@ -37,6 +39,7 @@ class MachineLog(BaseLog):
         self._state = self._folder.state()
         self._me = Writer(writer, bundle.role)
         self._claiming: tuple[int, bool] | None = None
+        self._appending: tuple[Body | None, Attached] = (None, NOTHING)
 
     @property
     def state(self) -> MachineState:
@@ -95,9 +98,9 @@ class MachineLog(BaseLog):
             self._gaps.clear()
             await self._read_on()
 
-    def _take(self, opened: Opened) -> Record:
+    async def _take(self, opened: Opened) -> Record:
         record = self._judge(opened)
-        record = replace(record, void=self._folder.take(record))
+        record = replace(record, void=self._folder.take(record, await self._attached(record.body)))
         self._hashes += [b""] * (opened.seq - 1 - len(self._hashes))
         self._hashes.append(opened.hash)
         if isinstance(record.body, kinds.Point):
@@ -107,6 +110,12 @@ class MachineLog(BaseLog):
     def _miss(self) -> None:
         self._folder.miss()
 
+    async def _attached(self, body: Body | None) -> Attached:
+        if body is not None and self._appending[0] == body:
+            return self._appending[1]  # once its record is written, nothing may fail any more
+        # Long lists of packs only where a condemnation could have met one: no other point pays for it.
+        return await attached(self._place, self._chain.owner, body, packs=self._folder.condemning)
+
     def _judge(self, opened: Opened) -> Record:
         settings = self._settings.state
         return judge(opened, self._chain.owner, Log.MACHINE, lambda signer, seq: settings.in_machine(self.machine_id, signer, seq))
@@ -114,7 +123,7 @@ class MachineLog(BaseLog):
     def _taken(self) -> None:
         self._state = self._folder.state()
 
-    def _check(self, body: Body) -> None:
+    async def _check(self, body: Body) -> None:
         role, reason = self._settings.state.in_machine(self.machine_id, self._bundle.public, self.head.seq + 1)
         if role is None:
             raise AccessDenied(reason, hint="this credential was withdrawn; an operator can add a new key")
@@ -122,6 +131,18 @@ class MachineLog(BaseLog):
             epoch, adopt = self._claiming or (0, False)
             fencing.check_claim(self._state, role, body.site, epoch=epoch, adopt=adopt)
         fencing.check(self._state, body, self._me)
+        said = await attached(self._place, self._chain.owner, body, packs=self._folder.condemning)
+        self._appending = body, said
+        if said.lost:
+            raise IntegrityError(f"a {body.kind} cannot be appended: {said.lost}")
+        if isinstance(body, kinds.Point) and self._folder.lost_list:
+            raise IntegrityError(
+                f"what may not be used any more cannot be told: {self._folder.lost_list}",
+                hint="restore this object from a copy of the vault",
+            )
+        reason = self._folder.refusal(body, said)
+        if reason:
+            raise Conflict(f"a {body.kind} would not count: {reason}")
 
     def _epoch(self) -> int:
         return max(1, self._state.epoch)

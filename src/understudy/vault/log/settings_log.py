@@ -36,7 +36,7 @@ class SettingsLog(BaseLog):
     async def _prepare(self) -> None:
         """Nothing else is needed to read this log."""
 
-    def _take(self, opened: Opened) -> Record:
+    async def _take(self, opened: Opened) -> Record:
         self.state, record = step(self.state, opened)
         return record
 
@@ -54,7 +54,7 @@ class SettingsLog(BaseLog):
     def _taken(self) -> None:
         """`state` is replaced with every record."""
 
-    def _check(self, body: Body) -> None:
+    async def _check(self, body: Body) -> None:
         role, reason = self.state.in_settings(self._bundle.public, self.head.seq + 1)
         reason = reason if role is None else refusal(body.kind, Log.SETTINGS, role)
         if isinstance(body, Genesis):

@@ -1,11 +1,13 @@
 """A machine as its log tells it."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from understudy.vault import kinds
 from understudy.vault.log.judge import Void
-from understudy.vault.maps.points import PointEntry
+from understudy.vault.log.keeping import Condemned
+from understudy.vault.maps.points import Dropped, PointEntry
 
 
 class ClaimEntry(NamedTuple):
@@ -31,13 +33,31 @@ class MachineState:
     writer: bytes = b""
     """Of the newest claim in this epoch; empty before the first."""
     points: tuple[PointEntry, ...] = ()
-    """Oldest first."""
+    """Those that are kept, oldest first."""
+    entries: tuple[PointEntry, ...] = ()
+    """These and the dropped ones that the log still tells of, oldest first: what kept points may be laid on."""
+    dropped: Mapping[bytes, Dropped] = field(default_factory=dict)
+    """By point."""
     claims: tuple[ClaimEntry, ...] = ()
     """Oldest first, of all epochs."""
     holds: tuple[kinds.Hold, ...] = ()
     """Those not lifted."""
     checkpoints: tuple[kinds.Checkpoint, ...] = ()
-    """Newest first."""
+    """Those that the newest repack has not made void, newest first."""
+    maps: Mapping[bytes, kinds.Checkpoint] = field(default_factory=dict)
+    """What the newest repack says, by point: the truth about every point that is in it."""
+    repack: int = 0
+    """The newest repack's record, 0: none; and its horizon."""
+    horizon: int = 0
+    condemned: tuple[Condemned, ...] = ()
+    """Oldest first."""
+    intent: kinds.Intent | None = None
+    """The initial replication that is under way."""
+    retention: kinds.Retention | None = None
+    verified: Mapping[bytes, int] = field(default_factory=dict)
+    """Kept points that were proven: when last (the operator's wall clock, ns), by point."""
+    lost: tuple[str, ...] = ()
+    """Side objects of the log that are damaged or missing, and what that means."""
     definition: kinds.ObjectRef | None = None
     void: tuple[Void, ...] = ()
 

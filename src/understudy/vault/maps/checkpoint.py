@@ -2,7 +2,7 @@
 
 import asyncio
 import os
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -26,7 +26,7 @@ from understudy.vault.maps.checkpoint_page import REGION_BLOCKS, seal_page
 from understudy.vault.maps.checkpoint_read import PageAt, read_pages
 from understudy.vault.maps.diskmap import NO_ROWS, PackTable, cut, merge
 from understudy.vault.maps.history import History
-from understudy.vault.maps.lineage import find_point, trace
+from understudy.vault.maps.lineage import trace
 from understudy.vault.maps.points import PointEntry
 from understudy.vault.maps.resolve import Base, Delta, from_newest_base, pages_at, read_delta
 from understudy.vault.maps.selection import Index
@@ -37,9 +37,9 @@ PACKS_MAX = 64
 """Points and packs after a checkpoint whose footers a reader may have to read one by one."""
 
 
-def due(points: Sequence[PointEntry], checkpoints: Sequence[kinds.Checkpoint], point_id: bytes) -> bool:
-    """Whether reading this point would touch so many objects that it deserves a checkpoint. Pure."""
-    since = trace(points, point_id, {checkpoint.point for checkpoint in checkpoints}).entries
+def due(entries: Sequence[PointEntry], mapped: Collection[bytes], point_id: bytes) -> bool:
+    """Whether reading this point would touch so many objects that it deserves a checkpoint; `mapped` points have one. Pure."""
+    since = trace(entries, point_id, mapped).entries
     packs = sum(len(entry.point.packs) + (PACKS_MAX if entry.point.packs_in else 0) for entry in since)
     return len(since) >= POINTS_MAX or packs >= PACKS_MAX
 
@@ -59,7 +59,7 @@ class Rewrite:
 
 async def take_checkpoint(history: History, point_id: bytes, entropy: Entropy = os.urandom) -> kinds.Checkpoint:
     """Store a checkpoint of this point; durable when this returns. Its record's body is the caller's to append."""
-    entry = find_point(history.points, point_id)
+    entry = history.find(point_id)
 
     async def read(base: Base) -> tuple[Base, PackTable, list[Rewrite], list[Rows]]:
         delta = await read_delta(history, base)
@@ -74,7 +74,8 @@ async def take_checkpoint(history: History, point_id: bytes, entropy: Entropy = 
     name = names.checkpoint(history.machine_id, checkpoint_id.hex())
     if await history.store.create(name, buffers) is Creation.EXISTS:
         raise IntegrityError(f"an object that nobody should have written exists as {name}")
-    return kinds.Checkpoint(point=point_id, id=checkpoint_id, size=size, directory=(directory_at, size - directory_at))
+    place = (directory_at, size - directory_at)
+    return kinds.Checkpoint(point=point_id, id=checkpoint_id, size=size, directory=place, repack=history.repack)
 
 
 def plan(entry: PointEntry, base: Base, delta: Delta) -> list[Rewrite]:

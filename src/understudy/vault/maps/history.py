@@ -1,35 +1,60 @@
 """All that reading a machine's points takes: where its objects are, what opens them, and what its log says."""
 
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 
 from understudy.errors import IntegrityError, NotFound
 from understudy.store.protocol import ObjectStore
 from understudy.vault.access import Access
 from understudy.vault.kinds import Checkpoint, ObjectRef, PackRef
 from understudy.vault.maps.diskmap import PackAt
-from understudy.vault.maps.points import PointEntry
+from understudy.vault.maps.points import Dropped, PointEntry
 from understudy.vault.packs.pack_fetch import inline_ref
 from understudy.vault.packs.pack_list import PURPOSE, decode_packs
 
 
 @dataclass(frozen=True, slots=True)
 class History:
-    """A machine's log as it was read. `points` oldest first; `checkpoints` newest first."""
+    """A machine's log as it was read. `points`, which are kept, and `entries`, which a point may be laid on, oldest first."""
 
     store: ObjectStore
     access: Access
     machine_id: str
     points: tuple[PointEntry, ...]
+    entries: tuple[PointEntry, ...]
     checkpoints: tuple[Checkpoint, ...]
+    """Newest first."""
     inline: Callable[[int], Awaitable[bytes]]
     """The inline pack of the point record with this number."""
     side_object: Callable[[str, ObjectRef], Awaitable[bytes]]
     """A verified side object of this machine, by purpose and reference."""
+    maps: Mapping[bytes, Checkpoint] = field(default_factory=dict)
+    """What the newest repack says, by point. What these points' own packs said may be gone."""
+    repack: int = 0
+    """That repack's record."""
+    dropped: Mapping[bytes, Dropped] = field(default_factory=dict)
+
+    def find(self, point_id: bytes) -> PointEntry:
+        """A point that is kept. `NotFound`, which says when it was dropped."""
+        for entry in reversed(self.points):
+            if entry.point.id == point_id:
+                return entry
+        dropped = self.dropped.get(point_id)
+        if dropped is not None:
+            day = datetime.fromtimestamp(dropped.at / 1e9, UTC).strftime("%Y-%m-%d %H:%M")
+            raise NotFound(f"recovery point {point_id.hex()} was dropped by retention on {day} UTC, in record {dropped.prune}")
+        raise NotFound(f"this machine has no recovery point {point_id.hex()}")
+
+    def with_dropped(self) -> "History":
+        """The same, with the dropped points as if they were kept: for what only compares."""
+        return replace(self, points=self.entries, dropped={})
 
     async def packs_of(self, entry: PointEntry) -> list[PackAt]:
-        """A point's packs in the order in which they are laid; an inline one comes last."""
+        """A point's packs in the order in which they are laid; an inline one comes last. None if a repack has its map."""
         point = entry.point
+        if point.id in self.maps:
+            return []
         refs: list[PackRef] = list(point.packs)
         if point.packs_in is not None:
             refs += decode_packs(await self.side_object(PURPOSE, point.packs_in))

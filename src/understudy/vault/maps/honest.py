@@ -21,6 +21,7 @@ async def honest(history: History) -> tuple[History, tuple[str, ...]]:
 
     Each is compared with what the one before it and the footers since then say, so that every footer is read once.
     """
+    points, history = history, history.with_dropped()
     kept: tuple[Checkpoint, ...] = ()
     lies: list[str] = []
     for checkpoint in reversed(history.checkpoints):
@@ -28,7 +29,7 @@ async def honest(history: History) -> tuple[History, tuple[str, ...]]:
             lies.append(f"checkpoint {checkpoint.id.hex()}: does not say what the footers of its point's packs say")
         else:
             kept = (checkpoint, *kept)
-    return replace(history, checkpoints=kept), tuple(lies)
+    return replace(points, checkpoints=kept), tuple(lies)
 
 
 async def _lies(told: History, known: History, checkpoint: Checkpoint) -> bool:

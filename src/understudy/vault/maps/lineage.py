@@ -1,4 +1,4 @@
-"""Which points a point is made of: its ancestors back to a base or to a checkpoint. Pure."""
+"""Which points a point is made of: its ancestors, kept or dropped, back to a base or to a map. Pure."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -13,14 +13,6 @@ class Lineage:
 
     start: bytes | None
     entries: tuple[PointEntry, ...]
-
-
-def find_point(points: Sequence[PointEntry], point_id: bytes) -> PointEntry:
-    """`NotFound` if the machine has no such point."""
-    for entry in reversed(points):
-        if entry.point.id == point_id:
-            return entry
-    raise NotFound(f"this machine has no recovery point {point_id.hex()}")
 
 
 def trace(points: Sequence[PointEntry], point_id: bytes, mapped: Collection[bytes] = ()) -> Lineage:

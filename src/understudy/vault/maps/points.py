@@ -1,6 +1,7 @@
 """A recovery point together with its place in its machine's log."""
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from understudy.vault import kinds
 
@@ -16,3 +17,11 @@ class PointEntry:
     seq: int
     point: kinds.Point
     inlined: int = 0
+
+
+class Dropped(NamedTuple):
+    """A point (of record `seq`) that pruning dropped: by record `prune`, written `at` (its writer's wall clock, ns)."""
+
+    seq: int
+    prune: int
+    at: int

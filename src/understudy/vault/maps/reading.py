@@ -16,7 +16,11 @@ def history_of(vault: Vault, log: MachineLog) -> History:
         access=vault.access,
         machine_id=log.machine_id,
         points=log.state.points,
+        entries=log.state.entries,
         checkpoints=log.state.checkpoints,
         inline=log.inline,
         side_object=partial(get_side_object, vault.store, vault.access, names.machine(log.machine_id)),
+        maps=log.state.maps,
+        repack=log.state.repack,
+        dropped=log.state.dropped,
     )

@@ -16,7 +16,7 @@ from understudy.vault.maps.checkpoint_page import REGION_BLOCKS
 from understudy.vault.maps.checkpoint_read import CheckpointDamaged, PageAt, read_directory, read_pages
 from understudy.vault.maps.diskmap import NO_ROWS, DiskMap, PackAt, PackTable, cut, merge, overlay, pieces_of, trusting_nothing, zero_rows
 from understudy.vault.maps.history import History
-from understudy.vault.maps.lineage import find_point, trace
+from understudy.vault.maps.lineage import trace
 from understudy.vault.maps.points import PointEntry
 from understudy.vault.packs.footer import Footer
 from understudy.vault.packs.pack_fetch import fetch_footer, inline_footer
@@ -65,7 +65,7 @@ async def resolve(
 
     `NotFound` for an unknown point, `IntegrityError` for a chain that is broken or objects that are damaged.
     """
-    entry = find_point(history.points, point_id)
+    entry = history.find(point_id)
     for disk in entry.point.disks:
         _blocks(disk)
     sizes = {disk.id: disk.size for disk in entry.point.disks if disks is None or disk.id in disks}
@@ -110,16 +110,18 @@ def _blocks(disk: PointDisk) -> int:
 
 async def from_newest_base(history: History, point_id: bytes, read: Callable[[Base], Awaitable[T]]) -> T:
     """What `read` makes of the nearest checkpoint, walking back: one that is damaged is passed over, and the base says so."""
-    usable = {checkpoint.point: checkpoint for checkpoint in reversed(history.checkpoints)}
+    usable = {checkpoint.point: checkpoint for checkpoint in reversed(history.checkpoints)} | dict(history.maps)
     ignored: list[str] = []
     while True:
-        lineage = trace(history.points, point_id, usable)
+        lineage = trace(history.entries, point_id, usable)
         if lineage.start is None:
             return await read(Base(Directory(b"", (), ()), lineage.entries, tuple(ignored)))
         try:
             directory = await read_directory(history, usable[lineage.start])
             return await read(Base(directory, lineage.entries, tuple(ignored)))
         except CheckpointDamaged as error:
+            if lineage.start in history.maps:
+                raise  # no shortcut: what it was made from may be gone
             ignored.append(error.message)
             del usable[lineage.start]
 

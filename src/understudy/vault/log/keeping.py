@@ -1,0 +1,166 @@
+"""The part of a machine's fold that says what is kept: points, their maps, and what may go. Pure."""
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+import msgspec
+
+from understudy.vault import kinds
+from understudy.vault.kinds import Body
+from understudy.vault.log.judge import Record
+from understudy.vault.log.lists import pack_name
+from understudy.vault.maps.points import Dropped, PointEntry
+
+
+class Attached(NamedTuple):
+    """What a record's side object says, as far as the fold needs it. `lost`: why it cannot be told; empty if it can."""
+
+    maps: tuple[kinds.Checkpoint, ...] = ()
+    names: frozenset[str] = frozenset()
+    packs: tuple[kinds.PackRef, ...] = ()
+    lost: str = ""
+
+
+NOTHING = Attached()
+
+
+class Condemned(NamedTuple):
+    """A condemnation: record `seq`, written `at` (its writer's wall clock, ns). `names` as in its list; empty if that is lost."""
+
+    seq: int
+    at: int
+    grace: int
+    objects: kinds.ObjectRef
+    names: frozenset[str]
+
+
+class Keeping:
+    """`refusal` says whether a record counts, `apply` folds it in."""
+
+    def __init__(self) -> None:
+        self.entries: list[PointEntry] = []
+        self.dropped: dict[bytes, Dropped] = {}
+        self.holds: dict[bytes, kinds.Hold] = {}
+        self.checkpoints: list[kinds.Checkpoint] = []
+        self.maps: dict[bytes, kinds.Checkpoint] = {}
+        self.repack = 0
+        self.horizon = 0
+        self.condemned: list[Condemned] = []
+        self.intent: kinds.Intent | None = None
+        self.retention: kinds.Retention | None = None
+        self.verified: dict[bytes, int] = {}
+        self._by_id: dict[bytes, PointEntry] = {}
+        self.missed = False
+        """Some records in between could not be read: what others say of them is believed."""
+        self.condemning = False
+        """Something was condemned since the newest point."""
+        self.lost_list = ""
+        """Why it cannot be told what."""
+
+    def kept(self) -> list[PointEntry]:
+        return [entry for entry in self.entries if entry.point.id not in self.dropped]
+
+    def known(self, point: bytes) -> bool:
+        """Whether a point of this id was ever there, as far as the log still tells."""
+        return point in self._by_id
+
+    def refusal(self, body: Body, attached: Attached = NOTHING) -> str:
+        """Why this does not count after all that came before; empty if it does."""
+        match body:
+            case kinds.Point():
+                return self._refused_point(body, attached)
+            case kinds.Checkpoint(point=point, repack=repack):
+                if point not in self._by_id and not self.missed:
+                    return "it is of a point that does not exist"
+                return (
+                    ""
+                    if repack == self.repack or (self.missed and repack > self.repack)
+                    else "it was made before the newest repack, of maps that are void now"
+                )
+            case kinds.Hold(lifted=False, point=point) if point in self.dropped:
+                return "it is of a point that was dropped before"
+            case kinds.Verified(point=point) if point in self.dropped or not (point in self._by_id or self.missed):
+                return "it is of a point that is not kept"
+            case kinds.Prune(points=points) if not self.missed:
+                return self._refused_prune(points)
+            case kinds.Repack(horizon=horizon) if not (attached.lost or self.missed):
+                return self._refused_repack(horizon, attached.maps)
+        return ""
+
+    def apply(self, record: Record, body: Body, attached: Attached = NOTHING) -> None:
+        """Fold in what `refusal` has let pass."""
+        match body:
+            case kinds.Point():
+                entry = PointEntry(record.seq, msgspec.structs.replace(body, inline=b""), len(body.inline))
+                self.add(entry)
+                self.intent, self.condemning, self.lost_list = None, False, ""
+            case kinds.Checkpoint(repack=repack):
+                if repack > self.repack:  # one that could not be read
+                    self.checkpoints.clear()
+                    self.repack = repack
+                self.checkpoints.append(body)
+            case kinds.Hold(id=id_, lifted=True):
+                self.holds.pop(id_, None)
+            case kinds.Hold(id=id_):
+                self.holds[id_] = body
+            case kinds.Verified(point=point):
+                self.verified[point] = record.at
+            case kinds.Retention():
+                self.retention = body
+            case kinds.Prune(points=points):
+                for point in points:
+                    known = self._by_id.get(point)
+                    self.dropped.setdefault(point, Dropped(known.seq if known else 0, record.seq, record.at))
+                    self.verified.pop(point, None)
+            case kinds.Repack(horizon=horizon):
+                self.checkpoints.clear()
+                self.maps = {checkpoint.point: checkpoint for checkpoint in attached.maps}
+                self.repack, self.horizon = record.seq, horizon
+            case kinds.Condemn(objects=objects, grace=grace):
+                self.condemned.append(Condemned(record.seq, record.at, grace, objects, attached.names))
+                self.condemning, self.lost_list = True, self.lost_list or attached.lost
+            case kinds.Intent():
+                self.intent = body
+            case kinds.Failover():
+                self.intent = None
+
+    def add(self, entry: PointEntry) -> None:
+        self.entries.append(entry)
+        self._by_id[entry.point.id] = entry
+
+    def _refused_point(self, point: kinds.Point, attached: Attached) -> str:
+        if point.id in self._by_id:
+            return "this point exists already"
+        for pack in (*point.packs, *attached.packs):
+            name = pack_name(pack.id)
+            if any(name in condemned.names for condemned in self.condemned):
+                return f"it names pack {pack.id.hex()}, which was condemned before"
+        return ""
+
+    def _refused_prune(self, points: Iterable[bytes]) -> str:
+        kept = self.kept()
+        held = {hold.point for hold in self.holds.values()}
+        for point in points:
+            if point not in self._by_id:
+                return f"it drops point {point.hex()}, which does not exist"
+            if point == kept[-1].point.id:
+                return "it drops the newest point"
+            if point in held:
+                return f"it drops point {point.hex()}, which is held"
+        return ""
+
+    def _refused_repack(self, horizon: int, maps: tuple[kinds.Checkpoint, ...]) -> str:
+        if horizon < self.horizon:
+            return f"its horizon is before that of the repack in record {self.repack}"
+        made = {checkpoint.point for checkpoint in maps}
+        for entry in needed(self.entries, self.dropped, horizon):
+            if entry.point.id not in made:
+                return f"it has no map of point {entry.point.id.hex()}, which is needed"
+        return ""
+
+
+def needed(entries: Iterable[PointEntry], dropped: Iterable[bytes], horizon: int) -> list[PointEntry]:
+    """Points up to record `horizon` whose maps a repack must have: those kept, and those that a later one, kept or not, is laid on."""
+    entries, gone = list(entries), frozenset(dropped)
+    bases = {entry.point.parent for entry in entries if entry.seq > horizon}
+    return [entry for entry in entries if entry.seq <= horizon and (entry.point.id not in gone or entry.point.id in bases)]
