@@ -8,6 +8,7 @@ import secrets
 import time
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -38,6 +39,7 @@ PACKS_IN_RECORD = 256
 """More PackRefs than this (about 19 KiB of the record's 64) go into a side object."""
 
 ENCODERS = 2
+AT_ONCE: AbstractAsyncContextManager[object] = contextlib.nullcontext()
 
 
 def ignore(_: CycleProgress) -> None:
@@ -83,8 +85,17 @@ class Replicator:
         """
         return await self.commit(await self.begin(progress, wish), progress)
 
-    async def begin(self, progress: ProgressSink = ignore, wish: Wish = CRASH, binding: Binding = ALONE) -> Draft:
-        """Freeze, examine and store. Call `commit` or `abandon` with the draft before anything else; on an error there is none."""
+    async def begin(
+        self,
+        progress: ProgressSink = ignore,
+        wish: Wish = CRASH,
+        binding: Binding = ALONE,
+        examining: AbstractAsyncContextManager[object] = AT_ONCE,
+    ) -> Draft:
+        """Freeze, examine and store. Call `commit` or `abandon` with the draft before anything else; on an error there is none.
+
+        `examining` is held while the disks are read and packed, which takes memory.
+        """
         if not self._settled:
             await self.log.settle()
             await self._settle()
@@ -98,7 +109,8 @@ class Replicator:
         point = secrets.token_bytes(16)
         snapshot = await self.source.freeze(point.hex(), parent.id.hex() if parent else None, wish)
         try:
-            examined = await self._examination(progress).run(snapshot, point, parent, parent.id if parent else NO_POINT)
+            async with examining:
+                examined = await self._examination(progress).run(snapshot, point, parent, parent.id if parent else NO_POINT)
             body = await self._body(snapshot, point, parent, examined, time.monotonic() - began)
         except BaseException as error:
             await self._release(False, error)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from functools import partial
 
 from understudy.errors import SourceRefused
-from understudy.finish import finish_in_thread
+from understudy.finish import finish, finish_in_thread
 from understudy.model import Bytes, Definition, DiskInfo, Extents, Untracked
 from understudy.source.media import Medium, open_medium
 from understudy.source.protocol import CRASH, Snapshot, SourceInfo, Wish
@@ -74,8 +74,20 @@ class BlockSource:
     async def freeze(self, point: str, base: str | None, wish: Wish = CRASH) -> Snapshot:
         if self._frozen:
             raise SourceRefused("these disks are frozen already")
+        gate = wish.gate
+        if gate is not None:
+            await gate.prepared()
+            await gate.ready()
         frozen_at = time.time_ns()
         self._frozen = [BlockSnapshot(medium) for medium in await self._open()]
+        try:
+            if gate is not None:
+                # Whoever writes from here on is noticed, so the disks stand still.
+                await gate.stopped()
+                await gate.frozen()
+        except BaseException:
+            await finish(self.release(False))
+            raise
         return Snapshot(frozen_at, METHOD, "crash", tuple(self._frozen), self._definition())
 
     async def release(self, committed: bool | None) -> None:

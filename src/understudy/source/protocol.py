@@ -40,10 +40,14 @@ class DiskSnapshot(Protocol):
 
 
 class Gate(Protocol):
-    """Where the machines of a consistency group wait for each other in the middle of their freezes."""
+    """Where the machines of a consistency group wait for each other in the middle of their freezes, in this order."""
+
+    async def prepared(self) -> None:
+        """All that takes its time is done, and nothing weighs on the guest yet. Returns when this holds for all."""
+        ...
 
     async def ready(self) -> None:
-        """Everything is prepared. Returns when all members are; raises if one of them failed, and then nothing may be stopped."""
+        """The guest agent has frozen what it was wished to. Returns when all are so far; on a raise nothing may be stopped."""
         ...
 
     async def stopped(self) -> None:
@@ -52,6 +56,10 @@ class Gate(Protocol):
 
     async def frozen(self) -> None:
         """This machine's instant is taken. Returns when all are: only then may its writes go on. On a raise they go on at once."""
+        ...
+
+    def broken(self, cause: BaseException) -> None:
+        """Say at once that this machine cannot go on, so that no other one waits for it. Idempotent."""
         ...
 
 

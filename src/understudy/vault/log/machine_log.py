@@ -62,6 +62,11 @@ class MachineLog(BaseLog):
         """Append one record. A claim goes by `claim`."""
         return await self._append(body)
 
+    async def must_admit(self, body: Body) -> None:
+        """Read on, and raise what `append` would raise without writing anything."""
+        await self.refresh()
+        self._check(body)
+
     async def opened_as(self) -> str:
         """The machine's name, from its first record alone; empty if that is missing, damaged, or does not count."""
         try:
