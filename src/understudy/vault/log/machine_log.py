@@ -65,7 +65,7 @@ class MachineLog(BaseLog):
     async def must_admit(self, body: Body) -> None:
         """Read on, and raise what `append` would raise without writing anything."""
         await self.refresh()
-        self._check(body)
+        await self._check(body)
 
     async def opened_as(self) -> str:
         """The machine's name, from its first record alone; empty if that is missing, damaged, or does not count."""
