@@ -52,6 +52,28 @@ def units(extents: Extents, blocks: int, rows: int) -> Iterator[Extents]:
         start = stop
 
 
+def split(extents: Extents, blocks: int) -> tuple[Extents, Extents]:
+    """The first `blocks` blocks, and the rest."""
+    ends = np.cumsum(extents[:, 1])
+    row = int(np.searchsorted(ends, blocks, side="right"))
+    if row == len(extents):
+        return extents, NO_EXTENTS
+    taken = blocks - (int(ends[row - 1]) if row else 0)
+    if not taken:
+        return extents[:row], extents[row:]
+    first, count = extents[row].tolist()
+    cut = np.array([[first, taken], [first + taken, count - taken]], dtype=np.int64)
+    return np.concatenate([extents[:row], cut[:1]]), np.concatenate([cut[1:], extents[row + 1 :]])
+
+
+def after(extents: Extents, block: int) -> Extents:
+    """What lies at or after a block."""
+    end = extents[:, 0] + extents[:, 1]
+    first = np.maximum(extents[:, 0], block)
+    inside = end > first
+    return np.stack([first[inside], (end - first)[inside]], axis=1)
+
+
 def _split(extents: Extents, blocks: int) -> Extents:
     """Every extent cut into parts of at most `blocks` blocks."""
     parts = -(-extents[:, 1] // blocks)

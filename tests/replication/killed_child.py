@@ -1,4 +1,4 @@
-"""A process that makes one cycle and is killed just before its n-th durable step: `python -m tests.replication.killed_child ROOT N`."""
+"""A process that makes a cycle and is killed just before its n-th durable step: `python -m tests.replication.killed_child ROOT N SLICE`."""
 
 import asyncio
 import os
@@ -31,12 +31,12 @@ def die_before(step: int) -> None:
         setattr(os, name, counted(getattr(os, name)))
 
 
-async def cycle(root: Path, step: int) -> None:
-    async with World(root).replicator() as replicator:
+async def cycle(root: Path, step: int, slice_blocks: int) -> None:
+    async with World(root).replicator(slice_blocks=slice_blocks) as replicator:
         die_before(step)
         await replicator.open()
         await replicator.cycle()
 
 
 if __name__ == "__main__":
-    asyncio.run(cycle(Path(sys.argv[1]), int(sys.argv[2])))
+    asyncio.run(cycle(Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])))

@@ -8,13 +8,15 @@ from pathlib import Path
 import numpy as np
 
 from tests.replication.world import World
+from understudy.replication.initial import SLICE_BLOCKS
 
 SIZE = 400_000
 
 
-async def killed_at(root: Path, step: int) -> bool:
+async def killed_at(root: Path, step: int, slice_blocks: int = SLICE_BLOCKS) -> bool:
     """Whether the child was killed; else it came to its end."""
-    child = await asyncio.create_subprocess_exec(sys.executable, "-m", "tests.replication.killed_child", str(root), str(step))
+    arguments = [str(root), str(step), str(slice_blocks)]
+    child = await asyncio.create_subprocess_exec(sys.executable, "-m", "tests.replication.killed_child", *arguments)
     code = await child.wait()
     assert code in (0, -signal.SIGKILL)
     return code != 0

@@ -10,6 +10,7 @@ import numpy as np
 from tests.faults import Fault, FaultyStore
 from understudy.model import BLOCK_SIZE
 from understudy.replication.cycle import Replicator
+from understudy.replication.initial import SLICE_BLOCKS
 from understudy.source.block import BlockSource
 from understudy.source.protocol import DiskSource
 from understudy.store.file import FileStore
@@ -56,14 +57,20 @@ class World:
             await vault.close()
 
     @asynccontextmanager
-    async def replicator(self, source: DiskSource | None = None, disks: Mapping[str, Path] | None = None) -> AsyncIterator[Replicator]:
+    async def replicator(
+        self, source: DiskSource | None = None, disks: Mapping[str, Path] | None = None, slice_blocks: int = SLICE_BLOCKS
+    ) -> AsyncIterator[Replicator]:
         async with self.vault() as (vault, log):
             source = source or BlockSource({name: str(path) for name, path in (disks or {"vda": self.disk("vda")}).items()})
-            replicator = Replicator(vault, log, source, self.state / "vaults" / vault.id / "machines" / log.machine_id, "here")
+            replicator = Replicator(vault, log, source, self.directory(vault, log), "here", slice_blocks)
             try:
                 yield replicator
             finally:
                 await replicator.close()
+
+    def directory(self, vault: Vault, log: MachineLog) -> Path:
+        """The machine's own, on this host."""
+        return self.state / "vaults" / vault.id / "machines" / log.machine_id
 
     async def contents(self) -> dict[str, dict[str, bytes]]:
         """Every point's disks, by point id and disk name, with their digests proven on the way."""

@@ -14,7 +14,7 @@ from understudy.vault.log.machine_log import MachineLog
 from understudy.vault.log.state import MachineState
 from understudy.vault.vault import Vault
 
-_REPLICATION_FILES = ("signatures", "journal")
+_REPLICATION_FILES = ("signatures", "journal", "intent")
 _NO_MACHINE = "0" * 32
 
 

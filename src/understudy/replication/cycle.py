@@ -9,22 +9,25 @@ import time
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
 import msgspec
 
-from understudy.errors import Fenced, SecondWriter, UnderstudyError
+from understudy.errors import Fenced, SecondWriter, SourceBusy, UnderstudyError
 from understudy.finish import finish, finish_in_thread
 from understudy.model import BLOCK_SIZE, Definition, Extents, Signatures
+from understudy.replication.basis import Basis, basis_of, outgrown
 from understudy.replication.draft import ALONE, Binding, Draft
-from understudy.replication.examine import Examination, Examined, totals
-from understudy.replication.local import NO_POINT, LocalState
-from understudy.replication.report import CycleProgress, CycleReport, ProgressSink
+from understudy.replication.examine import Examination, Examined, statistics
+from understudy.replication.initial import SLICE_BLOCKS, InitialReplication
+from understudy.replication.intent import added
+from understudy.replication.local import LocalState
+from understudy.replication.report import CycleProgress, CycleReport, Overall, ProgressSink
 from understudy.source.protocol import CRASH, DiskSource, Snapshot, Wish
 from understudy.vault import names
-from understudy.vault.kinds import ObjectRef, Point, PointStats
+from understudy.vault.kinds import ObjectRef, Point
 from understudy.vault.log.machine_log import MachineLog
 from understudy.vault.log.side_object import put_side_object
 from understudy.vault.maps.checkpoint import due, take_checkpoint
@@ -55,13 +58,16 @@ class Replicator:
     source: DiskSource
     directory: Path
     site: str
+    slice_blocks: int = SLICE_BLOCKS
     _local: LocalState = field(init=False)
     _threads: ThreadPoolExecutor = field(init=False)
+    _initial: InitialReplication = field(init=False)
     _settled: bool = False
     _definition: tuple[Definition, ObjectRef] | None = None
 
     def __post_init__(self) -> None:
         self._local = LocalState(self.directory, self.log.machine_id, self.vault.access)
+        self._initial = InitialReplication(self.vault, self.log, self.source, self._local, self.slice_blocks)
         self._threads = ThreadPoolExecutor(ENCODERS, thread_name_prefix="encode")
 
     async def open(self) -> None:
@@ -75,6 +81,7 @@ class Replicator:
     async def close(self) -> None:
         """Let go of the source, files and threads; change tracking goes on."""
         await self.source.close()
+        self._initial.close()
         self._local.close()
         self._threads.shutdown()
 
@@ -84,6 +91,11 @@ class Replicator:
         Only while it is not known whether the record was appended (`InDoubt`) both tracks are kept, until the next call settles it.
         """
         return await self.commit(await self.begin(progress, wish), progress)
+
+    async def prepare(self, progress: ProgressSink = ignore) -> None:
+        """All that may take long before a point of many changes can be frozen: most of an initial replication, in slices. `begin` does
+        it, too, but whoever makes others wait in their freezes wants it done before."""
+        await self._prepare(Overall(progress))
 
     async def begin(
         self,
@@ -96,22 +108,23 @@ class Replicator:
 
         `examining` is held while the disks are read and packed, which takes memory.
         """
-        if not self._settled:
-            await self.log.settle()
-            await self._settle()
-        newest = self.log.state.newest
-        parent = newest.point if newest else None
-        if parent is not None:
-            await self._checkpoint(parent.id)
-        self._settled = False
         began = time.monotonic()
+        overall = Overall(progress)
+        await self._prepare(overall)
+        initial = self.log.state.newest is None
         progress(CycleProgress("freeze"))
-        point = secrets.token_bytes(16)
-        snapshot = await self.source.freeze(point.hex(), parent.id.hex() if parent else None, wish)
+        point, basis = secrets.token_bytes(16), self._basis()
+        snapshot = await self.source.freeze(point.hex(), basis.base, replace(wish, view=initial))
         try:
+            if initial and outgrown(basis, [disk.info for disk in snapshot.disks]):
+                raise SourceBusy("a disk was removed or shrunk during the initial replication, which begins anew")
+            examination = self._examination(overall)
+            save = self._initial.saver(examination, overall) if initial else None
             async with examining:
-                examined = await self._examination(progress).run(snapshot, point, parent, parent.id if parent else NO_POINT)
-            body = await self._body(snapshot, point, parent, examined, time.monotonic() - began)
+                examined = await examination.run(snapshot, point, basis, save)
+            if initial:
+                await self._initial.complete()
+            body = await self._body(snapshot, point, examined, time.monotonic() - began)
         except BaseException as error:
             await self._release(False, error)
             raise
@@ -139,6 +152,7 @@ class Replicator:
         with contextlib.suppress(UnderstudyError):
             await finish(self.source.release(True))
             await finish_in_thread(partial(self._local.commit, body.id))
+            await finish_in_thread(self._initial.over)
             self._settled = True
         return CycleReport(
             seq=record.seq,
@@ -159,12 +173,32 @@ class Replicator:
 
     async def _settle(self) -> None:
         """Bring local files and the source to the newest committed point, whatever a dead run or a failed cycle left."""
-        newest = self.log.state.newest
+        if self.log.state.newest is None:
+            await finish_in_thread(self._initial.settle)
+        basis = self._basis()
         # The source first: what was left there weighs on the guest.
-        await self.source.recover(newest.point.id.hex() if newest else None)
-        point, disks = (newest.point.id, newest.point.disks) if newest else (NO_POINT, ())
-        await finish_in_thread(partial(self._local.settle, point, frozenset(disk.id for disk in disks)))
+        await self.source.recover(basis.base)
+        await finish_in_thread(partial(self._local.settle, basis.id, frozenset(disk.id for disk in basis.disks)))
+        if self.log.state.newest is not None:
+            await finish_in_thread(self._initial.over)
         self._settled = True
+
+    async def _prepare(self, overall: Overall) -> None:
+        if not self._settled:
+            await self.log.settle()
+            await self._settle()
+        newest = self.log.state.newest
+        if newest is not None:
+            await self._checkpoint(newest.point.id)
+        self._settled = False
+        if newest is None:
+            overall(CycleProgress("freeze"))
+            await self._initial.complete()
+            await self._initial.approach(self._examination(overall), overall)
+
+    def _basis(self) -> Basis:
+        newest = self.log.state.newest
+        return basis_of(newest.point) if newest else self._initial.basis
 
     async def _release(self, committed: bool | None, cause: BaseException) -> None:
         """End the freeze after a failure. A failure here does not hide that one: the next cycle recovers the source first."""
@@ -181,15 +215,18 @@ class Replicator:
 
     def _examination(self, progress: ProgressSink) -> Examination:
         return Examination(
-            self.vault.access, self.vault.store, self.log.machine_id, self._local, self._threads, self._signatures_of_newest, progress
+            self.vault.access, self.vault.store, self.log.machine_id, self._local, self._threads, self._signatures_of_basis, progress
         )
 
-    async def _signatures_of_newest(self, disk: bytes, proven: bool) -> AsyncIterator[tuple[Extents, Signatures]]:
+    async def _signatures_of_basis(self, disk: bytes, proven: bool) -> AsyncIterator[tuple[Extents, Signatures]]:
         """What a signature file is rebuilt from."""
+        history = history_of(self.vault, self.log)
         newest = self.log.state.newest
         if newest is None:
+            newest = self._initial.entry
+            history = replace(history, points=(newest,) if newest else (), checkpoints=())
+        if newest is None:
             return
-        history = history_of(self.vault, self.log)
         if proven:
             history, _ = await honest(history)
         reader = PointReader(history, await resolve(history, newest.point.id, {disk}))
@@ -197,16 +234,18 @@ class Replicator:
             async for part in parts:
                 yield part
 
-    async def _body(self, snapshot: Snapshot, point: bytes, parent: Point | None, examined: Examined, seconds: float) -> Point:
-        packs = examined.shipped.packs
+    async def _body(self, snapshot: Snapshot, point: bytes, examined: Examined, seconds: float) -> Point:
+        newest = self.log.state.newest
+        packs, stats = examined.shipped.packs, statistics(examined.tallies, examined.shipped, seconds)
+        if newest is None:
+            packs, stats = self._initial.packs + packs, added(self._initial.stats, stats)
         packs_in = None
         if len(packs) > PACKS_IN_RECORD:
             packs_in = await self._side_object(pack_list.PURPOSE, pack_list.encode_packs(packs))
             packs = ()
-        scanned, changed, zero = totals(examined.tallies)
         return Point(
             id=point,
-            parent=parent.id if parent else b"",
+            parent=newest.point.id if newest else b"",
             generation=examined.lineage.generation,
             frozen_at=snapshot.frozen_at,
             consistency=snapshot.consistency,
@@ -219,7 +258,7 @@ class Replicator:
             packs_in=packs_in,
             inline=examined.shipped.inline,
             definition=await self._define(snapshot.definition),
-            stats=PointStats(scanned=scanned, changed=changed, zero=zero, stored=examined.shipped.stored, seconds=seconds),
+            stats=stats,
         )
 
     async def _define(self, definition: Definition) -> ObjectRef:

@@ -1,16 +1,17 @@
 """The middle of a cycle: from a frozen snapshot to durable packs and all that the point's record will say."""
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import Executor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 from understudy import extents as ext
 from understudy.durable import state_directory
 from understudy.finish import finish_in_thread
-from understudy.model import blocks_of
+from understudy.model import Changes, Extents, blocks_of
+from understudy.replication.basis import Basis
 from understudy.replication.journal import Head, JournalDisk
 from understudy.replication.local import LocalState, Rebuild
 from understudy.replication.pipeline import DiskTally, DiskWork, Pipeline, Shipped
@@ -20,7 +21,7 @@ from understudy.replication.sigfile import SignatureFile
 from understudy.source.protocol import DiskSnapshot, Snapshot
 from understudy.store.protocol import ObjectStore
 from understudy.vault.access import Access
-from understudy.vault.kinds import Point, PointDisk
+from understudy.vault.kinds import PointDisk, PointStats
 
 
 class Examined(NamedTuple):
@@ -30,6 +31,36 @@ class Examined(NamedTuple):
     lineage: Lineage
     shipped: Shipped
     tallies: list[DiskTally]
+
+
+class Look(NamedTuple):
+    """One disk of a snapshot, before anything of it is read."""
+
+    plan: DiskPlan
+    snapshot: DiskSnapshot
+    changes: Changes
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """What is to be examined of a disk."""
+
+    plan: DiskPlan
+    snapshot: DiskSnapshot
+    file: SignatureFile
+    extents: Extents
+
+
+class Part(NamedTuple):
+    """Some extents of all disks, examined: their packs and the journal of their signatures are durable."""
+
+    disks: tuple[PointDisk, ...]
+    shipped: Shipped
+    tallies: list[DiskTally]
+
+
+Saver: TypeAlias = Callable[[Sequence[Task], Basis], Awaitable[tuple[list[Task], Basis]]]
+"""Makes durable, piece by piece, what is too much for one: what is left to examine then, and what that is to be compared with."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,43 +75,84 @@ class Examination:
     rebuild: Rebuild
     progress: ProgressSink
 
-    async def run(self, snapshot: Snapshot, point: bytes, parent: Point | None, parent_id: bytes) -> Examined:
-        """`parent_id` is the newest point's id, NO_POINT before the first."""
+    async def run(self, snapshot: Snapshot, point: bytes, basis: Basis, save: Saver | None = None) -> Examined:
+        """All that changed since the basis."""
         with state_directory(self.local.directory):  # stores and sources have errors of their own
-            return await self._run(snapshot, point, parent, parent_id)
+            looks = await self.look(snapshot, basis)
+            plans = [look.plan for look in looks]
+            gone = {disk.name for disk in basis.disks} - {plan.info.name for plan in plans}
+            tasks = await self.tasks(looks, basis, [await self._examined(look, basis) for look in looks])
+            if save is not None:
+                tasks, basis = await save(tasks, basis)
+            part = await self.part(tasks, point, basis, inline=True)
+        return Examined(part.disks, lineage(plans, sorted(gone), basis.generation, secrets.token_bytes(16)), part.shipped, part.tallies)
 
-    async def _run(self, snapshot: Snapshot, point: bytes, parent: Point | None, parent_id: bytes) -> Examined:
-        known = {disk.name: disk for disk in parent.disks} if parent else {}
-        plans = [disk_plan(disk.info, known.get(disk.info.name), await disk.changed(), secrets.token_bytes(16)) for disk in snapshot.disks]
-        gone = known.keys() - {plan.info.name for plan in plans}
-        files = [await self._signatures(plan, parent_id) for plan in plans]
-        work = [
-            await _work(index, plan, disk, file) for index, (plan, disk, file) in enumerate(zip(plans, snapshot.disks, files, strict=True))
+    async def look(self, snapshot: Snapshot, basis: Basis) -> list[Look]:
+        """Every disk as it is now and was in the basis."""
+        known = {disk.name: disk for disk in basis.disks}
+        found = [(disk, await disk.changed()) for disk in snapshot.disks]
+        return [
+            Look(disk_plan(disk.info, known.get(disk.info.name), changes, secrets.token_bytes(16)), disk, changes)
+            for disk, changes in found
         ]
-        head = Head(point=point, parent=parent_id, disks=tuple(JournalDisk(id=plan.id, size=plan.info.size) for plan in plans))
+
+    async def every(self, look: Look, basis: Basis) -> Extents:
+        """All of a disk that is not a hole now or was not zero then."""
+        found = await look.snapshot.allocated()
+        if look.plan.parent is not None:
+            found = ext.union(found, (await self.local.exact(basis.id, look.plan.parent, self.rebuild)).populated())
+        return ext.clip(found, blocks_of(look.plan.info.size))
+
+    async def tasks(self, looks: Sequence[Look], basis: Basis, extents: Sequence[Extents]) -> list[Task]:
+        """With signature files that are exact for the basis."""
+        return [
+            Task(look.plan, look.snapshot, await self._signatures(look.plan, basis.id), own)
+            for look, own in zip(looks, extents, strict=True)
+        ]
+
+    async def part(self, tasks: Sequence[Task], state: bytes, basis: Basis, *, inline: bool) -> Part:
+        """Examine the tasks' extents. The journal leads the signature files from the basis to `state`."""
+        plans = [task.plan for task in tasks]
+        work = [DiskWork(index, task.snapshot, task.extents, task.file) for index, task in enumerate(tasks)]
+        head = Head(point=state, parent=basis.id, disks=tuple(JournalDisk(id=plan.id, size=plan.info.size) for plan in plans))
         journal = await finish_in_thread(partial(self.local.begin, head))
         try:
             ids = tuple(plan.id for plan in plans)
-            pipeline = Pipeline(self.access, self.store, self.machine_id, ids, journal, self.threads, self.progress)
+            pipeline = Pipeline(self.access, self.store, self.machine_id, ids, journal, self.threads, self.progress, inline)
             tallies, shipped = await pipeline.run(work)
-            disks = tuple(self._point_disk(plan, tally, file) for plan, tally, file in zip(plans, tallies, files, strict=True))
+            disks = tuple(self._point_disk(task, tally) for task, tally in zip(tasks, tallies, strict=True))
             await finish_in_thread(journal.close)
         except BaseException:
             journal.abandon()
             raise
-        generation = parent.generation if parent else None
-        return Examined(disks, lineage(plans, sorted(gone), generation, secrets.token_bytes(16)), shipped, tallies)
+        return Part(disks, shipped, tallies)
 
-    async def _signatures(self, plan: DiskPlan, parent_id: bytes) -> SignatureFile:
+    async def onward(self, tasks: Sequence[Task], disks: Sequence[PointDisk], extents: Sequence[Extents], state: bytes) -> list[Task]:
+        """The tasks after a part of them has become the basis `state`: what is left of them."""
+        return [
+            replace(task, plan=replace(task.plan, parent=disk), file=await self.local.exact(state, disk, self.rebuild), extents=left)
+            for task, disk, left in zip(tasks, disks, extents, strict=True)
+        ]
+
+    async def _examined(self, look: Look, basis: Basis) -> Extents:
+        """What changed and what was never read; where nothing is known of changes, everything."""
+        tracked, upto = look.plan.tracked, basis.upto.get(look.plan.id)
+        if tracked is None:
+            return await self.every(look, basis)
+        if upto is None or upto >= blocks_of(look.plan.info.size):
+            return tracked
+        return ext.union(tracked, ext.after(await self.every(look, basis), upto))
+
+    async def _signatures(self, plan: DiskPlan, state: bytes) -> SignatureFile:
         if plan.parent is None:
-            return await self.local.fresh(parent_id, plan.id, plan.info)
-        return await self.local.exact(parent_id, plan.parent, self.rebuild)
+            return await self.local.fresh(state, plan.id, plan.info)
+        return await self.local.exact(state, plan.parent, self.rebuild)
 
-    def _point_disk(self, plan: DiskPlan, tally: DiskTally, file: SignatureFile) -> PointDisk:
-        digest = tally.digest
+    def _point_disk(self, task: Task, tally: DiskTally) -> PointDisk:
+        plan, digest = task.plan, tally.digest
         if plan.parent is not None:
             digest += int.from_bytes(plan.parent.digest, "big")
-            digest -= file.digest_beyond(blocks_of(plan.info.size), self.access.secrets.digest)
+            digest -= task.file.digest_beyond(blocks_of(plan.info.size), self.access.secrets.digest)
         return PointDisk(
             id=plan.id,
             name=plan.info.name,
@@ -90,14 +162,12 @@ class Examination:
         )
 
 
-async def _work(index: int, plan: DiskPlan, disk: DiskSnapshot, file: SignatureFile) -> DiskWork:
-    """Without a record of changes, all that is not a hole now or was not zero then is examined."""
-    extents = plan.tracked
-    if extents is None:
-        extents = ext.clip(ext.union(await disk.allocated(), file.populated()), blocks_of(plan.info.size))
-    return DiskWork(index, disk, extents, file)
-
-
-def totals(tallies: Sequence[DiskTally]) -> tuple[int, int, int]:
-    """Blocks examined, changed, and zero now, over all disks."""
-    return sum(t.examined for t in tallies), sum(t.changed for t in tallies), sum(t.zero for t in tallies)
+def statistics(tallies: Sequence[DiskTally], shipped: Shipped, seconds: float) -> PointStats:
+    """Over all disks."""
+    return PointStats(
+        scanned=sum(tally.examined for tally in tallies),
+        changed=sum(tally.changed for tally in tallies),
+        zero=sum(tally.zero for tally in tallies),
+        stored=shipped.stored,
+        seconds=seconds,
+    )

@@ -10,12 +10,11 @@ from understudy.durable import remove, state_directory
 from understudy.errors import IntegrityError
 from understudy.finish import finish_in_thread
 from understudy.model import DiskInfo, Extents, Signatures
+from understudy.replication.intent import IntentFile, IntentHead
 from understudy.replication.journal import Head, Journal, JournalWriter
 from understudy.replication.sigfile import Header, SignatureFile, fingerprint
 from understudy.vault.access import Access
 from understudy.vault.kinds import PointDisk
-
-NO_POINT = bytes(16)
 
 Rebuild: TypeAlias = Callable[[bytes, bool], AsyncIterator[tuple[Extents, Signatures]]]
 """The signatures of one disk (by its id) of the newest point, as the vault's footers have them; True: whatever checkpoints say."""
@@ -23,7 +22,7 @@ Rebuild: TypeAlias = Callable[[bytes, bool], AsyncIterator[tuple[Extents, Signat
 
 @dataclass(slots=True)
 class LocalState:
-    """Files under `directory`: signatures/<disk id>, journal/<point id>. Not shared: the caller holds the machine's lock."""
+    """Files under `directory`: signatures/<disk id>, journal/<point id>, intent/slices. Not shared: the caller holds the machine's lock."""
 
     directory: Path
     machine_id: str
@@ -126,12 +125,27 @@ class LocalState:
             if file.header.point == journal.head.parent:
                 file.advance(self._header(disk.id, journal.head.point, disk.size), _writer(journal, disk.id))
 
+    def intent(self) -> IntentFile | None:
+        """The initial replication that is under way, as far as this host knows. Blocks."""
+        with state_directory(self.directory):
+            vault, machine = bytes.fromhex(self.access.vault_id), bytes.fromhex(self.machine_id)
+            return IntentFile.open(self.directory / "intent" / "slices", vault, machine, self._key())
+
+    def begin_intent(self, id_: bytes) -> IntentFile:
+        """Blocks."""
+        with state_directory(self.directory):
+            head = IntentHead(vault=bytes.fromhex(self.access.vault_id), machine=bytes.fromhex(self.machine_id), key=self._key(), id=id_)
+            return IntentFile.create(self.directory / "intent" / "slices", head)
+
+    def _key(self) -> bytes:
+        return fingerprint(self.access.secrets.signature.tobytes())
+
     def _header(self, disk_id: bytes, point: bytes, size: int) -> Header:
         return Header(
             vault=bytes.fromhex(self.access.vault_id),
             machine=bytes.fromhex(self.machine_id),
             disk=disk_id,
-            key=fingerprint(self.access.secrets.signature.tobytes()),
+            key=self._key(),
             point=point,
             size=size,
         )

@@ -81,6 +81,8 @@ class Pipeline:
     journal: JournalWriter
     threads: Executor
     progress: ProgressSink
+    inline: bool
+    """Whether a lone small pack may travel in a record instead of being stored."""
     _packs: list[PackRef] = field(default_factory=list)
     _stored: int = 0
     _done: int = 0
@@ -134,7 +136,7 @@ class Pipeline:
         """Packs begun and not full. A lone small one is not stored by itself."""
         for writer in writers:
             finished = await self._finish(writer)
-            if len(writers) == 1 and not self._packs and finished.ref.size <= INLINE_LIMIT:
+            if self.inline and len(writers) == 1 and not self._packs and finished.ref.size <= INLINE_LIMIT:
                 return Shipped((), b"".join(finished.buffers), finished.ref.size)
             await self._ship(finished)
         return Shipped(tuple(self._packs), b"", self._stored)

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from understudy.model import BLOCK_SIZE
 from understudy.vault.kinds import PointStats
 
 
@@ -43,3 +44,23 @@ class CycleReport:
     """Bytes read from the source."""
     seconds: float
     """From before the freeze to after the release."""
+
+
+@dataclass(slots=True)
+class Overall:
+    """Tells the progress of a whole that is made in parts. In blocks, but for what is stored."""
+
+    sink: ProgressSink
+    whole: int = 0
+    """All parts together, where that is known beforehand."""
+    _before: int = 0
+    _stored: int = 0
+
+    def begin(self, left: int, stored: int) -> None:
+        """Another part begins, with so much of the whole left, and so many bytes stored before it."""
+        self._before = max(0, self.whole - left)
+        self._stored = stored
+
+    def __call__(self, part: CycleProgress) -> None:
+        done = self._before * BLOCK_SIZE
+        self.sink(CycleProgress(part.phase, done + part.done, max(self.whole * BLOCK_SIZE, done + part.total), self._stored + part.stored))

@@ -70,9 +70,12 @@ class Wish:
     app_consistent: bool = False
     """File systems frozen by the guest agent, hooks run. What fails there downgrades the point and says why."""
     gate: Gate | None = None
+    view: bool = False
+    """The disks will be read, even if nothing changed in them since the base."""
 
 
 CRASH = Wish()
+READ = Wish(view=True)
 
 
 @dataclass(frozen=True, slots=True)
