@@ -48,6 +48,20 @@ def test_units_are_bounded_and_lose_nothing(blocks: set[int], most: int, rows: i
     assert all(0 < extents.total(unit) <= most and len(unit) <= rows for unit in units)
 
 
+@given(BLOCKS, st.integers(0, 90))
+def test_split_gives_the_first_blocks_and_the_rest(blocks: set[int], most: int) -> None:
+    head, tail = extents.split(from_set(blocks), most)
+    assert as_list(head) == sorted(blocks)[:most]
+    assert as_list(tail) == sorted(blocks)[most:]
+    assert (head[:, 1] > 0).all()
+    assert (tail[:, 1] > 0).all()
+
+
+@given(BLOCKS, st.integers(0, 210))
+def test_after(blocks: set[int], block: int) -> None:
+    assert as_list(extents.after(from_set(blocks), block)) == sorted(b for b in blocks if b >= block)
+
+
 @given(BLOCKS)
 def test_block_numbers(blocks: set[int]) -> None:
     assert extents.block_numbers(from_set(blocks)).tolist() == sorted(blocks)

@@ -12,15 +12,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.faults import Action, Fault
+from tests.faults import Action, Fault, FaultyStore
 from tests.replication.test_killed import killed_at
 from tests.replication.world import World
 from tests.source.machine import Machine, blockdev
-from understudy.errors import InDoubt, SourceUnavailable, StoreUnavailable, UnderstudyError
+from understudy.errors import Conflict, InDoubt, SourceUnavailable, StoreUnavailable, UnderstudyError
 from understudy.replication.cycle import Replicator
 from understudy.replication.report import CycleProgress
 from understudy.source.protocol import CRASH, Snapshot, Wish
 from understudy.source.qemu import QemuSource
+from understudy.store.file import FileStore
 
 SIZE = 6 << 20
 SLICE = 256
@@ -160,6 +161,37 @@ async def test_progress_is_of_the_whole(world: World) -> None:
     assert max(progress.done for progress in transfers) == SIZE
 
 
+@pytest.mark.parametrize("tracked", [False, True])
+async def test_a_seed_goes_to_another_store(world: World, tracked: bool, machine: Machine) -> None:
+    await fill(machine, random.Random(3))
+    elsewhere = FileStore(world.root / "seed", make=True)
+    async with world.replicator(machine.source() if tracked else None, slice_blocks=SLICE) as replicator:
+        await replicator.open()
+        faulty = FaultyStore(elsewhere, [FAILED_PACK])
+        with pytest.raises(StoreUnavailable):
+            await replicator.seed(faulty)
+        packs = await replicator.seed(elsewhere)
+        assert packed(world) == 0
+        with pytest.raises(Conflict, match="seed"):
+            await replicator.cycle()
+        assert await replicator.seed(elsewhere) == packs
+    shutil.copytree(world.root / "seed" / "machines", world.root / "vault" / "machines", dirs_exist_ok=True)
+    before = packed(world)
+    async with world.replicator(machine.source() if tracked else None, slice_blocks=SLICE) as replicator:
+        await replicator.open()
+        if tracked:
+            await machine.write("vda", 0, 4096, 99)
+        report = await replicator.cycle()
+        assert packed(world) - before < 100_000
+        with pytest.raises(Conflict, match="already"):
+            await replicator.seed(elsewhere)
+        expected = {"vda": world.disk("vda").read_bytes()}
+        if tracked:
+            expected = {name: content.tobytes() for name, content in (await machine.contents()).items()}
+        assert (await world.contents())[report.point] == expected
+    await elsewhere.close()
+
+
 @dataclass
 class Meddled:
     """A VM whose disks are written before each freeze and while it lasts."""
@@ -225,7 +257,7 @@ async def test_a_vm_that_goes_on_writing(world: World, machine: Machine) -> None
     resumed: list[CycleProgress] = []
     async with world.replicator(source, slice_blocks=SLICE) as replicator:
         await replicator.open()
-        report = await replicator.cycle(resumed.append)
+        await replicator.cycle(resumed.append)
         assert next(progress.done for progress in resumed if progress.done) >= before - (2 << 20)
         assert source.freezes >= 8
         second = await replicator.cycle()

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import msgspec
 
-from understudy.errors import Fenced, SecondWriter, SourceBusy, UnderstudyError
+from understudy.errors import Conflict, Fenced, SecondWriter, SourceBusy, UnderstudyError
 from understudy.finish import finish, finish_in_thread
 from understudy.model import BLOCK_SIZE, Definition, Extents, Signatures
 from understudy.replication.basis import Basis, basis_of, outgrown
@@ -26,8 +26,9 @@ from understudy.replication.intent import added
 from understudy.replication.local import LocalState
 from understudy.replication.report import CycleProgress, CycleReport, Overall, ProgressSink
 from understudy.source.protocol import CRASH, DiskSource, Snapshot, Wish
+from understudy.store.protocol import ObjectStore
 from understudy.vault import names
-from understudy.vault.kinds import ObjectRef, Point
+from understudy.vault.kinds import ObjectRef, PackRef, Point
 from understudy.vault.log.machine_log import MachineLog
 from understudy.vault.log.side_object import put_side_object
 from understudy.vault.maps.checkpoint import due, take_checkpoint
@@ -96,6 +97,23 @@ class Replicator:
         """All that may take long before a point of many changes can be frozen: most of an initial replication, in slices. `begin` does
         it, too, but whoever makes others wait in their freezes wants it done before."""
         await self._prepare(Overall(progress))
+
+    async def seed(self, packs: ObjectStore, progress: ProgressSink = ignore) -> tuple[PackRef, ...]:
+        """The whole of an initial replication into another store, under the names that its packs will have in the vault; all of them.
+
+        No point is made: the next cycle is refused until every pack is in the vault, and makes it. Repeatable: what is there, stays.
+        `Conflict` if there is a point already.
+        """
+        await self._settled_log()
+        if self.log.state.newest is not None:
+            raise Conflict(
+                f"machine {self.log.state.name!r} has recovery points already, so there is no initial replication to be made",
+                hint="a seed can be made of any of its points",
+            )
+        overall = Overall(progress)
+        self._settled = False
+        await self._initial.approach(self._examination(overall, packs), overall, whole=True)
+        return self._initial.packs
 
     async def begin(
         self,
@@ -183,10 +201,13 @@ class Replicator:
             await finish_in_thread(self._initial.over)
         self._settled = True
 
-    async def _prepare(self, overall: Overall) -> None:
+    async def _settled_log(self) -> None:
         if not self._settled:
             await self.log.settle()
             await self._settle()
+
+    async def _prepare(self, overall: Overall) -> None:
+        await self._settled_log()
         newest = self.log.state.newest
         if newest is not None:
             await self._checkpoint(newest.point.id)
@@ -213,10 +234,9 @@ class Replicator:
         if due(state.entries, {*state.maps, *(checkpoint.point for checkpoint in state.checkpoints)}, point):
             await self.log.append(await take_checkpoint(history_of(self.vault, self.log), point))
 
-    def _examination(self, progress: ProgressSink) -> Examination:
-        return Examination(
-            self.vault.access, self.vault.store, self.log.machine_id, self._local, self._threads, self._signatures_of_basis, progress
-        )
+    def _examination(self, progress: ProgressSink, packs: ObjectStore | None = None) -> Examination:
+        access, store = self.vault.access, packs or self.vault.store
+        return Examination(access, store, self.log.machine_id, self._local, self._threads, self._signatures_of_basis, progress)
 
     async def _signatures_of_basis(self, disk: bytes, proven: bool) -> AsyncIterator[tuple[Extents, Signatures]]:
         """What a signature file is rebuilt from."""
