@@ -244,9 +244,9 @@ class Replicator:
         newest = self.log.state.newest
         if newest is None:
             newest = self._initial.entry
-            history = replace(history, points=(newest,) if newest else (), checkpoints=())
-        if newest is None:
-            return
+            if newest is None:
+                return
+            history = replace(history, points=(newest,), entries=(newest,), checkpoints=())
         if proven:
             history, _ = await honest(history)
         reader = PointReader(history, await resolve(history, newest.point.id, {disk}))

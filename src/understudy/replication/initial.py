@@ -88,7 +88,8 @@ class InitialReplication:
     def settle(self) -> None:
         """Take up what an earlier run left; give up what is not the intent that the log knows. Blocks."""
         file = self._file or self.local.intent()
-        if file is not None and file.head.id != self.log.state.intent:
+        known = self.log.state.intent
+        if file is not None and (known is None or file.head.id != known.id):
             self._discard(file)
             file = None
         self._file = file
