@@ -13,6 +13,7 @@ from pathlib import Path
 from understudy.errors import SourceRefused, SourceUnavailable, UnderstudyError
 from understudy.finish import finish
 from understudy.model import Definition
+from understudy.qemu.lifeline import Lifeline
 from understudy.qemu.session import QmpGone, QmpRefused, QmpSession
 from understudy.source import qemu_bitmaps as records
 from understudy.source import qemu_view as overlays
@@ -22,8 +23,10 @@ from understudy.source.qemu_bitmaps import Action, Record
 from understudy.source.qemu_definition import define, devices
 from understudy.source.qemu_fleecing import Fleecing, at_once
 from understudy.source.qemu_frozen import IdleDisk
+from understudy.source.qemu_gate import gathered, standing
 from understudy.source.qemu_method import FLEECING, Refusal, Wanted, choose
 from understudy.source.qemu_names import Names
+from understudy.source.qemu_pause import Pauser
 from understudy.source.qemu_scratch import RESERVE
 from understudy.source.qemu_server import forget_socket, stop_server
 from understudy.source.qemu_stage import Stage, View
@@ -67,7 +70,7 @@ class QemuSource:
         scratch_reserve: int = RESERVE,
     ) -> None:
         self.around: list[Around] = []
-        """Put around the instant of every freeze that has a view, the first outermost."""
+        """Put around the instant of every freeze that has a view, the first outermost; the VM runs while they are entered and left."""
         self.trust: Trust = tracked
         """How each disk's base record is judged."""
         self._qmp = qmp
@@ -76,6 +79,8 @@ class QemuSource:
         self._wanted = wanted
         self._reserve = scratch_reserve
         self._session: QmpSession | None = None
+        self._lifeline = Lifeline()
+        self._pauser = Pauser(self._connected, self._lifeline, self._names.directory)
         self._freeze: _Freeze | None = None
         self._view_wanted = False
         self._defined: tuple[object, Definition] | None = None
@@ -88,6 +93,7 @@ class QemuSource:
 
     async def relieve(self) -> None:
         async with self._changing:
+            await self._pauser.relieve()
             await self._insistently(partial(self._end_view, why=FOUND))
 
     async def recover(self, newest: str | None) -> None:
@@ -96,6 +102,7 @@ class QemuSource:
             await self._settle(session, newest)
 
         async with self._changing:
+            await self._pauser.relieve()
             await self._insistently(clean)
             self._freeze = None
 
@@ -121,6 +128,7 @@ class QemuSource:
         try:
             await self.release(None)
         finally:
+            self._lifeline.close()
             if self._session is not None:
                 await self._session.close()
 
@@ -167,10 +175,10 @@ class QemuSource:
         stage = Stage(session, self._names, found, freeze.point, bases, self._reserve, freeze.starved, self._give_up)
         freeze.view = METHODS[method](stage)
         await freeze.view.prepare()
-        async with entered(self.around, moment):
+        async with entered([gathered, *self.around, standing(self._pauser)], moment):
             frozen_at = await freeze.view.instant(self._records(freeze, found, bases))
         disks = await freeze.view.open(await self._ended(session, bases))
-        return Snapshot(frozen_at, method, moment.consistency, disks, definition, moment.downgrade)
+        return Snapshot(frozen_at, method, moment.consistency, disks, definition, moment.downgrade, moment.paused)
 
     def _want_view(self) -> None:
         self._view_wanted = True

@@ -17,6 +17,8 @@ class Moment:
     point: str
     consistency: str = "crash"
     downgrade: str = ""
+    paused: float = 0.0
+    """Seconds for which the VM stood still."""
 
 
 Around = Callable[[Moment], AbstractAsyncContextManager[None]]
