@@ -29,6 +29,7 @@ from understudy.vault.maps.checkpoint_read import read_directory
 from understudy.vault.maps.diskmap import PackAt, zero_rows
 from understudy.vault.maps.points import PointEntry
 from understudy.vault.maps.resolve import PointMap, resolve
+from understudy.vault.packs.pack_layout import blake2b_256
 
 VDA = disk_id("vda")
 REGION = REGION_BLOCKS * BLOCK_SIZE
@@ -197,11 +198,13 @@ async def test_checkpoints_stay_where_they_belong() -> None:
     older, newest = machine.checkpoints[0], machine.checkpoints[-1]
     history = machine.history()
     for wrong in (
-        Checkpoint(point=older.point, id=newest.id, size=newest.size, directory=newest.directory),
-        Checkpoint(point=newest.point, id=older.id, size=older.size, directory=older.directory),
-        Checkpoint(point=newest.point, id=newest.id, size=newest.size, directory=(newest.size, 1)),
-        Checkpoint(point=newest.point, id=newest.id, size=2**62, directory=(0, 2**62)),
-        Checkpoint(point=newest.point, id=newest.id, size=newest.size, directory=(-1, 10)),
+        replace(newest, point=older.point),
+        replace(older, point=newest.point),
+        replace(newest, directory=(newest.size, 1)),
+        replace(newest, size=2**62, directory=(0, 2**62)),
+        replace(newest, directory=(-1, 10)),
+        replace(newest, hash=older.hash),
+        replace(newest, hash=b""),
     ):
         with pytest.raises(IntegrityError):
             await read_directory(history, wrong)
@@ -251,7 +254,7 @@ async def test_a_disk_of_any_size_costs_what_its_pages_do() -> None:
     vast = Directory(good.point, good.objects, (DiskPages(VDA, 2**63, good.disks[0].pages),))
     sealed = seal_directory(machine.access, MACHINE, newest.id, vast)
     machine.store.objects[name] = machine.store.objects[name][:offset] + sealed
-    machine.checkpoints[-1] = replace(newest, size=offset + len(sealed), directory=(offset, len(sealed)))
+    machine.checkpoints[-1] = replace(newest, size=offset + len(sealed), directory=(offset, len(sealed)), hash=blake2b_256(sealed))
     start = time.process_time()
     assert described(await resolve(machine.history(), newest.point))
     await change(machine, np.arange(30))  # of a disk that has shrunk then

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import lz4.block
 import nacl.bindings as sodium
+import pytest
 import xxhash
 from nacl.public import PrivateKey, SealedBox
 
@@ -63,18 +64,21 @@ def test_a_pack() -> None:
     }
 
 
-def test_a_checkpoint() -> None:
-    stored = (GOLDEN / "checkpoint.bin").read_bytes()
-    offset, length = (int(number) for number in (GOLDEN / "checkpoint.directory").read_text().split())
+@pytest.mark.parametrize(("name", "version", "layout"), [("checkpoint", b"", "<IIQII"), ("hashed", b"-2", "<IIQII16s")])
+def test_a_checkpoint(name: str, version: bytes, layout: str) -> None:
+    stored = (GOLDEN / f"{name}.bin").read_bytes()
+    offset, length = (int(number) for number in (GOLDEN / f"{name}.directory").read_text().split())
     checkpoint_id = blake2b(b"checkpoint\x01", digest_size=16).digest()
     assert stored[:8] == b"USMAPS\x01\x00"
-    directory = unseal(SECRETS.checkpoint, b"understudy-directory\0" + OWNER + checkpoint_id, stored[offset : offset + length])
+    associated = b"understudy-directory" + version + b"\0" + OWNER + checkpoint_id
+    directory = unseal(SECRETS.checkpoint, associated, stored[offset : offset + length])
     _, objects, disks = struct.unpack_from("<16sII", directory)
     heads = list(struct.iter_unpack("<16sQII", directory[24 + 24 * objects :][: 32 * disks]))
-    pages = rows_of(directory[24 + 24 * objects + 32 * disks :], sum(head[2] for head in heads), "<IIQII")
+    pages = rows_of(directory[24 + 24 * objects + 32 * disks :], sum(head[2] for head in heads), layout)
     assert [head[:2] for head in heads] == [(disk_id(name), size) for name, size in SIZES.items()]
     assert [(head[2], page[0], page[1]) for head, page in zip(heads, pages, strict=True)] == [(1, 0, 0), (1, 0, 0)]
-    for (disk, *_), (region, _, at, size, count) in zip(heads, pages, strict=True):
+    for (disk, *_), (region, _, at, size, count, *hashes) in zip(heads, pages, strict=True):
+        assert all(blake2b(stored[at : at + size], digest_size=16).digest() == digest for digest in hashes)
         associated = b"understudy-page\0" + OWNER + checkpoint_id + disk + region.to_bytes(8, "little")
         page = unseal(SECRETS.checkpoint, associated, stored[at : at + size])
         rows_count, packs = struct.unpack_from("<II", page)

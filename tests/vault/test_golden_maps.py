@@ -82,16 +82,23 @@ async def test_checkpoints_are_written_the_same() -> None:
     machine, point = await golden_machine()
     await take_checkpoint(machine.history(), point, fixed(b"checkpoint"))
     [written] = [data for name, data in machine.store.objects.items() if "/maps/" in name]
-    assert written == (GOLDEN / "checkpoint.bin").read_bytes()
+    assert written == (GOLDEN / "hashed.bin").read_bytes()
 
 
-async def test_checkpoints_still_read() -> None:
+def golden_checkpoint(name: str, point: bytes) -> tuple[Checkpoint, bytes]:
+    """`checkpoint`: of the format's first version, without hashes; `hashed`: as they are written now."""
+    stored = (GOLDEN / f"{name}.bin").read_bytes()
+    offset, length = (int(number) for number in (GOLDEN / f"{name}.directory").read_text().split())
+    digest = blake2b(stored[offset : offset + length], digest_size=32).digest() if name == "hashed" else b""
+    return Checkpoint(point=point, id=fixed(b"checkpoint")(16), size=len(stored), directory=(offset, length), hash=digest), stored
+
+
+@pytest.mark.parametrize("name", ["checkpoint", "hashed"])
+async def test_checkpoints_still_read(name: str) -> None:
     machine, point = await golden_machine()
-    stored = (GOLDEN / "checkpoint.bin").read_bytes()
-    directory = tuple(int(number) for number in (GOLDEN / "checkpoint.directory").read_text().split())
-    draw = fixed(b"checkpoint")
-    machine.checkpoints.append(Checkpoint(point=point, id=draw(16), size=len(stored), directory=(directory[0], directory[1])))
-    await machine.store.create(f"machines/{MACHINE}/maps/{machine.checkpoints[0].id.hex()}", [stored])
+    checkpoint, stored = golden_checkpoint(name, point)
+    machine.checkpoints.append(checkpoint)
+    await machine.store.create(f"machines/{MACHINE}/maps/{checkpoint.id.hex()}", [stored])
     await check(machine, point)
     assert not (await resolve(machine.history(), point)).ignored
 
@@ -115,8 +122,8 @@ async def write() -> None:
     machine, point = await golden_machine()
     taken = await take_checkpoint(machine.history(), point, fixed(b"checkpoint"))
     [written] = [data for name, data in machine.store.objects.items() if "/maps/" in name]
-    (GOLDEN / "checkpoint.bin").write_bytes(written)
-    (GOLDEN / "checkpoint.directory").write_text("{} {}\n".format(*taken.directory))
+    (GOLDEN / "hashed.bin").write_bytes(written)
+    (GOLDEN / "hashed.directory").write_text("{} {}\n".format(*taken.directory))
 
 
 if __name__ == "__main__":

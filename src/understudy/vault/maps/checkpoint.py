@@ -3,12 +3,12 @@
 import asyncio
 import os
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from understudy.errors import IntegrityError
-from understudy.model import Rows, blocks_of
+from understudy.model import Rows
 from understudy.store.protocol import Creation
 from understudy.vault import kinds, names
 from understudy.vault.box import Entropy
@@ -17,7 +17,9 @@ from understudy.vault.maps.checkpoint_directory import (
     Directory,
     DiskPages,
     MapObject,
+    page_hash,
     pages_to_merge,
+    regions_in,
     regions_of,
     seal_directory,
     stack,
@@ -30,6 +32,7 @@ from understudy.vault.maps.lineage import trace
 from understudy.vault.maps.points import PointEntry
 from understudy.vault.maps.resolve import Base, Delta, from_newest_base, pages_at, read_delta
 from understudy.vault.maps.selection import Index
+from understudy.vault.packs.pack_layout import blake2b_256
 
 MAGIC = b"USMAPS\x01\x00"
 POINTS_MAX = 16
@@ -62,12 +65,14 @@ async def take_checkpoint(history: History, point_id: bytes, entropy: Entropy = 
     entry = history.find(point_id)
 
     async def read(base: Base) -> tuple[Base, PackTable, list[Rewrite], list[Rows]]:
-        delta = await read_delta(history, base)
+        delta = await read_delta(hashed, base)
         rewrites = await asyncio.to_thread(plan, entry, base, delta)
         absorbed = [page for rewrite in rewrites for page in rewrite.absorbed]
-        return base, delta.table, rewrites, await read_pages(history, absorbed, delta.table)
+        return base, delta.table, rewrites, await read_pages(hashed, absorbed, delta.table)
 
-    base, table, rewrites, below = await from_newest_base(history, point_id, read)
+    # Pages of which nobody has a hash are not built upon: the footers are read once more instead.
+    hashed = replace(history, checkpoints=tuple(checkpoint for checkpoint in history.checkpoints if checkpoint.hash))
+    base, table, rewrites, below = await from_newest_base(hashed, point_id, read)
     checkpoint_id = entropy(16)
     buffers, directory_at = await asyncio.to_thread(_build, history, entry, base, table, rewrites, below, checkpoint_id, entropy)
     size = sum(len(buffer) for buffer in buffers)
@@ -75,7 +80,8 @@ async def take_checkpoint(history: History, point_id: bytes, entropy: Entropy = 
     if await history.store.create(name, buffers) is Creation.EXISTS:
         raise IntegrityError(f"an object that nobody should have written exists as {name}")
     place = (directory_at, size - directory_at)
-    return kinds.Checkpoint(point=point_id, id=checkpoint_id, size=size, directory=place, repack=history.repack)
+    digest = blake2b_256(buffers[-1])
+    return kinds.Checkpoint(point=point_id, id=checkpoint_id, size=size, directory=place, hash=digest, repack=history.repack)
 
 
 def plan(entry: PointEntry, base: Base, delta: Delta) -> list[Rewrite]:
@@ -83,8 +89,9 @@ def plan(entry: PointEntry, base: Base, delta: Delta) -> list[Rewrite]:
     known = {disk.disk_id: disk for disk in base.directory.disks}
     rewrites: list[Rewrite] = []
     for disk in entry.point.disks:
-        # What hides blocks past the disk's end, however many there once were, is of no region any more.
-        rows = cut(delta.rows(disk.id), 0, blocks_of(disk.size))
+        # What hides blocks past the disk's last region, however many there once were, is of no region any more; within that
+        # region they must stay hidden, should the disk grow again.
+        rows = cut(delta.rows(disk.id), 0, regions_in(disk.size) * REGION_BLOCKS)
         pages = known.get(disk.id, DiskPages(disk.id, 0, np.empty(0, dtype=PAGE)))
         index = Index.of(rows)
         for region in regions_of(rows).tolist():
@@ -122,7 +129,7 @@ def _build(
         page = np.empty(0, dtype=PAGE)
         if len(rows):
             sealed = seal_page(access, machine_id, checkpoint_id, rewrite.disk_id, rewrite.region, rows, table.packs, entropy)
-            page = np.array([(rewrite.region, own_object, size, len(sealed), len(rows))], dtype=PAGE)
+            page = np.array([(rewrite.region, own_object, size, len(sealed), len(rows), page_hash(sealed))], dtype=PAGE)
             buffers.append(sealed)
             size += len(sealed)
         stacks[rewrite.disk_id, rewrite.region] = np.concatenate([page, rewrite.kept])
@@ -138,7 +145,7 @@ def _directory(entry: PointEntry, base: Base, stacks: dict[tuple[bytes, int], Ro
     for disk in entry.point.disks:
         pages = known.get(disk.id, np.empty(0, dtype=PAGE))
         rewritten = [region for disk_id, region in stacks if disk_id == disk.id]
-        regions = -(-blocks_of(disk.size) // REGION_BLOCKS)
+        regions = regions_in(disk.size)
         stays = pages[~np.isin(pages["region"], rewritten) & (pages["region"] < regions)]
         merged = np.concatenate([stays, *(stacks[disk.id, region] for region in rewritten)])
         disks.append(DiskPages(disk.id, disk.size, merged[np.argsort(merged["region"], kind="stable")]))

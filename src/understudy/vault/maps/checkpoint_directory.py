@@ -4,6 +4,7 @@ import os
 import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
+from hashlib import blake2b
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,9 +23,14 @@ PAGE = np.dtype(
         ("offset", "<u8"),
         ("length", "<u4"),
         ("rows", "<u4"),  # what merging weighs
+        ("hash", "V16"),  # BLAKE2b-128 of the sealed page: who trusts this directory trusts its pages
     ]
 )
-"""Where one page is, 24 bytes. Sorted by region; within a region newest first."""
+"""Where one page is, 40 bytes. Sorted by region; within a region newest first."""
+
+UNHASHED = np.dtype([(name, PAGE[name].str) for name in ("region", "object", "offset", "length", "rows")])
+"""The same in directories of the first version."""
+NO_HASH = bytes(PAGE["hash"].itemsize)
 
 PAGE_BYTES_MAX = 32 << 20
 DISK_SIZE_MAX = 1 << 63
@@ -60,8 +66,14 @@ class Directory:
     disks: tuple[DiskPages, ...]
 
 
-def _associated(access: Access, machine_id: str, checkpoint_id: bytes) -> bytes:
-    return b"understudy-directory\0" + bytes.fromhex(access.vault_id) + bytes.fromhex(machine_id) + checkpoint_id
+def page_hash(sealed: bytes) -> bytes:
+    """Nobody but its author chooses a page's bytes, so that 128 bits keep others from putting another in its place."""
+    return blake2b(sealed, digest_size=PAGE["hash"].itemsize).digest()
+
+
+def _associated(access: Access, machine_id: str, checkpoint_id: bytes, *, hashed: bool) -> bytes:
+    version = b"understudy-directory-2\0" if hashed else b"understudy-directory\0"
+    return version + bytes.fromhex(access.vault_id) + bytes.fromhex(machine_id) + checkpoint_id
 
 
 def seal_directory(access: Access, machine_id: str, checkpoint_id: bytes, directory: Directory, entropy: Entropy = os.urandom) -> bytes:
@@ -74,13 +86,14 @@ def seal_directory(access: Access, machine_id: str, checkpoint_id: bytes, direct
             transposed(pages),
         ]
     )
-    return seal(access.secrets.checkpoint, _associated(access, machine_id, checkpoint_id), plain, entropy)
+    return seal(access.secrets.checkpoint, _associated(access, machine_id, checkpoint_id, hashed=True), plain, entropy)
 
 
-def open_directory(access: Access, machine_id: str, checkpoint_id: bytes, point: bytes, sealed: bytes) -> Directory:
-    """Validated: every page lies in an object of the table and in a region of its disk."""
+def open_directory(access: Access, machine_id: str, checkpoint_id: bytes, point: bytes, sealed: bytes, *, hashed: bool = True) -> Directory:
+    """Validated: every page lies in an object of the table and in a region of its disk. Not `hashed`: of the first version."""
     name = f"checkpoint {checkpoint_id.hex()}: its directory"
-    plain = unseal(access.secrets.checkpoint, _associated(access, machine_id, checkpoint_id), sealed, _LIMIT, name)
+    layout = PAGE if hashed else UNHASHED
+    plain = unseal(access.secrets.checkpoint, _associated(access, machine_id, checkpoint_id, hashed=hashed), sealed, _LIMIT, name)
     if len(plain) < _HEAD.size:
         raise IntegrityError(f"{name}: too short")
     of_point, objects_count, disks_count = _HEAD.unpack_from(plain)
@@ -93,9 +106,10 @@ def open_directory(access: Access, machine_id: str, checkpoint_id: bytes, point:
     objects = tuple(MapObject(*fields) for fields in _OBJECT.iter_unpack(plain[_HEAD.size : disks_at]))
     heads = list(_DISK.iter_unpack(plain[disks_at:pages_at]))
     total = sum(count for _, _, count, _ in heads)
-    if len(plain) != pages_at + total * PAGE.itemsize:
+    if len(plain) != pages_at + total * layout.itemsize:
         raise IntegrityError(f"{name}: has not the length that it says")
-    pages = untransposed(plain[pages_at:], total, PAGE)
+    pages = np.zeros(total, dtype=PAGE)
+    pages[list(layout.names or ())] = untransposed(plain[pages_at:], total, layout)
     disks: list[DiskPages] = []
     at = 0
     for disk_id, size, count, _ in heads:
@@ -113,7 +127,7 @@ def open_directory(access: Access, machine_id: str, checkpoint_id: bytes, point:
 def _fault(pages: Rows, size: int, objects: Sequence[MapObject]) -> str:
     if size > DISK_SIZE_MAX:
         return "larger than any disk"
-    regions = -(-blocks_of(size) // REGION_BLOCKS)
+    regions = regions_in(size)
     if (pages["region"] >= regions).any() or (pages["region"][1:] < pages["region"][:-1]).any():
         return "pages of regions that it has not, or out of order"
     if (pages["region"][STACK_MAX:] == pages["region"][:-STACK_MAX]).any():
@@ -124,6 +138,11 @@ def _fault(pages: Rows, size: int, objects: Sequence[MapObject]) -> str:
     if (pages["length"] > PAGE_BYTES_MAX).any() or (pages["offset"] > sizes).any() or (pages["length"] > sizes - pages["offset"]).any():
         return "a page outside its object"
     return ""
+
+
+def regions_in(size: int) -> int:
+    """How many regions a disk of `size` bytes has, the last of them perhaps in part."""
+    return -(-blocks_of(size) // REGION_BLOCKS)
 
 
 def stack(pages: Rows, region: int) -> Rows:

@@ -13,10 +13,11 @@ from understudy.store.protocol import ObjectStore
 from understudy.vault import names
 from understudy.vault.concurrent import each
 from understudy.vault.kinds import Checkpoint
-from understudy.vault.maps.checkpoint_directory import PAGE_BYTES_MAX, Directory, MapObject, open_directory
+from understudy.vault.maps.checkpoint_directory import NO_HASH, PAGE_BYTES_MAX, Directory, MapObject, open_directory, page_hash
 from understudy.vault.maps.checkpoint_page import open_page
 from understudy.vault.maps.diskmap import NO_ROWS, PackAt, PackTable, repack
 from understudy.vault.maps.history import History
+from understudy.vault.packs.pack_layout import blake2b_256
 from understudy.vault.packs.ranges import coalesce
 
 GAP = 64 << 10
@@ -37,6 +38,7 @@ class PageAt:
     length: int
     disk_id: bytes
     region: int
+    hash: bytes
 
 
 async def _fetch(store: ObjectStore, machine_id: str, checkpoint_id: bytes, start: int, length: int) -> bytes:
@@ -57,7 +59,10 @@ async def read_directory(history: History, checkpoint: Checkpoint) -> Directory:
         if not (0 <= offset <= checkpoint.size and 0 <= length <= min(PAGE_BYTES_MAX, checkpoint.size - offset)):
             raise IntegrityError(f"checkpoint {checkpoint.id.hex()}: its record places the directory outside it")
         sealed = await _fetch(history.store, history.machine_id, checkpoint.id, offset, length)
-        return open_directory(history.access, history.machine_id, checkpoint.id, checkpoint.point, sealed)
+        hashed = bool(checkpoint.hash)
+        if hashed and blake2b_256(sealed) != checkpoint.hash:
+            raise IntegrityError(f"checkpoint {checkpoint.id.hex()}: its directory is not the one that its record names")
+        return open_directory(history.access, history.machine_id, checkpoint.id, checkpoint.point, sealed, hashed=hashed)
 
 
 @contextmanager
@@ -96,14 +101,10 @@ async def read_pages(history: History, wanted: Sequence[PageAt], table: PackTabl
 
 
 def _open(history: History, object_id: bytes, data: bytes, base: int, pages: Sequence[PageAt]) -> list[tuple[Rows, list[PackAt]]]:
-    return [
-        open_page(
-            history.access,
-            history.machine_id,
-            object_id,
-            page.disk_id,
-            page.region,
-            data[page.offset - base : page.offset - base + page.length],
-        )
-        for page in pages
-    ]
+    opened: list[tuple[Rows, list[PackAt]]] = []
+    for page in pages:
+        sealed = data[page.offset - base : page.offset - base + page.length]
+        if page.hash != NO_HASH and page_hash(sealed) != page.hash:
+            raise IntegrityError(f"checkpoint {object_id.hex()}: page {page.region}: is not the one that the directory names")
+        opened.append(open_page(history.access, history.machine_id, object_id, page.disk_id, page.region, sealed))
+    return opened

@@ -110,14 +110,16 @@ def cut(rows: Rows, first: int, count: int) -> Rows:
 
 
 def repack(rows: Rows, packs: Sequence[PackAt], table: PackTable) -> Rows:
-    """The same rows with PIECE.pack as an index into `table`, to which the packs that they use are added."""
-    used, inverse = np.unique(rows["pack"], return_inverse=True)
+    """The same rows with PIECE.pack as an index into `table`, to which the packs that they use are added. Zero rows use none."""
+    out = rows.copy()
+    payload = rows["kind"] != KIND_ZERO
+    used, inverse = np.unique(rows["pack"][payload], return_inverse=True)
     if len(used) and int(used[-1]) >= len(packs):
         raise IntegrityError(f"a row of a map names pack {int(used[-1])} of {len(packs)}")
     target = np.array([table.index(packs[i]) for i in used.tolist()], dtype=np.uint32)
-    out = rows.copy()
-    if len(out):
-        out["pack"] = target[inverse]
+    out["pack"] = 0
+    if len(used):
+        out["pack"][payload] = target[inverse]
     return out
 
 
@@ -130,9 +132,9 @@ def differing(mine: Rows, theirs: Rows) -> Extents:
 
 def check_pieces(rows: Rows, packs: Sequence[PackAt]) -> str:
     """What is wrong with rows whose order the kernels have yet to check; empty if nothing."""
-    if (rows["pack"] >= len(packs)).any():
-        return "a row names no pack of its table"
     payload = rows[rows["kind"] != KIND_ZERO]
+    if (payload["pack"] >= len(packs)).any():
+        return "a row names no pack of its table"
     sizes = np.array([pack.size for pack in packs] or [0], dtype=np.int64)
     end = sizes[payload["pack"]] - TRAILER_SIZE
     offset, length = payload["offset"], payload["length"].astype(np.int64)

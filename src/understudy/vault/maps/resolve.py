@@ -73,7 +73,8 @@ async def resolve(
     async def read(base: Base) -> tuple[Base, Delta, dict[bytes, Rows]]:
         delta = await read_delta(history, base)
         wanted = _wanted(base.directory, sizes, region)
-        return base, delta, await asyncio.to_thread(_stacked, wanted, await read_pages(history, wanted, delta.table))
+        pages = await read_pages(history, wanted, delta.table)
+        return base, delta, await asyncio.to_thread(_stacked, base.directory, wanted, pages)
 
     base, delta, below = await from_newest_base(history, point_id, read)
     packs = tuple(delta.table.packs)
@@ -187,18 +188,19 @@ def _wanted(directory: Directory, sizes: Mapping[bytes, int], region: tuple[int,
 def pages_at(directory: Directory, disk: DiskPages, regions: Iterable[int]) -> list[PageAt]:
     """The pages of these regions of a disk; within a region newest first."""
     return [
-        PageAt(directory.objects[page[1]], page[2], page[3], disk.disk_id, region)
+        PageAt(directory.objects[page[1]], page[2], page[3], disk.disk_id, region, page[5])
         for region in regions
         for page in stack(disk.pages, region).tolist()
     ]
 
 
-def _stacked(wanted: Sequence[PageAt], rows: Sequence[Rows]) -> dict[bytes, Rows]:
-    """Each region's stack merged, then a disk's regions one after the other."""
+def _stacked(directory: Directory, wanted: Sequence[PageAt], rows: Sequence[Rows]) -> dict[bytes, Rows]:
+    """Each region's stack merged, then a disk's regions one after the other, up to the disk's end: a page may tell of what lay past it."""
     stacks: dict[tuple[bytes, int], list[Rows]] = {}
     for page, found in zip(wanted, rows, strict=True):
         stacks.setdefault((page.disk_id, page.region), []).insert(0, found)
     disks: dict[bytes, list[Rows]] = {}
     for (disk_id, _), layers in stacks.items():
         disks.setdefault(disk_id, []).append(merge(layers))
-    return {disk_id: np.concatenate(parts) for disk_id, parts in disks.items()}
+    blocks = {disk.disk_id: blocks_of(disk.size) for disk in directory.disks}
+    return {disk_id: cut(np.concatenate(parts), 0, blocks[disk_id]) for disk_id, parts in disks.items()}
