@@ -21,6 +21,10 @@ class Body(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     kind: ClassVar[str]
     skippable: ClassVar[bool] = False
 
+    def references(self) -> list["ObjectRef"]:
+        """The side objects that it names."""
+        return [value for field in self.__struct_fields__ if isinstance(value := getattr(self, field), ObjectRef)]
+
 
 class ObjectRef(msgspec.Struct, frozen=True, kw_only=True):
     """A side object: its name's hash and its length in bytes as stored."""

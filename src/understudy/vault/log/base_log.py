@@ -3,6 +3,7 @@
 import asyncio
 import time
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import replace
 
 from understudy.errors import Conflict, IntegrityError
@@ -12,6 +13,10 @@ from understudy.vault.log.chain import Chain, Place
 from understudy.vault.log.judge import Record
 from understudy.vault.log.record import Head, Opened, open_record, seal_record
 from understudy.vault.log.salvage import Gap, salvaged, tell
+
+
+def _always() -> None:
+    """No condition."""
 
 
 class BaseLog(ABC):
@@ -58,14 +63,15 @@ class BaseLog(ABC):
             if not await self._settle():
                 await self._read_on()
 
-    async def _append(self, body: Body) -> Record:
-        """Append after whatever is last, as often as another record was there first, while `_check` allows it."""
+    async def _append(self, body: Body, still: Callable[[], None] = _always) -> Record:
+        """Append after whatever is last, as often as another record was there first, while `_check` and `still` allow it."""
         async with self._turn, self._chain.appending():
             await self._settle()
             while True:
                 await self._prepare()
                 await self._chain.must_still_end_here()
                 await self._check(body)
+                still()
                 head = self._chain.head
                 data = self._seal(head, body)
                 if await self._chain.put(data):

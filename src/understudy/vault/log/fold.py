@@ -35,6 +35,8 @@ class Folder:
         self._missed = False
         self._any_writer = False
         self._lost: list[str] = []
+        self._named: set[bytes] = set()
+        self._unknown = False
 
     def state(self) -> MachineState:
         keeping = self._keeping
@@ -58,6 +60,7 @@ class Folder:
             retention=keeping.retention,
             verified=dict(keeping.verified),
             lost=tuple(self._lost),
+            named=None if self._unknown else frozenset(self._named),
             definition=self._definition,
             void=tuple(self._void),
         )
@@ -72,9 +75,18 @@ class Folder:
         reason = record.void or self._apply(record, attached)
         if reason:
             self._void.append(Void(record.seq, record.kind, reason))
-        elif attached.lost:
+            return reason
+        if attached.lost:
             self._lost.append(f"record {record.seq}, a {record.kind}: {attached.lost}")
-        return reason
+        self._note(record)
+        return ""
+
+    def _note(self, record: Record) -> None:
+        """What it names is no garbage while the record is there: readers of the log ask for it."""
+        if record.body is None:
+            self._unknown = True
+        else:
+            self._named.update(ref.hash for ref in record.body.references())
 
     @property
     def condemning(self) -> bool:

@@ -1,5 +1,6 @@
 """A machine's log: its state, and appending to it under the rules that make it the fence."""
 
+from collections.abc import Callable
 from dataclasses import replace
 
 from understudy.errors import AccessDenied, Conflict, IntegrityError, NotFound, Unsupported
@@ -58,9 +59,12 @@ class MachineLog(BaseLog):
         self._me = Writer(self._me.id, self._me.role, record.epoch, site)
         return record
 
-    async def append(self, body: Body) -> Record:
-        """Append one record. A claim goes by `claim`."""
-        return await self._append(body)
+    async def append(self, body: Body, still: Callable[[MachineState], None] | None = None) -> Record:
+        """Append one record. A claim goes by `claim`.
+
+        `still` raises if the body is wrong in this state. It is asked for the state right before the slot that is tried, each time.
+        """
+        return await self._append(body) if still is None else await self._append(body, lambda: still(self._state))
 
     async def must_admit(self, body: Body) -> None:
         """Read on, and raise what `append` would raise without writing anything."""

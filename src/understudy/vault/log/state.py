@@ -58,6 +58,8 @@ class MachineState:
     """Kept points that were proven: when last (the operator's wall clock, ns), by point."""
     lost: tuple[str, ...] = ()
     """Side objects of the log that are damaged or missing, and what that means."""
+    named: frozenset[bytes] | None = frozenset()
+    """Hashes of the side objects that records name; None where a record of a kind that this version does not know may name more."""
     definition: kinds.ObjectRef | None = None
     void: tuple[Void, ...] = ()
 
