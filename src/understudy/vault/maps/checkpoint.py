@@ -4,6 +4,7 @@ import asyncio
 import os
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 
@@ -64,24 +65,45 @@ async def take_checkpoint(history: History, point_id: bytes, entropy: Entropy = 
     """Store a checkpoint of this point; durable when this returns. Its record's body is the caller's to append."""
     entry = history.find(point_id)
 
-    async def read(base: Base) -> tuple[Base, PackTable, list[Rewrite], list[Rows]]:
+    async def read(base: Base) -> tuple[Base, Delta, Arrangement]:
         delta = await read_delta(hashed, base)
-        rewrites = await asyncio.to_thread(plan, entry, base, delta)
-        absorbed = [page for rewrite in rewrites for page in rewrite.absorbed]
-        return base, delta.table, rewrites, await read_pages(hashed, absorbed, delta.table)
+        return base, delta, await arrange(hashed, entry, base, delta)
 
     # Pages of which nobody has a hash are not built upon: the footers are read once more instead.
     hashed = replace(history, checkpoints=tuple(checkpoint for checkpoint in history.checkpoints if checkpoint.hash))
-    base, table, rewrites, below = await from_newest_base(hashed, point_id, read)
+    base, delta, arrangement = await from_newest_base(hashed, point_id, read)
+    checkpoint, _ = await write_checkpoint(history, entry, base, delta, arrangement, entropy)
+    return checkpoint
+
+
+class Arrangement(NamedTuple):
+    """What a checkpoint writes, and the rows of the pages that it absorbs, in the rewrites' order."""
+
+    rewrites: Sequence[Rewrite]
+    below: Sequence[Rows]
+
+
+async def arrange(history: History, entry: PointEntry, base: Base, delta: Delta) -> Arrangement:
+    """`CheckpointDamaged` if a page of the base's does not read."""
+    rewrites = await asyncio.to_thread(plan, entry, base, delta)
+    absorbed = [page for rewrite in rewrites for page in rewrite.absorbed]
+    return Arrangement(rewrites, await read_pages(history, absorbed, delta.table))
+
+
+async def write_checkpoint(
+    history: History, entry: PointEntry, base: Base, delta: Delta, arrangement: Arrangement, entropy: Entropy = os.urandom
+) -> tuple[kinds.Checkpoint, Directory]:
+    """Store what was arranged; durable when this returns."""
     checkpoint_id = entropy(16)
-    buffers, directory_at = await asyncio.to_thread(_build, history, entry, base, table, rewrites, below, checkpoint_id, entropy)
+    buffers, directory = await asyncio.to_thread(_build, history, entry, base, delta.table, arrangement, checkpoint_id, entropy)
     size = sum(len(buffer) for buffer in buffers)
     name = names.checkpoint(history.machine_id, checkpoint_id.hex())
     if await history.store.create(name, buffers) is Creation.EXISTS:
         raise IntegrityError(f"an object that nobody should have written exists as {name}")
-    place = (directory_at, size - directory_at)
+    place = (size - len(buffers[-1]), len(buffers[-1]))
     digest = blake2b_256(buffers[-1])
-    return kinds.Checkpoint(point=point_id, id=checkpoint_id, size=size, directory=place, hash=digest, repack=history.repack)
+    taken = kinds.Checkpoint(point=entry.point.id, id=checkpoint_id, size=size, directory=place, hash=digest, repack=history.repack)
+    return taken, directory
 
 
 def plan(entry: PointEntry, base: Base, delta: Delta) -> list[Rewrite]:
@@ -110,20 +132,19 @@ def _build(
     entry: PointEntry,
     base: Base,
     table: PackTable,
-    rewrites: Sequence[Rewrite],
-    below: Sequence[Rows],
+    arrangement: Arrangement,
     checkpoint_id: bytes,
     entropy: Entropy,
-) -> tuple[list[bytes], int]:
-    """The object's buffers, and where its directory starts."""
+) -> tuple[list[bytes], Directory]:
+    """The object's buffers, of which the last is its directory."""
     access, machine_id = history.access, history.machine_id
     buffers = [MAGIC]
     size = len(MAGIC)
     own_object = len(base.directory.objects)
     stacks: dict[tuple[bytes, int], Rows] = {}
     at = 0
-    for rewrite in rewrites:
-        layers = [*reversed(below[at : at + len(rewrite.absorbed)]), rewrite.rows]
+    for rewrite in arrangement.rewrites:
+        layers = [*reversed(arrangement.below[at : at + len(rewrite.absorbed)]), rewrite.rows]
         at += len(rewrite.absorbed)
         rows = merge(layers, drop_zero=not len(rewrite.kept))
         page = np.empty(0, dtype=PAGE)
@@ -135,7 +156,7 @@ def _build(
         stacks[rewrite.disk_id, rewrite.region] = np.concatenate([page, rewrite.kept])
     directory = _directory(entry, base, stacks, MapObject(checkpoint_id, size))
     buffers.append(seal_directory(access, machine_id, checkpoint_id, directory, entropy))
-    return buffers, size
+    return buffers, directory
 
 
 def _directory(entry: PointEntry, base: Base, stacks: dict[tuple[bytes, int], Rows], own: MapObject) -> Directory:

@@ -74,7 +74,7 @@ async def resolve(
         delta = await read_delta(history, base)
         wanted = _wanted(base.directory, sizes, region)
         pages = await read_pages(history, wanted, delta.table)
-        return base, delta, await asyncio.to_thread(_stacked, base.directory, wanted, pages)
+        return base, delta, await asyncio.to_thread(stacked, base.directory, wanted, pages)
 
     base, delta, below = await from_newest_base(history, point_id, read)
     packs = tuple(delta.table.packs)
@@ -194,7 +194,7 @@ def pages_at(directory: Directory, disk: DiskPages, regions: Iterable[int]) -> l
     ]
 
 
-def _stacked(directory: Directory, wanted: Sequence[PageAt], rows: Sequence[Rows]) -> dict[bytes, Rows]:
+def stacked(directory: Directory, wanted: Sequence[PageAt], rows: Sequence[Rows]) -> dict[bytes, Rows]:
     """Each region's stack merged, then a disk's regions one after the other, up to the disk's end: a page may tell of what lay past it."""
     stacks: dict[tuple[bytes, int], list[Rows]] = {}
     for page, found in zip(wanted, rows, strict=True):
