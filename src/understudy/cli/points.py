@@ -29,7 +29,7 @@ async def command(session: Session, name: str) -> None:
         newest = listing.points[-1]
         disks = ", ".join(f"{disk.name} {size(disk.size)}" for disk in newest.disks)
         out.say(f"point {newest.number}: {newest.consistency}-consistent, {disks}")
-    for line in listing.void:
+    for line in (*listing.damage, *listing.void):
         out.warn(line)
 
 

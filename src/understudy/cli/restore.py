@@ -33,6 +33,8 @@ async def command(
     name, text = split(which)
     async with session.engine() as engine:
         listing = await engine.points(name)
+        for line in listing.damage:
+            session.output.warn(line)
         point = select(name, listing.points, text)
         targets = targets_of(name, point, directory, pairs("--disk", disks), image_format)
         session.output.say(f"restoring {name} as of {local_time(point.frozen_at)} ({age(point.frozen_at)}), point {point.number}")

@@ -133,6 +133,8 @@ class Points(Value, frozen=True):
     machine: Machine
     points: tuple[Point, ...]
     void: tuple[str, ...]
+    damage: tuple[str, ...] = ()
+    """What of the logs cannot be read: there may have been more points, and what was said of these may have changed."""
 
 
 class RestoredDisk(Value, frozen=True):

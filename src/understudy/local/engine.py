@@ -6,18 +6,19 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from understudy import engine
-from understudy.errors import AccessDenied, Conflict, NotFound
+from understudy.errors import AccessDenied, Conflict, IntegrityError, NotFound, RolledBack
 from understudy.local.following import follow_known, follow_new, found_or_none, probed, unfollow
 from understudy.local.key_files import new_unlock, unlock_of
 from understudy.local.key_ring import slot_named
 from understudy.local.machine_file import followed
 from understudy.local.parts import Parts
-from understudy.local.recovering import restored, scrubbed, verified
+from understudy.local.recovering import log_damage, restored, scrubbed, verified
 from understudy.local.replicating import replication
 from understudy.local.site import Site
 from understudy.local.views import found_of, key_of, machine_of, points_of
 from understudy.vault.keys.keyring import unlock_vault
 from understudy.vault.keys.unlock import Unlock
+from understudy.vault.log.machine_log import MachineLog
 from understudy.vault.log.state import MachineState
 from understudy.vault.vault import Vault
 
@@ -30,11 +31,13 @@ class LocalEngine:
         self._parts = parts
         self._site = Site(connection.site, Path(connection.state_dir))
         self._vault: Vault | None = None
+        self._salvaged: Vault | None = None
 
     async def close(self) -> None:
-        if self._vault is not None:
-            await self._vault.store.close()
-            self._vault = None
+        for vault in (self._vault, self._salvaged):
+            if vault is not None:
+                await vault.close()
+        self._vault = self._salvaged = None
 
     async def create_vault(self, request: engine.CreateVault) -> engine.VaultInfo:
         directory = self._parts.vault_directory(self._connection.vault)
@@ -104,18 +107,18 @@ class LocalEngine:
             yield opened
 
     async def points(self, machine: str) -> engine.Points:
-        vault = await self._opened()
-        state = (await vault.find(machine)).state
+        vault, log = await self._readable(machine)
+        state = log.state
         void = tuple(f"record {record.seq} ({record.kind}) does not count: {record.reason}" for record in state.void)
-        return engine.Points(machine=self._machine(vault, state), points=points_of(state), void=void)
+        return engine.Points(machine=self._machine(vault, state), points=points_of(state), void=void, damage=log_damage(vault, log))
 
     async def restore(self, request: engine.Restore, progress: engine.OnProgress) -> engine.Restored:
-        vault = await self._opened()
-        return await restored(vault, await vault.find(request.machine), request, progress)
+        vault, log = await self._readable(request.machine)
+        return await restored(vault, log, request, progress)
 
     async def verify(self, request: engine.Verify, progress: engine.OnProgress) -> engine.Verified:
-        vault = await self._opened()
-        return await verified(vault, await vault.find(request.machine), request, progress)
+        vault, log = await self._readable(request.machine)
+        return await verified(vault, log, request, progress)
 
     async def scrub(self, progress: engine.OnProgress) -> engine.Verified:
         store = self._parts.open_store(self._connection.vault)
@@ -124,19 +127,35 @@ class LocalEngine:
         finally:
             await store.close()
 
-    async def _opened(self) -> Vault:
-        if self._vault is None:
-            unlock = await asyncio.to_thread(unlock_of, self._credential())
-            store = self._parts.open_store(self._connection.vault)
-            try:
-                self._vault = await Vault.open(store, unlock, self._site.state)
-            except NotFound as error:
-                await store.close()
-                raise NotFound(f"there is no vault at {self._connection.vault}", hint=error.hint) from error
-            except BaseException:
-                await store.close()
+    async def _readable(self, machine: str) -> tuple[Vault, MachineLog]:
+        """For restoring and proving: logs that are damaged are read past the damage."""
+        try:
+            vault = await self._opened()
+            return vault, await vault.find(machine)
+        except RolledBack:
+            raise
+        except (IntegrityError, NotFound):
+            vault = self._salvaged = self._salvaged or await self._open(salvage=True)
+            log = await vault.find(machine)
+            if not vault.damage + log.damage:
                 raise
+            return vault, log
+
+    async def _opened(self) -> Vault:
+        self._vault = self._vault or await self._open()
         return self._vault
+
+    async def _open(self, *, salvage: bool = False) -> Vault:
+        unlock = await asyncio.to_thread(unlock_of, self._credential())
+        store = self._parts.open_store(self._connection.vault)
+        try:
+            return await Vault.open(store, unlock, self._site.state, salvage=salvage)
+        except NotFound as error:
+            await store.close()
+            raise NotFound(f"there is no vault at {self._connection.vault}", hint=error.hint) from error
+        except BaseException:
+            await store.close()
+            raise
 
     def _credential(self) -> engine.Credential:
         if self._connection.credential is None:

@@ -1,6 +1,7 @@
 """Restoring and verifying points."""
 
 import asyncio
+from dataclasses import replace
 from pathlib import Path
 
 from understudy import engine
@@ -12,6 +13,7 @@ from understudy.recovery.place import Place
 from understudy.recovery.progress import Listener, Progress
 from understudy.recovery.report import Restored
 from understudy.recovery.scrub import scrub_vault
+from understudy.recovery.surroundings import surroundings
 from understudy.recovery.verdict import Damage, Verified
 from understudy.recovery.verify import verify_points
 from understudy.store.protocol import ObjectStore
@@ -61,11 +63,18 @@ async def restored(vault: Vault, log: MachineLog, request: engine.Restore, progr
     return engine.Restored(machine=log.state.name, point=point, seconds=done.seconds, disks=disks)
 
 
+def log_damage(vault: Vault, log: MachineLog) -> tuple[str, ...]:
+    """In words, what of the logs a reader had to do without."""
+    return tuple(reason for _, reason in vault.damage + log.damage)
+
+
 async def verified(vault: Vault, log: MachineLog, request: engine.Verify, progress: engine.OnProgress) -> engine.Verified:
     if request.level != "scrub":
         _must_hold_the_recovery_key(vault)
     done = await verify_points(history_of(vault, log), request.points, request.level, _listener(progress))
-    return _seen(log.state.name, done)
+    named = {damage.name for damage in done.damage}
+    around = tuple(damage for damage in await surroundings(vault, log) if damage.name not in named)
+    return _seen(log.state.name, replace(done, damage=done.damage + around))
 
 
 async def scrubbed(store: ObjectStore, progress: engine.OnProgress) -> engine.Verified:

@@ -15,7 +15,7 @@ from understudy.native.layout import KIND_ZERO
 from understudy.recovery.lanes import each, spread
 from understudy.recovery.ledger import Ledger
 from understudy.recovery.progress import Meter
-from understudy.recovery.scrub import UNREADABLE
+from understudy.recovery.unreadable import UNREADABLE
 from understudy.vault import names
 from understudy.vault.kinds import PackRef
 from understudy.vault.maps.diskmap import DiskMap, PackAt, PackTable, repack

@@ -4,9 +4,11 @@ import asyncio
 import time
 from hashlib import blake2b
 
-from understudy.errors import IntegrityError, NotFound, StoreRefused, StoreUnavailable
+from understudy.errors import IntegrityError, NotFound
 from understudy.recovery.lanes import each, spread
 from understudy.recovery.progress import Listener, Meter, unheard
+from understudy.recovery.slots import damaged_slots
+from understudy.recovery.unreadable import UNREADABLE
 from understudy.recovery.verdict import Damage, Verified
 from understudy.store.protocol import ObjectInfo, ObjectStore
 from understudy.vault import descriptor, names
@@ -15,12 +17,9 @@ from understudy.vault.packs import pack_layout
 LANES = 3
 """Packs in memory at once; each is at most 64 MiB, usually 16."""
 
-UNREADABLE = (IntegrityError, NotFound, StoreRefused, StoreUnavailable)
-"""What examining one object may raise without ending the examination of the others."""
-
 
 async def scrub_vault(store: ObjectStore, listener: Listener = unheard) -> Verified:
-    """Examine the descriptor, and every pack and side object that the vault lists, of all machines. What is missing only its log can tell.
+    """Examine descriptor and key slots, and every pack and side object that is listed, of all machines. What is missing only logs can tell.
 
     `NotFound` where there is no descriptor: an empty place is no whole vault.
     """
@@ -32,6 +31,7 @@ async def scrub_vault(store: ObjectStore, listener: Listener = unheard) -> Verif
         raise NotFound("there is no vault here", hint="check the address; is the file system mounted?") from error
     except IntegrityError as error:
         damage[names.DESCRIPTOR] = Damage(names.DESCRIPTOR, error.message)
+    damage.update({found.name: found for found in [slot async for slot in damaged_slots(store)]})
     objects = [info async for info in store.list(names.MACHINES) if _expected(info.name) is not None]
     meter = Meter(listener, "scrub", "", sum(info.size for info in objects))
 

@@ -15,7 +15,7 @@ from understudy.recovery.lanes import each, spread
 from understudy.recovery.ledger import Ledger
 from understudy.recovery.progress import Listener, Meter, unheard
 from understudy.recovery.scrub import LANES as PACKS
-from understudy.recovery.scrub import UNREADABLE
+from understudy.recovery.unreadable import UNREADABLE
 from understudy.recovery.verdict import Level, Proven, Verified
 from understudy.vault import names
 from understudy.vault.kinds import ObjectRef

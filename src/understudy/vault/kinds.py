@@ -265,6 +265,12 @@ class Revoke(Body, frozen=True, kw_only=True, omit_defaults=True):
     heads: tuple[SignedUpTo, ...] = ()
 
 
+def refs_of(body: Body) -> tuple[ObjectRef, ...]:
+    """The side objects that a record names, whatever its kind."""
+    values = (getattr(body, name) for name in body.__struct_fields__)
+    return tuple(value for value in values if isinstance(value, ObjectRef))
+
+
 BODIES: Mapping[str, type[Body]] = {
     body.kind: body
     for body in (

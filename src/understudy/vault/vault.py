@@ -242,6 +242,8 @@ class Vault:
 
 
 def _offer(known: Mapping[str, str]) -> str:
-    """`known`: names by id; a machine whose first record cannot be read goes by its id."""
-    some = sorted(name or machine_id for machine_id, name in known.items())[:10]
-    return f"it has {', '.join(some)}" if some else "it has none yet"
+    """`known`: names by id; empty where a log's first record cannot be read."""
+    some = sorted(name for name in known.values() if name)[:10]
+    nameless = sorted(machine_id for machine_id, name in known.items() if not name)[:10]
+    lost = f"; the name of {', '.join(nameless)} cannot be read: say that id, if it is the one" if nameless else ""
+    return (f"it has {', '.join(some)}" if some else "it has none yet" if not known else "") + lost

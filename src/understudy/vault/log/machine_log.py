@@ -36,6 +36,7 @@ class MachineLog(BaseLog):
         self._trusted = settings.state.revision
         self._folder = Folder(machine_id)
         self._hashes: list[bytes] = []
+        self._refs: dict[bytes, kinds.ObjectRef] = {}
         self._inline = Recent()
         self._state = self._folder.state()
         self._me = Writer(writer, bundle.role)
@@ -46,6 +47,11 @@ class MachineLog(BaseLog):
     def state(self) -> MachineState:
         """As of the last record that was read."""
         return self._state
+
+    @property
+    def refs(self) -> tuple[kinds.ObjectRef, ...]:
+        """The side objects that the records which were read name, each once."""
+        return tuple(self._refs.values())
 
     async def claim(self, site: str, *, adopt: bool = False) -> Record:
         """Become the writer of the present epoch; whoever was it before gets `SecondWriter` on its next append.
@@ -104,6 +110,7 @@ class MachineLog(BaseLog):
             self._chain.rewind()
             self._folder = Folder(self.machine_id)
             self._hashes.clear()
+            self._refs.clear()
             self._gaps.clear()
             await self._read_on()
 
@@ -112,6 +119,8 @@ class MachineLog(BaseLog):
         record = replace(record, void=self._folder.take(record, await self._attached(record.body)))
         self._hashes += [b""] * (opened.seq - 1 - len(self._hashes))
         self._hashes.append(opened.hash)
+        if record.body is not None:
+            self._refs.update((ref.hash, ref) for ref in kinds.refs_of(record.body))
         if isinstance(record.body, kinds.Point):
             self._inline.put(opened.seq, record.body.inline)
         return record

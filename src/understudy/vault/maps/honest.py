@@ -33,10 +33,10 @@ async def honest(history: History) -> tuple[History, tuple[str, ...]]:
 
 
 async def _lies(told: History, known: History, checkpoint: Checkpoint) -> bool:
-    """False for one that is damaged, which no reader uses; and where the footers do not say what is true."""
+    """False for one that is damaged, which no reader uses; and where neither footers nor a readable record say what is true."""
     try:
         truth = await resolve(known, checkpoint.point)
-    except IntegrityError:
+    except (IntegrityError, NotFound):
         return False
     try:
         said = await resolve(told, checkpoint.point)
