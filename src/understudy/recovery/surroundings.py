@@ -31,8 +31,12 @@ async def surroundings(vault: Vault, log: MachineLog) -> tuple[Damage, ...]:
     found += [damage async for damage in damaged_slots(vault.store)]
     found += await _lost_slots(vault)
 
+    gone = {f"{names.machine(log.machine_id)}/{name}" for condemned in log.state.condemned for name in condemned.names}
+
     async def object_(ref: ObjectRef) -> None:
         name = names.side_object(names.machine(log.machine_id), ref.hash.hex())
+        if name in gone:
+            return
         try:
             stored = await vault.store.get(name, 0, ref.size + 1)
             if len(stored) != ref.size or blake2b(stored, digest_size=len(ref.hash)).digest() != ref.hash:
@@ -44,12 +48,16 @@ async def surroundings(vault: Vault, log: MachineLog) -> tuple[Damage, ...]:
     await spread(each(log.refs), object_, LANES)
 
     async def checkpoint(body: Checkpoint) -> None:
+        name = names.checkpoint(log.machine_id, body.id.hex())
+        if name in gone:
+            return
         try:
             await _examine(history, body)
         except UNREADABLE as error:
-            found.append(Damage(names.checkpoint(log.machine_id, body.id.hex()), error.message))
+            # Others are shortcuts; of a repack's map there is nothing else that says the same.
+            found.append(Damage(name, error.message, (body.point.hex(),) * (log.state.maps.get(body.point) == body)))
 
-    await spread(each(log.state.checkpoints), checkpoint, LANES)
+    await spread(each([*log.state.checkpoints, *log.state.maps.values()]), checkpoint, LANES)
     return tuple(found)
 
 
@@ -70,10 +78,10 @@ async def _lost_slots(vault: Vault) -> list[Damage]:
 
 def _torn(history: History) -> tuple[str, ...]:
     """The points whose records are lost, as far as others name them, and those that cannot be read without them."""
-    known = {entry.point.id for entry in history.points}
-    whole = {checkpoint.point for checkpoint in history.checkpoints}
+    known = {entry.point.id for entry in history.entries}
+    whole = {*history.maps, *(checkpoint.point for checkpoint in history.checkpoints)}
     torn: dict[bytes, None] = {}
-    for entry in history.points:
+    for entry in history.entries:
         point, parent = entry.point.id, entry.point.parent
         if not parent or parent in whole:
             whole.add(point)
