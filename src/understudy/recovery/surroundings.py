@@ -3,6 +3,8 @@
 import asyncio
 from hashlib import blake2b
 
+import numpy as np
+
 from understudy.errors import IntegrityError, NotFound
 from understudy.recovery.lanes import each, spread
 from understudy.recovery.slots import damaged_slots, slot_id
@@ -13,10 +15,11 @@ from understudy.vault.keys.slot import MAX_SLOT, read_header
 from understudy.vault.kinds import Checkpoint, ObjectRef
 from understudy.vault.log.machine_log import MachineLog
 from understudy.vault.maps.checkpoint import MAGIC
-from understudy.vault.maps.checkpoint_read import PageAt, read_directory, read_pages
+from understudy.vault.maps.checkpoint_read import read_directory, read_pages
 from understudy.vault.maps.diskmap import PackTable
 from understudy.vault.maps.history import History
 from understudy.vault.maps.reading import history_of
+from understudy.vault.maps.resolve import pages_at
 from understudy.vault.vault import Vault
 
 LANES = 4
@@ -103,9 +106,5 @@ async def _examine(history: History, checkpoint: Checkpoint) -> None:
     if info is None or info.size != checkpoint.size or head != MAGIC:
         raise IntegrityError(f"checkpoint {checkpoint.id.hex()}: is not the object that its record names")
     directory = await read_directory(history, checkpoint)
-    pages = [
-        PageAt(directory.objects[at], offset, length, disk.disk_id, region)
-        for disk in directory.disks
-        for region, at, offset, length, _ in disk.pages.tolist()
-    ]
+    pages = [page for disk in directory.disks for page in pages_at(directory, disk, np.unique(disk.pages["region"]).tolist())]
     await read_pages(history, pages, PackTable())
