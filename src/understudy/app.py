@@ -7,9 +7,12 @@ from pathlib import Path
 from understudy import engine
 from understudy.local.engine import LocalEngine
 from understudy.local.parts import Parts
+from understudy.qemu.agent_freeze import AgentFreeze
 from understudy.source.block import BlockSource
 from understudy.source.protocol import DiskSource
 from understudy.source.qemu import QemuSource
+from understudy.source.quiesce import Means, Quiesce
+from understudy.source.quiesced import QuiescedSource, QuiescedWhileRead, at_the_instant
 from understudy.store.protocol import ObjectStore
 from understudy.store.url import open_store, parse_url
 
@@ -17,7 +20,7 @@ from understudy.store.url import open_store, parse_url
 @asynccontextmanager
 async def open_engine(connection: engine.Connection) -> AsyncIterator[engine.Engine]:
     """The engine inside this process."""
-    local = LocalEngine(connection, Parts(open_store, _make_store, _vault_directory, _open_source))
+    local = LocalEngine(connection, Parts(open_store, _make_store, _vault_directory, open_source))
     try:
         yield local
     finally:
@@ -33,9 +36,18 @@ def _vault_directory(url: str) -> Path | None:
     return Path(parsed.path) if parsed.kind == "file" else None
 
 
-def _open_source(source: engine.MachineSource, machine_id: str, directory: Path) -> DiskSource:
+def open_source(source: engine.MachineSource, machine_id: str, directory: Path) -> DiskSource:
     match source:
         case engine.BlockSource(disks=disks):
-            return BlockSource(disks)
+            return QuiescedWhileRead(BlockSource(disks), _quiesce(source, machine_id, directory))
         case engine.QemuSource(qmp=qmp, disks=disks):
-            return QemuSource(machine_id, qmp, directory, disks)
+            vm, quiesce = QemuSource(machine_id, qmp, directory, disks), _quiesce(source, machine_id, directory)
+            # Outermost: the agent cannot answer once its VM is stopped.
+            vm.around.insert(0, at_the_instant(quiesce))
+            return QuiescedSource(vm, quiesce)
+
+
+def _quiesce(source: engine.MachineSource, machine_id: str, directory: Path) -> Quiesce:
+    agent = source.agent if isinstance(source, engine.QemuSource) else ""
+    agent_path, pre, post = (Path(path) if path else None for path in (agent, source.pre_hook, source.post_hook))
+    return Quiesce(machine_id, directory, Means(agent_path, pre, post), AgentFreeze())

@@ -157,8 +157,8 @@ class FakeEngine:
         finally:
             self.open_now -= 1
 
-    async def cycle(self, progress: OnProgress) -> Cycle:
-        self._asked("cycle")
+    async def cycle(self, progress: OnProgress, app_consistent: bool = False) -> Cycle:
+        self._asked("app-consistent cycle" if app_consistent else "cycle")
         progress(Progress(phase="reading", done=1, total=2))
         try:
             await asyncio.sleep(self.cycle_seconds)

@@ -12,7 +12,17 @@ from understudy.errors import Busy, Fenced, InDoubt, SourceUnavailable, StoreUna
 
 CYCLE = {
     *("event", "machine", "point", "number", "frozen_at", "cause", "reason", "method", "consistency", "scanned_blocks"),
-    *("changed_blocks", "zero_blocks", "read_bytes", "stored_bytes", "seconds", "rpo_seconds"),
+    *(
+        "changed_blocks",
+        "zero_blocks",
+        "read_bytes",
+        "stored_bytes",
+        "seconds",
+        "rpo_seconds",
+        "downgrade",
+        "paused_seconds",
+        "quiesced_seconds",
+    ),
 }
 
 

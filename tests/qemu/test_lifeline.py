@@ -7,10 +7,10 @@ import signal
 import socket
 import sys
 from collections.abc import AsyncIterator
-from pathlib import Path
 
 import pytest
 
+from tests.lifeline import child_of
 from tests.source.machine import Machine
 from understudy.errors import SourceUnavailable
 from understudy.qemu.lifeline import FileLimit, Lifeline, Order, SpaceLimit, qmp_lines
@@ -138,16 +138,6 @@ async def test_whoever_is_cancelled_while_arming_leaves_nothing_armed(line, pair
     line.close()
     ours.close()
     assert await heard(theirs) == b""
-
-
-def child_of(parent: int) -> int:
-    """The lifeline's process."""
-    for path in Path("/proc").glob("[0-9]*/stat"):
-        with contextlib.suppress(OSError):
-            fields = path.read_text().rpartition(")")[2].split()
-            if int(fields[1]) == parent and b"lifeline_process" in path.with_name("cmdline").read_bytes():
-                return int(path.parent.name)
-    raise AssertionError("it has none")
 
 
 async def status(machine: Machine) -> str:

@@ -36,7 +36,7 @@ async def command(session: Session, name: str) -> None:
 def _table(points: tuple[Point, ...]) -> Table:
     now = time.time_ns()
     table = columns(
-        "point", "id", "frozen at", "age", "changed", "stored", "cause", right=("point", "changed", "stored"), wrapped=("cause",)
+        "point", "id", "frozen at", "age", "kind", "changed", "stored", "cause", right=("point", "changed", "stored"), wrapped=("cause",)
     )
     for point in points:
         table.add_row(
@@ -44,8 +44,15 @@ def _table(points: tuple[Point, ...]) -> Table:
             point.id[:8],
             local_time(point.frozen_at)[:-4],
             age(point.frozen_at, now),
+            point.consistency,
             size(point.changed_blocks * BLOCK_SIZE),
             size(point.stored_bytes),
-            f"{point.cause}: {point.reason}" if point.reason else point.cause,
+            _cause(point),
         )
     return table
+
+
+def _cause(point: Point) -> str:
+    """With what went another way than it was wished to."""
+    cause = f"{point.cause}: {point.reason}" if point.reason else point.cause
+    return f"{cause}; not app-consistent: {point.downgrade}" if point.downgrade else cause

@@ -30,14 +30,26 @@ _SAID = {
     metavar="NAME=WHERE",
     help="A disk: with --qmp the node of its blocks (all disks if none is named), else the path of a file or block device.",
 )
+@click.option("--agent", metavar="SOCKET", help="The socket of the guest agent's character device, for app-consistent points.")
+@click.option("--pre-hook", metavar="PROGRAM", help="Run before the freeze of an app-consistent point.")
+@click.option("--post-hook", metavar="PROGRAM", help="Run after the freeze of an app-consistent point, whatever became of it.")
 @click.option("--adopt", is_flag=True, help="Take over a machine that another host followed, which must not follow it any more.")
 @common
-async def command(session: Session, name: str, qmp: str | None, disks: tuple[str, ...], adopt: bool) -> None:
+async def command(
+    session: Session,
+    name: str,
+    qmp: str | None,
+    disks: tuple[str, ...],
+    agent: str | None,
+    pre_hook: str | None,
+    post_hook: str | None,
+    adopt: bool,
+) -> None:
     """Follow machine NAME from this host.
 
     Its disks are looked at first; nothing in the machine is changed. Saying it again renews how this host reads it.
     """
-    request = Protect(name=checked_name("machine", name), source=source_of(qmp, disks), adopt=adopt)
+    request = Protect(name=checked_name("machine", name), source=source_of(qmp, disks, agent, pre_hook, post_hook), adopt=adopt)
     async with session.engine() as engine:
         done = await engine.protect(request)
     out = session.output
@@ -46,17 +58,25 @@ async def command(session: Session, name: str, qmp: str | None, disks: tuple[str
     for disk in done.found.disks:
         table.add_row(disk.name, size(disk.size), str(disk.sector))
     out.say(f"source {done.found.kind}, frozen by {done.found.method}")
+    if done.found.quiesce:
+        out.say(f"app-consistent points with {done.found.quiesce}")
     out.table(table)
     points = "1 recovery point stays" if done.machine.points == 1 else f"{done.machine.points} recovery points stay"
     out.say(_SAID[done.outcome].format(name=name, id=done.machine.id, points=points), style="bold")
     out.say(f"next: understudy replicate {name}")
 
 
-def source_of(qmp: str | None, disks: Sequence[str]) -> MachineSource:
+def source_of(
+    qmp: str | None, disks: Sequence[str], agent: str | None = None, pre_hook: str | None = None, post_hook: str | None = None
+) -> MachineSource:
     """How the options say that the machine is read; paths become absolute here, where they were typed."""
     named = {checked_name("disk", disk): where for disk, where in pairs("--disk", disks).items()}
+    pre, post = (os.path.abspath(hook) if hook else "" for hook in (pre_hook, post_hook))
     if qmp:
-        return QemuSource(qmp=os.path.abspath(qmp), disks=named)
+        socket = os.path.abspath(agent) if agent else ""
+        return QemuSource(qmp=os.path.abspath(qmp), disks=named, agent=socket, pre_hook=pre, post_hook=post)
+    if agent:
+        raise InvalidRequest("--agent goes with --qmp", hint="files and devices have no guest; hooks can quiesce what writes to them")
     if not named:
         raise InvalidRequest(
             "nothing says how to read the machine", hint="give --qmp SOCKET for a running QEMU, or --disk NAME=PATH for each disk"
@@ -67,4 +87,4 @@ def source_of(qmp: str | None, disks: Sequence[str]) -> MachineSource:
         if os.path.realpath(path) in map(os.path.realpath, paths.values()):
             raise InvalidRequest(f"{path} is named for two disks", hint="each disk has a file or device of its own")
         paths[disk] = path
-    return BlockSource(disks=paths)
+    return BlockSource(disks=paths, pre_hook=pre, post_hook=post)

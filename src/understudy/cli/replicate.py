@@ -26,8 +26,10 @@ ATTEMPTS = 5
 @click.argument("name")
 @click.option("--every", metavar="INTERVAL", help="Go on, with a cycle each INTERVAL (500ms, 1s, 5m), until SIGINT or SIGTERM.")
 @click.option("--cycles", type=click.IntRange(min=1), help="Stop after so many cycles.")
+@click.option("--app-consistent", is_flag=True, help="Freeze the guest's file systems by its agent, run hooks; see `protect --agent`.")
+@click.option("--app-every", type=click.IntRange(min=1), metavar="N", help="So for every Nth point only, beginning with the first.")
 @common
-async def command(session: Session, name: str, every: str | None, cycles: int | None) -> None:
+async def command(session: Session, name: str, every: str | None, cycles: int | None, app_consistent: bool, app_every: int | None) -> None:
     """Make one recovery point of machine NAME, or one each interval.
 
     Failures that may pass (the vault or the VM cannot be reached) are reported and tried again, with growing pauses;
@@ -35,19 +37,21 @@ async def command(session: Session, name: str, every: str | None, cycles: int | 
     """
     interval = None if every is None else seconds_of(every)
     wanted = cycles or (1 if interval is None else None)
-    await until_stopped(_Follower(session, name, interval, wanted).run)
+    rhythm = app_every or (1 if app_consistent else 0)
+    await until_stopped(_Follower(session, name, interval, wanted, rhythm).run)
 
 
 class _Follower:
     """One run of the command: its cycles and its failures in a row."""
 
-    def __init__(self, session: Session, name: str, interval: float | None, wanted: int | None) -> None:
+    def __init__(self, session: Session, name: str, interval: float | None, wanted: int | None, rhythm: int) -> None:
         self._session = session
         self._out = session.output
         self._connection = session.connection()
         self._name = name
         self._interval = interval
         self._wanted = wanted
+        self._rhythm = rhythm
         self._made = 0
         self._failures = 0
 
@@ -66,7 +70,7 @@ class _Follower:
             started = clock()
             try:
                 with shown(self._out) as progress:
-                    cycle = await machine.cycle(progress)
+                    cycle = await machine.cycle(progress, self._rhythm > 0 and self._made % self._rhythm == 0)
             except UnderstudyError as error:
                 await self._survive(error, stop)
                 continue
@@ -97,5 +101,15 @@ class _Follower:
         what = f"{cycle.cause} ({cycle.reason})" if cycle.reason else cycle.cause
         self._out.say(
             f"point {cycle.number} ({cycle.point[:8]}) at {local_time(cycle.frozen_at)}: {what}, {changed} changed of {scanned}, "
-            f"{size(cycle.stored_bytes)} stored, {duration(cycle.seconds)}, RPO {duration(cycle.rpo_seconds)}"
+            f"{size(cycle.stored_bytes)} stored, {duration(cycle.seconds)}, RPO {duration(cycle.rpo_seconds)}{_held(cycle)}"
         )
+        if cycle.downgrade and not self._out.as_json:
+            self._out.warn(f"point {cycle.number} is crash-consistent only: {cycle.downgrade}")
+
+
+def _held(cycle: Cycle) -> str:
+    """What the freeze cost the guest, and gave."""
+    app = ", app-consistent" if cycle.consistency == "app" else ""
+    frozen = f", file systems frozen for {duration(cycle.quiesced_seconds)}" if cycle.quiesced_seconds else ""
+    paused = f", VM paused for {duration(cycle.paused_seconds)}" if cycle.paused_seconds else ""
+    return app + frozen + paused

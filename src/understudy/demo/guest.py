@@ -57,10 +57,12 @@ class Guest:
         disks: Sequence[GuestDisk],
         *,
         options: Mapping[str, str] | None = None,
+        devices: Sequence[str] = (),
     ) -> Self:
-        """Start QEMU; use ``wait_for("up")`` or the like to know how far the guest has come."""
+        """Start QEMU; use ``wait_for("up")`` or the like to know how far the guest has come. `devices`: more words of its command."""
         monitors = (directory / "qmp.sock", directory / "control.sock")
         command = qemu_command(kit, accelerator, mode, disks, monitors=monitors, options=options)
+        command += devices
         if shutil.which(command[0]) is None:
             raise Unsupported(f"there is no {command[0]} here", hint="apt-get install qemu-system-x86")
         # Whatever becomes of this process, the guest does not outlive it.

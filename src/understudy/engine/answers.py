@@ -40,6 +40,8 @@ class Point(Value, frozen=True):
     seconds: float
     held: bool
     disks: tuple[Disk, ...]
+    downgrade: str = ""
+    """Why it is crash-consistent only, where app-consistent was wished for."""
 
 
 class Machine(Value, frozen=True):
@@ -85,11 +87,12 @@ class KeyRemoved(Value, frozen=True):
 
 
 class Found(Value, frozen=True):
-    """What a probe of a machine's source showed."""
+    """What a probe of a machine's source showed. `quiesce`: with what app-consistent points would be made, in words."""
 
     kind: str
     method: str
     disks: tuple[Disk, ...]
+    quiesce: str = ""
 
 
 class Protected(Value, frozen=True):
@@ -108,7 +111,10 @@ class Unprotected(Value, frozen=True):
 
 
 class Cycle(Value, frozen=True):
-    """One replication cycle's outcome: a point. `rpo_seconds`: from its freeze to its commit."""
+    """One replication cycle's outcome: a point. `rpo_seconds`: from its freeze to its commit.
+
+    `paused_seconds`, `quiesced_seconds`: for how long the freeze held the VM, and the guest's file systems.
+    """
 
     machine: str
     point: str
@@ -125,6 +131,9 @@ class Cycle(Value, frozen=True):
     stored_bytes: int
     seconds: float
     rpo_seconds: float
+    downgrade: str = ""
+    paused_seconds: float = 0.0
+    quiesced_seconds: float = 0.0
 
 
 class Points(Value, frozen=True):

@@ -11,8 +11,10 @@ from understudy.engine.requests import AddKey, Connection, CreateVault, Protect,
 class Replication(Protocol):
     """A machine that this process owns, ready for the next cycle."""
 
-    async def cycle(self, progress: OnProgress) -> Cycle:
-        """Make one point. After a retryable error it may be called again; cancelled, the cycle is given up cleanly."""
+    async def cycle(self, progress: OnProgress, app_consistent: bool = False) -> Cycle:
+        """Make one point, app-consistent if that is wished for and succeeds.
+
+        After a retryable error it may be called again; cancelled, the cycle is given up cleanly."""
         ...
 
 

@@ -42,12 +42,19 @@ class QemuSource(Value, frozen=True, tag_field="kind", tag="qemu"):
 
     qmp: str
     disks: dict[str, str] = msgspec.field(default_factory=dict)
+    agent: str = ""
+    """The unix socket of the guest agent's character device; empty: there is none."""
+    pre_hook: str = ""
+    post_hook: str = ""
+    """Executables run around an app-consistent freeze; empty: none."""
 
 
 class BlockSource(Value, frozen=True, tag_field="kind", tag="block"):
     """Files or block devices: disk names to absolute paths."""
 
     disks: dict[str, str]
+    pre_hook: str = ""
+    post_hook: str = ""
 
 
 MachineSource: TypeAlias = QemuSource | BlockSource

@@ -9,6 +9,7 @@ from understudy.local.parts import Parts
 from understudy.local.site import Site
 from understudy.replication.cycle import Replicator
 from understudy.replication.report import CycleProgress
+from understudy.source.protocol import Wish
 from understudy.vault.log.machine_log import MachineLog
 from understudy.vault.vault import Vault
 
@@ -37,7 +38,7 @@ class _Opened:
         self._log = log
         self._open = False
 
-    async def cycle(self, progress: OnProgress) -> Cycle:
+    async def cycle(self, progress: OnProgress, app_consistent: bool = False) -> Cycle:
         def tell(now: CycleProgress) -> None:
             progress(Progress(phase=now.phase, done=now.done, total=now.total or None))
 
@@ -48,7 +49,7 @@ class _Opened:
             finally:
                 # Once it is claimed, a cycle does what is left. A claim for every try would fill the log while a VM is down.
                 self._open = self._log.state.writer == self._log.writer
-        report = await self._replicator.cycle(tell)
+        report = await self._replicator.cycle(tell, Wish(app_consistent=app_consistent))
         return Cycle(
             machine=self._log.state.name,
             point=report.point,
@@ -58,6 +59,9 @@ class _Opened:
             reason=report.reason,
             method=report.method,
             consistency=report.consistency,
+            downgrade=report.downgrade,
+            paused_seconds=report.paused,
+            quiesced_seconds=report.quiesced,
             scanned_blocks=report.stats.scanned,
             changed_blocks=report.stats.changed,
             zero_blocks=report.stats.zero,

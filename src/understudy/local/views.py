@@ -19,6 +19,7 @@ def point_of(entry: PointEntry, held: bool) -> engine.Point:
         reason=point.reason,
         method=point.method,
         consistency=point.consistency,
+        downgrade=point.downgrade,
         scanned_blocks=point.stats.scanned,
         changed_blocks=point.stats.changed,
         zero_blocks=point.stats.zero,
@@ -49,4 +50,4 @@ def key_of(slot: Slot) -> engine.Key:
 
 def found_of(info: SourceInfo) -> engine.Found:
     disks = tuple(engine.Disk(name=disk.name, size=disk.size, sector=disk.sector) for disk in info.disks)
-    return engine.Found(kind=info.kind, method=info.method, disks=disks)
+    return engine.Found(kind=info.kind, method=info.method, disks=disks, quiesce=info.quiesce)

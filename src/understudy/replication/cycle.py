@@ -147,7 +147,7 @@ class Replicator:
             await self._release(False, error)
             raise
         body = msgspec.structs.replace(body, group=binding.group, group_name=binding.name, members=binding.members)
-        return Draft(body, snapshot.paused, began)
+        return Draft(body, snapshot.paused, snapshot.quiesced, began)
 
     async def abandon(self, draft: Draft, cause: BaseException) -> None:
         """Give up a draft because of `cause`: no point is made, and the next cycle carries its changes."""
@@ -184,6 +184,7 @@ class Replicator:
             consistency=body.consistency,
             downgrade=body.downgrade,
             paused=draft.paused,
+            quiesced=draft.quiesced,
             stats=body.stats,
             read=body.stats.scanned * BLOCK_SIZE,
             seconds=time.monotonic() - draft.began,

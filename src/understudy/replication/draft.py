@@ -25,5 +25,6 @@ class Draft:
 
     body: Point
     paused: float
+    quiesced: float
     began: float
     """Monotonic seconds, before the freeze."""

@@ -39,6 +39,8 @@ class CycleReport:
     downgrade: str
     paused: float
     """Seconds for which the freeze made the VM stand still."""
+    quiesced: float
+    """Seconds for which the guest's file systems were frozen."""
     stats: PointStats
     read: int
     """Bytes read from the source."""

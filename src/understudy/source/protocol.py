@@ -15,6 +15,8 @@ class SourceInfo:
     method: str
     disks: tuple[DiskInfo, ...]
     definition: Definition
+    quiesce: str = ""
+    """How app-consistent points would be made, in words; empty: they cannot be."""
 
 
 class DiskSnapshot(Protocol):
@@ -92,6 +94,8 @@ class Snapshot:
     """Why it is crash-consistent only, where app-consistent was wished for."""
     paused: float = 0.0
     """Seconds for which the freeze made the VM stand still."""
+    quiesced: float = 0.0
+    """Seconds for which the guest's file systems were frozen."""
 
 
 class DiskSource(Protocol):

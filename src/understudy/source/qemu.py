@@ -178,7 +178,7 @@ class QemuSource:
         async with entered([gathered, *self.around, standing(self._pauser)], moment):
             frozen_at = await freeze.view.instant(self._records(freeze, found, bases))
         disks = await freeze.view.open(await self._ended(session, bases))
-        return Snapshot(frozen_at, method, moment.consistency, disks, definition, moment.downgrade, moment.paused)
+        return Snapshot(frozen_at, method, moment.consistency, disks, definition, moment.downgrade, moment.paused, moment.quiesced)
 
     def _want_view(self) -> None:
         self._view_wanted = True

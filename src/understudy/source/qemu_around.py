@@ -19,6 +19,8 @@ class Moment:
     downgrade: str = ""
     paused: float = 0.0
     """Seconds for which the VM stood still."""
+    quiesced: float = 0.0
+    """Seconds for which the guest's file systems were frozen."""
 
 
 Around = Callable[[Moment], AbstractAsyncContextManager[None]]

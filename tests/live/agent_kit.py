@@ -1,0 +1,55 @@
+"""qemu-guest-agent for the kit's guest: an archive beside the kit's, which the kernel unpacks over it.
+
+The program comes from Debian's package, opened and not installed; its libraries are this host's, which QEMU brought along.
+`python -m tests.live.agent_kit` fetches that, and needs a network the first time.
+"""
+
+import os
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+from understudy.demo.initramfs import build_initramfs
+from understudy.demo.kit import Kit, default_directory
+from understudy.demo.packages import PackageSource, read_members
+from understudy.errors import Unsupported
+
+PACKAGE = "qemu-guest-agent"
+
+
+def with_agent(kit: Kit, directory: Path) -> Kit:
+    """A kit in `directory` whose guests have /bin/qemu-ga."""
+    program = downloaded()
+    archive = build_initramfs({"/bin/qemu-ga": program.read_bytes(), **_libraries(program)})
+    initramfs = directory / "with-agent.gz"
+    initramfs.write_bytes(kit.initramfs.read_bytes() + archive)
+    return Kit(kit.kernel, initramfs)
+
+
+def downloaded() -> Path:
+    """The program, kept beside the kit's own parts."""
+    directory = default_directory() / "agent"
+    program = directory / "qemu-ga"
+    if not program.exists():
+        source = PackageSource(directory / "apt")
+        source.refresh()
+        package = source.download(PACKAGE, directory / "apt" / "packages")
+        (content,) = read_members(package, re.compile(r".*bin/qemu-ga").fullmatch).values()
+        staged = program.with_name(f"qemu-ga.{os.getpid()}")
+        staged.write_bytes(content)
+        staged.chmod(0o755)
+        staged.rename(program)
+        shutil.rmtree(directory / "apt")
+    return program
+
+
+def _libraries(program: Path) -> dict[str, bytes]:
+    listed = subprocess.run(["ldd", str(program)], capture_output=True, text=True, check=True).stdout
+    if missing := re.findall(r"(\S+) => not found", listed):
+        raise Unsupported(f"qemu-ga needs {', '.join(missing)}", hint="apt-get install qemu-system-x86 brings them")
+    return {path: Path(path).read_bytes() for path in re.findall(r"(/\S+) \(0x", listed)}
+
+
+if __name__ == "__main__":
+    print(downloaded())
