@@ -10,6 +10,7 @@ from typing import Literal
 from understudy.engine import (
     AddKey,
     Connection,
+    CreateGroup,
     CreateVault,
     Credential,
     Cycle,
@@ -17,6 +18,13 @@ from understudy.engine import (
     Disk,
     Engine,
     Found,
+    Group,
+    GroupCycle,
+    GroupMember,
+    GroupReplication,
+    GroupRestored,
+    Instant,
+    InstantMember,
     Key,
     KeyFile,
     KeyRemoved,
@@ -32,6 +40,7 @@ from understudy.engine import (
     Restore,
     Restored,
     RestoredDisk,
+    RestoreGroup,
     Role,
     RotateKey,
     Unprotect,
@@ -67,6 +76,30 @@ def point(number: int, identity: str, at: int = 0) -> Point:
     )
 
 
+GROUP = Group(name="shop", members=(GroupMember(machine="2d" * 16, name="db"), GroupMember(machine="1d" * 16, name="web")))
+
+
+def instant(identity: str, at: int = 0, *, complete: bool = True) -> Instant:
+    """An instant of the group `shop`, `at` seconds after FIRST_FREEZE; if not complete, db has no point in it."""
+    members = (
+        InstantMember(machine="2d" * 16, name="db", point=point(3, "dd11", at) if complete else None),
+        InstantMember(machine="1d" * 16, name="web", point=point(4, "aa22", at)),
+    )
+    return Instant(id=identity.ljust(32, "0"), group="shop", frozen_at=FIRST_FREEZE + at * SECOND, complete=complete, members=members)
+
+
+@dataclass
+class FakeGroup:
+    """A group of one machine's cycles."""
+
+    engine: "FakeEngine"
+    name: str
+
+    async def cycle(self, progress: OnProgress, app_consistent: bool = False) -> GroupCycle:
+        cycle = await self.engine.cycle(progress, app_consistent)
+        return GroupCycle(group=self.name, instant="ee" * 16, members=(cycle,), paused_seconds=0.012, seconds=0.25)
+
+
 @dataclass
 class FakeEngine:
     """One vault with the machine `web`; every request is kept in `asked`, and `failures` are raised by the calls to come."""
@@ -74,6 +107,9 @@ class FakeEngine:
     points_now: list[Point] = field(default_factory=lambda: [point(3, "aa11"), point(4, "aa22", 60), point(7, "bb33", 120)])
     keys_now: list[Key] = field(
         default_factory=lambda: [Key(slot="5a" * 16, role="operator", label="ops", kind="passphrase", current=True)]
+    )
+    instants_now: list[Instant] = field(
+        default_factory=lambda: [instant("e111"), instant("e222", 60), instant("e333", 120, complete=False)]
     )
     damage: tuple[Damage, ...] = ()
     failures: deque[BaseException | None] = field(default_factory=deque)
@@ -185,6 +221,36 @@ class FakeEngine:
             seconds=0.25,
             rpo_seconds=0.25,
         )
+
+    async def groups(self) -> tuple[Group, ...]:
+        self._asked("groups")
+        return (GROUP,)
+
+    async def create_group(self, request: CreateGroup) -> Group:
+        self._asked(request)
+        return GROUP
+
+    async def remove_group(self, name: str) -> Group:
+        self._asked(("remove group", name))
+        return GROUP
+
+    @asynccontextmanager
+    async def replicate_group(self, name: str) -> AsyncIterator[GroupReplication]:
+        self._asked(("replicate group", name))
+        yield FakeGroup(self, name)
+
+    async def instants(self) -> tuple[Instant, ...]:
+        self._asked("instants")
+        return tuple(self.instants_now)
+
+    async def restore_group(self, request: RestoreGroup, progress: OnProgress) -> GroupRestored:
+        self._asked(request)
+        which = next(instant for instant in self.instants_now if instant.id == request.instant)
+        machines = [
+            await self.restore(Restore(machine=machine, point=self.points_now[0].id, format=request.format, targets=targets), progress)
+            for machine, targets in request.targets.items()
+        ]
+        return GroupRestored(instant=which, seconds=3.0, machines=tuple(machines))
 
     async def points(self, machine: str) -> Points:
         self._asked(("points", machine))

@@ -26,7 +26,7 @@ from understudy.engine import (
 KEYS = {"slot", "role", "label", "kind", "current"}
 POINT = {
     *("number", "id", "frozen_at", "cause", "reason", "method", "consistency", "scanned_blocks", "changed_blocks"),
-    *("zero_blocks", "stored_bytes", "seconds", "held", "disks", "downgrade"),
+    *("zero_blocks", "stored_bytes", "seconds", "held", "disks", "downgrade", "group"),
 }
 
 

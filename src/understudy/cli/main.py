@@ -19,6 +19,7 @@ COMMANDS = {
     "protect": Entry("understudy.cli.protect", "Follow a machine from this host."),
     "unprotect": Entry("understudy.cli.unprotect", "Stop following a machine and leave no trace in it."),
     "replicate": Entry("understudy.cli.replicate", "Make a recovery point, or one each interval."),
+    "group": Entry("understudy.cli.group", "Freeze several machines at one instant."),
     "points": Entry("understudy.cli.points", "List a machine's recovery points."),
     "restore": Entry("understudy.cli.restore", "Write a point's disks to files or devices."),
     "verify": Entry("understudy.cli.verify", "Prove points, or a whole vault without any key."),

@@ -6,18 +6,27 @@ import click
 from rich.table import Table
 
 from understudy.cli.output import columns
+from understudy.cli.points_group import instants_listed
 from understudy.cli.session import Session
 from understudy.cli.session import command as common
 from understudy.cli.words import age, local_time, size
 from understudy.engine import Point
+from understudy.errors import InvalidRequest
 from understudy.model import BLOCK_SIZE
 
 
 @click.command("points")
-@click.argument("name")
+@click.argument("name", metavar="[NAME]", required=False)
+@click.option("--group", metavar="GROUP", help="List the instants of a group instead.")
 @common
-async def command(session: Session, name: str) -> None:
+async def command(session: Session, name: str | None, group: str | None) -> None:
     """List machine NAME's recovery points, oldest first."""
+    if (name is None) == (group is None):
+        raise InvalidRequest("name a machine or a group", hint="NAME, or --group GROUP")
+    if group is not None:
+        await instants_listed(session, group)
+        return
+    assert name is not None
     async with session.engine() as engine:
         listing = await engine.points(name)
     out = session.output
@@ -35,9 +44,9 @@ async def command(session: Session, name: str) -> None:
 
 def _table(points: tuple[Point, ...]) -> Table:
     now = time.time_ns()
-    table = columns(
-        "point", "id", "frozen at", "age", "kind", "changed", "stored", "cause", right=("point", "changed", "stored"), wrapped=("cause",)
-    )
+    bound = ["group"] if any(point.group is not None for point in points) else []
+    headings = ["point", "id", "frozen at", "age", "kind", "changed", "stored", "cause", *bound]
+    table = columns(*headings, right=("point", "changed", "stored"), wrapped=("cause", "group"))
     for point in points:
         table.add_row(
             f"{point.number} held" if point.held else str(point.number),
@@ -48,6 +57,7 @@ def _table(points: tuple[Point, ...]) -> Table:
             size(point.changed_blocks * BLOCK_SIZE),
             size(point.stored_bytes),
             _cause(point),
+            *([_bound(point)] if bound else []),
         )
     return table
 
@@ -56,3 +66,10 @@ def _cause(point: Point) -> str:
     """With what went another way than it was wished to."""
     cause = f"{point.cause}: {point.reason}" if point.reason else point.cause
     return f"{cause}; not app-consistent: {point.downgrade}" if point.downgrade else cause
+
+
+def _bound(point: Point) -> str:
+    if point.group is None:
+        return ""
+    lacking = f", incomplete: without {', '.join(point.group.missing)}" if point.group.missing else ""
+    return f"{point.group.name} {point.group.instant[:8]}{lacking}"

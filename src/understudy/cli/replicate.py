@@ -2,7 +2,7 @@
 
 import asyncio
 import random
-from typing import Any
+from contextlib import AbstractAsyncContextManager
 
 import click
 import msgspec
@@ -14,8 +14,8 @@ from understudy.cli.session import Session
 from understudy.cli.session import command as common
 from understudy.cli.stopping import pause, until_stopped
 from understudy.cli.words import duration, local_time, seconds_of, size
-from understudy.engine import Cycle, Replication
-from understudy.errors import Busy, UnderstudyError
+from understudy.engine import Cycle, Engine, GroupCycle, GroupReplication, Replication
+from understudy.errors import Busy, InvalidRequest, UnderstudyError
 from understudy.model import BLOCK_SIZE
 
 ATTEMPTS = 5
@@ -23,32 +23,46 @@ ATTEMPTS = 5
 
 
 @click.command("replicate")
-@click.argument("name")
+@click.argument("name", metavar="[NAME]", required=False)
+@click.option("--group", metavar="GROUP", help="All machines of a group, frozen at one instant.")
 @click.option("--every", metavar="INTERVAL", help="Go on, with a cycle each INTERVAL (500ms, 1s, 5m), until SIGINT or SIGTERM.")
 @click.option("--cycles", type=click.IntRange(min=1), help="Stop after so many cycles.")
 @click.option("--app-consistent", is_flag=True, help="Freeze the guest's file systems by its agent, run hooks; see `protect --agent`.")
 @click.option("--app-every", type=click.IntRange(min=1), metavar="N", help="So for every Nth point only, beginning with the first.")
 @common
-async def command(session: Session, name: str, every: str | None, cycles: int | None, app_consistent: bool, app_every: int | None) -> None:
+async def command(
+    session: Session,
+    name: str | None,
+    group: str | None,
+    every: str | None,
+    cycles: int | None,
+    app_consistent: bool,
+    app_every: int | None,
+) -> None:
     """Make one recovery point of machine NAME, or one each interval.
 
     Failures that may pass (the vault or the VM cannot be reached) are reported and tried again, with growing pauses;
     without --every a few times only. Anything else ends the command with its error.
     """
+    if (name is None) == (group is None):
+        raise InvalidRequest("name a machine or a group to replicate", hint="NAME, or --group GROUP")
     interval = None if every is None else seconds_of(every)
     wanted = cycles or (1 if interval is None else None)
     rhythm = app_every or (1 if app_consistent else 0)
-    await until_stopped(_Follower(session, name, interval, wanted, rhythm).run)
+    await until_stopped(_Follower(session, name, group, interval, wanted, rhythm).run)
 
 
 class _Follower:
     """One run of the command: its cycles and its failures in a row."""
 
-    def __init__(self, session: Session, name: str, interval: float | None, wanted: int | None, rhythm: int) -> None:
+    def __init__(
+        self, session: Session, name: str | None, group: str | None, interval: float | None, wanted: int | None, rhythm: int
+    ) -> None:
         self._session = session
         self._out = session.output
         self._connection = session.connection()
         self._name = name
+        self._group = group
         self._interval = interval
         self._wanted = wanted
         self._rhythm = rhythm
@@ -59,24 +73,33 @@ class _Follower:
         """Cycle until enough are made or a stop is asked for; opens everything anew where it could not be opened."""
         while not self._finished(stop):
             try:
-                async with self._session.factory(self._connection) as engine, engine.replicate(self._name) as machine:
-                    await self._cycles(machine, stop)
+                async with self._session.factory(self._connection) as engine, self._opened(engine) as replication:
+                    await self._cycles(replication, stop)
             except UnderstudyError as error:
                 await self._survive(error, stop)
 
-    async def _cycles(self, machine: Replication, stop: asyncio.Event) -> None:
+    def _opened(self, engine: Engine) -> AbstractAsyncContextManager[Replication | GroupReplication]:
+        if self._group is not None:
+            return engine.replicate_group(self._group)
+        assert self._name is not None
+        return engine.replicate(self._name)
+
+    async def _cycles(self, replication: Replication | GroupReplication, stop: asyncio.Event) -> None:
         clock = asyncio.get_running_loop().time
         while not self._finished(stop):
             started = clock()
             try:
                 with shown(self._out) as progress:
-                    cycle = await machine.cycle(progress, self._rhythm > 0 and self._made % self._rhythm == 0)
+                    cycle = await replication.cycle(progress, self._rhythm > 0 and self._made % self._rhythm == 0)
             except UnderstudyError as error:
                 await self._survive(error, stop)
                 continue
             self._made += 1
             self._failures = 0
-            self._tell(cycle)
+            if isinstance(cycle, GroupCycle):
+                self._tell_group(cycle)
+            else:
+                self._tell(cycle)
             if self._interval is not None and not self._finished(stop):
                 await pause(next_due(started, self._interval, clock()) - clock(), stop)
 
@@ -89,22 +112,31 @@ class _Follower:
         if not error.retryable or isinstance(error, Busy) or (self._interval is None and self._failures >= ATTEMPTS):
             raise error
         seconds = backoff(self._failures, random.random())
-        self._out.document({"event": "retry", "machine": self._name, "error": failure_document(error), "retry_seconds": seconds})
+        which = {"machine": self._name} if self._group is None else {"group": self._group}
+        self._out.document({"event": "retry", **which, "error": failure_document(error), "retry_seconds": seconds})
         if not self._out.as_json:
             self._out.warn(f"{error.message}; trying again in {duration(seconds)}")
         await pause(seconds, stop)
 
+    def _tell_group(self, cycle: GroupCycle) -> None:
+        self._out.document({"event": "group-cycle", **msgspec.structs.asdict(cycle)})
+        for member in cycle.members:
+            self._say(member, f"{member.machine}: ")
+        self._out.say(f"group {cycle.group}, instant {cycle.instant[:8]}: paused for {duration(cycle.paused_seconds)}")
+
     def _tell(self, cycle: Cycle) -> None:
-        line: dict[str, Any] = {"event": "cycle", **msgspec.structs.asdict(cycle)}
-        self._out.document(line)
+        self._out.document({"event": "cycle", **msgspec.structs.asdict(cycle)})
+        self._say(cycle)
+
+    def _say(self, cycle: Cycle, whose: str = "") -> None:
         changed, scanned = size(cycle.changed_blocks * BLOCK_SIZE), size(cycle.scanned_blocks * BLOCK_SIZE)
         what = f"{cycle.cause} ({cycle.reason})" if cycle.reason else cycle.cause
         self._out.say(
-            f"point {cycle.number} ({cycle.point[:8]}) at {local_time(cycle.frozen_at)}: {what}, {changed} changed of {scanned}, "
+            f"{whose}point {cycle.number} ({cycle.point[:8]}) at {local_time(cycle.frozen_at)}: {what}, {changed} changed of {scanned}, "
             f"{size(cycle.stored_bytes)} stored, {duration(cycle.seconds)}, RPO {duration(cycle.rpo_seconds)}{_held(cycle)}"
         )
         if cycle.downgrade and not self._out.as_json:
-            self._out.warn(f"point {cycle.number} is crash-consistent only: {cycle.downgrade}")
+            self._out.warn(f"{whose}point {cycle.number} is crash-consistent only: {cycle.downgrade}")
 
 
 def _held(cycle: Cycle) -> str:

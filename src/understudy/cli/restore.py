@@ -6,6 +6,7 @@ import click
 
 from understudy.cli.pairs import pairs
 from understudy.cli.progress import shown
+from understudy.cli.restore_group import restore_group
 from understudy.cli.selecting import select, split
 from understudy.cli.session import Session
 from understudy.cli.session import command as common
@@ -15,21 +16,37 @@ from understudy.errors import InvalidRequest, NotFound
 
 
 @click.command("restore")
-@click.argument("which", metavar="NAME[@POINT]")
+@click.argument("which", metavar="[NAME[@POINT]]", required=False)
+@click.option("--group", metavar="GROUP[@POINT]", help="All machines of a group, each into DIR/<machine>.")
 @click.option("--to", "directory", metavar="DIR", help="Write each disk to DIR/<disk>.raw or .qcow2.")
 @click.option("disks", "--disk", multiple=True, metavar="NAME=PATH", help="Write this disk to PATH; without --to, only disks so named.")
 @click.option("image_format", "--format", type=click.Choice(["raw", "qcow2"]), default="raw", show_default=True, help="Form of the images.")
 @click.option("--overwrite", is_flag=True, help="Also overwrite what does not hold this machine's disks.")
 @common
 async def command(
-    session: Session, which: str, directory: str | None, disks: tuple[str, ...], image_format: ImageFormat, overwrite: bool
+    session: Session,
+    which: str | None,
+    group: str | None,
+    directory: str | None,
+    disks: tuple[str, ...],
+    image_format: ImageFormat,
+    overwrite: bool,
 ) -> None:
     """Write the disks of a recovery point to files or devices.
 
     POINT is `latest` (the default), a number or the beginning of an id from `understudy points`, or a time (the newest
     point at or before it). Killed and said again, it goes on. An image that already holds another point of the machine is
     brought to the wanted one by writing only what differs.
+
+    Of a group the machines' points of one instant are restored together: its newest complete one, the newest at or before a
+    time, or one by its id from `understudy points --group`.
     """
+    if (which is None) == (group is None) or (group is not None and disks):
+        raise InvalidRequest("name a machine or a group to restore", hint="NAME[@POINT], or --group GROUP[@POINT] with --to DIR")
+    if group is not None:
+        await restore_group(session, group, directory, image_format, overwrite)
+        return
+    assert which is not None
     name, text = split(which)
     async with session.engine() as engine:
         listing = await engine.points(name)

@@ -36,7 +36,7 @@ def select(machine: str, points: Sequence[Point], text: str) -> Point:
             )
         if begun:
             return begun[0]
-    instant = _instant(text)
+    instant = time_named(text)
     if instant is None:
         raise NotFound(f"{machine} has no point {text!r}", hint=f"`understudy points {machine}` lists them; {_HINT}")
     before = [point for point in points if point.frozen_at < instant]
@@ -45,7 +45,7 @@ def select(machine: str, points: Sequence[Point], text: str) -> Point:
     return max(before, key=lambda point: (point.frozen_at, point.number))
 
 
-def _instant(text: str) -> int | None:
+def time_named(text: str) -> int | None:
     """The end of the second (or minute, or day) that `text` names, in ns: a point frozen within it counts as `at` it.
 
     Without a zone it is local time. None if it is no time.

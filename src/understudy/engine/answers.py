@@ -23,6 +23,14 @@ class Disk(Value, frozen=True):
     sector: int
 
 
+class PointGroup(Value, frozen=True):
+    """The instant of a consistency group that a point belongs to. `missing`: members (names) whose points are not there."""
+
+    instant: str
+    name: str
+    missing: tuple[str, ...]
+
+
 class Point(Value, frozen=True):
     """A recovery point. `number` is its record's place in the machine's log."""
 
@@ -42,6 +50,7 @@ class Point(Value, frozen=True):
     disks: tuple[Disk, ...]
     downgrade: str = ""
     """Why it is crash-consistent only, where app-consistent was wished for."""
+    group: PointGroup | None = None
 
 
 class Machine(Value, frozen=True):

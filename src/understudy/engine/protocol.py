@@ -5,6 +5,7 @@ from contextlib import AbstractAsyncContextManager
 from typing import Protocol, TypeAlias
 
 from understudy.engine.answers import Cycle, Key, KeyRemoved, OnProgress, Points, Protected, Restored, Unprotected, VaultInfo, Verified
+from understudy.engine.groups import CreateGroup, Group, GroupReplication, GroupRestored, Instant, RestoreGroup
 from understudy.engine.requests import AddKey, Connection, CreateVault, Protect, Restore, RotateKey, Unprotect, Verify
 
 
@@ -40,6 +41,26 @@ class Engine(Protocol):
     def replicate(self, machine: str) -> AbstractAsyncContextManager[Replication]:
         """Own the machine until the context is left; `Busy` names the process that owns it already."""
         ...
+
+    async def groups(self) -> tuple[Group, ...]:
+        """This host's consistency groups."""
+        ...
+
+    async def create_group(self, request: CreateGroup) -> Group: ...
+
+    async def remove_group(self, name: str) -> Group:
+        """Forget a group; its machines and their points stay."""
+        ...
+
+    def replicate_group(self, name: str) -> AbstractAsyncContextManager[GroupReplication]:
+        """Own all members until the context is left; `Busy` names the process that owns one already."""
+        ...
+
+    async def instants(self) -> tuple[Instant, ...]:
+        """Of all groups of this vault, whatever host they were frozen on; oldest first."""
+        ...
+
+    async def restore_group(self, request: RestoreGroup, progress: OnProgress) -> GroupRestored: ...
 
     async def points(self, machine: str) -> Points: ...
 

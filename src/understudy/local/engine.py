@@ -8,6 +8,8 @@ from pathlib import Path
 from understudy import engine
 from understudy.errors import AccessDenied, Conflict, IntegrityError, NotFound, RolledBack
 from understudy.local.following import follow_known, follow_new, found_or_none, probed, unfollow
+from understudy.local.group_recovering import bindings, group_restored, instants_of
+from understudy.local.grouping import group_made, group_removed, group_replication, groups_here
 from understudy.local.key_files import new_unlock, unlock_of
 from understudy.local.key_ring import slot_named
 from understudy.local.machine_file import followed
@@ -106,11 +108,33 @@ class LocalEngine:
         async with replication(vault, log, self._parts, self._site) as opened:
             yield opened
 
+    async def groups(self) -> tuple[engine.Group, ...]:
+        return await groups_here(await self._opened(), self._site)
+
+    async def create_group(self, request: engine.CreateGroup) -> engine.Group:
+        return await group_made(await self._opened(), self._site, request)
+
+    async def remove_group(self, name: str) -> engine.Group:
+        return await group_removed(await self._opened(), self._site, name)
+
+    @asynccontextmanager
+    async def replicate_group(self, name: str) -> AsyncIterator[engine.GroupReplication]:
+        vault = await self._opened()
+        async with group_replication(vault, self._parts, self._site, name) as opened:
+            yield opened
+
+    async def instants(self) -> tuple[engine.Instant, ...]:
+        return await instants_of(await self._opened())
+
+    async def restore_group(self, request: engine.RestoreGroup, progress: engine.OnProgress) -> engine.GroupRestored:
+        return await group_restored(await self._opened(), request, progress)
+
     async def points(self, machine: str) -> engine.Points:
         vault, log = await self._readable(machine)
         state = log.state
         void = tuple(f"record {record.seq} ({record.kind}) does not count: {record.reason}" for record in state.void)
-        return engine.Points(machine=self._machine(vault, state), points=points_of(state), void=void, damage=log_damage(vault, log))
+        shown = points_of(state, await bindings(vault, state))
+        return engine.Points(machine=self._machine(vault, state), points=shown, void=void, damage=log_damage(vault, log))
 
     async def restore(self, request: engine.Restore, progress: engine.OnProgress) -> engine.Restored:
         vault, log = await self._readable(request.machine)

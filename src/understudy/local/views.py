@@ -1,5 +1,7 @@
 """The vault's values as the facade shows them. Pure."""
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Literal
 
 from understudy import engine
@@ -8,8 +10,10 @@ from understudy.vault.keys.keyring import Slot
 from understudy.vault.log.state import MachineState
 from understudy.vault.maps.points import PointEntry
 
+NO_GROUPS: Mapping[str, engine.PointGroup] = MappingProxyType({})
 
-def point_of(entry: PointEntry, held: bool) -> engine.Point:
+
+def point_of(entry: PointEntry, held: bool, group: engine.PointGroup | None = None) -> engine.Point:
     point = entry.point
     return engine.Point(
         number=entry.seq,
@@ -27,13 +31,14 @@ def point_of(entry: PointEntry, held: bool) -> engine.Point:
         seconds=point.stats.seconds,
         held=held,
         disks=tuple(engine.Disk(name=disk.name, size=disk.size, sector=disk.sector) for disk in point.disks),
+        group=group,
     )
 
 
-def points_of(state: MachineState) -> tuple[engine.Point, ...]:
-    """Oldest first."""
+def points_of(state: MachineState, groups: Mapping[str, engine.PointGroup] = NO_GROUPS) -> tuple[engine.Point, ...]:
+    """Oldest first. `groups`: by a point's id what it is bound to."""
     held = {hold.point for hold in state.holds}
-    return tuple(point_of(entry, entry.point.id in held) for entry in state.points)
+    return tuple(point_of(entry, entry.point.id in held, groups.get(entry.point.id.hex())) for entry in state.points)
 
 
 def machine_of(state: MachineState, here: bool) -> engine.Machine:

@@ -39,7 +39,7 @@ class GroupReplicator:
     members: Mapping[str, Replicator]
     pause_limit: float = PAUSE_LIMIT
 
-    async def cycle(self, progress: ProgressSink = ignore, *, app_consistent: bool = False) -> GroupReport:
+    async def cycle(self, progress: ProgressSink = ignore, app_consistent: bool = False) -> GroupReport:
         """Make one point of each member, all of one instant. An error names the member that it began with."""
         told = _Progress(progress)
         # Initial replications take their time; nobody else's frozen view must wait for them.

@@ -1,0 +1,114 @@
+"""Two machines as a group, from files to a vault and back, as an operator walks it."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.cli.installed import Host
+
+
+@pytest.fixture
+def host(tmp_path: Path) -> Host:
+    host = Host(tmp_path / "host", tmp_path / "vault", tmp_path / "key")
+    host.run("vault", "create", host.vault.as_uri())
+    return host
+
+
+def disk(tmp_path: Path, name: str) -> Path:
+    return tmp_path / f"{name}.img"
+
+
+def write(tmp_path: Path, text: str) -> dict[str, bytes]:
+    for name in ("db", "web"):
+        disk(tmp_path, name).write_bytes(f"{name} {text} ".encode() * 5000)
+    return {name: disk(tmp_path, name).read_bytes() for name in ("db", "web")}
+
+
+def restored(host: Host, which: str, target: Path) -> dict[str, bytes]:
+    host.run("restore", "--group", which, "--to", str(target))
+    return {name: (target / name / "vda.raw").read_bytes() for name in ("db", "web")}
+
+
+def test_machines_are_frozen_listed_and_restored_together(host: Host, tmp_path: Path) -> None:
+    write(tmp_path, "at first")
+    for name in ("db", "web"):
+        host.run("protect", name, "--disk", f"vda={disk(tmp_path, name)}")
+    assert "db, web" in host.run("group", "create", "shop", "db", "web").stdout
+    host.run("group", "create", "shop", "web", "db")
+    first = write(tmp_path, "one")
+    made = host.json("replicate", "--group", "shop")
+    assert [(member["machine"], member["cause"]) for member in made["members"]] == [("db", "delta"), ("web", "delta")]
+    write(tmp_path, "two")
+    newest = write(tmp_path, "three")
+    host.run("replicate", "--group", "shop")
+
+    assert restored(host, "shop", tmp_path / "back") == newest
+    assert restored(host, f"shop@{made['instant']}", tmp_path / "earlier") == first
+    (row,) = host.json("group", "list")
+    assert (row["here"], row["members"], row["instants"], row["incomplete"]) == (True, ["db", "web"], 2, 0)
+    points = host.json("points", "db")["points"]
+    assert [point["group"] and point["group"]["name"] for point in points] == [None, "shop", "shop"]
+    assert "shop" in host.run("points", "db").stdout
+
+    # With the vault and its key alone, on a host that knows of no group.
+    elsewhere = Host(tmp_path / "elsewhere", host.vault, host.key)
+    assert restored(elsewhere, "shop", tmp_path / "there") == newest
+    (row,) = elsewhere.json("group", "list")
+    assert (row["here"], row["members"], row["instants"]) == (False, ["db", "web"], 2)
+    assert [line["complete"] for line in elsewhere.json("points", "--group", "shop")] == [True, True]
+
+
+def test_a_group_is_of_machines_that_this_host_follows(host: Host, tmp_path: Path) -> None:
+    write(tmp_path, "at first")
+    host.run("protect", "db", "--disk", f"vda={disk(tmp_path, 'db')}")
+    host.run("group", "create", "shop", "db", expect=2)
+    host.run("group", "create", "shop", "db", "db", expect=2)
+    host.run("group", "create", "shop", "db", "web", expect=3)
+    host.run("group", "create", "../shop", "db", "web", expect=2)
+    host.run("replicate", "--group", "shop", expect=3)
+    host.run("group", "remove", "shop", expect=3)
+    for name in ("web", "mail"):
+        disk(tmp_path, name).write_bytes(b"x" * 5000)
+        host.run("protect", name, "--disk", f"vda={disk(tmp_path, name)}")
+    host.run("group", "create", "shop", "db", "web")
+    host.run("group", "create", "shop", "db", "mail", expect=4)
+    host.run("group", "remove", "shop")
+    host.run("group", "create", "shop", "db", "mail")
+    assert [row["members"] for row in host.json("group", "list")] == [["db", "mail"]]
+    host.run("unprotect", "mail")
+    document = host.json("replicate", "--group", "shop", expect=3)
+    assert "mail" in document["error"]["message"]
+
+
+def test_a_member_that_fails_fails_the_group_and_is_named(host: Host, tmp_path: Path) -> None:
+    write(tmp_path, "at first")
+    for name in ("db", "web"):
+        host.run("protect", name, "--disk", f"vda={disk(tmp_path, name)}")
+    host.run("group", "create", "shop", "db", "web")
+    host.run("replicate", "--group", "shop")
+    disk(tmp_path, "web").write_bytes(b"")
+    said = host.run("replicate", "--group", "shop", "--json", expect=13).stdout.splitlines()
+    assert json.loads(said[-1])["error"]["message"].startswith("web: ")
+    assert [len(host.json("points", name)["points"]) for name in ("db", "web")] == [2, 2]
+    changed = write(tmp_path, "mended")
+    host.run("replicate", "--group", "shop")
+    assert restored(host, "shop", tmp_path / "back") == changed
+
+
+def test_an_incomplete_instant_is_never_restored_as_whole(host: Host, tmp_path: Path) -> None:
+    write(tmp_path, "at first")
+    for name in ("db", "web"):
+        host.run("protect", name, "--disk", f"vda={disk(tmp_path, name)}")
+    host.run("group", "create", "shop", "db", "web")
+    made = host.json("replicate", "--group", "shop")
+    newest = sorted((host.vault / "machines").glob("*/log/*"))
+    web = next(machine["id"] for machine in host.json("vault", "info")["machines"] if machine["name"] == "web")
+    last = [path for path in newest if web in str(path)][-1]
+    last.unlink()
+    fresh = Host(tmp_path / "fresh", host.vault, host.key)
+    document = fresh.json("restore", "--group", made["instant"], "--to", str(tmp_path / "back"), expect=4)
+    assert "web" in document["error"]["message"]
+    fresh.run("restore", "--group", "shop", "--to", str(tmp_path / "back"), expect=3)
+    assert not (tmp_path / "back").exists()
+    assert "without web" in fresh.run("points", "db").stdout
