@@ -112,3 +112,18 @@ def test_an_incomplete_instant_is_never_restored_as_whole(host: Host, tmp_path: 
     fresh.run("restore", "--group", "shop", "--to", str(tmp_path / "back"), expect=3)
     assert not (tmp_path / "back").exists()
     assert "without web" in fresh.run("points", "db").stdout
+
+
+def test_a_damaged_log_of_a_stranger_keeps_no_group_from_being_restored(host: Host, tmp_path: Path) -> None:
+    disks = write(tmp_path, "at first")
+    disk(tmp_path, "mail").write_bytes(b"x" * 5000)
+    for name in ("db", "web", "mail"):
+        host.run("protect", name, "--disk", f"vda={disk(tmp_path, name)}")
+    host.run("group", "create", "shop", "db", "web")
+    host.run("replicate", "--group", "shop")
+    mail = next(machine["id"] for machine in host.json("vault", "info")["machines"] if machine["name"] == "mail")
+    record = next((host.vault / "machines" / mail / "log").iterdir())
+    record.chmod(0o600)
+    record.write_bytes(bytes(record.stat().st_size))
+    fresh = Host(tmp_path / "fresh", host.vault, host.key)
+    assert restored(fresh, "shop", tmp_path / "back") == disks

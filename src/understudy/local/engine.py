@@ -124,10 +124,11 @@ class LocalEngine:
             yield opened
 
     async def instants(self) -> tuple[engine.Instant, ...]:
-        return await instants_of(await self._opened())
+        return (await self._readable_instants())[1]
 
     async def restore_group(self, request: engine.RestoreGroup, progress: engine.OnProgress) -> engine.GroupRestored:
-        return await group_restored(await self._opened(), request, progress)
+        vault, instants = await self._readable_instants()
+        return await group_restored(vault, instants, request, progress)
 
     async def points(self, machine: str) -> engine.Points:
         vault, log = await self._readable(machine)
@@ -150,6 +151,17 @@ class LocalEngine:
             return await scrubbed(store, progress)
         finally:
             await store.close()
+
+    async def _readable_instants(self) -> tuple[Vault, tuple[engine.Instant, ...]]:
+        """As `_readable`, of all machines: whose log is damaged may lack its point, and so make an instant incomplete."""
+        try:
+            vault = await self._opened()
+            return vault, await instants_of(vault)
+        except RolledBack:
+            raise
+        except IntegrityError:
+            vault = self._salvaged = self._salvaged or await self._open(salvage=True)
+            return vault, await instants_of(vault)
 
     async def _readable(self, machine: str) -> tuple[Vault, MachineLog]:
         """For restoring and proving: logs that are damaged are read past the damage."""

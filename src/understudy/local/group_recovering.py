@@ -4,10 +4,11 @@ import time
 from collections.abc import Iterable, Sequence
 
 from understudy import engine
-from understudy.errors import Conflict, NotFound
+from understudy.errors import Conflict, IntegrityError, NotFound
 from understudy.local.recovering import restored
 from understudy.local.views import point_of
-from understudy.vault.groups import Instant, instants
+from understudy.vault import groups
+from understudy.vault.groups import Instant
 from understudy.vault.log.state import MachineState
 from understudy.vault.vault import Vault
 
@@ -15,7 +16,7 @@ from understudy.vault.vault import Vault
 async def instants_of(vault: Vault) -> tuple[engine.Instant, ...]:
     """Oldest first."""
     states = await vault.machines()
-    return tuple(_shown(instant, states) for instant in instants(states))
+    return tuple(_shown(instant, states) for instant in groups.instants(states))
 
 
 async def bindings(vault: Vault, state: MachineState) -> dict[str, engine.PointGroup]:
@@ -27,22 +28,25 @@ async def bindings(vault: Vault, state: MachineState) -> dict[str, engine.PointG
     for machine in sorted(companions):
         try:
             states.append((await vault.find(machine)).state)
-        except NotFound:
+        except (NotFound, IntegrityError):
+            # Who cannot be read has no point that could be vouched for.
             continue
     names = _names(states)
     return {
         instant.points[state.id].point.id.hex(): engine.PointGroup(
             instant=instant.id, name=instant.name, missing=tuple(names.get(machine, machine) for machine in instant.missing)
         )
-        for instant in instants(states)
+        for instant in groups.instants(states)
         if state.id in instant.points
     }
 
 
-async def group_restored(vault: Vault, request: engine.RestoreGroup, progress: engine.OnProgress) -> engine.GroupRestored:
+async def group_restored(
+    vault: Vault, instants: Iterable[engine.Instant], request: engine.RestoreGroup, progress: engine.OnProgress
+) -> engine.GroupRestored:
     """One machine after the other; killed or failed in between, it may be said again and goes on."""
     began = time.monotonic()
-    instant = next((instant for instant in await instants_of(vault) if instant.id == request.instant), None)
+    instant = next((instant for instant in instants if instant.id == request.instant), None)
     if instant is None:
         raise NotFound(f"no point of this vault belongs to an instant {request.instant}")
     lacking = [member.name for member in instant.members if member.point is None]
