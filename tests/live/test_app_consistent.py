@@ -155,20 +155,23 @@ from understudy.qemu.agent_freeze import AgentFreeze
 from understudy.source.quiesce import Means, Quiesce
 async def main(machine, directory, agent, post, limit):
     quiesce = Quiesce(machine, Path(directory), Means(agent=Path(agent), post=Path(post)), AgentFreeze(float(limit), 60.0), thaw=60.0)
-    async with quiesce.around("ab" * 16) as outcome:
-        print("frozen", outcome.downgrade, flush=True)
-        await asyncio.to_thread(sys.stdin.readline)
+    told = ""
+    while not told:
+        async with quiesce.around("ab" * 16) as outcome:
+            print("frozen", outcome.downgrade, flush=True)
+            told = await asyncio.to_thread(sys.stdin.readline)
     print(outcome.consistency, outcome.downgrade, flush=True)
     quiesce.close()
 asyncio.run(main(*sys.argv[1:]))
 """
 
 
-async def holding(spec: QemuSource, directory: Path, limit: float) -> asyncio.subprocess.Process:
-    """A process that is in the middle of a freeze."""
-    pipe = asyncio.subprocess.PIPE
+async def holding(spec: QemuSource, directory: Path, limit: float, stdin: int = asyncio.subprocess.PIPE) -> asyncio.subprocess.Process:
+    """A process in the middle of a freeze until it is told a line; with nobody to tell it, in one freeze after the other."""
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-c", HOLDING, MACHINE, str(directory), spec.agent, spec.post_hook, str(limit)), stdin=pipe, stdout=pipe
+        *(sys.executable, "-c", HOLDING, MACHINE, str(directory), spec.agent, spec.post_hook, str(limit)),
+        stdin=stdin,
+        stdout=asyncio.subprocess.PIPE,
     )
     assert process.stdout is not None
     assert await process.stdout.readline() == b"frozen \n"
@@ -210,3 +213,28 @@ async def test_a_process_that_is_killed_or_stopped_leaves_no_guest_frozen(guest,
     assert process.returncode == 0
     assert told(tmp_path) == ["post crash"]
     assert not (state / "quiesced.json").exists()
+
+
+async def kill_at_random(guest: Guest, spec: QemuSource, rounds: int) -> int:
+    """How many of the kills came amid a freeze."""
+    state, caught = guest.directory / "state", 0
+    for _ in range(rounds):
+        process = await holding(spec, state, 600.0, asyncio.subprocess.DEVNULL)
+        assert process.stdout is not None
+        for _ in range(secrets.randbelow(4)):
+            assert await process.stdout.readline() == b"frozen \n"
+        await asyncio.sleep(secrets.randbelow(100) / 1000)
+        os.kill(process.pid, signal.SIGKILL)
+        await process.wait()
+        assert not await frozen_now(guest)
+        await goes_on(guest)
+        source = open_source(spec, MACHINE, state)
+        await source.relieve()
+        await source.close()
+        caught += "post interrupted" in told(Path(spec.post_hook).parent)
+        assert not (state / "quiesced.json").exists()
+    return caught
+
+
+async def test_kills_at_random_moments(guest, spec):
+    await kill_at_random(guest, spec, 3)
