@@ -1,11 +1,13 @@
 """App-consistent points: how they are asked for and what is told of them."""
 
 import os
+from pathlib import Path
 
 import msgspec
 
 from tests.cli.conftest import Typed, lines
 from tests.cli.fake_engine import FakeEngine
+from tests.cli.installed import Host
 from understudy.engine import BlockSource, Protect, QemuSource
 
 
@@ -43,3 +45,25 @@ def test_what_came_of_it_is_told(engine: FakeEngine, typed: Typed) -> None:
     assert "not app-consistent: the guest's agent did not answer" in told[2]
     (document,) = lines(typed("points", "web", "--json"))
     assert [point["downgrade"] for point in document["points"]] == ["", "the guest's agent did not answer"]
+
+
+def test_files_are_quiesced_by_hooks_the_whole_way(tmp_path: Path) -> None:
+    host = Host(tmp_path / "host", tmp_path / "vault", tmp_path / "key")
+    host.run("vault", "create", host.vault.as_uri())
+    disk, told = tmp_path / "a.raw", tmp_path / "told"
+    disk.write_bytes(bytes(8192))
+    for name, script in (("pre", "echo stopped"), ("post", "echo started $UNDERSTUDY_OUTCOME")):
+        (tmp_path / name).write_text(f"#!/bin/sh\n{script} >> {told}\n")
+        (tmp_path / name).chmod(0o755)
+    words = ("protect", "web", "--disk", f"vda={disk}", "--pre-hook", f"{tmp_path}/pre", "--post-hook", f"{tmp_path}/post")
+    assert host.json(*words)["found"]["quiesce"] == f"pre-hook {tmp_path}/pre, post-hook {tmp_path}/post"
+    assert host.json("replicate", "web")["consistency"] == "crash"
+    assert not told.exists()
+    assert host.json("replicate", "web", "--app-consistent")["consistency"] == "app"
+    assert told.read_text() == "stopped\nstarted app\n"
+    (tmp_path / "pre").write_text("#!/bin/sh\nexit 1\n")
+    assert host.json("replicate", "web", "--app-consistent")["downgrade"].endswith("/pre ended with status 1")
+    listed = host.json("points", "web")["points"]
+    assert [(point["consistency"], bool(point["downgrade"])) for point in listed] == [("crash", False), ("app", False), ("crash", True)]
+    (tmp_path / "pre").unlink()
+    host.run(*words, expect=2)
