@@ -9,6 +9,7 @@ import pytest
 from tests.faults import Action, Fault
 from tests.replication.trio import GROUP, NAMES, Trio
 from understudy.errors import Fenced, InDoubt, SourceUnavailable, StoreUnavailable, UnderstudyError
+from understudy.replication.cycle import Replicator
 from understudy.replication.plan import Cause
 from understudy.vault import kinds
 
@@ -35,13 +36,20 @@ async def test_points_of_one_instant_are_bound_to_each_other(trio: Trio) -> None
     assert all(sorted(trio.ids.values()) == list(instant.members) for instant in found)
 
 
-async def test_initial_replications_come_before_the_first_instant(trio: Trio) -> None:
+async def test_initial_replications_end_in_the_first_instant(trio: Trio, monkeypatch: pytest.MonkeyPatch) -> None:
+    prepared: list[str] = []
+    prepare = Replicator.prepare
+
+    async def watched(self: Replicator, *args: object) -> None:
+        await prepare(self, *args)
+        prepared.append(self.log.state.name)
+
+    monkeypatch.setattr(Replicator, "prepare", watched)
     async with trio.group() as group:
-        report = await group.cycle()
-    assert {member.cause for member in report.members.values()} == {Cause.DELTA}
-    async with trio.vault() as vault:
-        for state in await vault.machines():
-            assert [bool(entry.point.group) for entry in state.points] == [False, True]
+        first, second = await group.cycle(), await group.cycle()
+    assert {member.cause for member in first.members.values()} == {Cause.INITIAL}
+    assert {member.cause for member in second.members.values()} == {Cause.DELTA}
+    assert prepared == [*NAMES, *NAMES], "nobody waits in a freeze for another one's initial replication"
 
 
 async def test_a_member_that_cannot_be_read_fails_the_instant_for_all(trio: Trio) -> None:

@@ -42,13 +42,11 @@ class GroupReplicator:
     async def cycle(self, progress: ProgressSink = ignore, app_consistent: bool = False) -> GroupReport:
         """Make one point of each member, all of one instant. An error names the member that it began with."""
         told = _Progress(progress)
-        # Initial replications take their time; nobody else's frozen view must wait for them.
         for name, replicator in self.members.items():
-            if replicator.log.state.newest is None:
-                try:
-                    await replicator.cycle(told.of(name))
-                except UnderstudyError as error:
-                    raise named(error, name) from error
+            try:
+                await replicator.prepare(told.of(name))
+            except UnderstudyError as error:
+                raise named(error, name) from error
         ids = tuple(sorted(bytes.fromhex(replicator.log.machine_id) for replicator in self.members.values()))
         binding = Binding(secrets.token_bytes(16), self.name, ids)
         drafts = await self._begin(binding, told, app_consistent)

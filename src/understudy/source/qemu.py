@@ -111,6 +111,9 @@ class QemuSource:
             if self._freeze is not None:
                 raise SourceRefused("this VM is frozen already")
             session = await self._connected()
+            if wish.gate is not None:
+                # Other VMs would stand still while it starts.
+                self._lifeline.start()
             self._freeze = _Freeze(point, base)
             try:
                 return await self._begin(session, self._freeze, wish)
