@@ -15,6 +15,7 @@ from tests.source.conformance import Contents
 from understudy.model import Bytes
 from understudy.qemu.session import QmpSession
 from understudy.source.qemu import QemuSource
+from understudy.source.qemu_method import PUSH, Wanted
 
 MACHINE = "0123456789abcdef0123456789abcdef"
 MIB = 1 << 20
@@ -40,8 +41,13 @@ class Machine:
     options: list[str] = field(default_factory=list)
     process: subprocess.Popen[bytes] | None = None
     control: QmpSession | None = None
+    wanted: Wanted = field(default_factory=Wanted)
     tracks: bool = True
     shared: bool = True
+
+    @property
+    def partial(self) -> bool:
+        return self.wanted.method == PUSH
 
     @property
     def qmp(self) -> str:
@@ -85,7 +91,7 @@ class Machine:
         assert not said or "bytes at offset" in said, said
 
     async def until(self, what: Callable[[], Awaitable[bool]]) -> None:
-        for _ in range(500):
+        for _ in range(6000):
             if await what():
                 return
             await asyncio.sleep(0.01)
@@ -102,7 +108,7 @@ class Machine:
         return found
 
     def source(self) -> QemuSource:
-        return QemuSource(MACHINE, self.qmp, self.state)
+        return QemuSource(MACHINE, self.qmp, self.state, wanted=self.wanted)
 
     async def leftovers(self) -> list[str]:
         """What of ours is in this QEMU or on its host."""

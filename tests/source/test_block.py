@@ -20,6 +20,7 @@ ONE = np.array([[0, 1]], np.int64)
 class BlockRig:
     tracks = False
     shared = False
+    partial = False
 
     def __init__(self, paths: dict[str, Path]) -> None:
         self.paths = paths

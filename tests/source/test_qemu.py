@@ -1,15 +1,28 @@
-"""A real QEMU with disks, written from outside, byte for byte."""
+"""A real QEMU with disks, written from outside, byte for byte, by each method of freezing."""
 
 import pytest
 
 from tests.source.conformance import Conformance
 from tests.source.machine import Machine
+from understudy.source.qemu_method import BREAK_SNAPSHOT, FLEECING, PUSH, Wanted
 
 
-@pytest.fixture
-def rig(two_disks: Machine) -> Machine:
-    return two_disks
+class TestFleecing(Conformance):
+    @pytest.fixture
+    def rig(self, two_disks: Machine) -> Machine:
+        two_disks.wanted = Wanted(FLEECING)
+        return two_disks
 
 
-class TestQemu(Conformance):
-    pass
+class TestBreakSnapshot(Conformance):
+    @pytest.fixture
+    def rig(self, two_disks: Machine) -> Machine:
+        two_disks.wanted = Wanted(BREAK_SNAPSHOT, allow_pause=True)
+        return two_disks
+
+
+class TestPush(Conformance):
+    @pytest.fixture
+    def rig(self, two_disks: Machine) -> Machine:
+        two_disks.wanted = Wanted(PUSH)
+        return two_disks

@@ -1,15 +1,13 @@
 """Everything that goes wrong."""
 
 import asyncio
-import os
 import secrets
-import subprocess
 
 import numpy as np
 import pytest
 
 from tests.source.conformance import covers, padded, whole
-from tests.source.machine import MACHINE, MIB, Machine, blockdev
+from tests.source.machine import MACHINE, MIB, blockdev
 from tests.source.test_qemu_shapes import cycle
 from understudy.errors import SourceRefused, SourceUnavailable, StateFailed
 from understudy.model import BLOCK_SIZE, Lost, Tracked
@@ -287,35 +285,3 @@ async def test_a_cancelled_freeze_leaves_nothing(two_disks):
     await source.remove()
     assert await machine.leftovers() == []
     await source.close()
-
-
-if os.geteuid() == 0:  # only root can make a file system
-
-    async def test_a_freeze_is_given_up_before_the_scratch_is_full(start_machine, short_directory):
-        state = short_directory / "state"
-        state.mkdir()
-        await asyncio.to_thread(subprocess.run, ["mount", "-t", "tmpfs", "-o", "size=32M", "tmpfs", str(state)], check=True)
-        try:
-            machine: Machine = await start_machine(blockdev(short_directory, "a", "raw", 64 * MIB))
-            await machine.write("a", 0, 64 * MIB, 1)
-            refused = QemuSource(MACHINE, machine.qmp, state)
-            with pytest.raises(StateFailed, match="64 MiB"):
-                await refused.freeze(secrets.token_hex(16), None)
-            await refused.close()
-            source = QemuSource(MACHINE, machine.qmp, state, scratch_reserve=24 * MIB)
-            await source.recover(None)
-            base, _ = await cycle(source, machine, None, None)
-            snapshot = await source.freeze(secrets.token_hex(16), base)
-            for at in range(1, 26):
-                await machine.write("a", at * MIB, MIB, 2)
-                await asyncio.sleep(0.05)
-            with pytest.raises(SourceUnavailable, match="were left in"):
-                await first_block(snapshot.disks[0])
-            assert await machine.execute("query-jobs") == []
-            await machine.write("a", 30 * MIB, 30 * MIB, 3)
-            await source.release(False)
-            await source.remove()
-            assert await machine.leftovers() == []
-            await source.close()
-        finally:
-            await asyncio.to_thread(subprocess.run, ["umount", "-l", str(state)], check=True)

@@ -9,6 +9,7 @@ from tests.source.machine import MIB
 from tests.source.test_qemu_shapes import cycle
 from understudy.errors import SourceBusy
 from understudy.model import BLOCK_SIZE
+from understudy.source.qemu_method import FLEECING, PUSH, Wanted
 
 ONE = np.array([[0, 1]], np.int64)
 
@@ -46,15 +47,30 @@ async def test_a_foreign_nbd_server_is_left_alone(two_disks):
     theirs = machine.directory / "theirs"
     await machine.execute("nbd-server-start", addr={"type": "unix", "data": {"path": str(theirs)}})
     await machine.execute("block-export-add", type="nbd", id="theirs", node_name="vda-format", name="theirs")
+    machine.wanted = Wanted(FLEECING)
     source = machine.source()
     await source.recover(None)
     with pytest.raises(SourceBusy, match="already runs an NBD server that understudy did not start"):
         await source.freeze(secrets.token_hex(16), None)
+    await source.close()
+    machine.wanted = Wanted()
+    source = machine.source()
+    await source.recover(None)
+    base, content = await cycle(source, machine, None, None)
+    await machine.write("vda", MIB, MIB, 9)
+    await source.freeze(point := secrets.token_hex(16), base)
+    await source.release(False)
+    snapshot = await source.freeze(point, base)
+    assert snapshot.method == PUSH
+    await source.release(False)
+    base, content = await cycle(source, machine, base, content)
     assert [export["id"] for export in await machine.execute("query-block-exports")] == ["theirs"]
     assert theirs.is_socket()
     await machine.execute("nbd-server-stop")
-    assert await machine.leftovers() == []
-    await cycle(source, machine, None, None)
+    await machine.write("vda", MIB, MIB, 10)
+    snapshot = await source.freeze(secrets.token_hex(16), base)
+    assert snapshot.method == FLEECING
+    await source.release(False)
     await source.remove()
     assert await machine.leftovers() == []
     await source.close()

@@ -5,13 +5,14 @@ import secrets
 import numpy as np
 import pytest
 
-from tests.source.conformance import Contents, covers, padded, whole
+from tests.source.conformance import Contents, covers, shows
 from tests.source.machine import MACHINE, MIB, Machine, blockdev, drive
 from understudy.errors import SourceRefused, SourceUnavailable
 from understudy.model import Lost, Tracked
 from understudy.qemu.session import QmpSession
 from understudy.source.protocol import DiskSource
 from understudy.source.qemu import QemuSource
+from understudy.source.qemu_method import BREAK_SNAPSHOT, FLEECING, PUSH, Wanted
 
 THROTTLE = ["-object", "throttle-group,id=group"]
 
@@ -60,15 +61,17 @@ async def cycle(source: DiskSource, machine: Machine, base: str | None, at_base:
             assert covers(changes.extents, at_base[disk.info.name], content)
         if at_base is None or len(changes.extents):
             await machine.write(disk.info.name, 0, 512 * 64, secrets.randbelow(256))
-            assert (await whole(disk) == padded(content)).all()
+            assert await shows(disk, content, snapshot.method == PUSH)
     await source.release(True)
     return point, before
 
 
 @pytest.mark.parametrize("name", NAMES)
-async def test_shape(start_machine, short_directory, name):
+@pytest.mark.parametrize("method", [FLEECING, BREAK_SNAPSHOT, PUSH])
+async def test_shape(start_machine, short_directory, name, method):
     disks, options = shapes(short_directory)[name]
     machine = await start_machine(*disks, options=options)
+    machine.wanted = Wanted(method, allow_pause=True)
     source = machine.source()
     info = await source.probe()
     assert [disk.name for disk in info.disks] == [disk.name for disk in disks]
@@ -137,7 +140,7 @@ async def test_no_disks(start_machine):
 
 
 @pytest.mark.parametrize("where", ["device", "controller"])
-async def test_an_iothread_is_refused_where_it_would_kill_the_guest(start_machine, short_directory, where):
+async def test_a_disk_on_an_iothread_is_pushed_where_its_readers_would_kill_the_guest(start_machine, short_directory, where):
     options = ["-object", "iothread,id=io"]
     if where == "device":
         disk = blockdev(short_directory, "a", "raw", MIB, device="virtio-blk-pci,iothread=io")
@@ -146,19 +149,22 @@ async def test_an_iothread_is_refused_where_it_would_kill_the_guest(start_machin
         disk = blockdev(short_directory, "a", "raw", MIB, device="scsi-hd")
     machine = await start_machine(disk, options=options)
     assert machine.control is not None
+    old = machine.control.version < (9, 0, 0)
     source = machine.source()
-    if machine.control.version < (9, 0, 0):
-        with pytest.raises(SourceRefused, match="iothread") as caught:
-            await source.probe()
-        assert "or later" in caught.value.hint
-    else:
-        await source.recover(None)
-        base, content = await cycle(source, machine, None, None)
-        await machine.write("a", 0, 8192, 3)
-        await cycle(source, machine, base, content)
-        await source.remove()
-        assert await machine.leftovers() == []
+    assert (await source.probe()).method == (PUSH if old else FLEECING)
+    await source.recover(None)
+    base, content = await cycle(source, machine, None, None)
+    await machine.write("a", 0, 8192, 3)
+    await cycle(source, machine, base, content)
+    await source.remove()
+    assert await machine.leftovers() == []
     await source.close()
+    for method in (FLEECING, BREAK_SNAPSHOT) if old else (BREAK_SNAPSHOT,):
+        machine.wanted = Wanted(method)
+        source = machine.source()
+        with pytest.raises(SourceRefused, match="iothread"):
+            await source.probe()
+        await source.close()
 
 
 async def test_an_unused_iothread_is_no_obstacle(start_machine, short_directory):

@@ -56,10 +56,10 @@ async def end_jobs(session: QmpSession, prefix: str) -> None:
     await _wait(gone, "its jobs to end")
 
 
-async def delete_nodes(session: QmpSession, prefix: str) -> None:
-    """Remove our nodes. Jobs and exports that use them must have ended."""
+async def delete_nodes(session: QmpSession, prefix: str, ending: str = "") -> None:
+    """Remove our nodes. Jobs, exports and other nodes that use them must have ended."""
     for node in await session.execute("query-named-block-nodes", {"flat": True}):
-        if node["node-name"].startswith(prefix):
+        if node["node-name"].startswith(prefix) and node["node-name"].endswith(ending):
             await _if_there(session, "blockdev-del", {"node-name": node["node-name"]})
 
 

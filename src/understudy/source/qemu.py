@@ -6,8 +6,7 @@ release. A VM that was paused stays paused.
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
-from functools import partial
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from understudy.errors import SourceRefused, SourceUnavailable, UnderstudyError
@@ -20,19 +19,21 @@ from understudy.source import qemu_view as overlays
 from understudy.source.protocol import CRASH, Snapshot, SourceInfo, Wish
 from understudy.source.qemu_around import Around, Moment, entered
 from understudy.source.qemu_bitmaps import Action, Record
+from understudy.source.qemu_break import BreakSnapshot
 from understudy.source.qemu_definition import define, devices
 from understudy.source.qemu_fleecing import Fleecing, at_once
 from understudy.source.qemu_frozen import IdleDisk
 from understudy.source.qemu_gate import gathered, standing
-from understudy.source.qemu_method import FLEECING, Refusal, Wanted, choose
+from understudy.source.qemu_method import AUTO, BREAK_SNAPSHOT, FLEECING, PUSH, Capabilities, Refusal, Wanted, choose
 from understudy.source.qemu_names import Names
 from understudy.source.qemu_pause import Pauser
+from understudy.source.qemu_push import Push
 from understudy.source.qemu_scratch import RESERVE
-from understudy.source.qemu_server import forget_socket, stop_server
+from understudy.source.qemu_server import ServedByAnother, forget_socket, stop_server
 from understudy.source.qemu_stage import Stage, View
 from understudy.source.qemu_survey import Survey, survey
 
-METHODS: Mapping[str, Callable[[Stage], View]] = {FLEECING: Fleecing}
+METHODS: Mapping[str, Callable[[Stage], View]] = {FLEECING: Fleecing, BREAK_SNAPSHOT: BreakSnapshot, PUSH: Push}
 
 Trust = Callable[[QmpSession, Survey, Names, str | None], Awaitable[Sequence[Record]]]
 """For each disk of a survey the record of its changes since the base point (an id; None: there is none), or why none can be trusted."""
@@ -89,19 +90,21 @@ class QemuSource:
     async def probe(self) -> SourceInfo:
         session = await self._connected()
         found = await survey(session, self._selection)
-        return SourceInfo("qemu", _chosen(found, self._wanted), found.infos, await self._definition(session, found))
+        return SourceInfo("qemu", _chosen(found.capabilities, self._wanted), found.infos, await self._definition(session, found))
 
     async def relieve(self) -> None:
         async with self._changing:
+            await self._end_readers(FOUND)
             await self._pauser.relieve()
-            await self._insistently(partial(self._end_view, why=FOUND))
+            await self._insistently(self._end_view)
 
     async def recover(self, newest: str | None) -> None:
         async def clean(session: QmpSession) -> None:
-            await self._end_view(session, FOUND)
+            await self._end_view(session)
             await self._settle(session, newest)
 
         async with self._changing:
+            await self._end_readers(FOUND)
             await self._pauser.relieve()
             await self._insistently(clean)
             self._freeze = None
@@ -162,26 +165,46 @@ class QemuSource:
 
     async def _begin(self, session: QmpSession, freeze: _Freeze, wish: Wish) -> Snapshot:
         found = await survey(session, self._selection)
-        method = _chosen(found, self._wanted)
         freeze.starved = await overlays.starved(session)
         definition = await self._definition(session, found)
         bases = await self.trust(session, found, self._names, freeze.base)
-        moment = Moment(session, wish, freeze.point)
+        moment = Moment(session, self._lifeline, wish, freeze.point)
         if wish == CRASH and not self._view_wanted and _idle(bases):
             frozen_at = await at_once(session, self._records(freeze, found, bases))
             if _idle(await self._ended(session, bases)):
                 idle = tuple(IdleDisk(info, self._want_view) for info in found.infos)
-                return Snapshot(frozen_at, method, moment.consistency, idle, definition)
+                return Snapshot(frozen_at, _chosen(found.capabilities, self._wanted), moment.consistency, idle, definition)
             # Something was written in the last moment: that must be read, from a view.
             await self._settle(session, freeze.base)
+        method, view = await self._prepared(session, freeze, found, bases)
         self._view_wanted = False
-        stage = Stage(session, self._names, found, freeze.point, bases, self._reserve, freeze.starved, self._give_up)
-        freeze.view = METHODS[method](stage)
-        await freeze.view.prepare()
-        async with entered([gathered, *self.around, standing(self._pauser)], moment):
-            frozen_at = await freeze.view.instant(self._records(freeze, found, bases))
-        disks = await freeze.view.open(await self._ended(session, bases))
+        async with entered([gathered, *self.around, standing(self._pauser, view.pauses)], moment):
+            frozen_at = await view.instant(self._records(freeze, found, bases))
+        disks = await view.open(await self._ended(session, bases))
         return Snapshot(frozen_at, method, moment.consistency, disks, definition, moment.downgrade, moment.paused, moment.quiesced)
+
+    async def _prepared(self, session: QmpSession, freeze: _Freeze, found: Survey, bases: Sequence[Record]) -> tuple[str, View]:
+        """A view that only its instant is missing to. Whether somebody else's NBD server is in the way shows when ours is started."""
+        capabilities, wanted = found.capabilities, self._view_wanted
+        while True:
+            method = _chosen(capabilities, self._wanted)
+            stage = Stage(
+                *(session, self._lifeline, self._names, found, freeze.point, bases),
+                reserve=self._reserve,
+                whole=wanted,
+                want=self._want_view,
+                starved=freeze.starved,
+                give_up=self._give_up,
+            )
+            freeze.view = METHODS[method](stage)
+            try:
+                await freeze.view.prepare()
+            except ServedByAnother:
+                if self._wanted.method != AUTO or capabilities.served:
+                    raise
+                capabilities = replace(capabilities, served=True)
+            else:
+                return method, freeze.view
 
     def _want_view(self) -> None:
         self._view_wanted = True
@@ -204,7 +227,8 @@ class QemuSource:
         """End the view to save the guest; the records stay as they are until the release."""
         async with self._changing:
             if self._freeze is not None:
-                await self._end_view(await self._connected(), reason)
+                await self._end_readers(reason)
+                await self._end_view(await self._connected())
 
     async def _release(self, committed: bool | None) -> None:
         async with self._changing:
@@ -222,21 +246,21 @@ class QemuSource:
     async def _end(self, freeze: _Freeze, committed: bool | None, why: str) -> None:
         async def clean(session: QmpSession) -> None:
             if freeze.view is not None:
-                await self._end_view(session, why)
+                await self._end_view(session)
             if committed is not None:
                 await self._settle(session, freeze.point if committed else freeze.base)
 
+        await self._end_readers(why)
         try:
             await self._insistently(clean)
         except QmpGone:
             # The VM ended, and everything of ours in it.
-            await self._end_readers("the VM ended")
             await overlays.remove_scratch(self._names)
             await asyncio.to_thread(forget_socket, self._names)
         self._freeze = None
 
-    async def _end_view(self, session: QmpSession, why: str) -> None:
-        await self._end_readers(why)
+    async def _end_view(self, session: QmpSession) -> None:
+        """Those who read or stand by must have ended: the latter hold the connection to QEMU, which serves one at a time."""
         freeze = self._freeze
         # Where a dead process left the view, it is to blame.
         to_blame = not (freeze is not None and freeze.starved) and await overlays.saving(session, self._names)
@@ -271,8 +295,8 @@ async def tracked(session: QmpSession, found: Survey, names: Names, base: str | 
     return [records.usable_base(known, disk.node, names.bitmap(base) if base else None) for disk in found.disks]
 
 
-def _chosen(found: Survey, wanted: Wanted) -> str:
-    method = choose(found.capabilities, wanted)
+def _chosen(capabilities: Capabilities, wanted: Wanted) -> str:
+    method = choose(capabilities, wanted)
     if isinstance(method, Refusal):
         raise SourceRefused(method.reason, hint=method.hint)
     return method

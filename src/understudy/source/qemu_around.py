@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
+from understudy.qemu.lifeline import Lifeline
 from understudy.qemu.session import QmpSession
 from understudy.source.protocol import Wish
 
@@ -13,6 +14,7 @@ class Moment:
     """One freeze, prepared, just before its instant. Whoever is put around it may say what consistency it gave."""
 
     session: QmpSession
+    line: Lifeline
     wish: Wish
     point: str
     consistency: str = "crash"

@@ -123,11 +123,18 @@ def _device_id(device: str) -> str:
 
 def _chain(root: str, by_name: Mapping[str, Mapping[str, Any]], graph: Mapping[str, Any]) -> list[str]:
     """Names from the device's node down through filters to the first node that is none."""
-    labels = {node["id"]: node["name"] for node in graph["nodes"] if node["type"] == "block-driver"}
-    below = {
-        labels[edge["parent"]]: labels[edge["child"]] for edge in graph["edges"] if edge["name"] == "file" and edge["parent"] in labels
-    }
+    children = _children(graph)
     chain = [root]
-    while by_name[chain[-1]]["drv"] in FILTERS and chain[-1] in below and below[chain[-1]] not in chain:
-        chain.append(below[chain[-1]])
+    while by_name[chain[-1]]["drv"] in FILTERS and chain[-1] in children and children[chain[-1]] not in chain:
+        chain.append(children[chain[-1]])
     return chain
+
+
+def below(graph: Mapping[str, Any], name: str) -> str:
+    """The node that a filter lies on."""
+    return _children(graph)[name]
+
+
+def _children(graph: Mapping[str, Any]) -> dict[str, str]:
+    labels = {node["id"]: node["name"] for node in graph["nodes"] if node["type"] == "block-driver"}
+    return {labels[edge["parent"]]: labels[edge["child"]] for edge in graph["edges"] if edge["name"] == "file" and edge["parent"] in labels}

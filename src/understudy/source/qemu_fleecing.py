@@ -5,7 +5,7 @@ import time
 from collections.abc import Sequence
 from functools import partial
 
-from understudy.errors import SourceBusy, UnderstudyError
+from understudy.errors import SourceBusy
 from understudy.model import NO_EXTENTS, Extents
 from understudy.qemu.blocklayer import end_exports
 from understudy.qemu.session import QmpRefused, QmpSession
@@ -14,9 +14,10 @@ from understudy.source import qemu_view as overlays
 from understudy.source.qemu_bitmaps import Action, Record
 from understudy.source.qemu_disks import QemuDisk
 from understudy.source.qemu_frozen import FrozenDisk, Guard, dirty
-from understudy.source.qemu_scratch import floor, prepare_scratch, watch
+from understudy.source.qemu_scratch import Space, largest, shares
 from understudy.source.qemu_server import start_server
 from understudy.source.qemu_stage import Stage
+from understudy.source.qemu_watch import Watch
 
 
 class Fleecing:
@@ -24,29 +25,36 @@ class Fleecing:
 
     def __init__(self, stage: Stage) -> None:
         self.serving = False
+        self.pauses = False
+        names, sizes = stage.names, [disk.size for disk in stage.survey.disks]
+        files = [names.scratch_file(index) for index in range(len(sizes))]
+        most = [largest(size) for size in sizes]
         self._stage = stage
-        self._total = sum(disk.size for disk in stage.survey.disks)
-        self._guard = Guard(stage.session, stage.names, len(stage.survey.disks))
+        self._space = Space(names.scratch, dict(zip(files, zip(most, shares(most, stage.reserve), strict=True), strict=True)))
+        self._guard = Guard(partial(overlays.still_frozen, stage.session, names, len(sizes)))
+        self._watch = Watch(stage, self._space, [names.job(index) for index in range(len(sizes))], self._guard.end)
         self._disks: list[FrozenDisk] = []
-        self._watcher: asyncio.Task[None] | None = None
         self._copying = asyncio.Lock()
 
     async def prepare(self) -> None:
         stage = self._stage
-        await prepare_scratch(stage.names.scratch, self._total, stage.reserve)
+        await self._space.prepare()
         await start_server(stage.session, stage.names)
         self.serving = True
-        await overlays.make_overlays(stage.session, stage.names, stage.survey.disks)
+        await overlays.make_overlays(stage.session, stage.names, stage.survey.disks, backed=True)
+        await self._space.take()
+        await self._watch.arm()
 
     async def instant(self, records: Sequence[Action]) -> int:
         stage, actions = self._stage, list(records)
         for index, disk in enumerate(stage.survey.disks):
-            actions += overlays.freeze_actions(stage.names, index, disk)
-        return await at_once(stage.session, actions)
+            actions.append(overlays.backup(stage.names, index, disk, sync="none"))
+        frozen_at = await at_once(stage.session, actions)
+        self._watch.start()
+        return frozen_at
 
     async def open(self, finals: Sequence[Record]) -> Sequence[FrozenDisk]:
         stage, names = self._stage, self._stage.names
-        self._watcher = asyncio.ensure_future(self._watch())
         for index, (disk, info, final) in enumerate(zip(stage.survey.disks, stage.survey.infos, finals, strict=True)):
             exported = overlays.exported_name(index, stage.point)
             bitmap = None if isinstance(final, str) else final
@@ -55,11 +63,8 @@ class Fleecing:
         return tuple(self._disks)
 
     async def end(self, why: str) -> None:
-        if self._guard.ended is None:
-            self._guard.ended = why
-        if self._watcher is not None and self._watcher is not asyncio.current_task():
-            self._watcher.cancel()
-            await asyncio.wait([self._watcher])
+        self._guard.end(why)
+        await self._watch.end()
         for disk in self._disks:
             await disk.end()
 
@@ -82,17 +87,6 @@ class Fleecing:
             await end_exports(session, names.since_export(index))
         await session.execute("block-dirty-bitmap-remove", {"node": disk.node, "name": copy})
         return found
-
-    async def _watch(self) -> None:
-        stage = self._stage
-
-        async def starved() -> bool:
-            return not stage.starved and await overlays.starved(stage.session)
-
-        try:
-            await watch(stage.names.scratch, floor(self._total, stage.reserve), starved, stage.give_up)
-        except (UnderstudyError, OSError) as error:
-            self._guard.ended = f"the space for its scratch files cannot be watched: {error}"
 
 
 async def at_once(session: QmpSession, actions: Sequence[Action]) -> int:

@@ -12,25 +12,29 @@ from understudy.errors import SourceRefused, SourceUnavailable
 from understudy.model import BLOCK_SIZE, NO_EXTENTS, Bytes, Changes, DiskInfo, Extents, Lost, Tracked, blocks_of
 from understudy.nbd.client import NbdClient
 from understudy.nbd.wire import DIRTY_BIT, ZERO_BIT
-from understudy.qemu.session import QmpSession
 from understudy.source.qemu_bitmaps import Bitmap
 from understudy.source.qemu_names import Names
-from understudy.source.qemu_view import still_frozen
 
 ALLOCATION = "base:allocation"
 
 
 class Guard:
-    """Proves, after something was read, that it was frozen until then: without its job the view would show the disk's present."""
+    """Proves, after something was read, that it was frozen until then: without what keeps it the view would show the disk's present.
 
-    def __init__(self, session: QmpSession, names: Names, disks: int) -> None:
-        self._session = session
-        self._names = names
-        self._disks = disks
+    `standing`: whether it has been kept up to now.
+    """
+
+    def __init__(self, standing: Callable[[], Awaitable[bool]]) -> None:
+        self._standing = standing
         self._lock = asyncio.Lock()
         self._next: asyncio.Task[None] | None = None
         self.ended: str | None = None
         """Why the view is over; None while it stands."""
+
+    def end(self, why: str) -> None:
+        """It is over. The first reason counts."""
+        if self.ended is None:
+            self.ended = why
 
     def check(self) -> None:
         """Raise if the view is known to be over."""
@@ -48,7 +52,7 @@ class Guard:
         async with self._lock:
             self._next = None
             self.check()
-            if not await still_frozen(self._session, self._names, self._disks):
+            if not await self._standing():
                 self.check()
                 self.ended = "QEMU ended the job that kept it, by an error of the scratch file or by somebody's command"
                 self.check()

@@ -19,14 +19,19 @@ async def gathered(moment: Moment) -> AsyncIterator[None]:
         yield
 
 
-def standing(pauser: Pauser) -> Around:
-    """Innermost: what keeps the VM still only for as long as all members' instants need."""
+def standing(pauser: Pauser, alone: bool) -> Around:
+    """Innermost: what keeps the VM still only for as long as all members' instants need; or its own, where that needs it `alone`."""
 
     @asynccontextmanager
     async def around(moment: Moment) -> AsyncIterator[None]:
         gate = moment.wish.gate
         if gate is None:
-            yield
+            if not alone:
+                yield
+                return
+            async with pauser.paused() as pause:
+                yield
+            moment.paused = pause.seconds
             return
         async with _or_broken(gate):
             await gate.ready()

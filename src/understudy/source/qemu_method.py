@@ -5,6 +5,8 @@ from dataclasses import dataclass
 FLEECING, BREAK_SNAPSHOT, PUSH = "fleecing", "break-snapshot", "push"
 AUTO = "auto"
 
+SNAPSHOT_ACCESS = (7, 2, 0)
+"""Copy-before-write filters that break their snapshot rather than the guest's write, and a node to read it from (tried from 7.2 on)."""
 IOTHREAD_SAFE = (9, 0, 0)
 """Before, QEMU asserts and dies when an NBD client disconnects from a disk that an iothread serves (seen with 7.2.22)."""
 
@@ -14,8 +16,11 @@ class Capabilities:
     """What decides, of a QEMU and its VM at one moment."""
 
     version: tuple[int, int, int]
+    disks: int = 1
     iothread: tuple[str, ...] = ()
     """Disks that an iothread serves."""
+    served: bool = False
+    """Whether somebody else's NBD server runs in this QEMU, which can have one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,21 +33,52 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """Why no method serves, and what would change that."""
+    """Why a method does not serve, and what would change that."""
 
     reason: str
     hint: str = ""
 
 
 def choose(capabilities: Capabilities, wanted: Wanted) -> str | Refusal:
-    """The method's name."""
+    """The method's name: the wanted one, or the first that serves."""
+    if wanted.method != AUTO:
+        return _obstacle(wanted.method, capabilities, wanted) or wanted.method
+    refusal = Refusal("")
+    for method in (BREAK_SNAPSHOT, FLEECING, PUSH) if wanted.allow_pause else (FLEECING, PUSH):
+        obstacle = _obstacle(method, capabilities, wanted)
+        if obstacle is None:
+            return method
+        refusal = obstacle
+    return refusal
+
+
+def _obstacle(method: str, capabilities: Capabilities, wanted: Wanted) -> Refusal | None:
+    """Why this method must not be used."""
+    if method == PUSH:
+        return None
+    another = "choose push, which needs no NBD server in QEMU"
+    if method == BREAK_SNAPSHOT:
+        if capabilities.version < SNAPSHOT_ACCESS:
+            return Refusal(f"QEMU {dotted(capabilities.version)} is too old for {method}", f"{dotted(SNAPSHOT_ACCESS)} or later is needed")
+        if capabilities.iothread:
+            return Refusal(
+                f"disk '{capabilities.iothread[0]}' is served by an iothread, and guests were seen to stall when such a drive is exchanged",
+                hint="choose fleecing or push",
+            )
+        if capabilities.disks > 1 and not wanted.allow_pause:
+            return Refusal(
+                "this VM has several disks, which are frozen at one instant by this method only while it stands still",
+                hint="allow a short pause (--allow-pause), or choose fleecing",
+            )
     if capabilities.iothread and capabilities.version < IOTHREAD_SAFE:
         return Refusal(
             f"disk '{capabilities.iothread[0]}' is served by an iothread, and QEMU {dotted(capabilities.version)} would abort the guest "
             "when a reader of its frozen view disconnects",
-            hint=f"use QEMU {dotted(IOTHREAD_SAFE)} or later, or remove iothread= from the device",
+            hint=f"{another}; or use QEMU {dotted(IOTHREAD_SAFE)} or later, or remove iothread= from the device",
         )
-    return FLEECING
+    if capabilities.served:
+        return Refusal("this QEMU runs an NBD server of somebody else's, and can have only one", hint=another)
+    return None
 
 
 def dotted(version: tuple[int, int, int]) -> str:

@@ -4,6 +4,7 @@ import hashlib
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 SOCKET_LIMIT = 107
 """Bytes that a unix socket's path may have."""
@@ -12,6 +13,9 @@ SOCKET_LIMIT = 107
 @dataclass(frozen=True, slots=True)
 class Names:
     """All names for one machine. QEMU's node names have at most 31 characters."""
+
+    FILTER: ClassVar[str] = "-copy"
+    FROZEN: ClassVar[str] = "-then"
 
     machine: str
     """The machine's id."""
@@ -29,7 +33,11 @@ class Names:
 
     def filter(self, disk: int) -> str:
         """The node above the disk that copies what is about to be overwritten."""
-        return f"{self.prefix}{disk}-copy"
+        return f"{self.prefix}{disk}{self.FILTER}"
+
+    def frozen(self, disk: int) -> str:
+        """The node that shows the disk through such a filter as it was."""
+        return f"{self.prefix}{disk}{self.FROZEN}"
 
     def job(self, disk: int) -> str:
         return f"{self.prefix}{disk}-job"
@@ -51,6 +59,10 @@ class Names:
     def since_bitmap(self, point: str) -> str:
         """A copy of the record that is still being written."""
         return f"{self.bitmap(point)}-copy"
+
+    def selection(self, point: str) -> str:
+        """A copy of the base's record: what is to be copied out."""
+        return f"{self.bitmap(point)}-push"
 
     def owns_bitmap(self, name: str) -> bool:
         return name.startswith(f"understudy-{self.machine[:12]}-")

@@ -16,8 +16,12 @@ OTHER_USER = (
 )
 
 
+class ServedByAnother(SourceBusy):
+    """Somebody else's NBD server runs in this QEMU, which can have one."""
+
+
 async def start_server(session: QmpSession, names: Names) -> None:
-    """Make sure that this QEMU's NBD server listens at our socket. A foreign one is left alone: `SourceBusy`."""
+    """Make sure that this QEMU's NBD server listens at our socket. A foreign one is left alone: `ServedByAnother`."""
     socket = names.socket
     await asyncio.to_thread(_prepare, socket.parent)
     try:
@@ -26,7 +30,7 @@ async def start_server(session: QmpSession, names: Names) -> None:
         if "already running" not in error.said:
             raise SourceRefused(f"QEMU cannot serve NBD at {socket}: {error.said}", hint=OTHER_USER) from error
         if not await _answers(socket):
-            raise SourceBusy(
+            raise ServedByAnother(
                 "this QEMU already runs an NBD server that understudy did not start, and cannot run a second one",
                 hint="end what uses it (another backup or migration), or stop it by nbd-server-stop when nobody does; then try again",
             ) from error

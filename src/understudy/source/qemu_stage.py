@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from understudy.qemu.lifeline import Lifeline
 from understudy.qemu.session import QmpSession
 from understudy.source.protocol import DiskSnapshot
 from understudy.source.qemu_bitmaps import Action, Record
@@ -16,6 +17,7 @@ class Stage:
     """What one freeze works with, whatever its method."""
 
     session: QmpSession
+    line: Lifeline
     names: Names
     survey: Survey
     point: str
@@ -23,6 +25,10 @@ class Stage:
     """For each disk its base's record, or why that cannot be trusted."""
     reserve: int
     """Bytes of scratch space."""
+    whole: bool
+    """Whether blocks will be read that did not change."""
+    want: Callable[[], None]
+    """Ask for that of the next freeze."""
     starved: bool
     """Whether the VM stood still already, for want of space or by an error of its storage."""
     give_up: Callable[[str], Awaitable[None]]
@@ -39,6 +45,11 @@ class View(Protocol):
     @property
     def serving(self) -> bool:
         """Whether QEMU's NBD server is known to be ours."""
+        ...
+
+    @property
+    def pauses(self) -> bool:
+        """Whether the VM must stand still for the instant."""
         ...
 
     async def prepare(self) -> None:

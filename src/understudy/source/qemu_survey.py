@@ -26,6 +26,15 @@ class Survey:
     nodes: Sequence[Mapping[str, Any]]
     capabilities: Capabilities
 
+    def held(self, node: str) -> int:
+        """Bytes that a disk's image takes, with those that it is laid on."""
+        (image,) = (entry["image"] for entry in self.nodes if entry["node-name"] == node)
+        total = 0
+        while image is not None:
+            total += image.get("actual-size") or image["virtual-size"]
+            image = image.get("backing-image")
+        return total
+
 
 async def survey(session: QmpSession, selection: Mapping[str, str]) -> Survey:
     """Changes nothing. `SourceRefused` says why this VM cannot be served."""
@@ -38,7 +47,8 @@ async def survey(session: QmpSession, selection: Mapping[str, str]) -> Survey:
     found = candidates(await session.execute("query-block"), nodes, await session.execute("x-debug-query-block-graph"))
     disks = chosen(found, selection)
     threads = bool(await session.execute("query-iothreads"))
-    capabilities = Capabilities(session.version, tuple([disk.name for disk in disks if threads and await _threaded(session, disk)]))
+    threaded = [disk.name for disk in disks if threads and await _threaded(session, disk)]
+    capabilities = Capabilities(session.version, len(disks), tuple(threaded))
     infos = [DiskInfo(disk.name, disk.size, await _sector(session, disk)) for disk in disks]
     return Survey(tuple(disks), tuple(infos), nodes, capabilities)
 

@@ -12,56 +12,56 @@ from understudy.errors import SourceRefused, StateFailed
 from understudy.qemu.blocklayer import delete_nodes, end_exports, end_jobs, run_job
 from understudy.qemu.session import QmpSession
 from understudy.source.qemu_bitmaps import Action, Bitmap
-from understudy.source.qemu_disks import QemuDisk
+from understudy.source.qemu_disks import QemuDisk, below
 from understudy.source.qemu_names import Names
 from understudy.source.qemu_server import OTHER_USER
 
+CLUSTER = 65536
+"""Bytes: what a scratch file is filled in, and a record of changes is kept in."""
 
-async def make_overlays(session: QmpSession, names: Names, disks: Sequence[QemuDisk]) -> None:
-    """One for each disk, side by side. When this returns or raises, no command is under way any more."""
+
+async def make_overlays(session: QmpSession, names: Names, disks: Sequence[QemuDisk], *, backed: bool, cluster: int = CLUSTER) -> None:
+    """One for each disk, side by side; `backed`: what is not in it is read from the disk. When this returns or raises, no command is
+    under way any more."""
     results = await asyncio.gather(
-        *(_make_overlay(session, names, index, disk) for index, disk in enumerate(disks)), return_exceptions=True
+        *(_make_overlay(session, names, index, disk, backed, cluster) for index, disk in enumerate(disks)), return_exceptions=True
     )
     for result in results:
         if result is not None:
             raise result
 
 
-async def _make_overlay(session: QmpSession, names: Names, index: int, disk: QemuDisk) -> None:
-    """An empty overlay over the disk. QEMU makes the file itself, with its own rights; nothing in it must survive a crash."""
+async def _make_overlay(session: QmpSession, names: Names, index: int, disk: QemuDisk, backed: bool, cluster: int) -> None:
+    """An empty file with a node. QEMU makes the file itself, with its own rights; nothing in it must survive a crash."""
     path = os.fspath(names.scratch_file(index))
     job = names.creation(index)
     file = {"driver": "file", "filename": path}
+    image = {"driver": "qcow2", "file": file, "size": disk.size, "cluster-size": cluster}
     try:
         await run_job(session, "blockdev-create", job, {"options": {"driver": "file", "filename": path, "size": 0}})
-        await run_job(session, "blockdev-create", job, {"options": {"driver": "qcow2", "file": file, "size": disk.size}})
+        await run_job(session, "blockdev-create", job, {"options": image})
     except SourceRefused as error:
         if os.strerror(errno.ENOSPC) in error.message:
             raise StateFailed(f"{error.message} ({path})", hint="the state directory must not be full") from error
         raise SourceRefused(f"{error.message} ({path})", hint=OTHER_USER) from error
     volatile = {"discard": "unmap", "cache": {"no-flush": True}}
-    overlay = {"driver": "qcow2", "node-name": names.overlay(index), "file": {**file, **volatile}, "backing": disk.node, **volatile}
+    overlay: dict[str, object] = {"driver": "qcow2", "node-name": names.overlay(index), "file": {**file, **volatile}, **volatile}
+    if backed:
+        overlay["backing"] = disk.node
     await session.execute("blockdev-add", overlay)
 
 
-def freeze_actions(names: Names, index: int, disk: QemuDisk) -> list[Action]:
-    """From this instant on the overlay shows the disk as it is now."""
-    job = {
-        "job-id": names.job(index),
-        "device": disk.node,
-        "target": names.overlay(index),
-        "sync": "none",
-        "auto-dismiss": True,
-        "filter-node-name": names.filter(index),
-    }
-    return [("blockdev-backup", job)]
+def backup(names: Names, index: int, disk: QemuDisk, **more: object) -> Action:
+    """From this instant on what the guest overwrites is saved in the scratch file first."""
+    job = {"job-id": names.job(index), "device": disk.node, "target": names.overlay(index), "filter-node-name": names.filter(index), **more}
+    return "blockdev-backup", job
 
 
-async def export(session: QmpSession, identity: str, node: str, name: str, bitmap: Bitmap | None) -> None:
-    """Serve a node over NBD, with a frozen record of changes as meta context."""
-    arguments = {"type": "nbd", "id": identity, "node-name": node, "name": name, "writable": False}
+async def export(session: QmpSession, identity: str, node: str, name: str, bitmap: Bitmap | None, *, beside: bool = False) -> None:
+    """Serve a node over NBD, with a frozen record of changes as meta context; `beside`: it is of a node that this one is not laid on."""
+    arguments: dict[str, object] = {"type": "nbd", "id": identity, "node-name": node, "name": name, "writable": False}
     if bitmap is not None:
-        arguments["bitmaps"] = [bitmap.name]
+        arguments["bitmaps"] = [{"node": bitmap.node, "name": bitmap.name} if beside else bitmap.name]
     await session.execute("block-export-add", arguments)
 
 
@@ -81,10 +81,25 @@ async def starved(session: QmpSession) -> bool:
     return bool((await session.execute("query-status"))["status"] == "io-error")
 
 
+async def swapped(session: QmpSession, prefix: str) -> dict[str, str]:
+    """Devices that have a filter of ours for their drive, and its name."""
+    return {
+        block["qdev"]: block["inserted"]["node-name"]
+        for block in await session.execute("query-block")
+        if block.get("qdev") and block.get("inserted") and block["inserted"]["node-name"].startswith(prefix)
+    }
+
+
 async def tear_down(session: QmpSession, names: Names) -> None:
-    """End every view of ours, whole or in part, this process's or a killed one's. Records of changes stay."""
+    """End every view of ours, whole or in part, this process's or a killed one's, made in whatever way. Records of changes stay."""
     await end_exports(session, names.prefix)
     await end_jobs(session, names.prefix)
+    await delete_nodes(session, names.prefix, names.FROZEN)
+    if found := await swapped(session, names.prefix):
+        graph = await session.execute("x-debug-query-block-graph")
+        for device, top in found.items():
+            await session.execute("qom-set", {"path": device, "property": "drive", "value": below(graph, top)})
+    await delete_nodes(session, names.prefix, names.FILTER)
     await delete_nodes(session, names.prefix)
 
 
