@@ -43,6 +43,9 @@ from understudy.engine import (
     RestoreGroup,
     Role,
     RotateKey,
+    Seeded,
+    SeedExport,
+    SeedImport,
     Unprotect,
     Unprotected,
     VaultInfo,
@@ -276,6 +279,20 @@ class FakeEngine:
         return Verified(
             level=request.level, machine="web", points=tuple(proven), objects=4, read_bytes=70000, seconds=0.5, damage=self.damage
         )
+
+    async def export_seed(self, request: SeedExport, progress: OnProgress) -> Seeded:
+        self._asked(request)
+        progress(Progress(phase="copy", done=1, total=2))
+        which = next((point for point in self.points_now if point.id == request.point), None)
+        return self._seeded(which, request.directory)
+
+    async def import_seed(self, request: SeedImport, progress: OnProgress) -> Seeded:
+        self._asked(request)
+        return self._seeded(None, request.directory)
+
+    def _seeded(self, which: Point | None, directory: str) -> Seeded:
+        kind: Literal["point", "initial"] = "point" if which else "initial"
+        return Seeded(kind=kind, machine="web", point=which, directory=directory, objects=9, copied=7, copied_bytes=70000, seconds=1.5)
 
     async def scrub(self, progress: OnProgress) -> Verified:
         self._asked("scrub")

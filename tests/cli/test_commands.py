@@ -19,6 +19,8 @@ from understudy.engine import (
     QemuSource,
     Restore,
     RotateKey,
+    SeedExport,
+    SeedImport,
     Unprotect,
     Verify,
 )
@@ -188,3 +190,22 @@ def test_damage_is_named_and_has_an_exit_code(engine: FakeEngine, typed: Typed, 
     assert machine_readable.exit_code == 6
     (document,) = lines(machine_readable)
     assert document["damage"] == [{"name": "machines/1d/packs/77", "reason": "its hash is another", "points": []}]
+
+
+def test_seeds_are_exported_and_imported(engine: FakeEngine, typed: Typed, tmp_path: Path) -> None:
+    (document,) = lines(typed("seed", "export", "web@4", str(tmp_path / "seed"), "--json"))
+    assert document.keys() == {"kind", "machine", "point", "directory", "objects", "copied", "copied_bytes", "seconds"}
+    assert "seed import" in typed("seed", "export", "web", str(tmp_path / "seed")).stdout
+    brought = typed("seed", "import", str(tmp_path / "seed"))
+    assert "replicate web" in brought.stdout
+    engine.points_now.clear()
+    assert "initial replication" in typed("seed", "export", "web", str(tmp_path / "seed")).stdout
+    assert typed("seed", "export", "web@latest", str(tmp_path / "seed")).exit_code == 3
+    directory = str(tmp_path / "seed")
+    requests = [request for request in engine.asked if isinstance(request, SeedExport | SeedImport)]
+    assert requests == [
+        SeedExport(machine="1d" * 16, point="aa22".ljust(32, "0"), directory=directory),
+        SeedExport(machine="1d" * 16, point="bb33".ljust(32, "0"), directory=directory),
+        SeedImport(directory=directory),
+        SeedExport(machine="1d" * 16, point=None, directory=directory),
+    ]

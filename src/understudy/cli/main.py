@@ -22,6 +22,7 @@ COMMANDS = {
     "group": Entry("understudy.cli.group", "Freeze several machines at one instant."),
     "points": Entry("understudy.cli.points", "List a machine's recovery points."),
     "restore": Entry("understudy.cli.restore", "Write a point's disks to files or devices."),
+    "seed": Entry("understudy.cli.seed", "Carry a point, or an initial replication, by hand."),
     "verify": Entry("understudy.cli.verify", "Prove points, or a whole vault without any key."),
     "demo": Entry("understudy.cli.demo", "Replicate a real guest, kill it, and bring it back."),
 }

@@ -21,6 +21,7 @@ from understudy.engine.answers import (
     Proven,
     Restored,
     RestoredDisk,
+    Seeded,
     Unprotected,
     VaultInfo,
     Verified,
@@ -50,10 +51,12 @@ from understudy.engine.requests import (
     QemuSource,
     Restore,
     RotateKey,
+    SeedExport,
+    SeedImport,
     Unprotect,
     Verify,
 )
-from understudy.engine.values import ImageFormat, Level, Role, Value, checked_name
+from understudy.engine.values import ImageFormat, Level, Role, SeedKind, Value, checked_name
 
 __all__ = [
     "AddKey",
@@ -99,6 +102,10 @@ __all__ = [
     "RestoredDisk",
     "Role",
     "RotateKey",
+    "SeedExport",
+    "SeedImport",
+    "SeedKind",
+    "Seeded",
     "Unprotect",
     "Unprotected",
     "Value",

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Literal, TypeAlias
 
-from understudy.engine.values import Level, Role, Value
+from understudy.engine.values import Level, Role, SeedKind, Value
 
 
 class Progress(Value, frozen=True):
@@ -174,6 +174,20 @@ class Restored(Value, frozen=True):
     point: Point
     seconds: float
     disks: tuple[RestoredDisk, ...]
+
+
+class Seeded(Value, frozen=True):
+    """What was exported or imported. `kind`: a point with its vault, or the packs of an initial replication whose point the next cycle
+    makes. `copied` of the `objects` were not there yet, `copied_bytes` long."""
+
+    kind: SeedKind
+    machine: str | None
+    point: Point | None
+    directory: str
+    objects: int
+    copied: int
+    copied_bytes: int
+    seconds: float
 
 
 class Damage(Value, frozen=True):

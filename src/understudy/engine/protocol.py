@@ -4,9 +4,32 @@ from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from typing import Protocol, TypeAlias
 
-from understudy.engine.answers import Cycle, Key, KeyRemoved, OnProgress, Points, Protected, Restored, Unprotected, VaultInfo, Verified
+from understudy.engine.answers import (
+    Cycle,
+    Key,
+    KeyRemoved,
+    OnProgress,
+    Points,
+    Protected,
+    Restored,
+    Seeded,
+    Unprotected,
+    VaultInfo,
+    Verified,
+)
 from understudy.engine.groups import CreateGroup, Group, GroupReplication, GroupRestored, Instant, RestoreGroup
-from understudy.engine.requests import AddKey, Connection, CreateVault, Protect, Restore, RotateKey, Unprotect, Verify
+from understudy.engine.requests import (
+    AddKey,
+    Connection,
+    CreateVault,
+    Protect,
+    Restore,
+    RotateKey,
+    SeedExport,
+    SeedImport,
+    Unprotect,
+    Verify,
+)
 
 
 class Replication(Protocol):
@@ -71,6 +94,10 @@ class Engine(Protocol):
     async def scrub(self, progress: OnProgress) -> Verified:
         """Hash every pack and object that names its own hash, without any key."""
         ...
+
+    async def export_seed(self, request: SeedExport, progress: OnProgress) -> Seeded: ...
+
+    async def import_seed(self, request: SeedImport, progress: OnProgress) -> Seeded: ...
 
 
 EngineFactory: TypeAlias = Callable[[Connection], AbstractAsyncContextManager[Engine]]

@@ -106,6 +106,20 @@ class Restore(Value, frozen=True):
     overwrite: bool = False
 
 
+class SeedExport(Value, frozen=True):
+    """Put a point into `directory` (absolute), as a vault of its own; None: the initial replication, before there is any point."""
+
+    machine: str
+    point: str | None
+    directory: str
+
+
+class SeedImport(Value, frozen=True):
+    """Bring what was exported to `directory` into the vault."""
+
+    directory: str
+
+
 class Verify(Value, frozen=True):
     """Prove these points of a machine, at one level."""
 

@@ -9,6 +9,7 @@ from understudy.errors import InvalidRequest
 
 Role: TypeAlias = Literal["source", "operator"]
 Level: TypeAlias = Literal["scrub", "frames", "digest"]
+SeedKind: TypeAlias = Literal["point", "initial"]
 ImageFormat: TypeAlias = Literal["raw", "qcow2"]
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")

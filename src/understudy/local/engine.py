@@ -16,8 +16,10 @@ from understudy.local.machine_file import followed
 from understudy.local.parts import Parts
 from understudy.local.recovering import log_damage, restored, scrubbed, verified
 from understudy.local.replicating import replication
+from understudy.local.seeding import OpenVault, exported, imported
 from understudy.local.site import Site
 from understudy.local.views import found_of, key_of, machine_of, points_of
+from understudy.store.protocol import ObjectStore
 from understudy.vault.keys.keyring import unlock_vault
 from understudy.vault.keys.unlock import Unlock
 from understudy.vault.log.machine_log import MachineLog
@@ -144,6 +146,21 @@ class LocalEngine:
     async def verify(self, request: engine.Verify, progress: engine.OnProgress) -> engine.Verified:
         vault, log = await self._readable(request.machine)
         return await verified(vault, log, request, progress)
+
+    async def export_seed(self, request: engine.SeedExport, progress: engine.OnProgress) -> engine.Seeded:
+        vault = await self._opened()
+        return await exported(vault, await vault.find(request.machine), self._parts, self._site, request, self._reads(), progress)
+
+    async def import_seed(self, request: engine.SeedImport, progress: engine.OnProgress) -> engine.Seeded:
+        return await imported(self._connection.vault, self._opened, self._parts, request, self._reads(), progress)
+
+    def _reads(self) -> OpenVault:
+        """How another copy of the vault is opened, with our credential and without a memory of it."""
+
+        async def read(store: ObjectStore) -> Vault:
+            return await Vault.open(store, await asyncio.to_thread(unlock_of, self._credential()), None)
+
+        return read
 
     async def scrub(self, progress: engine.OnProgress) -> engine.Verified:
         store = self._parts.open_store(self._connection.vault)

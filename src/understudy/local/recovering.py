@@ -36,7 +36,7 @@ async def restored(vault: Vault, log: MachineLog, request: engine.Restore, progr
 
     async def bring(history: History) -> Restored:
         wanted = await read_point(history, point.id)
-        return await materialise(wanted, places, finder(history), overwrite=request.overwrite, listener=_listener(progress))
+        return await materialise(wanted, places, finder(history), overwrite=request.overwrite, listener=listener_of(progress))
 
     history = history_of(vault, log)
     try:
@@ -71,14 +71,14 @@ def log_damage(vault: Vault, log: MachineLog) -> tuple[str, ...]:
 async def verified(vault: Vault, log: MachineLog, request: engine.Verify, progress: engine.OnProgress) -> engine.Verified:
     if request.level != "scrub":
         _must_hold_the_recovery_key(vault)
-    done = await verify_points(history_of(vault, log), request.points, request.level, _listener(progress))
+    done = await verify_points(history_of(vault, log), request.points, request.level, listener_of(progress))
     named = {damage.name for damage in done.damage}
     around = tuple(damage for damage in await surroundings(vault, log) if damage.name not in named)
     return _seen(log.state.name, replace(done, damage=done.damage + around))
 
 
 async def scrubbed(store: ObjectStore, progress: engine.OnProgress) -> engine.Verified:
-    return _seen(None, await scrub_vault(store, _listener(progress)))
+    return _seen(None, await scrub_vault(store, listener_of(progress)))
 
 
 def _must_hold_the_recovery_key(vault: Vault) -> None:
@@ -97,7 +97,7 @@ def _make_directory(path: Path) -> None:
         raise TargetFailed(f"the directory {path} cannot be made: {error.strerror}") from None
 
 
-def _listener(progress: engine.OnProgress) -> Listener:
+def listener_of(progress: engine.OnProgress) -> Listener:
     def tell(now: Progress) -> None:
         progress(engine.Progress(phase=f"{now.step} {now.disk}".strip(), done=now.done, total=now.total or None))
 
