@@ -4,7 +4,7 @@ import time
 from collections.abc import Iterable, Sequence
 
 from understudy import engine
-from understudy.errors import Conflict, IntegrityError, NotFound
+from understudy.errors import Conflict, NotFound
 from understudy.local.recovering import restored
 from understudy.local.views import point_of
 from understudy.vault import groups
@@ -24,13 +24,8 @@ async def bindings(vault: Vault, state: MachineState) -> dict[str, engine.PointG
     companions = {member.hex() for entry in state.points if entry.point.group for member in entry.point.members} - {state.id}
     if not companions and not any(entry.point.group for entry in state.points):
         return {}
-    states = [state]
-    for machine in sorted(companions):
-        try:
-            states.append((await vault.find(machine)).state)
-        except (NotFound, IntegrityError):
-            # Who cannot be read has no point that could be vouched for.
-            continue
+    # Who cannot be read has no point that could be vouched for.
+    states = [state, *(await vault.readable(companions))]
     names = _names(states)
     return {
         instant.points[state.id].point.id.hex(): engine.PointGroup(

@@ -5,7 +5,7 @@ import contextlib
 import re
 import secrets
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Collection, Mapping
 from pathlib import Path
 
 from nacl.public import PrivateKey
@@ -133,6 +133,15 @@ class Vault:
         """All machines, by name. Raises on the first that cannot be read; `find` still reads the others."""
         logs = await self._each(await self._machine_ids())
         return sorted((log.state for log in logs), key=lambda state: (state.name, state.id))
+
+    async def readable(self, ids: Collection[str]) -> list[MachineState]:
+        """Of these machines those that are here and can be read."""
+        found = []
+        for log in [self._log(machine_id) for machine_id in await self._machine_ids() if machine_id in ids]:
+            with contextlib.suppress(IntegrityError, Unsupported):
+                await log.refresh()
+                found.append(log.state)
+        return found
 
     async def find(self, name_or_id: str) -> MachineLog:
         """A machine's log, read to its end. `NotFound`, or `Conflict` where several have this name."""
