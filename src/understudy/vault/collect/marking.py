@@ -1,0 +1,90 @@
+"""Everything that is decided from: what is stored, what the log says, and what kept points need, in this order."""
+
+import asyncio
+import tempfile
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from understudy.durable import state_directory
+from understudy.errors import IntegrityError
+from understudy.vault.collect.decide import Decision, Stored, decide
+from understudy.vault.collect.marks import Marks
+from understudy.vault.collect.spool import Spool
+from understudy.vault.collect.stock import Stock, held, named, needed, stock_of
+from understudy.vault.collect.sweep import Change, changes
+from understudy.vault.log.lists import pack_name
+from understudy.vault.log.machine_log import MachineLog
+from understudy.vault.log.state import MachineState
+from understudy.vault.maps.diskmap import PackTable
+from understudy.vault.maps.history import History
+from understudy.vault.maps.reading import history_of
+from understudy.vault.vault import Vault
+
+IN_MEMORY = 64 << 20
+"""Bytes of map rows; when there are more, they go to the system's temporary directory."""
+
+
+@dataclass(frozen=True, slots=True)
+class Marked:
+    """`head`: the last record that was read; every kept point is before it."""
+
+    stock: Stock
+    state: MachineState
+    head: int
+    history: History
+    table: PackTable
+    marks: Marks
+    packs: dict[int, Stored]
+    decision: Decision
+    spool: Spool
+
+    @property
+    def condemned(self) -> frozenset[str]:
+        """What was condemned before and is still there."""
+        return frozenset(name for condemned in self.state.condemned for name in condemned.names if name in self.stock.objects)
+
+    @property
+    def needed(self) -> frozenset[str]:
+        """Objects that kept points are read from now."""
+        packs = {pack_name(pack.id) for pack in self.packs.values()}
+        return frozenset(packs | {f"maps/{checkpoint.id.hex()}" for checkpoint in self.state.maps.values()})
+
+    @property
+    def mapped(self) -> bool:
+        """Whether every kept point has an operator's map already."""
+        return all(entry.point.id in self.state.maps for entry in self.state.points)
+
+    def weigh(self, names: Iterable[str]) -> tuple[int, int]:
+        """Objects and bytes of those that were there."""
+        sizes = [self.stock.objects[name] for name in names if name in self.stock.objects]
+        return len(sizes), sum(sizes)
+
+
+@asynccontextmanager
+async def marked(vault: Vault, log: MachineLog, trimmed: int = 0) -> AsyncIterator[Marked]:
+    """Mark a machine. `IntegrityError` for the first thing that cannot be read: nothing may be concluded from the rest.
+
+    The listing first: what was there before the log was read, and is not named in it, was never named.
+    """
+    stock = await stock_of(vault.store, log.machine_id)
+    await log.refresh()
+    state, head = log.state, log.head.seq
+    if state.lost:
+        raise IntegrityError(f"nothing is collected while this is lost: {state.lost[0]}", hint="restore it from a copy of the vault")
+    history = replace(history_of(vault, log), checkpoints=())
+    table, marks = PackTable(), Marks()
+    with state_directory(Path(tempfile.gettempdir())), tempfile.SpooledTemporaryFile(IN_MEMORY) as file:
+        spool = Spool(file)
+
+        def take(change: Change) -> None:
+            for rows in change.rows.values():
+                marks.add(rows)
+            spool.add(change)
+
+        async for change in changes(history, table):
+            await asyncio.to_thread(take, change)
+        packs = await needed(history, table, marks)
+        decision = decide(state, stock.objects, packs, await named(history), await held(history, state, table), trimmed)
+        yield Marked(stock, state, head, history, table, marks, packs, decision, spool)

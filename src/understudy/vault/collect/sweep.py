@@ -1,0 +1,117 @@
+"""What each kept point's maps have that those before it have not: from footers and operators' maps, never from a source's checkpoint."""
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from understudy.model import Extents, Rows
+from understudy.native.layout import KIND_ZERO, PIECE
+from understudy.vault.maps.checkpoint_directory import PAGE, Directory, DiskPages, stack
+from understudy.vault.maps.checkpoint_read import PageAt, read_directory, read_pages
+from understudy.vault.maps.diskmap import NO_ROWS, PackTable, differing, overlay, repack
+from understudy.vault.maps.history import History
+from understudy.vault.maps.lineage import Lineage, trace
+from understudy.vault.maps.points import PointEntry
+from understudy.vault.maps.resolve import Base, pages_at, read_delta, stacked
+from understudy.vault.maps.selection import Index
+
+NOTHING = Directory(b"", (), ())
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """Laid on the maps of `before` (an earlier change's point; None: empty maps), `rows` give the maps of `entry`'s point.
+
+    rows: by disk, PIECE rows with zeros kept, PIECE.pack as an index into the sweep's table. What no row of any change names,
+    no kept point needs.
+    """
+
+    entry: PointEntry
+    before: bytes | None
+    rows: Mapping[bytes, Rows]
+
+
+async def changes(history: History, table: PackTable) -> AsyncIterator[Change]:
+    """All kept points, oldest first. Each footer since the newest repack is read once, and of its maps what differs from point to point.
+
+    `IntegrityError` for whatever cannot be read or does not fit: nothing may be concluded from the rest then.
+    """
+    history = replace(history, checkpoints=())
+    done: dict[bytes, PointEntry] = {}
+    known = set(history.maps)
+    mapped: bytes | None = None
+    for entry in history.points:
+        point = entry.point.id
+        lineage = Lineage(point, ()) if point in history.maps else trace(history.entries, point, known)
+        yield await _change(history, entry, lineage, done, mapped, table)
+        done[point] = entry
+        known.add(point)
+        if point in history.maps:
+            mapped = point
+
+
+async def _change(
+    history: History, entry: PointEntry, lineage: Lineage, done: Mapping[bytes, PointEntry], mapped: bytes | None, table: PackTable
+) -> Change:
+    """`mapped`: the newest point before it that a repack has a map of."""
+    before, base, below = lineage.start, NOTHING, dict[bytes, Rows]()
+    if before is not None and before in done:
+        # Only its disks' sizes matter to what is laid on it.
+        sizes = tuple(DiskPages(disk.id, disk.size, np.empty(0, dtype=PAGE)) for disk in done[before].point.disks)
+        base = Directory(before, (), sizes)
+    elif before is not None:
+        base = await read_directory(history, history.maps[before])
+        old = NOTHING if mapped is None else await read_directory(history, history.maps[mapped])
+        before, below = mapped, await difference(history, old, base, table)
+    delta = await read_delta(history, Base(base, lineage.entries, ()))
+
+    def lay() -> dict[bytes, Rows]:
+        above = {disk: repack(delta.rows(disk), delta.table.packs, table) for disk in delta.layers}
+        return {disk: overlay(below.get(disk, NO_ROWS), above.get(disk, NO_ROWS)) for disk in below.keys() | above.keys()}
+
+    return Change(entry, before, await asyncio.to_thread(lay))
+
+
+async def difference(history: History, old: Directory, new: Directory, table: PackTable) -> dict[bytes, Rows]:
+    """What makes the maps of `old` those of `new`. Reads only regions whose pages are not the same ones."""
+    mine, theirs = ({disk.disk_id: disk for disk in directory.disks} for directory in (new, old))
+    empty = np.empty(0, dtype=PAGE)
+    wanted: dict[bytes, tuple[list[PageAt], list[PageAt]]] = {}
+    for disk_id in mine.keys() | theirs.keys():
+        pair = [disks.get(disk_id, DiskPages(disk_id, 0, empty)) for disks in (mine, theirs)]
+        regions = [
+            region
+            for region in np.unique(np.concatenate([disk.pages["region"] for disk in pair])).tolist()
+            if _identity(new, pair[0], region) != _identity(old, pair[1], region) or pair[0].size != pair[1].size
+        ]
+        wanted[disk_id] = (pages_at(new, pair[0], regions), pages_at(old, pair[1], regions))
+    rows_of = [
+        await _rows(history, directory, [page for pages in wanted.values() for page in pages[side]], table)
+        for side, directory in enumerate((new, old))
+    ]
+
+    def compare() -> dict[bytes, Rows]:
+        found: dict[bytes, Rows] = {}
+        for disk_id in wanted:
+            now = rows_of[0].get(disk_id, NO_ROWS)
+            extents = differing(now, rows_of[1].get(disk_id, NO_ROWS))
+            found[disk_id] = overlay(_zeros(extents), Index.of(now).select(extents).rows)
+        return found
+
+    return await asyncio.to_thread(compare)
+
+
+def _identity(directory: Directory, disk: DiskPages, region: int) -> list[tuple[bytes, int]]:
+    return [(directory.objects[page[1]].id, page[2]) for page in stack(disk.pages, region).tolist()]
+
+
+async def _rows(history: History, directory: Directory, pages: list[PageAt], table: PackTable) -> dict[bytes, Rows]:
+    return stacked(directory, pages, await read_pages(history, pages, table))
+
+
+def _zeros(extents: Extents) -> Rows:
+    rows = np.zeros(len(extents), dtype=PIECE)
+    rows["first"], rows["blocks"], rows["kind"] = extents[:, 0], extents[:, 1], KIND_ZERO
+    return rows
