@@ -84,7 +84,7 @@ class Collector:
     async def _collect(self) -> Collected:
         async with marked(self.vault, self.log) as found:
             seen = await self._seen(found)
-            await finish_in_thread(partial(witness.save, self.directory / WITNESS, seen))
+            await self._remember(seen)
             due = ripe.due(found.state, seen) & found.condemned
             await self._delete(due, found.needed, found.state)
             gone = found.decision.dead | ripe.garbage(found.state, seen, found.decision.unnamed, self.grace)
@@ -95,6 +95,8 @@ class Collector:
                 before = self.log.state
             if gone:
                 await self._condemn(gone, before, found.head)
+                keys = [*seen.sightings, *(ripe.key_of(condemned) for condemned in self.log.state.condemned[-1:])]
+                await self._remember(witness.observed(seen, self.clock(), found.head, keys))
             at_once = gone if not self.grace else frozenset()
             await self._delete(at_once, needed, before)
         return Collected(
@@ -109,6 +111,9 @@ class Collector:
         before = await asyncio.to_thread(witness.load, self.directory / WITNESS)
         keys = [ripe.key_of(condemned) for condemned in found.state.condemned if not condemned.names.isdisjoint(found.stock.objects)]
         return witness.observed(before, self.clock(), found.head, [*keys, *found.decision.unnamed])
+
+    async def _remember(self, seen: Witness) -> None:
+        await finish_in_thread(partial(witness.save, self.directory / WITNESS, seen))
 
     async def _delete(self, going: Collection[str], needed: Collection[str], state: MachineState) -> None:
         """The log was read after all of this was condemned: whatever names it since then does not count, or names it in vain."""
