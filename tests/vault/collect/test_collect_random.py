@@ -1,5 +1,6 @@
 """Random cycles, prunes, holds, shortcuts, collections on two hosts, failures and restarts: whatever is kept stays what it was."""
 
+import contextlib
 from pathlib import Path
 
 import numpy as np
@@ -46,10 +47,8 @@ async def soak(root: Path, seed: int, steps: int) -> int:
             case "fail":
                 action = Action.FAIL_BEFORE if rng.random() < 0.5 else Action.FAIL_AFTER
                 fault = Fault(action, str(rng.choice(["create", "delete", "get", "*"])), skip=int(rng.integers(0, 40)), times=-1)
-                try:
+                with contextlib.suppress(StoreUnavailable, InDoubt):
                     await stage.collect(int(rng.choice([0, HOUR])), schedule=[fault])
-                except (StoreUnavailable, InDoubt):
-                    pass
             case "restart":
                 stage.boot, stage.uptime = str(rng.random()), float(rng.integers(0, HOUR))
         await stage.check()
