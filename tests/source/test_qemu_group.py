@@ -17,6 +17,7 @@ from understudy.errors import SourceUnavailable
 from understudy.replication.gate import Assembly
 from understudy.source.protocol import Snapshot, Wish
 from understudy.source.qemu import QemuSource
+from understudy.source.qemu_method import BREAK_SNAPSHOT, FLEECING, PUSH, Wanted
 
 LIMIT = 60.0
 
@@ -60,7 +61,12 @@ async def freeze_all(found: list[QemuSource], assembly: Assembly, *names: str) -
     return await asyncio.gather(*freezes, return_exceptions=True)
 
 
-async def test_all_stand_still_together_and_go_on(machines: list[Machine]) -> None:
+@pytest.mark.parametrize("turn", range(3))
+async def test_all_stand_still_together_and_go_on(machines: list[Machine], turn: int) -> None:
+    """Whatever the method of each; the last one was paused before."""
+    methods = (Wanted(FLEECING), Wanted(BREAK_SNAPSHOT, allow_pause=True), Wanted(PUSH))
+    for number, machine in enumerate(machines):
+        machine.wanted = methods[(number + turn) % 3]
     await machines[2].execute("stop")
     for number, machine in enumerate(machines):
         await machine.write("vda", 0, 65536, number + 1)
