@@ -56,12 +56,13 @@ def spec(guest: Guest, tmp_path: Path) -> QemuSource:
     return QemuSource(qmp=str(guest.qmp), agent=f"{guest.directory}/qga", **hooks)
 
 
-def patient(spec: QemuSource, guest: Guest, answer: float) -> QuiescedSource:
+def patient(spec: QemuSource, guest: Guest, answer: float = PATIENCE, machine: str = MACHINE) -> QuiescedSource:
     """As the composition root joins it, for a guest that may be slow."""
     state = guest.directory / "state"
-    vm = VmSource(MACHINE, spec.qmp, state)
-    means = Means(Path(spec.agent), Path(spec.pre_hook), Path(spec.post_hook))
-    quiesce = Quiesce(MACHINE, state, means, AgentFreeze(PATIENCE, answer), thaw=PATIENCE)
+    vm = VmSource(machine, spec.qmp, state)
+    agent, pre, post = (Path(path) if path else None for path in (spec.agent, spec.pre_hook, spec.post_hook))
+    means = Means(agent, pre, post)
+    quiesce = Quiesce(machine, state, means, AgentFreeze(PATIENCE, answer), thaw=PATIENCE)
     vm.around.insert(0, at_the_instant(quiesce))
     return QuiescedSource(vm, quiesce)
 
@@ -100,7 +101,7 @@ async def journal_is_clean(snapshot: Snapshot) -> bool:
 
 
 async def test_the_file_system_is_frozen_for_the_instant_or_it_is_said_why_not(guest, spec, tmp_path):
-    source = patient(spec, guest, PATIENCE)
+    source = patient(spec, guest)
     assert "(answers)" in (await source.probe()).quiesce
     await source.relieve()
     await source.recover(None)
@@ -211,7 +212,7 @@ async def test_a_process_that_is_killed_or_stopped_leaves_no_guest_frozen(guest,
     assert not await frozen_now(guest)
     await goes_on(guest)
     assert told(tmp_path) == []
-    source = patient(spec, guest, PATIENCE)
+    source = patient(spec, guest)
     await source.relieve()
     assert told(tmp_path) == ["post interrupted"]
     await source.relieve()
@@ -223,7 +224,7 @@ async def test_a_process_that_is_killed_or_stopped_leaves_no_guest_frozen(guest,
         os.kill(pid, signal.SIGKILL)
     await process.wait()
     assert await frozen_now(guest)
-    source = patient(spec, guest, PATIENCE)
+    source = patient(spec, guest)
     await source.relieve()
     assert not await frozen_now(guest)
     assert told(tmp_path) == ["post interrupted"]
@@ -259,7 +260,7 @@ async def kill_at_random(guest: Guest, spec: QemuSource, rounds: int) -> int:
         await process.wait()
         assert not await frozen_now(guest)
         await goes_on(guest)
-        source = patient(spec, guest, PATIENCE)
+        source = patient(spec, guest)
         await source.relieve()
         await source.close()
         caught += "post interrupted" in told(Path(spec.post_hook).parent)

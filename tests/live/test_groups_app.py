@@ -6,8 +6,7 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 
 from tests.live.agent_kit import with_agent
-from tests.live.test_app_consistent import PATIENCE, frozen_now, goes_on, journal_is_clean
-from understudy.app import open_source
+from tests.live.test_app_consistent import PATIENCE, frozen_now, goes_on, journal_is_clean, patient
 from understudy.demo.accelerator import Finding
 from understudy.demo.disks import make_disk
 from understudy.demo.guest import Guest
@@ -44,7 +43,7 @@ async def test_an_instant_of_frozen_file_systems(kit: Kit, accelerator: Finding,
         sources = {}
         for number, (name, guest) in enumerate(zip(NAMES, guests, strict=True)):
             spec = QemuSource(qmp=str(guest.qmp), agent=f"{guest.directory}/qga")
-            sources[name] = open_source(spec, f"{number:032x}", guest.directory / "state")
+            sources[name] = patient(spec, guest, machine=f"{number:032x}")
             stack.push_async_callback(sources[name].close)
             await sources[name].relieve()
             await sources[name].recover(None)
