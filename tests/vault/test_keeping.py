@@ -13,7 +13,7 @@ from understudy.vault.log.fold import Folder
 from understudy.vault.log.judge import Record
 from understudy.vault.log.keeping import NOTHING, Attached, Condemned, needed
 from understudy.vault.log.lists import decode_maps, decode_names, encode_maps, encode_names, pack_name
-from understudy.vault.log.state import MachineState
+from understudy.vault.log.state import Lost, MachineState
 from understudy.vault.maps.points import Dropped
 
 A, B = b"a" * 16, b"b" * 16
@@ -99,18 +99,17 @@ def test_retention_and_verdicts() -> None:
 
 
 def test_what_is_lost_is_told() -> None:
-    state = state_of(*START, (kinds.Repack(horizon=5, maps=REF), Attached(lost="the maps are missing")))
-    assert state.lost == ("record 6, a repack: the maps are missing",)
+    state = state_of(*START, (kinds.Repack(horizon=5, maps=REF), Attached(lost="the maps are missing", object="objects/aa")))
+    assert state.lost == (Lost(6, "repack", "objects/aa", "the maps are missing"),)
     assert (state.repack, state.maps) == (6, {})
 
 
 VOID: list[tuple[str, list[Body | tuple[Body, Attached]]]] = [
     ("it drops the newest point", [prune(P3)]),
     (f"it drops point {P1.id.hex()}, which is held", [hold(P1), prune(P2, P1)]),
-    (f"it drops point {b'9'.hex() * 16}, which does not exist", [kinds.Prune(points=(b"9" * 16,))]),
     ("it is of a point that was dropped before", [prune(P1), hold(P1)]),
     ("it is of a point that is not kept", [prune(P1), kinds.Verified(point=P1.id)]),
-    ("its horizon, record 6, is not before it", [kinds.Repack(horizon=6, maps=REF)]),
+    ("record 6, up to which it speaks, is not before it", [kinds.Repack(horizon=6, maps=REF)]),
     (f"it has no map of point {P2.id.hex()}, which is needed", [(kinds.Repack(horizon=4, maps=REF), Attached(maps=(a_map(P1),)))]),
 ]
 

@@ -189,12 +189,14 @@ class Condemn(Body, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Trim(Body, frozen=True, kw_only=True, omit_defaults=True):
-    """Records up to `up_to` may be deleted: `state` is the fold of them, `hash` the hash of the last, on which the next one is chained."""
+    """Records after the first up to `up_to` are deleted when `grace` seconds have passed: `state` is a side object (log/trim_state.py)
+    with the fold of them, `hash` the hash of the last, on which the next one is chained."""
 
     kind: ClassVar[str] = "trim"
     up_to: Count
     hash: Hash
     state: ObjectRef
+    grace: Count = 0
 
 
 class Intent(Body, frozen=True, kw_only=True, omit_defaults=True):

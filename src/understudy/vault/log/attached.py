@@ -1,8 +1,8 @@
 """Fetch what a record's side object says, where the fold needs it."""
 
 from understudy.errors import IntegrityError
-from understudy.vault import kinds
-from understudy.vault.kinds import Body
+from understudy.vault import kinds, names
+from understudy.vault.kinds import Body, ObjectRef
 from understudy.vault.log.chain import Place
 from understudy.vault.log.keeping import NOTHING, Attached
 from understudy.vault.log.lists import CONDEMNED, MAPS, decode_maps, decode_names
@@ -15,14 +15,22 @@ async def attached(place: Place, owner: str, body: Body | None, *, packs: bool) 
 
     `packs`: whether a point's list of packs matters.
     """
+    match body:
+        case kinds.Repack(maps=ref):
+            purpose = MAPS
+        case kinds.Condemn(objects=ref):
+            purpose = CONDEMNED
+        case kinds.Point(packs_in=ObjectRef() as ref) if packs:
+            purpose = PURPOSE
+        case _:
+            return NOTHING
     try:
-        match body:
-            case kinds.Repack(maps=ref):
-                return Attached(maps=decode_maps(await get_side_object(place.store, place.access, owner, MAPS, ref)))
-            case kinds.Condemn(objects=ref):
-                return Attached(names=decode_names(await get_side_object(place.store, place.access, owner, CONDEMNED, ref)))
-            case kinds.Point(packs_in=ref) if packs and ref is not None:
-                return Attached(packs=decode_packs(await get_side_object(place.store, place.access, owner, PURPOSE, ref)))
+        data = await get_side_object(place.store, place.access, owner, purpose, ref)
+        match purpose:
+            case "maps":
+                return Attached(maps=decode_maps(data))
+            case "condemned":
+                return Attached(names=decode_names(data))
+        return Attached(packs=decode_packs(data))
     except IntegrityError as error:
-        return Attached(lost=error.message)
-    return NOTHING
+        return Attached(lost=error.message, object=names.side_object(owner, ref.hash.hex()))

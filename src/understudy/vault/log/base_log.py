@@ -4,12 +4,13 @@ import asyncio
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from contextlib import aclosing, suppress
 from dataclasses import replace
 
-from understudy.errors import Conflict, IntegrityError
+from understudy.errors import Conflict, IntegrityError, RolledBack
 from understudy.vault.keys.identity import Bundle
 from understudy.vault.kinds import Body
-from understudy.vault.log.chain import Chain, Place
+from understudy.vault.log.chain import Chain, Missing, Place
 from understudy.vault.log.judge import Record
 from understudy.vault.log.record import Head, Opened, open_record, seal_record
 from understudy.vault.log.salvage import Gap, salvaged, tell
@@ -69,7 +70,7 @@ class BaseLog(ABC):
             await self._settle()
             while True:
                 await self._prepare()
-                await self._chain.must_still_end_here()
+                await self._must_still_end_here()
                 await self._check(body)
                 still()
                 head = self._chain.head
@@ -101,13 +102,37 @@ class BaseLog(ABC):
             if self._place.salvage:
                 await self._salvage()
                 return
-            async for opened in self._chain.read_on():
-                await self._accept(opened)
+            await self._follow()
         finally:
             self._taken()
         await self._chain.remember()
 
+    async def _follow(self, until: int = 0) -> None:
+        """Take every record that there is, or those up to `until`."""
+        while True:
+            try:
+                async with aclosing(self._chain.read_on()) as records:
+                    async for opened in records:
+                        await self._accept(opened)
+                        if opened.seq == until:
+                            return
+                return
+            except (Missing, RolledBack):
+                # What is not there may have been trimmed: then a trim says so, and leads further than this.
+                if not await self._anchor():
+                    raise
+
+    async def _must_still_end_here(self) -> None:
+        """`RolledBack` if the store has lost the last record since it was read; unless the log was trimmed beyond it."""
+        try:
+            await self._chain.must_still_end_here()
+        except RolledBack:
+            await self._read_on()
+
     async def _salvage(self) -> None:
+        if not self._chain.head.seq:
+            with suppress(IntegrityError):
+                await self._anchor()
         head = self._chain.head
         async for found in salvaged(self._place.store, self._place.access, self._chain.owner, head.seq + 1, head.hash):
             if isinstance(found, Gap):
@@ -156,6 +181,10 @@ class BaseLog(ABC):
     @abstractmethod
     async def _take(self, opened: Opened) -> Record:
         """Judge one more record and fold it in, with what its side object says. Raises before anything was folded, or not at all."""
+
+    @abstractmethod
+    async def _anchor(self) -> bool:
+        """Begin anew at a trim that speaks of more than was read so far; False if there is none."""
 
     @abstractmethod
     def _miss(self) -> None:

@@ -2,7 +2,8 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+import time
+from collections.abc import AsyncGenerator, AsyncIterator
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
@@ -22,6 +23,14 @@ WINDOW = 64
 """Records read at once."""
 
 
+STALL = 60.0
+"""Seconds, also of a suspended host, after which a writer looks closer at whether its slot was really free."""
+
+
+class Missing(IntegrityError):
+    """A record that should be there is not: perhaps it was trimmed."""
+
+
 class Place(NamedTuple):
     """Where a vault is and how it is reached: what every log of it has in common."""
 
@@ -38,7 +47,7 @@ class Chain:
 
     def __init__(self, place: Place, owner: str) -> None:
         self.owner = owner
-        self.head = Head()
+        self.head = self._start = Head()
         self._place = place
         self._turn = asyncio.Lock()
 
@@ -46,14 +55,14 @@ class Chain:
     def in_doubt(self) -> bool:
         return self._place.memory is not None and self._attempt().exists()
 
-    async def read_on(self) -> AsyncIterator[Opened]:
+    async def read_on(self) -> AsyncGenerator[Opened, None]:
         """Every record after `head`, in order; the reader calls `advance` for each.
 
         `IntegrityError` for a record that is damaged or missing, `RolledBack` if the log lacks what this site has seen of it.
         """
         # Before the listing: another process of this host may append and remember at any moment.
         seen = await self.remembered()
-        if self.head.seq and not await self._grew():
+        if self.head != self._start and not await self._grew():
             self._must_reach(seen, self.head)
             return
         before, number = self.head, self.head.seq
@@ -79,9 +88,9 @@ class Chain:
         """The record of this number cannot be read: what follows it cannot be held against it."""
         self.head = Head(seq, b"")
 
-    def rewind(self) -> None:
-        """Read again from the beginning."""
-        self.head = Head()
+    def begin(self, head: Head) -> None:
+        """Go on after `head`, whatever was read so far; an empty head: read again from the beginning."""
+        self.head = self._start = head
 
     async def remember(self) -> None:
         """From now on this site refuses a vault without `head`."""
@@ -104,34 +113,35 @@ class Chain:
     async def settle(self) -> bool:
         """Bring an attempt that was left to its end; True if there was one. Within `appending`; `InDoubt` if still unknown.
 
-        The caller reads on and then calls `settled`. `RolledBack` if the vault has nothing that it could follow: nothing is put then.
+        The caller reads on and then calls `settled`, which is `RolledBack` if the vault has nothing that the attempt could follow:
+        nothing is put then.
         """
         left = await finish_in_thread(partial(attempt.load, self._attempt()))
         if left is None:
             return False
-        if left.seq > (await self.remembered()).seq:
-            await self._must_follow(left)
+        if left.seq > (await self.remembered()).seq and await self._can_follow(left):
             await self._put(left, unsure=True)
         return True
 
-    async def _must_follow(self, left: Attempt) -> None:
-        """A vault that went back must not get a record after a gap."""
+    async def _can_follow(self, left: Attempt) -> bool:
+        """If the record before is not there, the vault went back, or both slots were taken long ago and trimmed."""
         if left.seq == 1:
-            return
+            return True
         try:
-            before = await self._place.store.head(names.record(self.owner, left.seq - 1))
+            return await self._place.store.head(names.record(self.owner, left.seq - 1)) is not None
         except (StoreUnavailable, StoreRefused) as error:
             raise self._in_doubt(left, error) from error
-        if before is None:
-            raise guard.rolled_back(self.owner, Head(left.seq - 1), None)
 
     async def settled(self) -> None:
         """The attempt's slot is known to be occupied and `head` has passed it: forget the attempt."""
+        left = await finish_in_thread(partial(attempt.load, self._attempt()))
+        if left is not None and left.seq > self.head.seq:
+            raise guard.rolled_back(self.owner, Head(left.seq - 1), None)
         await self.remember()
         await finish_in_thread(partial(attempt.drop, self._attempt()))
 
     async def put(self, data: bytes) -> bool:
-        """Try to make `data` the record after `head`: True if it is, False if another one is there. Within `appending`.
+        """Try to make `data` the record after `head`: True if it is, False if another one is, or was, there. Within `appending`.
 
         `InDoubt`: unknown, and kept for `settle`. Otherwise the caller reads on and then calls `settled`.
         """
@@ -142,12 +152,15 @@ class Chain:
     async def _put(self, next_: Attempt, *, unsure: bool) -> bool:
         name = names.record(self.owner, next_.seq)
         waits = self._place.patience.waits()
+        began = time.clock_gettime(time.CLOCK_BOOTTIME)
         while True:
             try:
-                if await self._place.store.create(name, [next_.data]) is Creation.CREATED:
-                    return True
-                unsure = True  # ours from an earlier try that a store repeated by itself, or another's
-                return await self._place.store.get(name, 0, MAX_RECORD + 1) == next_.data
+                if await self._place.store.create(name, [next_.data]) is Creation.EXISTS:
+                    unsure = True  # ours from an earlier try that a store repeated by itself, or another's
+                    if await self._place.store.get(name, 0, MAX_RECORD + 1) != next_.data:
+                        return False
+                unsure = True
+                return await self._is_in_the_log(next_.seq, time.clock_gettime(time.CLOCK_BOOTTIME) - began > STALL)
             except StoreRefused as error:
                 if not unsure:
                     # Never put before and refused now: it will not appear later either.
@@ -160,6 +173,20 @@ class Chain:
                 if wait is None:
                     raise self._in_doubt(next_, error) from error
             await asyncio.sleep(wait)
+
+    async def _is_in_the_log(self, seq: int, stalled: bool) -> bool:
+        """Whether what lies in this slot now is a record, and not what came too late into a slot that was taken before and trimmed.
+
+        Records are deleted in ascending order, and never the first: while the one before is there, this slot was never emptied.
+        Unless that one came too late itself; so whoever stalled must also find nothing, or the next record, after it: behind what
+        was trimmed lies more.
+        """
+        if seq > 2 and await self._place.store.head(names.record(self.owner, seq - 1)) is None:
+            return False
+        if seq == 2 or stalled:
+            following = await anext(self._place.store.list(names.log(self.owner), names.record(self.owner, seq)), None)
+            return following is None or following.name == names.record(self.owner, seq + 1)
+        return True
 
     def _in_doubt(self, next_: Attempt, error: UnderstudyError) -> InDoubt:
         again = "nothing is lost: the same record is put again, byte for byte, until the store answers"
@@ -185,7 +212,7 @@ class Chain:
 
     def _must_be(self, number: int, info: ObjectInfo) -> None:
         if info.name != names.record(self.owner, number):
-            raise IntegrityError(
+            raise Missing(
                 f"record {number} of {self.owner} is missing: {info.name} comes next",
                 hint="restore it from a copy of the vault; if that next object is no record of yours, an operator may delete it",
             )
@@ -202,7 +229,7 @@ class Chain:
         try:
             objects = await asyncio.gather(*(self._place.store.get(info.name, 0, MAX_RECORD + 1) for info in window))
         except NotFound as error:
-            raise IntegrityError(f"a record of {self.owner} vanished while it was read", hint="who deletes objects in it?") from error
+            raise Missing(f"a record of {self.owner} vanished while it was read", hint="who deletes objects in it?") from error
         records, damage = await asyncio.to_thread(self._open, before, objects)
         for opened in records:
             if opened.seq == seen.seq and opened.hash != seen.hash:

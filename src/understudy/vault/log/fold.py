@@ -1,12 +1,13 @@
 """From the records of a machine's log to its state. Pure: the same records give the same state to every reader."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from understudy.vault import kinds
 from understudy.vault.kinds import Body
 from understudy.vault.log.judge import Record, Void
 from understudy.vault.log.keeping import NOTHING, Attached, Keeping
-from understudy.vault.log.state import ClaimEntry, MachineState
+from understudy.vault.log.state import ClaimEntry, Lost, MachineState
+from understudy.vault.log.trim_state import Gone, LastClaim, Proof, TrimState
 
 _OF_THE_PRIMARY = (kinds.Claim, kinds.Point, kinds.Checkpoint, kinds.Definition, kinds.Failover, kinds.Intent)
 """What only the present epoch may say."""
@@ -30,13 +31,13 @@ class Folder:
         self._writer = b""
         self._claims: list[ClaimEntry] = []
         self._keeping = Keeping()
-        self._definition: kinds.ObjectRef | None = None
+        self._definition: kinds.Definition | None = None
         self._void: list[Void] = []
         self._missed = False
         self._any_writer = False
-        self._lost: list[str] = []
-        self._named: set[bytes] = set()
-        self._unknown = False
+        self._lost: list[Lost] = []
+        self._named: dict[bytes, int] = {}
+        self._unknown = 0
 
     def state(self) -> MachineState:
         keeping = self._keeping
@@ -60,9 +61,43 @@ class Folder:
             retention=keeping.retention,
             verified=dict(keeping.verified),
             lost=tuple(self._lost),
-            named=None if self._unknown else frozenset(self._named),
-            definition=self._definition,
+            named=None if self._unknown else self._references(),
+            definition=self._definition.definition if self._definition else None,
+            trims=tuple(keeping.trims),
             void=tuple(self._void),
+        )
+
+    @classmethod
+    def resume(cls, machine_id: str, state: TrimState) -> "Folder":
+        """As after the records that were trimmed."""
+        folder = cls(machine_id)
+        folder._name, folder._site, folder._epoch, folder._writer = state.name, state.site, state.epoch, state.writer
+        folder._keeping = Keeping.resume(state)
+        folder._definition = state.definition
+        if state.claim is not None:
+            folder._claims.append(ClaimEntry(state.claim.seq, state.claim.epoch, state.claim.writer, state.claim.site))
+        return folder
+
+    def trim_state(self, maps: Collection[bytes]) -> TrimState:
+        """What `resume` makes this of. `maps`: the points of the repack, later in the log, that makes these records needless."""
+        keeping, claim = self._keeping, self._claims[-1] if self._claims else None
+        return TrimState(
+            name=self._name,
+            site=self._site,
+            epoch=self._epoch,
+            writer=self._writer,
+            claim=LastClaim(seq=claim.seq, epoch=claim.epoch, writer=claim.writer, site=claim.site) if claim else None,
+            points=keeping.points_for(maps),
+            dropped=tuple(Gone(point=point, seq=gone.seq, prune=gone.prune, at=gone.at) for point, gone in keeping.dropped.items()),
+            holds=tuple(keeping.holds.values()),
+            proofs=tuple(Proof(point=point, at=at) for point, at in keeping.verified.items()),
+            repack=keeping.repack,
+            horizon=keeping.horizon,
+            maps=tuple(keeping.maps.values()),
+            trimmed=keeping.trimmed,
+            intent=keeping.intent,
+            retention=keeping.retention,
+            definition=self._definition,
         )
 
     def miss(self) -> None:
@@ -77,16 +112,23 @@ class Folder:
             self._void.append(Void(record.seq, record.kind, reason))
             return reason
         if attached.lost:
-            self._lost.append(f"record {record.seq}, a {record.kind}: {attached.lost}")
+            self._lost.append(Lost(record.seq, record.kind, attached.object, attached.lost))
         self._note(record)
         return ""
 
     def _note(self, record: Record) -> None:
         """What it names is no garbage while the record is there: readers of the log ask for it."""
         if record.body is None:
-            self._unknown = True
+            self._unknown = record.seq
         else:
-            self._named.update(ref.hash for ref in record.body.references())
+            self._named.update((ref.hash, record.seq) for ref in record.body.references())
+
+    def _references(self) -> frozenset[bytes]:
+        """Of records that are trimmed only what points that are still there have."""
+        definitions = [entry.point.definition for entry in self._keeping.entries]
+        if self._definition is not None:
+            definitions.append(self._definition.definition)
+        return frozenset(self._named).union(ref.hash for ref in definitions if ref is not None)
 
     @property
     def condemning(self) -> bool:
@@ -130,8 +172,8 @@ class Folder:
                 return "its writer does not have the newest claim"
             case kinds.Failover(epoch=epoch) if epoch != self._epoch + 1:
                 return f"epoch {epoch} does not follow epoch {self._epoch}"
-            case kinds.Repack(horizon=horizon) if horizon >= record.seq:
-                return f"its horizon, record {horizon}, is not before it"
+            case kinds.Repack(horizon=up_to) | kinds.Trim(up_to=up_to) if up_to >= record.seq:
+                return f"record {up_to}, up to which it speaks, is not before it"
         return ""
 
     def _count(self, record: Record, body: Body) -> None:
@@ -139,8 +181,15 @@ class Folder:
             case kinds.Claim(site=site):
                 self._claims.append(ClaimEntry(record.seq, record.epoch, record.writer, site))
                 self._writer, self._site, self._any_writer = record.writer, site, False
-            case kinds.Definition(definition=definition):
-                self._definition = definition
+            case kinds.Definition():
+                self._definition = body
+            case kinds.Trim(up_to=up_to):
+                last = max((claim.seq for claim in self._claims if claim.seq <= up_to), default=0)
+                self._claims = [claim for claim in self._claims if claim.seq >= last]
+                self._void = [void for void in self._void if void.seq > up_to]
+                self._lost = [lost for lost in self._lost if lost.seq > up_to]
+                self._named = {named: seq for named, seq in self._named.items() if seq > up_to}
+                self._unknown = self._unknown if self._unknown > up_to else 0
             case kinds.Failover(epoch=epoch, site=site):
                 self._epoch, self._site, self._writer = epoch, site, b""
 

@@ -1,6 +1,6 @@
 """The part of a machine's fold that says what is kept: points, their maps, and what may go. Pure."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import NamedTuple
 
 import msgspec
@@ -9,16 +9,19 @@ from understudy.vault import kinds
 from understudy.vault.kinds import Body
 from understudy.vault.log.judge import Record
 from understudy.vault.log.lists import pack_name
+from understudy.vault.log.trim_state import KeptPoint, Trimmed, TrimState
 from understudy.vault.maps.points import Dropped, PointEntry
 
 
 class Attached(NamedTuple):
-    """What a record's side object says, as far as the fold needs it. `lost`: why it cannot be told; empty if it can."""
+    """What a record's side object says, as far as the fold needs it. `lost`: why that cannot be told; empty if it can."""
 
     maps: tuple[kinds.Checkpoint, ...] = ()
     names: frozenset[str] = frozenset()
     packs: tuple[kinds.PackRef, ...] = ()
     lost: str = ""
+    object: str = ""
+    """The side object's name."""
 
 
 NOTHING = Attached()
@@ -49,6 +52,8 @@ class Keeping:
         self.intent: kinds.Intent | None = None
         self.retention: kinds.Retention | None = None
         self.verified: dict[bytes, int] = {}
+        self.trims: list[Trimmed] = []
+        self.trimmed = 0
         self._by_id: dict[bytes, PointEntry] = {}
         self.missed = False
         """Some records in between could not be read: what others say of them is believed."""
@@ -60,9 +65,27 @@ class Keeping:
     def kept(self) -> list[PointEntry]:
         return [entry for entry in self.entries if entry.point.id not in self.dropped]
 
-    def known(self, point: bytes) -> bool:
-        """Whether a point of this id was ever there, as far as the log still tells."""
-        return point in self._by_id
+    @classmethod
+    def resume(cls, state: TrimState) -> "Keeping":
+        """As after the records that were trimmed."""
+        keeping = cls()
+        for kept in state.points:
+            keeping.add(PointEntry(kept.seq, _without_packs(kept.point), 0, trimmed=True))
+        keeping.dropped = {gone.point: Dropped(gone.seq, gone.prune, gone.at) for gone in state.dropped}
+        keeping.holds = {hold.id: hold for hold in state.holds}
+        keeping.verified = {proof.point: proof.at for proof in state.proofs}
+        keeping.maps = {checkpoint.point: checkpoint for checkpoint in state.maps}
+        keeping.repack, keeping.horizon, keeping.trimmed = state.repack, state.horizon, state.trimmed
+        keeping.intent, keeping.retention = state.intent, state.retention
+        return keeping
+
+    def points_for(self, maps: Collection[bytes]) -> tuple[KeptPoint, ...]:
+        """What `resume` needs to know: the points that are kept, and those that a later repack, of `maps`, says are laid upon."""
+        return tuple(
+            KeptPoint(seq=entry.seq, point=_without_packs(entry.point))
+            for entry in self.entries
+            if entry.point.id not in self.dropped or entry.point.id in maps
+        )
 
     def refusal(self, body: Body, attached: Attached = NOTHING) -> str:
         """Why this does not count after all that came before; empty if it does."""
@@ -70,7 +93,7 @@ class Keeping:
             case kinds.Point():
                 return self._refused_point(body, attached)
             case kinds.Checkpoint(point=point, repack=repack):
-                if point not in self._by_id and not self.missed:
+                if not self._knows(point) and not self.missed:
                     return "it is of a point that does not exist"
                 return (
                     ""
@@ -79,12 +102,14 @@ class Keeping:
                 )
             case kinds.Hold(lifted=False, point=point) if point in self.dropped:
                 return "it is of a point that was dropped before"
-            case kinds.Verified(point=point) if point in self.dropped or not (point in self._by_id or self.missed):
+            case kinds.Verified(point=point) if point in self.dropped or not (self._knows(point) or self.missed):
                 return "it is of a point that is not kept"
             case kinds.Prune(points=points) if not self.missed:
                 return self._refused_prune(points)
             case kinds.Repack(horizon=horizon) if not (attached.lost or self.missed):
                 return self._refused_repack(horizon, attached.maps)
+            case kinds.Trim(up_to=up_to):
+                return self._refused_trim(up_to)
         return ""
 
     def apply(self, record: Record, body: Body, attached: Attached = NOTHING) -> None:
@@ -108,6 +133,7 @@ class Keeping:
             case kinds.Retention():
                 self.retention = body
             case kinds.Prune(points=points):
+                # Those that nothing is known of were dropped, and trimmed, before.
                 for point in points:
                     known = self._by_id.get(point)
                     self.dropped.setdefault(point, Dropped(known.seq if known else 0, record.seq, record.at))
@@ -119,6 +145,9 @@ class Keeping:
             case kinds.Condemn(objects=objects, grace=grace):
                 self.condemned.append(Condemned(record.seq, record.at, grace, objects, attached.names))
                 self.condemning, self.lost_list = True, self.lost_list or attached.lost
+            case kinds.Trim():
+                self._collapse(body.up_to)
+                self.trims.append(Trimmed(record.seq, record.at, body.up_to, body.hash, body.state, body.grace))
             case kinds.Intent():
                 self.intent = body
             case kinds.Failover():
@@ -128,8 +157,35 @@ class Keeping:
         self.entries.append(entry)
         self._by_id[entry.point.id] = entry
 
+    def _knows(self, point: bytes) -> bool:
+        return point in self._by_id or point in self.dropped
+
+    def _collapse(self, up_to: int) -> None:
+        """Leave of records up to this number what who begins after them knows of them."""
+        entries = [
+            PointEntry(entry.seq, _without_packs(entry.point), 0, trimmed=True) if entry.seq <= up_to else entry
+            for entry in self.entries
+            if entry.seq > up_to or entry.point.id not in self.dropped or entry.point.id in self.maps
+        ]
+        self.entries = entries
+        self._by_id = {entry.point.id: entry for entry in entries}
+        self.dropped = {point: dropped for point, dropped in self.dropped.items() if dropped.seq > up_to or point in self.maps}
+        self.condemned = [condemned for condemned in self.condemned if condemned.seq > up_to]
+        self.trims = [trim for trim in self.trims if trim.seq > up_to]
+        self.trimmed = up_to
+
+    def _refused_trim(self, up_to: int) -> str:
+        newest = self.entries[-1].seq if self.entries else 0
+        if not 1 < up_to < newest:
+            return f"record {up_to} is not before that of the newest point"
+        if up_to > self.horizon:
+            return f"no repack has the maps of the points up to record {up_to}"
+        if up_to < self.trimmed:
+            return f"the records up to {self.trimmed} were trimmed before"
+        return ""
+
     def _refused_point(self, point: kinds.Point, attached: Attached) -> str:
-        if point.id in self._by_id:
+        if self._knows(point.id):
             return "this point exists already"
         for pack in (*point.packs, *attached.packs):
             name = pack_name(pack.id)
@@ -141,9 +197,7 @@ class Keeping:
         kept = self.kept()
         held = {hold.point for hold in self.holds.values()}
         for point in points:
-            if point not in self._by_id:
-                return f"it drops point {point.hex()}, which does not exist"
-            if point == kept[-1].point.id:
+            if kept and point == kept[-1].point.id:
                 return "it drops the newest point"
             if point in held:
                 return f"it drops point {point.hex()}, which is held"
@@ -164,3 +218,7 @@ def needed(entries: Iterable[PointEntry], dropped: Iterable[bytes], horizon: int
     entries, gone = list(entries), frozenset(dropped)
     bases = {entry.point.parent for entry in entries if entry.seq > horizon}
     return [entry for entry in entries if entry.seq <= horizon and (entry.point.id not in gone or entry.point.id in bases)]
+
+
+def _without_packs(point: kinds.Point) -> kinds.Point:
+    return msgspec.structs.replace(point, packs=(), packs_in=None)

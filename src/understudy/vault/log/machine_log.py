@@ -8,6 +8,7 @@ from understudy.vault import kinds, names
 from understudy.vault.keys.identity import Bundle
 from understudy.vault.kinds import Body
 from understudy.vault.log import fencing
+from understudy.vault.log.anchor import find_anchor, numbers_of
 from understudy.vault.log.attached import attached
 from understudy.vault.log.base_log import BaseLog
 from understudy.vault.log.chain import Place
@@ -19,7 +20,9 @@ from understudy.vault.log.recent import Recent
 from understudy.vault.log.record import MAX_RECORD, Head, Opened, decode_body, decode_envelope, open_record, record_hash
 from understudy.vault.log.rights import Log
 from understudy.vault.log.settings_log import SettingsLog
+from understudy.vault.log.side_object import get_side_object, put_side_object
 from understudy.vault.log.state import MachineState
+from understudy.vault.log.trim_state import PURPOSE, Trimmed, decode_state, encode_state
 
 
 class MachineLog(BaseLog):
@@ -35,7 +38,7 @@ class MachineLog(BaseLog):
         self._settings = settings
         self._trusted = settings.state.revision
         self._folder = Folder(machine_id)
-        self._hashes: list[bytes] = []
+        self._hashes: dict[int, bytes] = {}
         self._refs: dict[bytes, kinds.ObjectRef] = {}
         self._inline = Recent()
         self._state = self._folder.state()
@@ -50,8 +53,9 @@ class MachineLog(BaseLog):
 
     @property
     def refs(self) -> tuple[kinds.ObjectRef, ...]:
-        """The side objects that the records which were read name, each once."""
-        return tuple(self._refs.values())
+        """The side objects that the records which are not trimmed name, and those that they build on, each once."""
+        named = self._state.named
+        return tuple(ref for ref in self._refs.values() if named is None or ref.hash in named)
 
     async def claim(self, site: str, *, adopt: bool = False) -> Record:
         """Become the writer of the present epoch; whoever was it before gets `SecondWriter` on its next append.
@@ -77,6 +81,54 @@ class MachineLog(BaseLog):
         await self.refresh()
         await self._check(body)
 
+    async def trim(self, up_to: int, *, grace: int) -> Record:
+        """Let the records up to `up_to`, but for the first, go; `sweep` deletes them when `grace` seconds have passed.
+
+        A repack must have the maps of all points there that matter, and no condemnation there may wait to be carried out: nobody
+        will know of it. `Conflict` for a number that is too high, or trimmed already.
+        """
+        await self.refresh()
+        twin = self._twin()
+        await twin._follow(up_to)
+        if twin.head.seq != up_to:
+            raise Conflict(f"record {up_to} of {self._chain.owner} is trimmed already, or was never written")
+        state = encode_state(twin._folder.trim_state(self._state.maps))
+        place = self._place
+        ref = await put_side_object(place.store, place.access, self._chain.owner, PURPOSE, state, place.patience)
+        return await self._append(kinds.Trim(up_to=up_to, hash=twin.head.hash, state=ref, grace=grace))
+
+    async def sweep(self, now: int) -> int:
+        """Delete what was trimmed and whose grace has passed at `now` (wall clock, ns); the number of records that went.
+
+        Killed at any moment it may be said again. `IntegrityError`, and nothing is deleted, unless who begins at the trim learns
+        exactly what the whole log says.
+        """
+        await self.refresh()
+        due = [trim for trim in self._state.trims if trim.at + trim.grace * 1_000_000_000 <= now]
+        if not due:
+            return 0
+        await self._prove(due[-1])
+        gone = [number for number in await numbers_of(self._place, self._chain.owner, 1) if number <= due[-1].up_to]
+        for number in gone:  # one after the other: that is how a writer knows whether its slot was ever emptied
+            await self._place.store.delete(names.record(self._chain.owner, number))
+        return len(gone)
+
+    async def _prove(self, trim: Trimmed) -> None:
+        twin = self._twin()
+        state = decode_state(await get_side_object(self._place.store, self._place.access, self._chain.owner, PURPOSE, trim.state))
+        twin._begin(Head(trim.up_to, trim.hash), Folder.resume(self.machine_id, state))
+        await twin._follow()
+        if self.head.seq < twin.head.seq:
+            await self.refresh()
+        if twin._folder.state() != self._state or self.head != twin.head:
+            raise IntegrityError(
+                f"what record {trim.seq} of {self._chain.owner} says of the records before is not what they say: nothing was deleted",
+                hint="try again; if it stays so, please report it",
+            )
+
+    def _twin(self) -> "MachineLog":
+        return MachineLog(self._place, self.machine_id, self._bundle, self._writer, self._settings)
+
     async def opened_as(self) -> str:
         """The machine's name, from its first record alone; empty if that is missing, damaged, or does not count."""
         try:
@@ -88,15 +140,20 @@ class MachineLog(BaseLog):
 
     async def inline(self, seq: int) -> bytes:
         """The pack that travels in the point of record `seq`; empty if none does."""
-        if not 1 <= seq <= len(self._hashes):
+        if seq not in self._hashes:
             raise NotFound(f"machine {self._state.name!r} has no record {seq}")
         pack = self._inline.get(seq)
         if pack is None:
-            data = await self._place.store.get(names.record(self._chain.owner, seq), 0, MAX_RECORD + 1)
-            if record_hash(data) != self._hashes[seq - 1]:
+            try:
+                data = await self._place.store.get(names.record(self._chain.owner, seq), 0, MAX_RECORD + 1)
+            except NotFound as error:
+                raise IntegrityError(
+                    f"record {seq} of {self._chain.owner} is gone since the log was read",
+                    hint="if the log was trimmed meanwhile, try again",
+                ) from error
+            if record_hash(data) != self._hashes[seq]:
                 raise IntegrityError(f"record {seq} of {self._chain.owner} is not what it was when the log was read")
-            before = self._hashes[seq - 2] if seq > 1 else Head().hash
-            envelope = decode_envelope(open_record(self._place.access, self._chain.owner, seq, before, data), self._chain.owner)
+            envelope = decode_envelope(open_record(self._place.access, self._chain.owner, seq, b"", data), self._chain.owner)
             body = decode_body(envelope, seq, self._chain.owner)
             pack = body.inline if isinstance(body, kinds.Point) else b""
             self._inline.put(seq, pack)
@@ -107,18 +164,28 @@ class MachineLog(BaseLog):
         if self._settings.state.revision != self._trusted:
             # Somebody was added or revoked: what counts may be something else now, from the first record on.
             self._trusted = self._settings.state.revision
-            self._chain.rewind()
-            self._folder = Folder(self.machine_id)
-            self._hashes.clear()
-            self._refs.clear()
-            self._gaps.clear()
+            self._begin(Head(), Folder(self.machine_id))
             await self._read_on()
+
+    async def _anchor(self) -> bool:
+        anchor = await find_anchor(self._place, self._chain.owner, self._judge, self.head.seq)
+        if anchor is not None:
+            self._begin(anchor.head, Folder.resume(self.machine_id, anchor.state))
+            bodies = [anchor.state.definition, *(kept.point for kept in anchor.state.points)]
+            self._refs.update((ref.hash, ref) for body in bodies if body is not None for ref in kinds.refs_of(body))
+        return anchor is not None
+
+    def _begin(self, head: Head, folder: Folder) -> None:
+        self._chain.begin(head)
+        self._folder = folder
+        self._hashes.clear()
+        self._refs.clear()
+        self._gaps.clear()
 
     async def _take(self, opened: Opened) -> Record:
         record = self._judge(opened)
         record = replace(record, void=self._folder.take(record, await self._attached(record.body)))
-        self._hashes += [b""] * (opened.seq - 1 - len(self._hashes))
-        self._hashes.append(opened.hash)
+        self._hashes[opened.seq] = opened.hash
         if record.body is not None:
             self._refs.update((ref.hash, ref) for ref in kinds.refs_of(record.body))
         if isinstance(record.body, kinds.Point):

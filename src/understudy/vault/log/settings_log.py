@@ -36,6 +36,9 @@ class SettingsLog(BaseLog):
     async def _prepare(self) -> None:
         """Nothing else is needed to read this log."""
 
+    async def _anchor(self) -> bool:
+        return False  # nothing ever trims this log
+
     async def _take(self, opened: Opened) -> Record:
         self.state, record = step(self.state, opened)
         return record

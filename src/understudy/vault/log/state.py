@@ -7,6 +7,7 @@ from typing import NamedTuple
 from understudy.vault import kinds
 from understudy.vault.log.judge import Void
 from understudy.vault.log.keeping import Condemned
+from understudy.vault.log.trim_state import Trimmed
 from understudy.vault.maps.points import Dropped, PointEntry
 
 
@@ -17,6 +18,15 @@ class ClaimEntry(NamedTuple):
     epoch: int
     writer: bytes
     site: str
+
+
+class Lost(NamedTuple):
+    """A side object, by name, that record `seq` needs and that is damaged or missing: `reason`."""
+
+    seq: int
+    kind: str
+    object: str
+    reason: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,10 +66,11 @@ class MachineState:
     retention: kinds.Retention | None = None
     verified: Mapping[bytes, int] = field(default_factory=dict)
     """Kept points that were proven: when last (the operator's wall clock, ns), by point."""
-    lost: tuple[str, ...] = ()
-    """Side objects of the log that are damaged or missing, and what that means."""
     named: frozenset[bytes] | None = frozenset()
     """Hashes of the side objects that records name; None where a record of a kind that this version does not know may name more."""
+    trims: tuple[Trimmed, ...] = ()
+    """Oldest first; none that is trimmed itself."""
+    lost: tuple[Lost, ...] = ()
     definition: kinds.ObjectRef | None = None
     void: tuple[Void, ...] = ()
 

@@ -55,6 +55,10 @@ class History:
         point = entry.point
         if point.id in self.maps:
             return []
+        if entry.trimmed:
+            raise IntegrityError(
+                f"the map of recovery point {point.id.hex()} is missing", hint="restore the repack's side object from a copy"
+            )
         refs: list[PackRef] = list(point.packs)
         if point.packs_in is not None:
             refs += decode_packs(await self.side_object(PURPOSE, point.packs_in))

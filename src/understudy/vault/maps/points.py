@@ -17,6 +17,8 @@ class PointEntry:
     seq: int
     point: kinds.Point
     inlined: int = 0
+    trimmed: bool = False
+    """Its record was trimmed: only a repack's map says what it holds."""
 
 
 class Dropped(NamedTuple):
