@@ -47,7 +47,8 @@ class Pauser:
         pause = Pause()
         if not await running(session):
             yield pause
-            await _must_stand(session)
+            if await running(session):
+                raise _disturbed()
             return
         lines, awaited = qmp_lines([("cont", {})])
         armed = await self.lifeline.arm(session.descriptor, Order(lines, awaited, deadline=self.deadline))
@@ -57,17 +58,21 @@ class Pauser:
             began = time.monotonic()
             await session.execute("stop")
             yield pause
-            await _must_stand(session)
         finally:
-            ended, fired = await finish(self._let_go(session, armed))
+            stood, ended, fired = await finish(self._let_go(session, armed))
             pause.seconds = ended - began
         if fired:
             raise SourceUnavailable(f"the VM was let go on before its time: {fired}", hint="this host is overloaded, or was suspended")
+        if stood is None:
+            raise SourceUnavailable("QEMU closed the connection while its VM was paused", hint="the VM may have ended")
+        if not stood:
+            raise _disturbed()
 
-    async def _let_go(self, session: QmpSession, armed: Armed) -> tuple[float, str]:
-        """When the VM went on (monotonic seconds), and why it had gone on before, if so."""
+    async def _let_go(self, session: QmpSession, armed: Armed) -> tuple[bool | None, float, str]:
+        """Whether the VM still stood (None: not known), when it went on (monotonic seconds), and why the lifeline had let it, if so."""
+        stood = None
         try:
-            await _resume(session)
+            stood = await _resume(session)
             ended = time.monotonic()
             fired = await self.lifeline.disarm(armed)
         except SourceUnavailable:
@@ -78,7 +83,7 @@ class Pauser:
                 await self._resume_anew()
             ended = time.monotonic()
         await asyncio.to_thread(_unmark, self.directory)
-        return ended, fired
+        return stood, ended, fired
 
     async def relieve(self) -> None:
         """Let a VM go on that a killed process left standing, and its lifeline too."""
@@ -101,15 +106,16 @@ async def running(session: QmpSession) -> bool:
     return bool((await session.execute("query-status"))["running"])
 
 
-async def _resume(session: QmpSession) -> None:
-    """Only a VM that a `stop` halted: one that crashed, or waits for space, is not ours to wake."""
-    if (await session.execute("query-status"))["status"] == "paused":
+async def _resume(session: QmpSession) -> bool:
+    """Whether the VM stood still. Only one that a `stop` halted goes on: one that crashed, or waits for space, is not ours to wake."""
+    state = await session.execute("query-status")
+    if state["status"] == "paused":
         await session.execute("cont")
+    return not state["running"]
 
 
-async def _must_stand(session: QmpSession) -> None:
-    if await running(session):
-        raise SourceBusy("somebody let the VM go on in the middle of its freeze", hint="who else manages this VM?")
+def _disturbed() -> SourceBusy:
+    return SourceBusy("somebody let the VM go on in the middle of its freeze", hint="who else manages this VM?")
 
 
 def _mark(directory: Path) -> None:
