@@ -7,8 +7,11 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Literal
 
+from tests.cli import fake_space
 from understudy.engine import (
     AddKey,
+    Collect,
+    Collected,
     Connection,
     CreateGroup,
     CreateVault,
@@ -48,6 +51,7 @@ from understudy.engine import (
     SeedImport,
     Unprotect,
     Unprotected,
+    Usage,
     VaultInfo,
     Verified,
     Verify,
@@ -293,6 +297,14 @@ class FakeEngine:
     def _seeded(self, which: Point | None, directory: str) -> Seeded:
         kind: Literal["point", "initial"] = "point" if which else "initial"
         return Seeded(kind=kind, machine="web", point=which, directory=directory, objects=9, copied=7, copied_bytes=70000, seconds=1.5)
+
+    async def collect(self, request: Collect) -> Collected:
+        self._asked(request)
+        return fake_space.collected(request.dry_run)
+
+    async def usage(self, machine: str) -> Usage:
+        self._asked(("usage", machine))
+        return fake_space.usage(self._machine(), self.points_now)
 
     async def scrub(self, progress: OnProgress) -> Verified:
         self._asked("scrub")

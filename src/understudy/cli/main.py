@@ -24,6 +24,8 @@ COMMANDS = {
     "restore": Entry("understudy.cli.restore", "Write a point's disks to files or devices."),
     "seed": Entry("understudy.cli.seed", "Carry a point, or an initial replication, by hand."),
     "verify": Entry("understudy.cli.verify", "Prove points, or a whole vault without any key."),
+    "collect": Entry("understudy.cli.collect", "Give back the space that no kept point needs."),
+    "usage": Entry("understudy.cli.usage", "Show what machines and points take in the vault."),
     "demo": Entry("understudy.cli.demo", "Replicate a real guest, kill it, and bring it back."),
 }
 

@@ -56,11 +56,14 @@ from understudy.engine.requests import (
     Unprotect,
     Verify,
 )
+from understudy.engine.space import Collect, Collected, PointUsage, Usage, Weight
 from understudy.engine.values import ImageFormat, Level, Role, SeedKind, Value, checked_name
 
 __all__ = [
     "AddKey",
     "BlockSource",
+    "Collect",
+    "Collected",
     "Connection",
     "CreateGroup",
     "CreateVault",
@@ -89,6 +92,7 @@ __all__ = [
     "Passphrase",
     "Point",
     "PointGroup",
+    "PointUsage",
     "Points",
     "Progress",
     "Protect",
@@ -108,9 +112,11 @@ __all__ = [
     "Seeded",
     "Unprotect",
     "Unprotected",
+    "Usage",
     "Value",
     "VaultInfo",
     "Verified",
     "Verify",
+    "Weight",
     "checked_name",
 ]

@@ -30,6 +30,7 @@ from understudy.engine.requests import (
     Unprotect,
     Verify,
 )
+from understudy.engine.space import Collect, Collected, Usage
 
 
 class Replication(Protocol):
@@ -90,6 +91,10 @@ class Engine(Protocol):
     async def restore(self, request: Restore, progress: OnProgress) -> Restored: ...
 
     async def verify(self, request: Verify, progress: OnProgress) -> Verified: ...
+
+    async def collect(self, request: Collect) -> Collected: ...
+
+    async def usage(self, machine: str) -> Usage: ...
 
     async def scrub(self, progress: OnProgress) -> Verified:
         """Hash every pack and object that names its own hash, without any key."""

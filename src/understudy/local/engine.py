@@ -7,6 +7,7 @@ from pathlib import Path
 
 from understudy import engine
 from understudy.errors import AccessDenied, Conflict, IntegrityError, NotFound, RolledBack
+from understudy.local.collecting import collected, usage_of
 from understudy.local.following import follow_known, follow_new, found_or_none, probed, unfollow
 from understudy.local.group_recovering import bindings, group_restored, instants_of
 from understudy.local.grouping import group_made, group_removed, group_replication, groups_here
@@ -153,6 +154,15 @@ class LocalEngine:
 
     async def import_seed(self, request: engine.SeedImport, progress: engine.OnProgress) -> engine.Seeded:
         return await imported(self._connection.vault, self._opened, self._parts, request, self._reads(), progress)
+
+    async def collect(self, request: engine.Collect) -> engine.Collected:
+        vault = await self._opened()
+        return await collected(vault, await vault.find(request.machine), self._site, request)
+
+    async def usage(self, machine: str) -> engine.Usage:
+        vault = await self._opened()
+        log = await vault.find(machine)
+        return await usage_of(vault, log, self._site, self._machine(vault, log.state))
 
     def _reads(self) -> OpenVault:
         """How another copy of the vault is opened, with our credential and without a memory of it."""

@@ -233,7 +233,13 @@ class Replicator:
         """Keep the reading of `point` bounded. Between cycles, so that its failure is never mistaken for a cycle's."""
         state = self.log.state
         if due(state.entries, {*state.maps, *(checkpoint.point for checkpoint in state.checkpoints)}, point):
-            await self.log.append(await take_checkpoint(history_of(self.vault, self.log), point))
+            checkpoint = await take_checkpoint(history_of(self.vault, self.log), point)
+            try:
+                await self.log.append(checkpoint)
+            except Conflict:
+                # A repack came between: its maps are newer than what this was made of, and a shortcut can wait.
+                if self.log.state.repack == state.repack:
+                    raise
 
     def _examination(self, progress: ProgressSink, packs: ObjectStore | None = None) -> Examination:
         access, store = self.vault.access, packs or self.vault.store

@@ -5,6 +5,7 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 from understudy.errors import AccessDenied, Conflict, IntegrityError
 from understudy.finish import finish_in_thread
@@ -15,12 +16,14 @@ from understudy.vault.collect.marking import Marked, marked
 from understudy.vault.collect.remap import write_maps
 from understudy.vault.collect.rewrite import Rewriter
 from understudy.vault.collect.steadfast import Moved, for_condemn, for_repack
+from understudy.vault.collect.tally import Tally
 from understudy.vault.collect.witness import Now, Witness
 from understudy.vault.concurrent import each
 from understudy.vault.log.lists import CONDEMNED, MAPS, encode_maps, encode_names, pack_name
 from understudy.vault.log.machine_log import MachineLog
 from understudy.vault.log.side_object import put_side_object
 from understudy.vault.log.state import MachineState
+from understudy.vault.maps.points import PointEntry
 from understudy.vault.vault import Vault
 
 DELETES = 8
@@ -42,6 +45,31 @@ class Collected:
     """Packs whose needed part was moved."""
     written: int
     """Bytes of the packs that it was moved into."""
+
+
+class PointSpace(NamedTuple):
+    """`alone`: bytes that no other kept point needs; dropping it frees them."""
+
+    entry: PointEntry
+    alone: int
+
+
+@dataclass(frozen=True, slots=True)
+class Survey:
+    """A machine's space in the store."""
+
+    points: tuple[PointSpace, ...]
+    dropped: int
+    stored: tuple[int, int]
+    """All objects, records included, and their bytes."""
+    needed: int
+    """Bytes of frames that kept points need."""
+    shared: int
+    """Of these, needed by more than one."""
+    unnamed: tuple[int, int]
+    """Objects that no record names: of cycles under way, or garbage that may not be told from it yet."""
+    would: Collected
+    """What a collection would do; `written` is what it would move."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,15 +99,28 @@ class Collector:
                 continue
         raise Conflict("the machine's log goes on changing in ways that matter here", hint="is another collection or a failover under way?")
 
-    async def survey(self) -> Collected:
-        """What `run` would do now. Changes nothing."""
-        async with marked(self.vault, self.log) as found:
+    async def survey(self) -> Survey:
+        """Where a machine's space is, and what `run` would do now. Changes nothing, and takes no recovery key."""
+        tally = Tally()
+        async with marked(self.vault, self.log, watch=tally.take) as found:
             seen = await self._seen(found)
             due = ripe.due(found.state, seen) & found.condemned
-            gone = found.decision.dead | ripe.garbage(found.state, seen, found.decision.unnamed, self.grace)
-            if _must_repack(found):
-                gone |= found.decision.superseded
-        return Collected(found.weigh(due), found.weigh(gone), found.weigh(found.condemned - due), len(found.decision.rewrite), 0)
+            garbage = ripe.garbage(found.state, seen, found.decision.unnamed, self.grace)
+            gone = found.decision.dead | garbage | (found.decision.superseded if _must_repack(found) else frozenset())
+        moves = sum(found.packs[index].needed for index in found.decision.rewrite)
+        points = tuple(PointSpace(entry, tally.alone(entry.point.id)) for entry in found.state.points)
+        needed = sum(pack.needed for pack in found.packs.values())
+        would = Collected(found.weigh(due), found.weigh(gone), found.weigh(found.condemned - due), len(found.decision.rewrite), moves)
+        objects, stored = found.weigh(found.stock.objects)
+        return Survey(
+            points,
+            len(found.state.dropped),
+            (objects + found.stock.records[0], stored + found.stock.records[1]),
+            needed,
+            needed - sum(point.alone for point in points),
+            found.weigh(found.decision.unnamed - garbage),
+            would,
+        )
 
     async def _collect(self) -> Collected:
         async with marked(self.vault, self.log) as found:

@@ -2,7 +2,7 @@
 
 import asyncio
 import tempfile
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -63,8 +63,12 @@ class Marked:
 
 
 @asynccontextmanager
-async def marked(vault: Vault, log: MachineLog, trimmed: int = 0) -> AsyncIterator[Marked]:
+async def marked(
+    vault: Vault, log: MachineLog, trimmed: int = 0, watch: Callable[[Change], None] = lambda _: None
+) -> AsyncIterator[Marked]:
     """Mark a machine. `IntegrityError` for the first thing that cannot be read: nothing may be concluded from the rest.
+
+    `watch` is shown each change, in a thread.
 
     The listing first: what was there before the log was read, and is not named in it, was never named.
     """
@@ -82,6 +86,7 @@ async def marked(vault: Vault, log: MachineLog, trimmed: int = 0) -> AsyncIterat
             for rows in change.rows.values():
                 marks.add(rows)
             spool.add(change)
+            watch(change)
 
         async for change in changes(history, table):
             await asyncio.to_thread(take, change)

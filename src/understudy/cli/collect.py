@@ -1,0 +1,47 @@
+"""`understudy collect`."""
+
+import click
+
+from understudy.cli.session import Session
+from understudy.cli.session import command as common
+from understudy.cli.words import count, duration, seconds_of, size
+from understudy.engine import Collect, Collected, Weight
+
+
+@click.command("collect")
+@click.argument("name")
+@click.option("--dry-run", is_flag=True, help="Only say what would be done.")
+@click.option(
+    "--grace", default="24h", show_default=True, metavar="TIME", help="How long readers may go on reading what goes, such as 24h or 0."
+)
+@common
+async def command(session: Session, name: str, dry_run: bool, grace: str) -> None:
+    """Give back the space that no kept point of machine NAME needs.
+
+    What is not needed is condemned first, and deleted by a later collection on this host, when it has been condemned for the
+    grace: a restore that is under way ends within that time, or fails. With --grace 0 it goes at once. Repeat it if it fails
+    or is killed. Takes an operator's key.
+    """
+    seconds = 0 if grace.strip() in ("0", "0s") else round(seconds_of(grace))
+    async with session.engine() as engine:
+        done = await engine.collect(Collect(machine=name, grace_seconds=seconds, dry_run=dry_run))
+    session.output.document(done)
+    for line in _lines(done, seconds):
+        session.output.say(line)
+
+
+def _lines(done: Collected, grace: int) -> list[str]:
+    would = "would be " if done.dry_run else ""
+    lines = [f"{done.machine}: {_weight(done.deleted)} {would}deleted"]
+    if done.condemned.objects:
+        lines.append(f"  {_weight(done.condemned)} {would}condemned, to be deleted by a collection in {duration(grace)} or later")
+    if done.rewritten_packs:
+        moved = f"  what is needed of {count(done.rewritten_packs, 'pack')} {would or 'was '}moved ({size(done.written_bytes)})"
+        lines.append(moved)
+    if done.waiting.objects:
+        lines.append(f"  {_weight(done.waiting)} condemned before, whose grace has not passed")
+    return lines
+
+
+def _weight(weight: Weight) -> str:
+    return f"{count(weight.objects, 'object')} ({size(weight.bytes)})"
