@@ -1,4 +1,7 @@
-"""A process that makes a cycle and is killed just before its n-th durable step: `python -m tests.replication.killed_child ROOT N SLICE`."""
+"""A process that makes a cycle and is killed just before its n-th durable step: `python -m tests.replication.killed_child ROOT N SLICE`.
+
+SLICE `group`: the cycle is that of a group.
+"""
 
 import asyncio
 import os
@@ -8,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from tests.replication.trio import Trio
 from tests.replication.world import World
 
 STEPS = ("fsync", "fdatasync", "rename", "replace", "unlink", "link", "ftruncate", "mkdir")
@@ -38,5 +42,12 @@ async def cycle(root: Path, step: int, slice_blocks: int) -> None:
         await replicator.cycle()
 
 
+async def group_cycle(root: Path, step: int) -> None:
+    async with Trio(root).group() as group:
+        die_before(step)
+        await group.cycle()
+
+
 if __name__ == "__main__":
-    asyncio.run(cycle(Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])))
+    root, step = Path(sys.argv[1]), int(sys.argv[2])
+    asyncio.run(group_cycle(root, step) if sys.argv[3] == "group" else cycle(root, step, int(sys.argv[3])))

@@ -7,13 +7,14 @@ from pathlib import Path
 
 import numpy as np
 
+from tests.replication.trio import Trio
 from tests.replication.world import World
 from understudy.replication.initial import SLICE_BLOCKS
 
 SIZE = 400_000
 
 
-async def killed_at(root: Path, step: int, slice_blocks: int = SLICE_BLOCKS) -> bool:
+async def killed_at(root: Path, step: int, slice_blocks: int | str = SLICE_BLOCKS) -> bool:
     """Whether the child was killed; else it came to its end."""
     arguments = [str(root), str(step), str(slice_blocks)]
     child = await asyncio.create_subprocess_exec(sys.executable, "-m", "tests.replication.killed_child", *arguments)
@@ -48,3 +49,26 @@ async def test_killed_before_every_step(tmp_path: Path) -> None:
         assert unseen in ([], [{"vda": b}])
         committed = found
     assert step > 15
+
+
+async def test_a_group_killed_between_its_steps(tmp_path: Path) -> None:
+    """Every instant that is complete is one of all machines; every point that there is belongs to what was frozen with it."""
+    trio = Trio(tmp_path)
+    known = [trio.write("at first")]
+    await trio.create()
+    async with trio.group() as group:
+        await group.cycle()
+    step, killed = 0, True
+    while killed:
+        step += 11
+        known.append(trio.write(f"killed before step {step}"))
+        killed = await killed_at(tmp_path, step, "group")
+        known.append(trio.write(f"after step {step}"))
+        async with trio.group() as group:
+            report = await group.cycle()
+        found = await trio.instants()
+        assert (found[-1].id, found[-1].complete) == (report.id, True)
+        for instant in found[-3:]:
+            content = await trio.contents(instant)
+            assert any(content.items() <= disks.items() for disks in known)
+    assert step > 33
