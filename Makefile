@@ -2,13 +2,13 @@
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint bench native sanitize clean
+.PHONY: help demo test test-qemu10 lint bench native sanitize clean
 
 PYTHON ?=
 export PYTHON
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
 	@echo "  ARGS=... is passed on to demo, test and bench; PYTHON=... chooses the interpreter."
 
 demo: ## a real guest is replicated, killed, and comes back from the vault (1-2 minutes)
@@ -19,6 +19,9 @@ test: ## lint, then every test; real guests included, nothing skipped
 	@.ci/prepare guest tests
 	@$(MAKE) --no-print-directory lint
 	.venv/bin/python -m pytest $(ARGS)
+
+test-qemu10: ## the source and real guests with QEMU 10, which is downloaded and not installed
+	@.ci/qemu10 $(ARGS)
 
 lint: ## ruff and mypy --strict
 	@.ci/prepare

@@ -11,6 +11,7 @@ from understudy.qemu.agent_freeze import AgentFreeze
 from understudy.source.block import BlockSource
 from understudy.source.protocol import DiskSource
 from understudy.source.qemu import QemuSource
+from understudy.source.qemu_method import Wanted
 from understudy.source.quiesce import Means, Quiesce
 from understudy.source.quiesced import QuiescedSource, QuiescedWhileRead, at_the_instant
 from understudy.store.protocol import ObjectStore
@@ -41,7 +42,8 @@ def open_source(source: engine.MachineSource, machine_id: str, directory: Path) 
         case engine.BlockSource(disks=disks):
             return QuiescedWhileRead(BlockSource(disks), _quiesce(source, machine_id, directory))
         case engine.QemuSource(qmp=qmp, disks=disks):
-            vm, quiesce = QemuSource(machine_id, qmp, directory, disks), _quiesce(source, machine_id, directory)
+            wanted = Wanted(source.method, source.allow_pause)
+            vm, quiesce = QemuSource(machine_id, qmp, directory, disks, wanted), _quiesce(source, machine_id, directory)
             # Outermost: the agent cannot answer once its VM is stopped.
             vm.around.insert(0, at_the_instant(quiesce))
             return QuiescedSource(vm, quiesce)

@@ -37,7 +37,7 @@ async def command(session: Session, name: str | None, group: str | None) -> None
         out.table(_table(listing.points))
         newest = listing.points[-1]
         disks = ", ".join(f"{disk.name} {size(disk.size)}" for disk in newest.disks)
-        out.say(f"point {newest.number}: {newest.consistency}-consistent, {disks}")
+        out.say(f"point {newest.number}: {newest.consistency}-consistent, frozen by {newest.method}, {disks}")
     for line in (*listing.damage, *listing.void):
         out.warn(line)
 
@@ -45,7 +45,7 @@ async def command(session: Session, name: str | None, group: str | None) -> None
 def _table(points: tuple[Point, ...]) -> Table:
     now = time.time_ns()
     bound = ["group"] if any(point.group is not None for point in points) else []
-    headings = ["point", "id", "frozen at", "age", "kind", "changed", "stored", "cause", *bound]
+    headings = ["point", "id", "frozen at", "age", "kind", "method", "changed", "stored", "cause", *bound]
     table = columns(*headings, right=("point", "changed", "stored"), wrapped=("cause", "group"))
     for point in points:
         table.add_row(
@@ -54,6 +54,7 @@ def _table(points: tuple[Point, ...]) -> Table:
             local_time(point.frozen_at)[:-4],
             age(point.frozen_at, now),
             point.consistency,
+            point.method,
             size(point.changed_blocks * BLOCK_SIZE),
             size(point.stored_bytes),
             _cause(point),

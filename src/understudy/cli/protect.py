@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Sequence
+from typing import get_args
 
 import click
 
@@ -10,7 +11,7 @@ from understudy.cli.pairs import pairs
 from understudy.cli.session import Session
 from understudy.cli.session import command as common
 from understudy.cli.words import size
-from understudy.engine import BlockSource, MachineSource, Protect, QemuSource, checked_name
+from understudy.engine import BlockSource, FreezeMethod, MachineSource, Protect, QemuSource, checked_name
 from understudy.errors import InvalidRequest
 
 _SAID = {
@@ -33,6 +34,14 @@ _SAID = {
 @click.option("--agent", metavar="SOCKET", help="The socket of the guest agent's character device, for app-consistent points.")
 @click.option("--pre-hook", metavar="PROGRAM", help="Run before the freeze of an app-consistent point.")
 @click.option("--post-hook", metavar="PROGRAM", help="Run after the freeze of an app-consistent point, whatever became of it.")
+@click.option(
+    "--method",
+    type=click.Choice(get_args(FreezeMethod)),
+    default="auto",
+    show_default=True,
+    help="How a VM's disks are frozen; auto: by the first method that serves it safely.",
+)
+@click.option("--allow-pause", is_flag=True, help="The VM may be stopped for some milliseconds at each freeze.")
 @click.option("--adopt", is_flag=True, help="Take over a machine that another host followed, which must not follow it any more.")
 @common
 async def command(
@@ -43,13 +52,16 @@ async def command(
     agent: str | None,
     pre_hook: str | None,
     post_hook: str | None,
+    method: FreezeMethod,
+    allow_pause: bool,
     adopt: bool,
 ) -> None:
     """Follow machine NAME from this host.
 
     Its disks are looked at first; nothing in the machine is changed. Saying it again renews how this host reads it.
     """
-    request = Protect(name=checked_name("machine", name), source=source_of(qmp, disks, agent, pre_hook, post_hook), adopt=adopt)
+    source = source_of(qmp, disks, agent, pre_hook, post_hook, method, allow_pause)
+    request = Protect(name=checked_name("machine", name), source=source, adopt=adopt)
     async with session.engine() as engine:
         done = await engine.protect(request)
     out = session.output
@@ -67,14 +79,30 @@ async def command(
 
 
 def source_of(
-    qmp: str | None, disks: Sequence[str], agent: str | None = None, pre_hook: str | None = None, post_hook: str | None = None
+    qmp: str | None,
+    disks: Sequence[str],
+    agent: str | None = None,
+    pre_hook: str | None = None,
+    post_hook: str | None = None,
+    method: FreezeMethod = "auto",
+    allow_pause: bool = False,
 ) -> MachineSource:
     """How the options say that the machine is read; paths become absolute here, where they were typed."""
     named = {checked_name("disk", disk): where for disk, where in pairs("--disk", disks).items()}
     pre, post = (os.path.abspath(hook) if hook else "" for hook in (pre_hook, post_hook))
     if qmp:
         socket = os.path.abspath(agent) if agent else ""
-        return QemuSource(qmp=os.path.abspath(qmp), disks=named, agent=socket, pre_hook=pre, post_hook=post)
+        return QemuSource(
+            qmp=os.path.abspath(qmp),
+            disks=named,
+            agent=socket,
+            pre_hook=pre,
+            post_hook=post,
+            method=method,
+            allow_pause=allow_pause,
+        )
+    if method != "auto" or allow_pause:
+        raise InvalidRequest("--method and --allow-pause go with --qmp", hint="files and devices are read as they are")
     if agent:
         raise InvalidRequest("--agent goes with --qmp", hint="files and devices have no guest; hooks can quiesce what writes to them")
     if not named:

@@ -132,8 +132,9 @@ class _Follower:
         changed, scanned = size(cycle.changed_blocks * BLOCK_SIZE), size(cycle.scanned_blocks * BLOCK_SIZE)
         what = f"{cycle.cause} ({cycle.reason})" if cycle.reason else cycle.cause
         self._out.say(
-            f"{whose}point {cycle.number} ({cycle.point[:8]}) at {local_time(cycle.frozen_at)}: {what}, {changed} changed of {scanned}, "
-            f"{size(cycle.stored_bytes)} stored, {duration(cycle.seconds)}, RPO {duration(cycle.rpo_seconds)}{_held(cycle)}"
+            f"{whose}point {cycle.number} ({cycle.point[:8]}) at {local_time(cycle.frozen_at)}: {what} by {cycle.method}, "
+            f"{changed} changed of {scanned}, {size(cycle.stored_bytes)} stored, {duration(cycle.seconds)}, "
+            f"RPO {duration(cycle.rpo_seconds)}{_held(cycle)}"
         )
         if cycle.downgrade and not self._out.as_json:
             self._out.warn(f"{whose}point {cycle.number} is crash-consistent only: {cycle.downgrade}")

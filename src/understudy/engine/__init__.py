@@ -57,7 +57,7 @@ from understudy.engine.requests import (
     Verify,
 )
 from understudy.engine.space import Collect, Collected, PointUsage, Usage, Weight
-from understudy.engine.values import ImageFormat, Level, Role, SeedKind, Value, checked_name
+from understudy.engine.values import FreezeMethod, ImageFormat, Level, Role, SeedKind, Value, checked_name
 
 __all__ = [
     "AddKey",
@@ -74,6 +74,7 @@ __all__ = [
     "Engine",
     "EngineFactory",
     "Found",
+    "FreezeMethod",
     "Group",
     "GroupCycle",
     "GroupMember",

@@ -4,7 +4,7 @@ from typing import TypeAlias
 
 import msgspec
 
-from understudy.engine.values import ImageFormat, Level, Role, Value
+from understudy.engine.values import FreezeMethod, ImageFormat, Level, Role, Value
 
 
 class KeyFile(Value, frozen=True, tag_field="kind", tag="key-file"):
@@ -47,6 +47,10 @@ class QemuSource(Value, frozen=True, tag_field="kind", tag="qemu"):
     pre_hook: str = ""
     post_hook: str = ""
     """Executables run around an app-consistent freeze; empty: none."""
+    method: FreezeMethod = "auto"
+    """How its disks are frozen; `auto`: by the first method that serves it safely."""
+    allow_pause: bool = False
+    """Whether the VM may be stopped for some milliseconds at each freeze."""
 
 
 class BlockSource(Value, frozen=True, tag_field="kind", tag="block"):

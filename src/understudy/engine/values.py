@@ -11,6 +11,7 @@ Role: TypeAlias = Literal["source", "operator"]
 Level: TypeAlias = Literal["scrub", "frames", "digest"]
 SeedKind: TypeAlias = Literal["point", "initial"]
 ImageFormat: TypeAlias = Literal["raw", "qcow2"]
+FreezeMethod: TypeAlias = Literal["auto", "fleecing", "break-snapshot", "push"]
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
 

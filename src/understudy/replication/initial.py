@@ -2,8 +2,8 @@
 
 A source that tracks changes is frozen for each slice anew, since no snapshot should live for hours: a slice reads on where the last one
 ended, and what the guest writes meanwhile is tracked from before the first. The point's own freeze then reads what is left and what
-changed. If tracking is lost, reading begins again, and the signatures of what is uploaded save its upload. A source that tracks nothing is
-frozen once, and only its uploads come in slices.
+changed. If tracking is lost, reading begins again, and the signatures of what is uploaded save its upload. A source that tracks nothing, or
+whose snapshots may last, is frozen once, and only its uploads come in slices.
 """
 
 import secrets
@@ -111,8 +111,9 @@ class InitialReplication:
 
         On a failure what is durable stays so, and is gone on from.
         """
+        lasting = (await self.source.probe()).lasting
         with state_directory(self.local.directory):
-            while await self._step(examination, overall, whole):
+            while (whole or not lasting) and await self._step(examination, overall, whole, lasting):
                 pass
 
     def saver(self, examination: Examination, overall: Overall) -> Saver:
@@ -148,7 +149,7 @@ class InitialReplication:
         with state_directory(self.local.directory):
             file.discard()
 
-    async def _step(self, examination: Examination, overall: Overall, whole: bool) -> bool:
+    async def _step(self, examination: Examination, overall: Overall, whole: bool, lasting: bool) -> bool:
         """One freeze; whether it made a slice, and another might follow."""
         basis, state = self.basis, secrets.token_bytes(16)
         snapshot = await self.source.freeze(state.hex(), basis.base, READ)
@@ -157,7 +158,7 @@ class InitialReplication:
                 await finish_in_thread(self.give_up)
                 slice_, again = None, True
             else:
-                slice_ = await self._slice(snapshot, state, basis, examination, overall, whole)
+                slice_ = await self._slice(snapshot, state, basis, examination, overall, whole, lasting)
                 again = slice_ is not None
         except BaseException as error:
             try:
@@ -171,10 +172,10 @@ class InitialReplication:
         return again
 
     async def _slice(
-        self, snapshot: Snapshot, state: bytes, basis: Basis, examination: Examination, overall: Overall, whole: bool
+        self, snapshot: Snapshot, state: bytes, basis: Basis, examination: Examination, overall: Overall, whole: bool, lasting: bool
     ) -> Slice | None:
         looks = await examination.look(snapshot, basis)
-        if any(isinstance(look.changes, Untracked) for look in looks):
+        if lasting or any(isinstance(look.changes, Untracked) for look in looks):
             if whole:
                 found = [await examination.every(look, basis) for look in looks]
                 await self._save(examination, overall, 0, await examination.tasks(looks, basis, found), basis)

@@ -9,7 +9,10 @@ from understudy.model import Bytes, Changes, Definition, DiskInfo, Extents
 
 @dataclass(frozen=True, slots=True)
 class SourceInfo:
-    """What `probe` found: the disks that would be replicated, how they would be frozen, and the machine's definition."""
+    """What `probe` found: the disks that would be replicated, how they would be frozen, and the machine's definition.
+
+    `lasting`: what is frozen weighs on nobody, and costs so much to make that it should be made once and read for hours.
+    """
 
     kind: str
     method: str
@@ -17,6 +20,7 @@ class SourceInfo:
     definition: Definition
     quiesce: str = ""
     """How app-consistent points would be made, in words; empty: they cannot be."""
+    lasting: bool = False
 
 
 class DiskSnapshot(Protocol):
@@ -26,7 +30,11 @@ class DiskSnapshot(Protocol):
     def info(self) -> DiskInfo: ...
 
     async def changed(self) -> Changes:
-        """Extents (in blocks) that may differ from the base point given to `freeze`, or why that is not known."""
+        """Extents (in blocks) that may differ from the base point given to `freeze`, or why that is not known.
+
+        Where it is known the rest of the disk may not be readable, unless that was wished for at the freeze: `SourceUnavailable` then,
+        and the next freeze has it.
+        """
         ...
 
     async def allocated(self) -> Extents:

@@ -90,7 +90,8 @@ class QemuSource:
     async def probe(self) -> SourceInfo:
         session = await self._connected()
         found = await survey(session, self._selection)
-        return SourceInfo("qemu", _chosen(found.capabilities, self._wanted), found.infos, await self._definition(session, found))
+        method = _chosen(found.capabilities, self._wanted)
+        return SourceInfo("qemu", method, found.infos, await self._definition(session, found), lasting=method == PUSH)
 
     async def relieve(self) -> None:
         async with self._changing:
@@ -176,22 +177,22 @@ class QemuSource:
                 return Snapshot(frozen_at, _chosen(found.capabilities, self._wanted), moment.consistency, idle, definition)
             # Something was written in the last moment: that must be read, from a view.
             await self._settle(session, freeze.base)
-        method, view = await self._prepared(session, freeze, found, bases)
+        method, view = await self._prepared(session, freeze, found, bases, wish)
         self._view_wanted = False
         async with entered([gathered, *self.around, standing(self._pauser, view.pauses)], moment):
             frozen_at = await view.instant(self._records(freeze, found, bases))
         disks = await view.open(await self._ended(session, bases))
         return Snapshot(frozen_at, method, moment.consistency, disks, definition, moment.downgrade, moment.paused, moment.quiesced)
 
-    async def _prepared(self, session: QmpSession, freeze: _Freeze, found: Survey, bases: Sequence[Record]) -> tuple[str, View]:
+    async def _prepared(self, session: QmpSession, freeze: _Freeze, found: Survey, bases: Sequence[Record], wish: Wish) -> tuple[str, View]:
         """A view that only its instant is missing to. Whether somebody else's NBD server is in the way shows when ours is started."""
-        capabilities, wanted = found.capabilities, self._view_wanted
+        capabilities = found.capabilities
         while True:
             method = _chosen(capabilities, self._wanted)
             stage = Stage(
                 *(session, self._lifeline, self._names, found, freeze.point, bases),
                 reserve=self._reserve,
-                whole=wanted,
+                whole=self._view_wanted or wish.view,
                 want=self._want_view,
                 starved=freeze.starved,
                 give_up=self._give_up,

@@ -15,7 +15,7 @@ from understudy.qemu.lifeline import FileLimit, SpaceLimit
 from understudy.source.qemu_server import OTHER_USER
 
 RESERVE = 2 << 30
-"""Bytes of scratch space that a freeze takes, where the disks are not smaller; and as many again when half of a file is used."""
+"""Bytes of scratch space that a freeze takes, where the disks are not smaller; and as many again when a quarter of a file is used."""
 
 INTERVAL = 0.25
 """Seconds between two looks: what a guest can overwrite in that time must fit into what is left when the freeze is given up."""
@@ -85,7 +85,7 @@ class Space:
         """Beyond these nobody may wait for this process, should it sleep."""
         if not self._taken:
             return (), (SpaceLimit(self._directory, self._floor // 2),)
-        return tuple(FileLimit(path, file.reserved * 7 // 8) for path, file in self._files.items() if file.reserved < file.largest), ()
+        return tuple(FileLimit(path, file.reserved * 5 // 8) for path, file in self._files.items() if file.reserved < file.largest), ()
 
     def look(self) -> str:
         """Take more where it is needed soon. Why the freeze must be given up; empty while it need not."""
@@ -94,7 +94,7 @@ class Space:
             return f"only {free >> 20} MiB were left in {self._directory}" if free < self._floor else ""
         for path, file in self._files.items():
             used = path.stat().st_size
-            if file.reserved < file.largest and used > file.reserved // 2 and not self._more(path, file) and used > file.reserved * 3 // 4:
+            if file.reserved < file.largest and used > file.reserved // 4 and not self._more(path, file) and used > file.reserved // 2:
                 return f"{used >> 20} of {file.reserved >> 20} MiB were used and no more were left in {self._directory}"
         return ""
 

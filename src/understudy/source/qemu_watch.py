@@ -20,17 +20,18 @@ class Watch:
         self._space = space
         self._cancel = [("block-job-cancel", {"device": job, "force": True}) for job in jobs]
         self._blind = blind
-        self._armed: Armed | None = None
+        self.armed: list[Armed] = []
+        """Orders that stand; two for a moment while one takes the other's place."""
         self._task: asyncio.Task[None] | None = None
 
     async def arm(self) -> None:
         """Before the jobs begin: from here on this process's end is theirs."""
         lines, awaited = qmp_lines(self._cancel)
         files, spaces = self._space.limits()
-        before = self._armed
-        self._armed = await self._stage.line.arm(self._stage.session.descriptor, Order(lines, awaited, files=files, spaces=spaces))
-        if before is not None:
-            await self._disarm(before)
+        before = list(self.armed)
+        self.armed.append(await self._stage.line.arm(self._stage.session.descriptor, Order(lines, awaited, files=files, spaces=spaces)))
+        for armed in before:
+            await finish(self._disarm(armed))
 
     def start(self) -> None:
         """The jobs are at work."""
@@ -41,14 +42,14 @@ class Watch:
         if self._task is not None and self._task is not asyncio.current_task():
             self._task.cancel()
             await asyncio.wait([self._task])
-        armed, self._armed = self._armed, None
-        if armed is not None:
+        for armed in list(self.armed):
             await finish(self._disarm(armed))
 
     async def _disarm(self, armed: Armed) -> None:
         # If that process has ended, its order has with it.
         with suppress(SourceUnavailable):
             await self._stage.line.disarm(armed)
+        self.armed.remove(armed)
 
     async def _watch(self) -> None:
         stage = self._stage
