@@ -2,6 +2,7 @@
 
 import asyncio
 import shutil
+import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
@@ -13,17 +14,23 @@ from understudy import engine
 from understudy.app import open_engine
 from understudy.errors import UnderstudyError
 from understudy.local.engine import LocalEngine
+from understudy.store.file import FileStore
+from understudy.vault import kinds
+from understudy.vault.collect.collector import Collector
+from understudy.vault.keys.unlock import KeyFile, Unlock
+from understudy.vault.vault import Vault
 
 HOWS = ("bit", "truncation", "deletion", "swap")
 
 
 @dataclass
 class Ruins:
-    """`held`: machine id to point id to disk name to bytes."""
+    """`held`: machine id to point id to disk name to bytes. `unneeded`: objects that are condemned."""
 
     root: Path
     random: np.random.Generator
     held: dict[str, dict[str, dict[str, bytes]]] = field(default_factory=dict)
+    unneeded: set[str] = field(default_factory=set)
 
     @property
     def vault(self) -> Path:
@@ -72,6 +79,28 @@ class Ruins:
                 self.held.setdefault(machine_id, {})[done.point] = self.content(self.disks(machine))
                 for path in self.disks(machine).values():
                     self.scribble(Path(path), writes)
+
+    async def age(self, machine: str) -> None:
+        """Two points are dropped; what only they needed is deleted, and the records up to then are trimmed; then one more, whose
+        objects only wait."""
+        for grace in (0, 3600):
+            vault = await Vault.open(FileStore(self.vault), self.unlock("operator"), self.root / "state")
+            log = await vault.find(machine)
+            going = log.state.points[: 2 if not grace else 1]
+            await log.append(kinds.Prune(points=tuple(entry.point.id for entry in going)))
+            collector = Collector(vault, log, self.root, grace)
+            await collector.run()
+            if not grace:
+                await log.trim(log.state.points[-1].seq - 1, grace=0)
+                await log.sweep(time.time_ns() + 1_000_000_000)
+            self.unneeded |= {f"machines/{log.machine_id}/{name}" for condemned in log.state.condemned for name in condemned.names}
+            for entry in going:
+                del self.held[log.machine_id][entry.point.id.hex()]
+            await vault.close()
+            await self.cycles(machine, 1, 20)
+
+    def unlock(self, key: str) -> Unlock:
+        return KeyFile.parse(self.key(key).read_text())
 
     def scribble(self, path: Path, writes: int) -> None:
         data = bytearray(path.read_bytes())

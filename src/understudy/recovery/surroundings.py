@@ -31,6 +31,10 @@ async def surroundings(vault: Vault, log: MachineLog) -> tuple[Damage, ...]:
     touched = _torn(history) if log.damage else ()
     found = [Damage(name, reason) for name, reason in vault.damage]
     found += [Damage(name, reason, touched) for name, reason in log.damage]
+    if log.state.name and not log.damage and await log.opened_as() != log.state.name:
+        # Where what follows it is trimmed nobody reads it but who looks for the name.
+        first = names.record(names.machine(log.machine_id), 1)
+        found.append(Damage(first, f"record 1 of {names.machine(log.machine_id)} is missing or damaged: the machine goes by its id"))
     found += [damage async for damage in damaged_slots(vault.store)]
     found += await _lost_slots(vault)
 
