@@ -170,7 +170,7 @@ def test_points_are_verified(engine: FakeEngine, typed: Typed) -> None:
         Verify(machine="1d" * 16, points=("aa11".ljust(32, "0"),), level="frames"),
         Verify(machine="1d" * 16, points=tuple(point.id for point in engine.points_now), level="digest"),
     ]
-    assert document.keys() == {"level", "machine", "points", "objects", "read_bytes", "seconds", "damage"}
+    assert document.keys() == {"level", "machine", "points", "objects", "read_bytes", "seconds", "damage", "unrecorded"}
 
 
 def test_a_vault_is_scrubbed_without_a_key(engine: FakeEngine, typed: Typed, monkeypatch: pytest.MonkeyPatch) -> None:

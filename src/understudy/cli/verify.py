@@ -62,6 +62,8 @@ def _tell(session: Session, done: Verified) -> None:
         out.say(f"point {point.number} ({point.id[:8]}): {'DAMAGED' if point.damage else 'whole'}", style="red" if point.damage else "")
     for damage in done.damage:
         out.say(f"DAMAGED {damage.name}: {damage.reason}", style="red")
+    if done.unrecorded:
+        out.warn(f"retention does not know of this, since it could not be written down: {done.unrecorded}")
     what = count(len(done.points), "point") if done.points else "the whole vault"
     read = f"{count(done.objects, 'object')}, {size(done.read_bytes)} in {duration(done.seconds)}"
     if done.damage:

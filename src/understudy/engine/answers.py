@@ -219,3 +219,5 @@ class Verified(Value, frozen=True):
     read_bytes: int
     seconds: float
     damage: tuple[Damage, ...]
+    unrecorded: str = ""
+    """Why the vault does not know what was proven; empty if it does, or need not."""

@@ -30,6 +30,7 @@ from understudy.engine.requests import (
     Unprotect,
     Verify,
 )
+from understudy.engine.retention import AddHold, Hold, Prune, Pruned, RemoveHold, Retention, SetRetention
 from understudy.engine.space import Collect, Collected, Usage
 
 
@@ -99,6 +100,20 @@ class Engine(Protocol):
     async def scrub(self, progress: OnProgress) -> Verified:
         """Hash every pack and object that names its own hash, without any key."""
         ...
+
+    async def retention(self, machine: str) -> Retention: ...
+
+    async def set_retention(self, request: SetRetention) -> Retention: ...
+
+    async def prune(self, request: Prune) -> Pruned:
+        """Decide on every point; drop those that nothing keeps, unless it is a dry run."""
+        ...
+
+    async def holds(self, machine: str) -> tuple[Hold, ...]: ...
+
+    async def add_hold(self, request: AddHold) -> Hold: ...
+
+    async def remove_hold(self, request: RemoveHold) -> Hold: ...
 
     async def export_seed(self, request: SeedExport, progress: OnProgress) -> Seeded: ...
 

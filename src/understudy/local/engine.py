@@ -17,6 +17,7 @@ from understudy.local.machine_file import followed
 from understudy.local.parts import Parts
 from understudy.local.recovering import log_damage, restored, scrubbed, verified
 from understudy.local.replicating import replication
+from understudy.local.retaining import hold_added, hold_removed, holds_of, pruned, retention_of, retention_set
 from understudy.local.seeding import OpenVault, exported, imported
 from understudy.local.site import Site
 from understudy.local.views import found_of, key_of, machine_of, points_of
@@ -147,6 +148,25 @@ class LocalEngine:
     async def verify(self, request: engine.Verify, progress: engine.OnProgress) -> engine.Verified:
         vault, log = await self._readable(request.machine)
         return await verified(vault, log, request, progress)
+
+    async def retention(self, machine: str) -> engine.Retention:
+        return retention_of((await (await self._opened()).find(machine)).state)
+
+    async def set_retention(self, request: engine.SetRetention) -> engine.Retention:
+        return await retention_set(await (await self._opened()).find(request.machine), request)
+
+    async def prune(self, request: engine.Prune) -> engine.Pruned:
+        vault = await self._opened()
+        return await pruned(vault, await vault.find(request.machine), request)
+
+    async def holds(self, machine: str) -> tuple[engine.Hold, ...]:
+        return holds_of((await (await self._opened()).find(machine)).state)
+
+    async def add_hold(self, request: engine.AddHold) -> engine.Hold:
+        return await hold_added(await (await self._opened()).find(request.machine), request)
+
+    async def remove_hold(self, request: engine.RemoveHold) -> engine.Hold:
+        return await hold_removed(await (await self._opened()).find(request.machine), request)
 
     async def export_seed(self, request: engine.SeedExport, progress: engine.OnProgress) -> engine.Seeded:
         vault = await self._opened()

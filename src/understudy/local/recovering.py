@@ -4,8 +4,10 @@ import asyncio
 from dataclasses import replace
 from pathlib import Path
 
+import msgspec
+
 from understudy import engine
-from understudy.errors import AccessDenied, IntegrityError, NotFound, TargetFailed
+from understudy.errors import AccessDenied, IntegrityError, NotFound, TargetFailed, UnderstudyError
 from understudy.local.views import points_of
 from understudy.recovery.content import finder, read_point
 from understudy.recovery.materialise import materialise
@@ -17,6 +19,7 @@ from understudy.recovery.surroundings import surroundings
 from understudy.recovery.verdict import Damage, Verified
 from understudy.recovery.verify import verify_points
 from understudy.store.protocol import ObjectStore
+from understudy.vault import kinds
 from understudy.vault.log.machine_log import MachineLog
 from understudy.vault.maps.history import History
 from understudy.vault.maps.honest import honest
@@ -74,7 +77,23 @@ async def verified(vault: Vault, log: MachineLog, request: engine.Verify, progre
     done = await verify_points(history_of(vault, log), request.points, request.level, listener_of(progress))
     named = {damage.name for damage in done.damage}
     around = tuple(damage for damage in await surroundings(vault, log) if damage.name not in named)
-    return _seen(log.state.name, replace(done, damage=done.damage + around))
+    unrecorded = await _record(vault, log, done)
+    return msgspec.structs.replace(_seen(log.state.name, replace(done, damage=done.damage + around)), unrecorded=unrecorded)
+
+
+async def _record(vault: Vault, log: MachineLog, done: Verified) -> str:
+    """Let retention know what was proven, once for each point, as far as we may write; why it does not, empty if it does."""
+    if done.level != "digest" or vault.identity.role != "operator" or vault.damage or log.damage:
+        return ""
+    proven = [bytes.fromhex(point.point) for point in done.points if not point.damage]
+    try:
+        for point in proven:
+            await log.refresh()
+            if point not in log.state.verified and point not in log.state.dropped:
+                await log.append(kinds.Verified(point=point))
+    except UnderstudyError as error:
+        return error.message
+    return ""
 
 
 async def scrubbed(store: ObjectStore, progress: engine.OnProgress) -> engine.Verified:

@@ -1,0 +1,38 @@
+"""`understudy retention set`."""
+
+import click
+
+from understudy.cli.retention_words import policy_words
+from understudy.cli.session import Session
+from understudy.cli.session import command as common
+from understudy.cli.words import seconds_of
+from understudy.engine import Policy, SetRetention
+from understudy.errors import InvalidRequest
+
+_NUMBER = click.IntRange(min=0, max=1_000_000)
+
+
+@click.command("set")
+@click.argument("name")
+@click.option("all_for", "--all-for", metavar="TIME", help="Keep every point this young, such as 24h; counted from the newest.")
+@click.option("hourly", "--hourly", type=_NUMBER, default=0, help="Keep the newest point of each of so many hours.")
+@click.option("daily", "--daily", type=_NUMBER, default=0, help="Of so many days.")
+@click.option("weekly", "--weekly", type=_NUMBER, default=0, help="Of so many weeks.")
+@click.option("monthly", "--monthly", type=_NUMBER, default=0, help="Of so many months.")
+@click.option("least", "--least", type=click.IntRange(min=1, max=1_000_000), default=1, help="Never keep fewer points than this.")
+@common
+async def command(session: Session, name: str, all_for: str | None, hourly: int, daily: int, weekly: int, monthly: int, least: int) -> None:
+    """Give machine NAME a policy, in the place of any that it has; what is not named is not kept.
+
+    Nothing is dropped by this. `understudy prune NAME --dry-run` then shows what would be. Hours, days, weeks (from Monday) and
+    months are those of UTC in which the machine has points.
+    """
+    if all_for is None and not (hourly or daily or weekly or monthly) and least == 1:
+        raise InvalidRequest("this policy keeps nothing but the newest point", hint="say what to keep, such as --all-for 24h --daily 7")
+    policy = Policy(
+        all_for=round(seconds_of(all_for)) if all_for else 0, hourly=hourly, daily=daily, weekly=weekly, monthly=monthly, least=least
+    )
+    async with session.engine() as engine:
+        shown = await engine.set_retention(SetRetention(machine=name, policy=policy))
+    session.output.document(shown)
+    session.output.say(policy_words(shown.machine, shown.policy))

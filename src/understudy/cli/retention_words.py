@@ -1,0 +1,15 @@
+"""A retention policy as people read it."""
+
+from understudy.cli.words import count, duration
+from understudy.engine import Policy
+
+
+def policy_words(machine: str, policy: Policy | None) -> str:
+    if policy is None:
+        return f"{machine} has no retention policy: every point stays"
+    parts = [f"all of the newest {duration(policy.all_for)}"] if policy.all_for else []
+    for number, unit in ((policy.hourly, "hour"), (policy.daily, "day"), (policy.weekly, "week"), (policy.monthly, "month")):
+        if number:
+            parts.append(f"the newest of each of {count(number, unit)}")
+    parts.append(f"never fewer than {count(policy.least, 'point')}")
+    return f"{machine} keeps " + "; ".join(parts)
