@@ -8,8 +8,9 @@ import numpy as np
 
 from understudy.model import Extents, Rows
 from understudy.native.layout import KIND_ZERO, PIECE
+from understudy.vault.collect.pages import Pages
 from understudy.vault.maps.checkpoint_directory import PAGE, Directory, DiskPages, stack
-from understudy.vault.maps.checkpoint_read import PageAt, read_directory, read_pages
+from understudy.vault.maps.checkpoint_read import PageAt, read_directory
 from understudy.vault.maps.diskmap import NO_ROWS, PackTable, differing, overlay, repack
 from understudy.vault.maps.history import History
 from understudy.vault.maps.lineage import Lineage, trace
@@ -39,13 +40,14 @@ async def changes(history: History, table: PackTable) -> AsyncIterator[Change]:
     `IntegrityError` for whatever cannot be read or does not fit: nothing may be concluded from the rest then.
     """
     history = replace(history, checkpoints=())
+    pages = Pages(history, table)
     done: dict[bytes, PointEntry] = {}
     known = set(history.maps)
     mapped: bytes | None = None
     for entry in history.points:
         point = entry.point.id
         lineage = Lineage(point, ()) if point in history.maps else trace(history.entries, point, known)
-        yield await _change(history, entry, lineage, done, mapped, table)
+        yield await _change(history, entry, lineage, done, mapped, pages, table)
         done[point] = entry
         known.add(point)
         if point in history.maps:
@@ -53,7 +55,13 @@ async def changes(history: History, table: PackTable) -> AsyncIterator[Change]:
 
 
 async def _change(
-    history: History, entry: PointEntry, lineage: Lineage, done: Mapping[bytes, PointEntry], mapped: bytes | None, table: PackTable
+    history: History,
+    entry: PointEntry,
+    lineage: Lineage,
+    done: Mapping[bytes, PointEntry],
+    mapped: bytes | None,
+    pages: Pages,
+    table: PackTable,
 ) -> Change:
     """`mapped`: the newest point before it that a repack has a map of."""
     before, base, below = lineage.start, NOTHING, dict[bytes, Rows]()
@@ -64,7 +72,7 @@ async def _change(
     elif before is not None:
         base = await read_directory(history, history.maps[before])
         old = NOTHING if mapped is None else await read_directory(history, history.maps[mapped])
-        before, below = mapped, await difference(history, old, base, table)
+        before, below = mapped, await difference(pages, old, base)
     delta = await read_delta(history, Base(base, lineage.entries, ()))
 
     def lay() -> dict[bytes, Rows]:
@@ -74,7 +82,7 @@ async def _change(
     return Change(entry, before, await asyncio.to_thread(lay))
 
 
-async def difference(history: History, old: Directory, new: Directory, table: PackTable) -> dict[bytes, Rows]:
+async def difference(pages: Pages, old: Directory, new: Directory) -> dict[bytes, Rows]:
     """What makes the maps of `old` those of `new`. Reads only regions whose pages are not the same ones."""
     mine, theirs = ({disk.disk_id: disk for disk in directory.disks} for directory in (new, old))
     empty = np.empty(0, dtype=PAGE)
@@ -88,7 +96,7 @@ async def difference(history: History, old: Directory, new: Directory, table: Pa
         ]
         wanted[disk_id] = (pages_at(new, pair[0], regions), pages_at(old, pair[1], regions))
     rows_of = [
-        await _rows(history, directory, [page for pages in wanted.values() for page in pages[side]], table)
+        await _rows(pages, directory, [page for sides in wanted.values() for page in sides[side]])
         for side, directory in enumerate((new, old))
     ]
 
@@ -107,8 +115,8 @@ def _identity(directory: Directory, disk: DiskPages, region: int) -> list[tuple[
     return [(directory.objects[page[1]].id, page[2]) for page in stack(disk.pages, region).tolist()]
 
 
-async def _rows(history: History, directory: Directory, pages: list[PageAt], table: PackTable) -> dict[bytes, Rows]:
-    return stacked(directory, pages, await read_pages(history, pages, table))
+async def _rows(pages: Pages, directory: Directory, wanted: list[PageAt]) -> dict[bytes, Rows]:
+    return await asyncio.to_thread(stacked, directory, wanted, await pages.read(wanted))
 
 
 def _zeros(extents: Extents) -> Rows:
