@@ -96,6 +96,12 @@ class SignatureFile:
 
     def read(self, extents: Extents) -> Signatures:
         """The signatures of the extents' blocks, in order; blocks past the end of the disk have none and read as zero."""
+        if len(extents) > 1 and (extents[1:, 0] > extents[:-1, 0]).all():
+            base, end = int(extents[0, 0]), int(extents[-1].sum())
+            # At most a page for each extent: one read costs less than many.
+            if end <= self.blocks and end - base <= _PAGE * len(extents):
+                around = self.read(np.array([[base, end - base]], dtype=np.int64))
+                return np.take(around, ext.block_numbers(extents) - base, axis=0)
         out = np.zeros((ext.total(extents), SIGNATURE_SIZE), dtype=np.uint8)
         row = 0
         for first, count in extents.tolist():
@@ -124,6 +130,8 @@ class SignatureFile:
 
     def digest_beyond(self, blocks: int, secret: Signatures) -> int:
         """What the blocks from number `blocks` on contribute to the disk's digest: to be subtracted when the disk shrinks."""
+        if blocks >= self.blocks:
+            return 0
         total = 0
         gone = ext.clip(self.populated(), self.blocks)
         for unit in ext.units(gone, _CHUNK, 1):
@@ -153,24 +161,25 @@ class SignatureFile:
         if not len(extents):
             return
         counts = extents[:, 1]
-        starts = np.cumsum(counts) - counts
-        order = np.argsort(extents[:, 0], kind="stable")
-        first, count, start = extents[order, 0], counts[order], starts[order]
+        if (extents[1:, 0] < extents[:-1, 0]).any():
+            order = np.argsort(extents[:, 0], kind="stable")
+            rows = np.stack([np.cumsum(counts) - counts, counts], axis=1)[order]
+            extents, counts, signatures = extents[order], counts[order], np.take(signatures, ext.block_numbers(rows), axis=0)
+        first, ends = extents[:, 0], np.cumsum(counts)
+        data = np.ascontiguousarray(signatures).data.cast("B")
         # Blocks less than a page of signatures apart are patched with one read and one write.
-        opens = np.concatenate([[True], first[1:] - (first + count)[:-1] >= _PAGE])
-        groups = np.flatnonzero(opens).tolist()
-        for low, high in zip(groups, [*groups[1:], len(first)], strict=True):
-            base, end = int(first[low]), int(first[high - 1] + count[high - 1])
-            members = np.stack([first[low:high], count[low:high]], axis=1)
-            rows = np.repeat(start[low:high] - (np.cumsum(count[low:high]) - count[low:high]), count[low:high]) + np.arange(
-                int(count[low:high].sum())
-            )
-            if high - low == 1:
-                patch = np.ascontiguousarray(signatures[rows])
+        opens = np.concatenate([[True], first[1:] - (first + counts)[:-1] >= _PAGE])
+        groups = np.flatnonzero(opens)
+        lasts = np.append(groups[1:], len(first)) - 1
+        # Plain numbers: of a million scattered blocks each is a group.
+        columns = (groups, lasts, first[groups], first[lasts] + counts[lasts], ends[groups] - counts[groups], ends[lasts])
+        for low, last, base, end, start, stop in zip(*(column.tolist() for column in columns), strict=True):
+            if low == last:
+                write_all(self._fd, data[start * SIGNATURE_SIZE : stop * SIGNATURE_SIZE], _offset(base))
             else:
                 patch = self.read(np.array([[base, end - base]], dtype=np.int64))
-                patch[ext.block_numbers(members) - base] = signatures[rows]
-            write_all(self._fd, patch.data.cast("B"), _offset(base))
+                patch[ext.block_numbers(extents[low : last + 1]) - base] = signatures[start:stop]
+                write_all(self._fd, patch.data.cast("B"), _offset(base))
 
 
 def _offset(block: int) -> int:
