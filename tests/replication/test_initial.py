@@ -335,3 +335,43 @@ async def between(world: World, machine: Machine, chance: random.Random) -> None
 @pytest.mark.parametrize("seed", range(3))
 async def test_interrupted_at_random(world: World, machine: Machine, seed: int) -> None:
     await interrupted_at_random(world, machine, seed)
+
+
+@dataclass
+class Forgetful:
+    """A VM whose record of changes never lasts."""
+
+    source: QemuSource
+    machine: Machine
+    freezes: int = 0
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self.source, name)
+
+    async def freeze(self, point: str, base: str | None, wish: Wish = CRASH) -> Snapshot:
+        self.freezes += 1
+        nodes = await self.machine.execute("query-named-block-nodes", flat=True)
+        assert isinstance(nodes, list)
+        for node in nodes:
+            for bitmap in node.get("dirty-bitmaps", ()):
+                await self.machine.execute("block-dirty-bitmap-remove", node=node["node-name"], name=bitmap["name"])
+        return await self.source.freeze(point, base, wish)
+
+
+@pytest.mark.parametrize("seeded", [False, True])
+async def test_tracking_that_is_lost_again_and_again(world: World, machine: Machine, seeded: bool) -> None:
+    await fill(machine, random.Random(4))
+    elsewhere = FileStore(world.root / "seed", make=True)
+    source = Forgetful(machine.source(), machine)
+    async with world.replicator(source, slice_blocks=SLICE) as replicator:
+        await replicator.open()
+        if seeded:
+            await replicator.seed(elsewhere)
+            shutil.copytree(world.root / "seed" / "machines", world.root / "vault" / "machines", dirs_exist_ok=True)
+        before = packed(world)
+        report = await replicator.cycle()
+        assert packed(world) - before < (1000 if seeded else 2 * SIZE)
+    assert source.freezes < 10
+    expected = {name: content.tobytes() for name, content in (await machine.contents()).items()}
+    assert (await world.contents())[report.point] == expected
+    await elsewhere.close()

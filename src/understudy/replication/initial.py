@@ -43,7 +43,7 @@ class InitialReplication:
     slice_blocks: int = SLICE_BLOCKS
     _file: IntentFile | None = None
     _unread: dict[str, Extents] = field(default_factory=dict)
-    """By disk name, known since this run's first freeze: what appears later is tracked."""
+    """By disk name, known since this approach's first freeze: what appears later is tracked."""
 
     @property
     def basis(self) -> Basis:
@@ -100,7 +100,7 @@ class InitialReplication:
         if file is not None:
             self._discard(file)
         self._file = None
-        self._unread.clear()
+        self._unread = {}
 
     def close(self) -> None:
         if self._file is not None:
@@ -112,6 +112,7 @@ class InitialReplication:
         On a failure what is durable stays so, and is gone on from.
         """
         lasting = (await self.source.probe()).lasting
+        self._unread = {}
         with state_directory(self.local.directory):
             while (whole or not lasting) and await self._step(examination, overall, whole, lasting):
                 pass
@@ -175,13 +176,14 @@ class InitialReplication:
         self, snapshot: Snapshot, state: bytes, basis: Basis, examination: Examination, overall: Overall, whole: bool, lasting: bool
     ) -> Slice | None:
         looks = await examination.look(snapshot, basis)
-        if lasting or any(isinstance(look.changes, Untracked) for look in looks):
+        tracked = bool(basis.track) and all(look.plan.tracked is not None for look in looks)
+        # Lost again since this approach's last slice: where tracking does not last, only a single freeze comes to an end.
+        if lasting or any(isinstance(look.changes, Untracked) for look in looks) or (self._unread and not tracked):
             if whole:
                 found = [await examination.every(look, basis) for look in looks]
                 await self._save(examination, overall, 0, await examination.tasks(looks, basis, found), basis)
             return None
-        tracked = bool(basis.track) and all(look.plan.tracked is not None for look in looks)
-        if not (tracked and self._unread):
+        if not self._unread:
             found = [await examination.every(look, basis) for look in looks]
             overall.whole = sum(map(ext.total, found))
             read = [basis.upto[look.plan.id] if tracked else 0 for look in looks]
