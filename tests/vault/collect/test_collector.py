@@ -138,3 +138,18 @@ async def test_takes_an_operators_key(stage: Stage) -> None:
         source = await Vault.open(vault.store, thief, stage.world.root / "thief")
         with pytest.raises(AccessDenied):
             await stage.collector(source, await source.find("machine")).run()
+
+
+async def test_a_lost_list_stops_everything(stage: Stage) -> None:
+    """Without a repack's list, or a condemnation's, nothing tells what may go."""
+    await stage.cycles(6, writes=12)
+    await stage.prune((await stage.kept())[:-2])
+    await stage.collect(grace=HOUR)
+    async with stage.operator() as (vault, log):
+        owner = names.machine(log.machine_id)
+        assert await vault.store.delete(names.side_object(owner, log.state.condemned[0].objects.hash.hex()))
+    before = stage.stored()
+    stage.uptime += 2 * HOUR
+    with pytest.raises(IntegrityError, match="a condemn, needs"):
+        await stage.collect()
+    assert stage.stored() == before

@@ -76,7 +76,11 @@ async def marked(
     await log.refresh()
     state, head = log.state, log.head.seq
     if state.lost:
-        raise IntegrityError(f"nothing is collected while this is lost: {state.lost[0]}", hint="restore it from a copy of the vault")
+        lost = state.lost[0]
+        raise IntegrityError(
+            f"nothing is collected without what record {lost.seq}, a {lost.kind}, needs: {lost.reason}",
+            hint="restore this object from a copy of the vault",
+        )
     history = replace(history_of(vault, log), checkpoints=())
     table, marks = PackTable(), Marks()
     with state_directory(Path(tempfile.gettempdir())), tempfile.SpooledTemporaryFile(IN_MEMORY) as file:
