@@ -84,7 +84,8 @@ class MachineLog(BaseLog):
     async def trim(self, up_to: int, *, grace: int) -> Record:
         """Let the records up to `up_to`, but for the first, go; `sweep` deletes them when `grace` seconds have passed.
 
-        A repack must have the maps of all points there that matter, and no condemnation there may wait to be carried out: nobody
+        A repack must have the maps of all points there that matter. The caller answers for two things that the log does not tell:
+        no such map places a pack inline in one of these records, and no condemnation there waits to be carried out, since nobody
         will know of it. `Conflict` for a number that is too high, or trimmed already.
         """
         await self.refresh()
