@@ -32,7 +32,7 @@ DISK_SIZE = 256 << 20
 
 
 class StartGuest(Protocol):
-    def __call__(self, mode: Mode, disks: Sequence[GuestDisk], *, pause: int = 5) -> Awaitable[Guest]: ...
+    def __call__(self, mode: Mode, disks: Sequence[GuestDisk], *, pause: int = 5, devices: Sequence[str] = ()) -> Awaitable[Guest]: ...
 
 
 class Check(Protocol):
@@ -74,13 +74,13 @@ async def start_guest(kit: Kit, accelerator: Finding, short_directory: Path, run
     async with AsyncExitStack() as guests:
         count = 0
 
-        async def start(mode: Mode, disks: Sequence[GuestDisk], *, pause: int = 5) -> Guest:
+        async def start(mode: Mode, disks: Sequence[GuestDisk], *, pause: int = 5, devices: Sequence[str] = ()) -> Guest:
             nonlocal count
             count += 1
             directory = short_directory / str(count)
             directory.mkdir()
             options = {"run": run_number, "pause": str(pause)}
-            guest = await Guest.start(kit, accelerator.accelerator, directory, mode, disks, options=options)
+            guest = await Guest.start(kit, accelerator.accelerator, directory, mode, disks, options=options, devices=devices)
             await guests.enter_async_context(guest)
             await guest.wait_for("up")
             return guest

@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from tests.live.test_scratch import until
+from tests.source.machine import METHODS
 from understudy.demo.disks import make_disk
 from understudy.demo.guest import Guest
 from understudy.errors import SourceUnavailable
@@ -99,10 +100,10 @@ if os.geteuid() == 0:  # only root can make a file system
         disk = make_disk(short_directory / "a.raw", "raw", MIB << 20, file_system=False)
         guest = await start_guest("shell", [disk])
         await guest.run("dd if=/dev/urandom of=/dev/vda bs=1M count=96 oflag=direct 2>/dev/null")
-        for method, space in SPACE.items():
+        for method in METHODS:
             state = short_directory / method
             state.mkdir()
-            mount = ["mount", "-t", "tmpfs", "-o", f"size={space}M", "tmpfs", str(state)]
+            mount = ["mount", "-t", "tmpfs", "-o", f"size={SPACE[method]}M", "tmpfs", str(state)]
             await asyncio.to_thread(subprocess.run, mount, check=True)
             try:
                 await outlives(guest, state, method, 1)

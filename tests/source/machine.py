@@ -15,10 +15,19 @@ from tests.source.conformance import Contents
 from understudy.model import Bytes
 from understudy.qemu.session import QmpSession
 from understudy.source.qemu import QemuSource
-from understudy.source.qemu_method import PUSH, Wanted
+from understudy.source.qemu_method import BREAK_SNAPSHOT, FLEECING, PUSH, SNAPSHOT_ACCESS, Wanted
 
 MACHINE = "0123456789abcdef0123456789abcdef"
 MIB = 1 << 20
+
+
+def _version() -> tuple[int, ...]:
+    said = subprocess.run(["qemu-system-x86_64", "--version"], check=True, capture_output=True, text=True).stdout
+    return tuple(map(int, said.split()[3].split(".")))
+
+
+METHODS = [FLEECING, PUSH] + ([BREAK_SNAPSHOT] if _version() >= SNAPSHOT_ACCESS else [])
+"""Those that this QEMU can serve by."""
 
 
 @dataclass(slots=True)

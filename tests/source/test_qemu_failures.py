@@ -7,11 +7,12 @@ import numpy as np
 import pytest
 
 from tests.source.conformance import covers, padded, whole
-from tests.source.machine import MACHINE, MIB, blockdev
+from tests.source.machine import MACHINE, METHODS, MIB, blockdev
 from tests.source.test_qemu_shapes import cycle
 from understudy.errors import SourceRefused, SourceUnavailable, StateFailed
 from understudy.model import BLOCK_SIZE, Lost, Tracked
 from understudy.source.qemu import QemuSource
+from understudy.source.qemu_method import PUSH, Wanted
 
 ONE = np.array([[0, 1]], np.int64)
 
@@ -228,9 +229,11 @@ async def test_an_idle_machine_needs_no_view_until_somebody_wants_one(two_disks)
     await source.close()
 
 
-async def test_discards_and_zeroes_under_a_freeze(two_disks):
+@pytest.mark.parametrize("method", [method for method in METHODS if method != PUSH])
+async def test_discards_and_zeroes_under_a_freeze(two_disks, method):
     """What `allocated` leaves out was zero at the freeze, whatever the guest throws away meanwhile."""
     machine = two_disks
+    machine.wanted = Wanted(method, allow_pause=True)
     source = machine.source()
     await source.recover(None)
     random = np.random.default_rng(5)

@@ -11,13 +11,13 @@ import numpy as np
 import pytest
 
 from tests.source.conformance import padded, whole
-from tests.source.machine import MIB, Machine, blockdev
+from tests.source.machine import METHODS, MIB, Machine, blockdev
 from tests.source.test_qemu_pause import status
 from understudy.errors import SourceUnavailable
 from understudy.replication.gate import Assembly
 from understudy.source.protocol import Snapshot, Wish
 from understudy.source.qemu import QemuSource
-from understudy.source.qemu_method import BREAK_SNAPSHOT, FLEECING, PUSH, Wanted
+from understudy.source.qemu_method import Wanted
 
 LIMIT = 60.0
 
@@ -64,9 +64,9 @@ async def freeze_all(found: list[QemuSource], assembly: Assembly, *names: str) -
 @pytest.mark.parametrize("turn", range(3))
 async def test_all_stand_still_together_and_go_on(machines: list[Machine], turn: int) -> None:
     """Whatever the method of each; the last one was paused before."""
-    methods = (Wanted(FLEECING), Wanted(BREAK_SNAPSHOT, allow_pause=True), Wanted(PUSH))
+    methods = [Wanted(method, allow_pause=True) for method in METHODS]
     for number, machine in enumerate(machines):
-        machine.wanted = methods[(number + turn) % 3]
+        machine.wanted = methods[(number + turn) % len(methods)]
     await machines[2].execute("stop")
     for number, machine in enumerate(machines):
         await machine.write("vda", 0, 65536, number + 1)

@@ -14,7 +14,7 @@ THREAD = ("vda",)
         (Capabilities(OLD), Wanted(), FLEECING),
         (Capabilities(NEW), Wanted(), FLEECING),
         (Capabilities(OLD, disks=2), Wanted(), FLEECING),
-        (Capabilities(OLD), Wanted(allow_pause=True), BREAK_SNAPSHOT),
+        (Capabilities(OLD), Wanted(allow_pause=True), FLEECING),
         (Capabilities(NEW, disks=2), Wanted(allow_pause=True), BREAK_SNAPSHOT),
         (Capabilities(ANCIENT), Wanted(allow_pause=True), FLEECING),
         (Capabilities(OLD, iothread=THREAD), Wanted(), PUSH),
@@ -25,8 +25,8 @@ THREAD = ("vda",)
         (Capabilities(NEW, served=True), Wanted(allow_pause=True), PUSH),
         (Capabilities(OLD), Wanted(PUSH), PUSH),
         (Capabilities(OLD), Wanted(FLEECING, allow_pause=True), FLEECING),
-        (Capabilities(OLD), Wanted(BREAK_SNAPSHOT), BREAK_SNAPSHOT),
-        (Capabilities(OLD, disks=2), Wanted(BREAK_SNAPSHOT, allow_pause=True), BREAK_SNAPSHOT),
+        (Capabilities(NEW), Wanted(BREAK_SNAPSHOT), BREAK_SNAPSHOT),
+        (Capabilities(NEW, disks=2), Wanted(BREAK_SNAPSHOT, allow_pause=True), BREAK_SNAPSHOT),
     ],
 )
 def test_choice(capabilities, wanted, expected):
@@ -39,8 +39,9 @@ def test_choice(capabilities, wanted, expected):
         (Capabilities(OLD, iothread=THREAD), Wanted(FLEECING), "QEMU 7.2.22 would abort the guest"),
         (Capabilities(OLD, served=True), Wanted(FLEECING), "NBD server of somebody else's"),
         (Capabilities(NEW, iothread=THREAD), Wanted(BREAK_SNAPSHOT, allow_pause=True), "seen to stall"),
-        (Capabilities(OLD, disks=2), Wanted(BREAK_SNAPSHOT), "while it stands still"),
+        (Capabilities(NEW, disks=2), Wanted(BREAK_SNAPSHOT), "while it stands still"),
         (Capabilities(ANCIENT), Wanted(BREAK_SNAPSHOT), "too old"),
+        (Capabilities(OLD), Wanted(BREAK_SNAPSHOT), "not stable while the guest discards"),
     ],
 )
 def test_refusal(capabilities, wanted, words):

@@ -6,15 +6,16 @@ the bases' end after it: what was written in between is in both. One disk needs 
 """
 
 from collections.abc import Sequence
+from functools import partial
 
 from understudy.errors import SourceUnavailable
-from understudy.model import NO_EXTENTS, Extents
 from understudy.source import qemu_view as overlays
 from understudy.source.qemu_bitmaps import Action, Record
 from understudy.source.qemu_fleecing import at_once
 from understudy.source.qemu_frozen import FrozenDisk, Guard
 from understudy.source.qemu_scratch import Space, largest, shares
 from understudy.source.qemu_server import start_server
+from understudy.source.qemu_since import Since
 from understudy.source.qemu_stage import Stage
 
 COPY_TIMEOUT = 10
@@ -32,6 +33,7 @@ class BreakSnapshot:
         self._stage = stage
         self._space = Space(names.scratch, dict(zip(files, zip(most, shares(most, stage.reserve), strict=True), strict=True)))
         self._guard = Guard(self._standing)
+        self._since = Since(stage, names.frozen, beside=True)
         self._disks: list[FrozenDisk] = []
 
     async def prepare(self) -> None:
@@ -61,12 +63,12 @@ class BreakSnapshot:
 
     async def open(self, finals: Sequence[Record]) -> Sequence[FrozenDisk]:
         stage, names = self._stage, self._stage.names
-        for index, (info, final) in enumerate(zip(stage.survey.infos, finals, strict=True)):
+        for index, (disk, info, final) in enumerate(zip(stage.survey.disks, stage.survey.infos, finals, strict=True)):
             frozen, exported = names.frozen(index), overlays.exported_name(index, stage.point)
             await stage.session.execute("blockdev-add", {"driver": "snapshot-access", "node-name": frozen, "file": names.filter(index)})
             bitmap = None if isinstance(final, str) else final
             await overlays.export(stage.session, names.export(index), frozen, exported, bitmap, beside=True)
-            self._disks.append(FrozenDisk(info, self._guard, names, exported, final, _nothing_since))
+            self._disks.append(FrozenDisk(info, self._guard, names, exported, final, partial(self._since, index, disk)))
         return tuple(self._disks)
 
     async def end(self, why: str) -> None:
@@ -82,8 +84,3 @@ class BreakSnapshot:
             # A device that was unplugged writes no more.
             gone &= {block.get("qdev") for block in await self._stage.session.execute("query-block")}
         return not gone and set(found.values()) <= {names.filter(index) for index in range(len(self._stage.survey.disks))}
-
-
-async def _nothing_since() -> Extents:
-    """QEMU holds off writes to what it describes: nothing needs to be added to its description."""
-    return NO_EXTENTS

@@ -1,21 +1,17 @@
 """Freezing by fleecing: in one transaction, without a pause, backup jobs begin to save what the guest is about to overwrite."""
 
-import asyncio
 import time
 from collections.abc import Sequence
 from functools import partial
 
 from understudy.errors import SourceBusy
-from understudy.model import NO_EXTENTS, Extents
-from understudy.qemu.blocklayer import end_exports
 from understudy.qemu.session import QmpRefused, QmpSession
-from understudy.source import qemu_bitmaps as records
 from understudy.source import qemu_view as overlays
 from understudy.source.qemu_bitmaps import Action, Record
-from understudy.source.qemu_disks import QemuDisk
-from understudy.source.qemu_frozen import FrozenDisk, Guard, dirty
+from understudy.source.qemu_frozen import FrozenDisk, Guard
 from understudy.source.qemu_scratch import Space, largest, shares
 from understudy.source.qemu_server import start_server
+from understudy.source.qemu_since import Since
 from understudy.source.qemu_stage import Stage
 from understudy.source.qemu_watch import Watch
 
@@ -34,7 +30,7 @@ class Fleecing:
         self._guard = Guard(partial(overlays.still_frozen, stage.session, names, len(sizes)))
         self._watch = Watch(stage, self._space, [names.job(index) for index in range(len(sizes))], self._guard.end)
         self._disks: list[FrozenDisk] = []
-        self._copying = asyncio.Lock()
+        self._since = Since(stage, names.overlay, beside=False)
 
     async def prepare(self) -> None:
         stage = self._stage
@@ -67,26 +63,6 @@ class Fleecing:
         await self._watch.end()
         for disk in self._disks:
             await disk.end()
-
-    async def _since(self, index: int, disk: QemuDisk) -> Extents:
-        """What the guest wrote, discarded or zeroed since the freeze."""
-        async with self._copying:
-            return await self._copied(self._stage.session, index, disk)
-
-    async def _copied(self, session: QmpSession, index: int, disk: QemuDisk) -> Extents:
-        names, point = self._stage.names, self._stage.point
-        copy = names.since_bitmap(point)
-        await session.transaction(records.copied(disk.node, names.bitmap(point), copy))
-        nodes = await session.execute("query-named-block-nodes", {"flat": True})
-        (bitmap,) = (bitmap for bitmap in records.bitmaps_of(nodes, names) if (bitmap.node, bitmap.name) == (disk.node, copy))
-        found: Extents = NO_EXTENTS
-        if bitmap.dirty:
-            exported = overlays.exported_name(index, copy)
-            await overlays.export(session, names.since_export(index), names.overlay(index), exported, bitmap)
-            found = await dirty(str(names.socket), exported, copy, disk.size)
-            await end_exports(session, names.since_export(index))
-        await session.execute("block-dirty-bitmap-remove", {"node": disk.node, "name": copy})
-        return found
 
 
 async def at_once(session: QmpSession, actions: Sequence[Action]) -> int:

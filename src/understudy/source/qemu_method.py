@@ -5,8 +5,8 @@ from dataclasses import dataclass
 FLEECING, BREAK_SNAPSHOT, PUSH = "fleecing", "break-snapshot", "push"
 AUTO = "auto"
 
-SNAPSHOT_ACCESS = (7, 2, 0)
-"""Copy-before-write filters that break their snapshot rather than the guest's write, and a node to read it from (tried from 7.2 on)."""
+SNAPSHOT_ACCESS = (10, 0, 0)
+"""A view through a copy-before-write filter that is right while the guest discards: with 7.2.22 it reads wrong bytes, with 10.0.13 not."""
 IOTHREAD_SAFE = (9, 0, 0)
 """Before, QEMU asserts and dies when an NBD client disconnects from a disk that an iothread serves (seen with 7.2.22)."""
 
@@ -59,7 +59,10 @@ def _obstacle(method: str, capabilities: Capabilities, wanted: Wanted) -> Refusa
     another = "choose push, which needs no NBD server in QEMU"
     if method == BREAK_SNAPSHOT:
         if capabilities.version < SNAPSHOT_ACCESS:
-            return Refusal(f"QEMU {dotted(capabilities.version)} is too old for {method}", f"{dotted(SNAPSHOT_ACCESS)} or later is needed")
+            return Refusal(
+                f"QEMU {dotted(capabilities.version)} is too old for {method}: its view is not stable while the guest discards",
+                hint=f"choose fleecing or push; or use QEMU {dotted(SNAPSHOT_ACCESS)} or later",
+            )
         if capabilities.iothread:
             return Refusal(
                 f"disk '{capabilities.iothread[0]}' is served by an iothread, and guests were seen to stall when such a drive is exchanged",
