@@ -119,7 +119,8 @@ class BaseLog(ABC):
                 return
             except (Missing, RolledBack):
                 # What is not there may have been trimmed: then a trim says so, and leads further than this.
-                if not await self._anchor():
+                # Twice: while it was looked for, that trim itself may have been trimmed by a newer one.
+                if not (await self._anchor() or await self._anchor()):
                     raise
 
     async def _must_still_end_here(self) -> None:
