@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from understudy.source.qemu_bitmaps import Action, Bitmap, bitmaps_of, settle, usable_base
+from understudy.source.qemu_bitmaps import Action, Bitmap, begin, bitmaps_of, settle, usable_base
 from understudy.source.qemu_names import Names
 
 NAMES = Names("0123456789abcdef" * 2, Path("/state"))
@@ -16,9 +16,9 @@ def record(name: str, recording: bool = True, node: str = "n", inconsistent: boo
 
 
 def short(actions: list[Action]) -> list[str]:
-    words = {"block-dirty-bitmap-enable": "+", "block-dirty-bitmap-remove": "-", "block-dirty-bitmap-merge": "<"}
+    words = {"enable": "+", "remove": "-", "merge": "<", "add": "*", "disable": "!"}
     return [
-        f"{words[kind]}{data.get('name') or data['target']}" + "".join(f" {name}" for name in data.get("bitmaps", ()))
+        f"{words[kind.rpartition('-')[2]]}{data.get('name') or data['target']}" + "".join(f" {name}" for name in data.get("bitmaps", ()))
         for kind, data in actions
     ]
 
@@ -38,11 +38,12 @@ def short(actions: list[Action]) -> list[str]:
         # The base still records: what began later saw nothing that it did not.
         ([record(P), record(Q)], P, ["-Q"]),
         ([record(P, False), record(Q, False), record(R)], P, ["+P", "<P Q R", "-Q", "-R"]),
-        # Nothing went on recording where the base ended: there is a gap.
-        ([record(P, False)], P, ["-P"]),
-        ([record(P, False), record(Q, False)], P, ["-Q", "-P"]),
-        ([record(P, False), record(Q, inconsistent=True)], P, ["-Q", "-P"]),
-        ([record(P, False, inconsistent=True), record(Q)], P, ["-Q", "-P"]),
+        # Nothing went on recording where the base ended: there is a gap, and the record stays to tell of it.
+        ([record(P, False)], P, []),
+        ([record(P, False), record(Q, False)], P, ["-Q"]),
+        ([record(P, False), record(Q, inconsistent=True)], P, ["-Q"]),
+        ([record(P, False, inconsistent=True), record(Q)], P, ["-Q"]),
+        ([record(P, False)], Q, ["-P"]),
         # The base had no record on this node.
         ([record(Q)], P, ["-Q"]),
         # Each node for itself.
@@ -72,6 +73,22 @@ def test_a_base_that_cannot_be_trusted(present, name, words):
 
 def test_a_base_that_can():
     assert usable_base([record(P, node="m"), record(P), record(Q)], "n", P) == record(P)
+
+
+@pytest.mark.parametrize(
+    ("known", "base", "expected"),
+    [
+        ([], "there is no earlier point", ["*Q"]),
+        ([record(P)], record(P), ["*Q", "!P"]),
+        # A record that does not count must not come back when this cycle fails.
+        ([record(P, False)], "switched off", ["*Q", "-P"]),
+        ([record(P, inconsistent=True)], "inconsistent", ["*Q", "-P"]),
+        ([record(P, node="m")], "on another node", ["*Q"]),
+        ([record(R)], "nowhere", ["*Q"]),
+    ],
+)
+def test_begin(known, base, expected):
+    assert short(begin(known, "n", Q, base, P)) == expected
 
 
 def test_only_ours_are_seen():

@@ -165,7 +165,14 @@ async def test_records_that_somebody_spoiled(two_disks, idle):
         await source.release(False)
 
     await machine.execute("block-dirty-bitmap-disable", node="vdb-format", name=name)
+    await machine.write("vdb", 0, BLOCK_SIZE, 8)
     await changes("switched off")
+    # A cycle that failed does not bring it back.
+    await changes("somebody removed the record")
+    point = secrets.token_hex(16)
+    await source.freeze(point, base)
+    await source.release(True)
+    base = point
     await machine.execute(
         "blockdev-snapshot-sync", node_name="vdb-format", snapshot_file=f"{machine.directory}/over", snapshot_node_name="over"
     )

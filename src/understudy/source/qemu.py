@@ -212,9 +212,11 @@ class QemuSource:
 
     def _records(self, freeze: _Freeze, found: Survey, bases: Sequence[Record]) -> list[Action]:
         """New records begin where the bases' end."""
+        known, new = records.bitmaps_of(found.nodes, self._names), self._names.bitmap(freeze.point)
+        spoiled = self._names.bitmap(freeze.base) if freeze.base else None
         actions: list[Action] = []
         for disk, record in zip(found.disks, bases, strict=True):
-            actions += records.begin(disk.node, self._names.bitmap(freeze.point), None if isinstance(record, str) else record)
+            actions += records.begin(known, disk.node, new, record, spoiled)
         return actions
 
     async def _ended(self, session: QmpSession, bases: Sequence[Record]) -> list[Record]:
@@ -293,7 +295,11 @@ class QemuSource:
 async def tracked(session: QmpSession, found: Survey, names: Names, base: str | None) -> list[Record]:
     """Records that QEMU itself vouches for."""
     known = records.bitmaps_of(found.nodes, names)
-    return [records.usable_base(known, disk.node, names.bitmap(base) if base else None) for disk in found.disks]
+    name = names.bitmap(base) if base else None
+    own = {disk.node for disk in found.disks}
+    return [
+        records.usable_base([bitmap for bitmap in known if bitmap.node not in own - {disk.node}], disk.node, name) for disk in found.disks
+    ]
 
 
 def _chosen(capabilities: Capabilities, wanted: Wanted) -> str:

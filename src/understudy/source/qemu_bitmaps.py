@@ -40,7 +40,7 @@ def settle(bitmaps: Sequence[Bitmap], newest: str | None) -> list[Action]:
     """Bring our records to one a node, named `newest`, that tracks everything since that point's freeze; none where there is none.
 
     A record that is switched off ended where a later one began: if a later one still records, it is switched on again and they are
-    merged into it; if none does, there is a gap and it tells nothing any more.
+    merged into it. If none does, or QEMU calls it inconsistent, it stays as it is, for `usable_base` to tell why it does not count.
     """
     actions: list[Action] = []
     for node in dict.fromkeys(bitmap.node for bitmap in bitmaps):
@@ -50,20 +50,24 @@ def settle(bitmaps: Sequence[Bitmap], newest: str | None) -> list[Action]:
         if kept is not None and not kept.recording:
             usable = [bitmap.name for bitmap in others if not bitmap.inconsistent]
             continued = any(bitmap.recording and not bitmap.inconsistent for bitmap in others)
-            if kept.inconsistent or not continued:
-                others.append(kept)
-            else:
+            if continued and not kept.inconsistent:
                 actions.append(("block-dirty-bitmap-enable", {"node": node, "name": kept.name}))
                 actions.append(("block-dirty-bitmap-merge", {"node": node, "target": kept.name, "bitmaps": usable}))
         actions.extend(("block-dirty-bitmap-remove", {"node": node, "name": bitmap.name}) for bitmap in others)
     return actions
 
 
-def begin(node: str, name: str, base: Bitmap | None) -> list[Action]:
-    """Start a new record on `node` at the instant at which the base's ends."""
+def begin(known: Sequence[Bitmap], node: str, name: str, base: Record, spoiled: str | None) -> list[Action]:
+    """Start a new record on `node` at the instant at which the base's ends.
+
+    `known`: ours, on every node; `spoiled`: the name of a base's record that does not count if `base` is a reason. It ends for good:
+    a cycle that fails would merge it with the new record, and its gap would show no more.
+    """
     actions: list[Action] = [("block-dirty-bitmap-add", {"node": node, "name": name, "persistent": False, "granularity": GRANULARITY})]
-    if base is not None:
+    if not isinstance(base, str):
         actions.append(("block-dirty-bitmap-disable", {"node": node, "name": base.name}))
+    elif any(bitmap.node == node and bitmap.name == spoiled for bitmap in known):
+        actions.append(("block-dirty-bitmap-remove", {"node": node, "name": spoiled}))
     return actions
 
 
@@ -80,7 +84,7 @@ def usable_base(bitmaps: Sequence[Bitmap], node: str, name: str | None) -> Recor
             return bitmap
     if any(bitmap.name == name for bitmap in bitmaps):
         return "the record of changes belongs to another node: a snapshot was taken, or the disk was mirrored or replaced"
-    return "QEMU has no record of changes since the last point: the VM was restarted, or the disk was replaced"
+    return "QEMU has no record of changes since the last point: the VM was restarted, the disk was replaced, or somebody removed the record"
 
 
 def copied(node: str, source: str, copy: str) -> list[Action]:
