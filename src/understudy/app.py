@@ -41,9 +41,9 @@ def open_source(source: engine.MachineSource, machine_id: str, directory: Path) 
     match source:
         case engine.BlockSource(disks=disks):
             return QuiescedWhileRead(BlockSource(disks), _quiesce(source, machine_id, directory))
-        case engine.QemuSource(qmp=qmp, disks=disks):
-            wanted = Wanted(source.method, source.allow_pause)
-            vm, quiesce = QemuSource(machine_id, qmp, directory, disks, wanted), _quiesce(source, machine_id, directory)
+        case engine.QemuSource(qmp=qmp, disks=disks, exclude=exclude):
+            wanted, quiesce = Wanted(source.method, source.allow_pause), _quiesce(source, machine_id, directory)
+            vm = QemuSource(machine_id, qmp, directory, disks, wanted, exclude=exclude)
             # Outermost: the agent cannot answer once its VM is stopped.
             vm.around.insert(0, at_the_instant(quiesce))
             return QuiescedSource(vm, quiesce)

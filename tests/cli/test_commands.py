@@ -75,6 +75,11 @@ def test_a_running_vm_is_protected(engine: FakeEngine, typed: Typed) -> None:
     assert "1.0 GiB" in result.stdout
 
 
+def test_disks_of_a_running_vm_are_left_out(engine: FakeEngine, typed: Typed) -> None:
+    assert typed("protect", "web", "--qmp", "/run/web.sock", "--exclude", "swap", "--exclude", "swap").exit_code == 0
+    assert engine.asked == [Protect(name="web", source=QemuSource(qmp="/run/web.sock", exclude=("swap",)))]
+
+
 def test_files_are_protected_under_absolute_paths(engine: FakeEngine, typed: Typed) -> None:
     (document,) = lines(typed("protect", "web", "--disk", "vda=a.raw", "--disk", "vdb=/dev/b=c", "--json"))
     assert engine.asked == [Protect(name="web", source=BlockSource(disks={"vda": os.path.abspath("a.raw"), "vdb": "/dev/b=c"}))]
@@ -89,6 +94,8 @@ def test_files_are_protected_under_absolute_paths(engine: FakeEngine, typed: Typ
         ("protect", "web", "--disk", "vda"),
         ("protect", "web", "--disk", "vda=x", "--disk", "vda=y"),
         ("protect", "web", "--disk", "../x=y"),
+        ("protect", "web", "--disk", "vda=x", "--exclude", "vda"),
+        ("protect", "web", "--qmp", "s", "--disk", "vda=x", "--exclude", "vdb"),
         ("restore", "web"),
         ("restore", "@3", "--to", "d"),
         ("verify", "--all"),

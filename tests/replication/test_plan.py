@@ -69,3 +69,8 @@ def test_a_plain_delta_stays_in_its_generation() -> None:
 def test_any_break_begins_a_generation_and_says_why(plans: list[DiskPlan], gone: list[str], words: str) -> None:
     found = lineage(plans, gone, OLD, NEW)
     assert (found.cause, found.reason, found.generation) == (Cause.RESYNC, words, NEW)
+
+
+def test_a_disk_that_was_left_out_is_told_from_one_that_is_gone() -> None:
+    found = lineage([a_plan(Cause.DELTA)], ["vdb", "vdc"], OLD, NEW, ["vdb", "vdx"])
+    assert found.reason == "disk vdb was excluded; disk vdc was removed"

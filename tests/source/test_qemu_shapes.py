@@ -114,6 +114,15 @@ async def test_the_operators_names(start_machine, short_directory):
     with pytest.raises(SourceRefused, match="two disks have the same node"):
         await found(x="a", y="a-format")
 
+    source = QemuSource(MACHINE, machine.qmp, machine.state, exclude=("c", "b-format"))
+    info = await source.probe()
+    assert ([disk.name for disk in info.disks], sorted(info.excluded)) == (["a"], ["b", "c"])
+    await source.close()
+    source = QemuSource(MACHINE, machine.qmp, machine.state, exclude=("nope",))
+    with pytest.raises(SourceRefused, match="no disk 'nope'"):
+        await source.probe()
+    await source.close()
+
 
 async def test_what_cannot_be_served(start_machine, short_directory):
     fine, fixed = blockdev(short_directory, "a", "raw", MIB), blockdev(short_directory, "ro", "raw", MIB)

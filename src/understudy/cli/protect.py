@@ -31,6 +31,7 @@ _SAID = {
     metavar="NAME=WHERE",
     help="A disk: with --qmp the node of its blocks (all disks if none is named), else the path of a file or block device.",
 )
+@click.option("exclude", "--exclude", multiple=True, metavar="DISK", help="With --qmp: leave out this disk, by its name, device or node.")
 @click.option("--agent", metavar="SOCKET", help="The socket of the guest agent's character device, for app-consistent points.")
 @click.option("--pre-hook", metavar="PROGRAM", help="Run before the freeze of an app-consistent point.")
 @click.option("--post-hook", metavar="PROGRAM", help="Run after the freeze of an app-consistent point, whatever became of it.")
@@ -49,6 +50,7 @@ async def command(
     name: str,
     qmp: str | None,
     disks: tuple[str, ...],
+    exclude: tuple[str, ...],
     agent: str | None,
     pre_hook: str | None,
     post_hook: str | None,
@@ -60,7 +62,7 @@ async def command(
 
     Its disks are looked at first; nothing in the machine is changed. Saying it again renews how this host reads it.
     """
-    source = source_of(qmp, disks, agent, pre_hook, post_hook, method, allow_pause)
+    source = source_of(qmp, disks, agent, pre_hook, post_hook, method, allow_pause, exclude)
     request = Protect(name=checked_name("machine", name), source=source, adopt=adopt)
     async with session.engine() as engine:
         done = await engine.protect(request)
@@ -73,6 +75,8 @@ async def command(
     if done.found.quiesce:
         out.say(f"app-consistent points with {done.found.quiesce}")
     out.table(table)
+    if done.found.excluded:
+        out.say(f"left out: {', '.join(done.found.excluded)}")
     points = "1 recovery point stays" if done.machine.points == 1 else f"{done.machine.points} recovery points stay"
     out.say(_SAID[done.outcome].format(name=name, id=done.machine.id, points=points), style="bold")
     out.say(f"next: understudy replicate {name}")
@@ -86,15 +90,21 @@ def source_of(
     post_hook: str | None = None,
     method: FreezeMethod = "auto",
     allow_pause: bool = False,
+    exclude: Sequence[str] = (),
 ) -> MachineSource:
     """How the options say that the machine is read; paths become absolute here, where they were typed."""
     named = {checked_name("disk", disk): where for disk, where in pairs("--disk", disks).items()}
     pre, post = (os.path.abspath(hook) if hook else "" for hook in (pre_hook, post_hook))
+    if exclude and (named or not qmp):
+        raise InvalidRequest(
+            "--exclude goes with --qmp and without --disk", hint="name the disks that are wanted, or leave out those that are not"
+        )
     if qmp:
         socket = os.path.abspath(agent) if agent else ""
         return QemuSource(
             qmp=os.path.abspath(qmp),
             disks=named,
+            exclude=tuple(dict.fromkeys(exclude)),
             agent=socket,
             pre_hook=pre,
             post_hook=post,

@@ -102,6 +102,8 @@ class Found(Value, frozen=True):
     method: str
     disks: tuple[Disk, ...]
     quiesce: str = ""
+    excluded: tuple[str, ...] = ()
+    """Disks that are left out by the operator's wish."""
 
 
 class Protected(Value, frozen=True):

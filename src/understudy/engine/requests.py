@@ -38,10 +38,12 @@ class Connection(Value, frozen=True):
 
 
 class QemuSource(Value, frozen=True, tag_field="kind", tag="qemu"):
-    """A running QEMU by its QMP socket; `disks` maps disk names to node names, empty: every disk with a medium."""
+    """A running QEMU by its QMP socket; `disks` maps disk names to node names, empty: every disk with a medium but those in `exclude`
+    (names of disks, devices or nodes)."""
 
     qmp: str
     disks: dict[str, str] = msgspec.field(default_factory=dict)
+    exclude: tuple[str, ...] = ()
     agent: str = ""
     """The unix socket of the guest agent's character device; empty: there is none."""
     pre_hook: str = ""

@@ -85,7 +85,8 @@ class Examination:
             if save is not None:
                 tasks, basis = await save(tasks, basis)
             part = await self.part(tasks, point, basis, inline=True)
-        return Examined(part.disks, lineage(plans, sorted(gone), basis.generation, secrets.token_bytes(16)), part.shipped, part.tallies)
+        cause = lineage(plans, sorted(gone), basis.generation, secrets.token_bytes(16), snapshot.excluded)
+        return Examined(part.disks, cause, part.shipped, part.tallies)
 
     async def look(self, snapshot: Snapshot, basis: Basis) -> list[Look]:
         """Every disk as it is now and was in the basis."""

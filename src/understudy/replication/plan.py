@@ -1,6 +1,6 @@
 """What a cycle has to do, decided from values alone."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -62,12 +62,15 @@ class Lineage:
     generation: bytes
 
 
-def lineage(plans: Sequence[DiskPlan], gone: Iterable[str], generation: bytes | None, fresh: bytes) -> Lineage:
-    """`gone`: names of the parent's disks that are no more. A new generation begins wherever content was not followed without a break."""
+def lineage(
+    plans: Sequence[DiskPlan], gone: Iterable[str], generation: bytes | None, fresh: bytes, excluded: Collection[str] = ()
+) -> Lineage:
+    """`gone`: names of the parent's disks that are no more, some `excluded` by the operator. A new generation begins wherever content
+    was not followed without a break."""
     if generation is None:
         return Lineage(Cause.INITIAL, "", fresh)
     added = [f"disk {plan.info.name} was added" for plan in plans if plan.cause is Cause.INITIAL]
-    removed = [f"disk {name} was removed" for name in gone]
+    removed = [f"disk {name} was {'excluded' if name in excluded else 'removed'}" for name in gone]
     reasons = [plan.reason for plan in plans if plan.cause is Cause.RESYNC] + added + removed
     if reasons:
         return Lineage(Cause.RESYNC, "; ".join(dict.fromkeys(reasons)), fresh)

@@ -21,6 +21,8 @@ class SourceInfo:
     quiesce: str = ""
     """How app-consistent points would be made, in words; empty: they cannot be."""
     lasting: bool = False
+    excluded: tuple[str, ...] = ()
+    """Names of disks that are left out by the operator's wish."""
 
 
 class DiskSnapshot(Protocol):
@@ -104,6 +106,8 @@ class Snapshot:
     """Seconds for which the freeze made the VM stand still."""
     quiesced: float = 0.0
     """Seconds for which the guest's file systems were frozen."""
+    excluded: tuple[str, ...] = ()
+    """Names of disks that are left out by the operator's wish."""
 
 
 class DiskSource(Protocol):

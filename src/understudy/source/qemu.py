@@ -5,7 +5,7 @@ release. A VM that was paused stays paused.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -55,7 +55,8 @@ class _Freeze:
 
 
 class QemuSource:
-    """One VM. `disks` maps names to devices, drives or nodes; empty: every writable disk under its own name.
+    """One VM. `disks` maps names to devices, drives or nodes; empty: every writable disk under its own name, but for those that
+    `exclude` names.
 
     `directory` is the machine's own on this host; scratch files and the NBD socket are made in it by QEMU.
     """
@@ -68,6 +69,7 @@ class QemuSource:
         disks: Mapping[str, str] | None = None,
         wanted: Wanted = AUTOMATIC,
         *,
+        exclude: Collection[str] = (),
         scratch_reserve: int = RESERVE,
     ) -> None:
         self.around: list[Around] = []
@@ -77,6 +79,7 @@ class QemuSource:
         self._qmp = qmp
         self._names = Names(machine, directory.absolute())
         self._selection = dict(disks or {})
+        self._exclude = frozenset(exclude)
         self._wanted = wanted
         self._reserve = scratch_reserve
         self._session: QmpSession | None = None
@@ -89,9 +92,11 @@ class QemuSource:
 
     async def probe(self) -> SourceInfo:
         session = await self._connected()
-        found = await survey(session, self._selection)
+        found = await survey(session, self._selection, self._exclude, strict=True)
         method = _chosen(found.capabilities, self._wanted)
-        return SourceInfo("qemu", method, found.infos, await self._definition(session, found), lasting=method == PUSH)
+        return SourceInfo(
+            "qemu", method, found.infos, await self._definition(session, found), lasting=method == PUSH, excluded=found.excluded
+        )
 
     async def relieve(self) -> None:
         async with self._changing:
@@ -165,7 +170,7 @@ class QemuSource:
         return self._defined[1]
 
     async def _begin(self, session: QmpSession, freeze: _Freeze, wish: Wish) -> Snapshot:
-        found = await survey(session, self._selection)
+        found = await survey(session, self._selection, self._exclude)
         freeze.starved = await overlays.starved(session)
         definition = await self._definition(session, found)
         bases = await self.trust(session, found, self._names, freeze.base)
@@ -174,7 +179,8 @@ class QemuSource:
             frozen_at = await at_once(session, self._records(freeze, found, bases))
             if _idle(await self._ended(session, bases)):
                 idle = tuple(IdleDisk(info, self._want_view) for info in found.infos)
-                return Snapshot(frozen_at, _chosen(found.capabilities, self._wanted), moment.consistency, idle, definition)
+                method = _chosen(found.capabilities, self._wanted)
+                return Snapshot(frozen_at, method, moment.consistency, idle, definition, excluded=found.excluded)
             # Something was written in the last moment: that must be read, from a view.
             await self._settle(session, freeze.base)
         method, view = await self._prepared(session, freeze, found, bases, wish)
@@ -182,7 +188,13 @@ class QemuSource:
         async with entered([gathered, *self.around, standing(self._pauser, view.pauses)], moment):
             frozen_at = await view.instant(self._records(freeze, found, bases))
         disks = await view.open(await self._ended(session, bases))
-        return Snapshot(frozen_at, method, moment.consistency, disks, definition, moment.downgrade, moment.paused, moment.quiesced)
+        return Snapshot(
+            *(frozen_at, method, moment.consistency, disks, definition),
+            downgrade=moment.downgrade,
+            paused=moment.paused,
+            quiesced=moment.quiesced,
+            excluded=found.excluded,
+        )
 
     async def _prepared(self, session: QmpSession, freeze: _Freeze, found: Survey, bases: Sequence[Record], wish: Wish) -> tuple[str, View]:
         """A view that only its instant is missing to. Whether somebody else's NBD server is in the way shows when ours is started."""

@@ -1,7 +1,7 @@
 """Which disks a QEMU has, as its block layer and its devices tell. Pure: answers of QMP commands in, disks or reasons out."""
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -68,6 +68,19 @@ def candidates(blocks: Sequence[Mapping[str, Any]], nodes: Sequence[Mapping[str,
                 disk = QemuDisk(name, device, block["device"], chain[-1], image["virtual-size"], node["drv"], image["filename"])
         found.append(Candidate(name, frozenset(aliases), disk, reason, disk is not None and not block["removable"]))
     return found
+
+
+def without(found: Sequence[Candidate], exclude: Collection[str]) -> tuple[list[Candidate], list[str]]:
+    """The others, and the names of those that `exclude` names. That one is not there now is no error: it may be plugged in again."""
+    unwanted = [candidate for candidate in found if candidate.aliases & set(exclude)]
+    return [candidate for candidate in found if candidate not in unwanted], [candidate.name for candidate in unwanted]
+
+
+def must_be_there(found: Sequence[Candidate], wanted: Collection[str]) -> None:
+    """`SourceRefused` if one of these names nothing."""
+    for name in sorted(wanted):
+        if not any(name in candidate.aliases for candidate in found):
+            raise SourceRefused(f"this VM has no disk '{name}'", hint=_offer(found))
 
 
 def chosen(found: Sequence[Candidate], selection: Mapping[str, str]) -> list[QemuDisk]:

@@ -1,13 +1,13 @@
 """Asking a QEMU what it has, and refusing what cannot be frozen safely."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from understudy.errors import SourceRefused
 from understudy.model import DiskInfo
 from understudy.qemu.session import QmpRefused, QmpSession
-from understudy.source.qemu_disks import QemuDisk, candidates, chosen
+from understudy.source.qemu_disks import QemuDisk, candidates, chosen, must_be_there, without
 from understudy.source.qemu_method import Capabilities, dotted
 
 OLDEST = (6, 0, 0)
@@ -25,6 +25,8 @@ class Survey:
     infos: tuple[DiskInfo, ...]
     nodes: Sequence[Mapping[str, Any]]
     capabilities: Capabilities
+    excluded: tuple[str, ...] = ()
+    """Names of disks that are left out by the operator's wish."""
 
     def held(self, node: str) -> int:
         """Bytes that a disk's image takes, with those that it is laid on."""
@@ -36,8 +38,8 @@ class Survey:
         return total
 
 
-async def survey(session: QmpSession, selection: Mapping[str, str]) -> Survey:
-    """Changes nothing. `SourceRefused` says why this VM cannot be served."""
+async def survey(session: QmpSession, selection: Mapping[str, str], exclude: Collection[str] = (), *, strict: bool = False) -> Survey:
+    """Changes nothing. `SourceRefused` says why this VM cannot be served; `strict`: also if `exclude` names what it has not."""
     if session.version < OLDEST:
         raise SourceRefused(f"QEMU {dotted(session.version)} is too old", hint=f"{dotted(OLDEST)} or later is needed")
     status = (await session.execute("query-status"))["status"]
@@ -45,12 +47,15 @@ async def survey(session: QmpSession, selection: Mapping[str, str]) -> Survey:
         raise SourceRefused(f"the VM is being migrated ({status})", hint="replicate it where it runs, when the migration is over")
     nodes = await session.execute("query-named-block-nodes", {"flat": True})
     found = candidates(await session.execute("query-block"), nodes, await session.execute("x-debug-query-block-graph"))
+    if strict:
+        must_be_there(found, exclude)
+    found, left_out = without(found, exclude)
     disks = chosen(found, selection)
     threads = bool(await session.execute("query-iothreads"))
     threaded = [disk.name for disk in disks if threads and await _threaded(session, disk)]
     capabilities = Capabilities(session.version, len(disks), tuple(threaded))
     infos = [DiskInfo(disk.name, disk.size, await _sector(session, disk)) for disk in disks]
-    return Survey(tuple(disks), tuple(infos), nodes, capabilities)
+    return Survey(tuple(disks), tuple(infos), nodes, capabilities, tuple(left_out))
 
 
 async def _sector(session: QmpSession, disk: QemuDisk) -> int:
