@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from tests.source.conformance import Contents
+from understudy.errors import SourceUnavailable
 from understudy.model import Bytes
 from understudy.qemu.session import QmpSession
 from understudy.source.qemu import QemuSource
@@ -51,6 +52,8 @@ class Machine:
     process: subprocess.Popen[bytes] | None = None
     control: QmpSession | None = None
     wanted: Wanted = field(default_factory=Wanted)
+    below: dict[str, Path] = field(default_factory=dict)
+    """By disk: its image under the overlay of a snapshot."""
     tracks: bool = True
     shared: bool = True
 
@@ -79,6 +82,38 @@ class Machine:
             assert self.process.poll() is None, shlex.join(command)
             await asyncio.sleep(0.01)
         raise AssertionError("QEMU did not start")
+
+    async def quit(self) -> None:
+        """An orderly end, to its end."""
+        with contextlib.suppress(SourceUnavailable):
+            await self.execute("quit")
+        assert self.process is not None
+        await asyncio.to_thread(self.process.wait)
+        await self.kill()
+
+    async def snapshot(self, name: str) -> None:
+        """From now on the device writes to an overlay."""
+        file = f"{self.directory}/{name}.over"
+        await self.execute("blockdev-snapshot-sync", node_name=f"{name}-format", snapshot_file=file, snapshot_node_name=f"{name}-over")
+        disk = next(disk for disk in self.disks if disk.name == name)
+        self.below[name], disk.path = disk.path, Path(file)
+
+    async def commit(self, name: str) -> None:
+        """Write the overlay back, and to the image below it again."""
+
+        async def ready() -> bool:
+            jobs = await self.execute("query-jobs")
+            assert isinstance(jobs, list)
+            return any(job["id"] == "commit" and job["status"] == "ready" for job in jobs)
+
+        async def over() -> bool:
+            return await self.execute("query-jobs") == []
+
+        await self.execute("block-commit", job_id="commit", device=f"{name}-over")
+        await self.until(ready)
+        await self.execute("block-job-complete", device="commit")
+        await self.until(over)
+        next(disk for disk in self.disks if disk.name == name).path = self.below.pop(name)
 
     async def kill(self) -> None:
         if self.control is not None:

@@ -1,0 +1,87 @@
+"""A machine that is followed without a break by one process, and the truth to hold its points against."""
+
+import asyncio
+import tempfile
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tests.source.machine import Machine
+from understudy.app import open_engine
+from understudy.engine import Connection, CreateVault, Cycle, Engine, KeyFile, Progress, Protect, QemuSource, Replication, Restore
+from understudy.errors import SourceUnavailable
+
+NAME = "web"
+
+
+def unseen(_: Progress) -> None:
+    """Nobody watches."""
+
+
+@dataclass
+class Followed:
+    """`points`: what the disks held at each point that was made, byte for byte."""
+
+    machine: Machine
+    engine: Engine
+    directory: Path
+    points: dict[str, dict[str, bytes]] = field(default_factory=dict)
+    _process: AsyncExitStack | None = None
+    _replication: Replication | None = None
+
+    async def protect(self, **source: object) -> None:
+        await self.engine.protect(Protect(name=NAME, source=QemuSource(qmp=self.machine.qmp, **source)))
+
+    async def begin(self) -> None:
+        """What `understudy replicate web --every` does from its start on."""
+        self._process = AsyncExitStack()
+        self._replication = await self._process.enter_async_context(self.engine.replicate(NAME))
+
+    async def end(self) -> None:
+        if self._process is not None:
+            await self._process.aclose()
+        self._process = self._replication = None
+
+    async def cycle(self) -> Cycle:
+        """A point, of a machine that nobody writes to meanwhile."""
+        if self._replication is None:
+            await self.begin()
+        assert self._replication is not None
+        contents = {name: content.tobytes() for name, content in (await self.machine.contents()).items()}
+        try:
+            cycle = await self._replication.cycle(unseen)
+        except SourceUnavailable:
+            # A disk that had to be read, and of which nothing had been written.
+            cycle = await self._replication.cycle(unseen)
+        names = {disk.name for disk in (await self.engine.points(NAME)).points[-1].disks}
+        self.points[cycle.point] = {name: content for name, content in contents.items() if name in names}
+        return cycle
+
+    async def restored(self, point: str) -> Mapping[str, bytes]:
+        with tempfile.TemporaryDirectory(dir=self.directory) as directory:
+            targets = {name: f"{directory}/{name}" for name in self.points[point]}
+            await self.engine.restore(Restore(machine=NAME, point=point, format="raw", targets=targets), unseen)
+            return await asyncio.to_thread(lambda: {name: Path(target).read_bytes() for name, target in targets.items()})
+
+    async def prove(self) -> None:
+        """Every point ever made is what the disks were."""
+        for point, contents in self.points.items():
+            found = await self.restored(point)
+            wrong = [name for name, content in contents.items() if found[name] != content]
+            assert not wrong, f"{wrong} of point {point}"
+
+
+@asynccontextmanager
+async def following(machine: Machine, directory: Path) -> AsyncIterator[Followed]:
+    connection = Connection(
+        vault=(directory / "vault").as_uri(), state_dir=str(machine.state), site="here", credential=KeyFile(path=str(directory / "key"))
+    )
+    async with open_engine(connection) as engine:
+        await engine.create_vault(CreateVault(label="ops"))
+        followed = Followed(machine, engine, directory)
+        try:
+            await followed.protect()
+            yield followed
+        finally:
+            await followed.end()
