@@ -20,7 +20,7 @@ from understudy.local.replicating import replication
 from understudy.local.retaining import hold_added, hold_removed, holds_of, pruned, retention_of, retention_set
 from understudy.local.seeding import OpenVault, exported, imported
 from understudy.local.site import Site
-from understudy.local.views import found_of, key_of, machine_of, points_of
+from understudy.local.views import found_of, key_of, keys_of, machine_of, points_of
 from understudy.store.protocol import ObjectStore
 from understudy.vault.keys.keyring import unlock_vault
 from understudy.vault.keys.unlock import Unlock
@@ -57,20 +57,21 @@ class LocalEngine:
         return await self.vault()
 
     async def vault(self) -> engine.VaultInfo:
-        vault = await self._opened()
-        machines = tuple([self._machine(vault, state) for state in await vault.machines()])
+        vault, logs = await self._readable_logs()
+        damage = [reason for _, reason in (*vault.damage, *(found for log in logs for found in log.damage))]
         return engine.VaultInfo(
             id=vault.id,
             url=self._connection.vault,
             role=vault.identity.role,
             identity=vault.identity.name,
-            keys=await self.keys(),
-            machines=machines,
+            keys=keys_of(await vault.keys.survey()),
+            machines=tuple(self._machine(vault, log.state) for log in logs),
+            damage=tuple(damage),
         )
 
     async def keys(self) -> tuple[engine.Key, ...]:
         vault = await self._opened()
-        return tuple(key_of(slot) for slot in await vault.keys.list())
+        return keys_of(await vault.keys.survey())
 
     async def add_key(self, request: engine.AddKey) -> engine.Key:
         vault = await self._opened()
@@ -79,13 +80,13 @@ class LocalEngine:
 
     async def rotate_key(self, request: engine.RotateKey) -> engine.Key:
         vault = await self._opened()
-        slot = slot_named(await vault.keys.list(), request.slot)
+        slot = slot_named(await vault.keys.survey(), request.slot)
         async with self._new_unlock(request.credential) as unlock:
             return key_of(await vault.keys.rotate(slot.id, unlock))
 
     async def remove_key(self, slot: str) -> engine.KeyRemoved:
         vault = await self._opened()
-        removed, revoked = await vault.keys.remove(slot_named(await vault.keys.list(), slot).id)
+        removed, revoked = await vault.keys.remove(slot_named(await vault.keys.survey(), slot).id)
         return engine.KeyRemoved(slot=removed.id, label=removed.label, role=removed.role, revoked=revoked)
 
     async def protect(self, request: engine.Protect) -> engine.Protected:
@@ -198,6 +199,17 @@ class LocalEngine:
             return await scrubbed(store, progress)
         finally:
             await store.close()
+
+    async def _readable_logs(self) -> tuple[Vault, list[MachineLog]]:
+        """As `_readable`, of all machines."""
+        try:
+            vault = await self._opened()
+            return vault, await vault.logs()
+        except RolledBack:
+            raise
+        except IntegrityError:
+            vault = self._salvaged = self._salvaged or await self._open(salvage=True)
+            return vault, await vault.logs()
 
     async def _readable_instants(self) -> tuple[Vault, tuple[engine.Instant, ...]]:
         """As `_readable`, of all machines: whose log is damaged may lack its point, and so make an instant incomplete."""
