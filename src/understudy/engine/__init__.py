@@ -58,7 +58,7 @@ from understudy.engine.requests import (
 )
 from understudy.engine.retention import AddHold, Decided, Hold, Policy, Prune, Pruned, RemoveHold, Retention, SetRetention
 from understudy.engine.space import Collect, Collected, PointUsage, Usage, Weight
-from understudy.engine.values import FreezeMethod, ImageFormat, Level, Role, SeedKind, Value, checked_name
+from understudy.engine.values import FreezeMethod, ImageFormat, Level, Role, SeedKind, Value, checked_name, checked_words
 
 __all__ = [
     "AddHold",
@@ -130,4 +130,5 @@ __all__ = [
     "Verify",
     "Weight",
     "checked_name",
+    "checked_words",
 ]

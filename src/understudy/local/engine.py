@@ -1,7 +1,7 @@
 """The engine inside this process."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -14,6 +14,7 @@ from understudy.local.grouping import group_made, group_removed, group_replicati
 from understudy.local.key_files import new_unlock, unlock_of
 from understudy.local.key_ring import slot_named
 from understudy.local.machine_file import followed
+from understudy.local.outside import must_be_outside
 from understudy.local.parts import Parts
 from understudy.local.recovering import log_damage, restored, scrubbed, verified
 from understudy.local.replicating import replication
@@ -46,6 +47,7 @@ class LocalEngine:
         self._vault = self._salvaged = None
 
     async def create_vault(self, request: engine.CreateVault) -> engine.VaultInfo:
+        self._must_remember_outside()
         directory = self._parts.vault_directory(self._connection.vault)
         async with new_unlock(self._credential(), directory) as unlock:
             store = self._parts.make_store(self._connection.vault)
@@ -132,6 +134,8 @@ class LocalEngine:
         return (await self._readable_instants())[1]
 
     async def restore_group(self, request: engine.RestoreGroup, progress: engine.OnProgress) -> engine.GroupRestored:
+        for targets in request.targets.values():
+            self._must_restore_outside(targets.values())
         vault, instants = await self._readable_instants()
         return await group_restored(vault, instants, request, progress)
 
@@ -143,6 +147,7 @@ class LocalEngine:
         return engine.Points(machine=self._machine(vault, state), points=shown, void=void, damage=log_damage(vault, log))
 
     async def restore(self, request: engine.Restore, progress: engine.OnProgress) -> engine.Restored:
+        self._must_restore_outside(request.targets.values())
         vault, log = await self._readable(request.machine)
         return await restored(vault, log, request, progress)
 
@@ -170,6 +175,7 @@ class LocalEngine:
         return await hold_removed(await (await self._opened()).find(request.machine), request)
 
     async def export_seed(self, request: engine.SeedExport, progress: engine.OnProgress) -> engine.Seeded:
+        self._must_be_outside(Path(request.directory), "the seed", "it is a vault of its own")
         vault = await self._opened()
         return await exported(vault, await vault.find(request.machine), self._parts, self._site, request, self._reads(), progress)
 
@@ -236,11 +242,22 @@ class LocalEngine:
                 raise
             return vault, log
 
+    def _must_restore_outside(self, targets: Iterable[str]) -> None:
+        for target in targets:
+            self._must_be_outside(Path(target), "the image", "nothing in a vault is readable without a key")
+
+    def _must_remember_outside(self) -> None:
+        self._must_be_outside(self._site.state, "the state directory", "it is this host's own, and holds what guests write")
+
+    def _must_be_outside(self, path: Path, what: str, why: str) -> None:
+        must_be_outside(self._parts.vault_directory(self._connection.vault), path, what, why)
+
     async def _opened(self) -> Vault:
         self._vault = self._vault or await self._open()
         return self._vault
 
     async def _open(self, *, salvage: bool = False) -> Vault:
+        self._must_remember_outside()
         unlock = await asyncio.to_thread(unlock_of, self._credential())
         store = self._parts.open_store(self._connection.vault)
         try:

@@ -106,6 +106,7 @@ def holds_of(state: MachineState) -> tuple[engine.Hold, ...]:
 
 
 async def hold_added(log: MachineLog, request: engine.AddHold) -> engine.Hold:
+    engine.checked_words("reason", request.reason)
     point = bytes.fromhex(request.point)
     if all(entry.point.id != point for entry in log.state.points):
         raise NotFound(f"machine {log.state.name!r} has no point {request.point}")
