@@ -18,6 +18,7 @@ from understudy.source.qemu_bitmaps import Action, Bitmap
 from understudy.source.qemu_disks import QemuDisk, below
 from understudy.source.qemu_names import Names
 from understudy.source.qemu_server import OTHER_USER
+from understudy.source.qemu_survey import STARVED
 
 FULL = "the state directory must not be full"
 CLUSTER = 65536
@@ -85,7 +86,7 @@ async def saving(session: QmpSession, names: Names) -> bool:
 
 async def starved(session: QmpSession) -> bool:
     """Whether QEMU stopped the VM since a write failed."""
-    return bool((await session.execute("query-status"))["status"] == "io-error")
+    return bool((await session.execute("query-status"))["status"] == STARVED)
 
 
 async def swapped(session: QmpSession, prefix: str) -> dict[str, str]:
