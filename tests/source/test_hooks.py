@@ -40,6 +40,12 @@ async def test_its_failure_is_told_with_its_last_words(hook):
     assert await run_hook(hook, PRE) == f"the pre-hook {hook} ended with signal 9"
 
 
+async def test_what_it_says_does_not_fill_the_file_system(hook):
+    blocks = "$(stat -L -c %b /proc/self/fd/2)"
+    says(hook, f'head -c 4000000 /dev/zero >&2; while [ {blocks} -gt 1000 ]; do sleep 0.05; done; echo "some are left" >&2; exit 7')
+    assert (await run_hook(hook, PRE)).endswith("ended with status 7: some are left")
+
+
 async def test_it_has_so_much_time_and_what_it_started_too(hook, tmp_path):
     says(hook, f"sleep 1000 & echo $! > {tmp_path}/child; wait")
     assert await run_hook(hook, PRE, patience=1.0) == f"the pre-hook {hook} took more than 1 s"

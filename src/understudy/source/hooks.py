@@ -16,6 +16,10 @@ PATIENCE = 30.0
 """Seconds for a hook; then its whole process group is killed."""
 TAIL = 400
 """Characters of what a failed hook said."""
+MOST = 1 << 20
+"""Bytes that are kept of what a hook says; of one that goes on, what it said before is dropped."""
+LOOK = 0.1
+"""Seconds between two looks at how much that is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +65,7 @@ async def run_hook(hook: Path, occasion: Occasion, patience: float = PATIENCE) -
             return f"the {occasion.phase}-hook {hook} could not be run: {error.strerror}"
         try:
             async with asyncio.timeout(patience):
-                status = await process.wait()
+                status = await _ended(process, said.fileno())
         except TimeoutError:
             await finish(_kill(process))
             return f"the {occasion.phase}-hook {hook} took more than {patience:g} s"
@@ -71,6 +75,18 @@ async def run_hook(hook: Path, occasion: Occasion, patience: float = PATIENCE) -
         if status == 0:
             return ""
         return f"the {occasion.phase}-hook {hook} ended with {_status(status)}{_tail(said.fileno())}"
+
+
+async def _ended(process: asyncio.subprocess.Process, said: int) -> int:
+    """Its status. What it writes does not fill the file system meanwhile: the file's beginning is made a hole."""
+    waiting = asyncio.ensure_future(process.wait())
+    try:
+        while not (await asyncio.wait({waiting}, timeout=LOOK))[0]:
+            if os.fstat(said).st_blocks * 512 > MOST:
+                os.ftruncate(said, 0)
+        return waiting.result()
+    finally:
+        waiting.cancel()
 
 
 async def _kill(process: asyncio.subprocess.Process) -> None:
@@ -85,5 +101,5 @@ def _status(status: int) -> str:
 
 def _tail(said: int) -> str:
     size = os.fstat(said).st_size
-    text = os.pread(said, TAIL, max(0, size - TAIL)).decode(errors="replace").split()
+    text = os.pread(said, TAIL, max(0, size - TAIL)).replace(b"\0", b"").decode(errors="replace").split()
     return f": {words(' '.join(text))}" if text else ""
