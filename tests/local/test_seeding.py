@@ -174,6 +174,20 @@ async def test_a_damaged_seed_brings_nothing_wrong(ruins: Ruins, tmp_path: Path)
         shutil.rmtree(elsewhere)
 
 
+async def test_a_seed_that_lost_a_pack_on_its_way_is_not_taken(ruins: Ruins, tmp_path: Path) -> None:
+    await ruins.cycles("web", 2, 30)
+    await export(ruins, tmp_path / "seed", list(next(iter(ruins.held.values())))[-1])
+    there = moved(ruins, tmp_path / "seed")
+    packs = [name for name in there.objects() if "/packs/" in name]
+    assert packs
+    for name in packs:
+        with there.spoiled(name, "deletion"):
+            with pytest.raises(IntegrityError, match="is missing"):
+                await bring(ruins, tmp_path / "seed", tmp_path / "elsewhere")
+            assert not [path for path in (tmp_path / "elsewhere").rglob("*") if path.is_file()]
+    await bring(ruins, tmp_path / "seed", tmp_path / "elsewhere")
+
+
 async def test_a_removed_key_does_not_come_back(ruins: Ruins, tmp_path: Path) -> None:
     await ruins.cycles("web", 2, 30)
     newest = list(next(iter(ruins.held.values())))[-1]

@@ -57,7 +57,10 @@ async def export_point(vault: Vault, log: MachineLog, point: str, target: Object
 
 async def must_hold(vault: Vault, machine: str, point: str) -> None:
     """`IntegrityError` unless everything that reading the point's maps takes is in this vault."""
-    log = await vault.find(machine)
+    await _must_have(vault, await vault.find(machine), point)
+
+
+async def _must_have(vault: Vault, log: MachineLog, point: str) -> None:
     history = history_of(vault, log)
     for pack in await _packs(history, bytes.fromhex(point)):
         info = None if pack.seq else await vault.store.head(names.pack(log.machine_id, pack.id.hex()))
@@ -80,6 +83,8 @@ async def import_vault(seed: Vault, target: ObjectStore, listener: Listener) -> 
         damage = await surroundings(seed, log)
         if damage:
             raise IntegrityError(f"this seed is damaged: {damage[0].name}: {damage[0].reason}", hint="export it again")
+        if log.state.newest is not None:
+            await _must_have(seed, log, log.state.newest.point.id.hex())
     records = await _onward(contents.records, seed.store, target)
     done = await carry(seed.store, target, contents.bodies, listener)
     # A key that was removed from the vault since must not come back with an old seed.
