@@ -16,6 +16,8 @@ def collected(dry_run: bool) -> Collected:
         waiting=Weight(objects=1, bytes=4096),
         rewritten_packs=1,
         written_bytes=8192,
+        swept=Weight(objects=400, bytes=2 << 20),
+        trimmed=Weight(objects=100, bytes=1 << 19),
         seconds=0.5,
     )
 
@@ -33,5 +35,8 @@ def usage(machine: Machine, points: Sequence[Point]) -> Usage:
         collectable=Weight(objects=3, bytes=1 << 20),
         moving_bytes=8192,
         unnamed=NOTHING,
+        idle_bytes=9 << 20,
+        log=Weight(objects=1500, bytes=6 << 20),
+        trimmable=Weight(objects=500, bytes=5 << 19),
         points=tuple(PointUsage(point=point, logical_bytes=1 << 30, alone_bytes=4096) for point in points),
     )

@@ -14,9 +14,11 @@ def test_collect(engine: FakeEngine, typed: Typed, words: tuple[str, ...], secon
     assert engine.asked == [Collect(machine="web", grace_seconds=seconds)]
     assert "2 objects (68 KiB) deleted" in told.stdout
     assert "3 objects (1.0 MiB) condemned" in told.stdout
+    assert "400 records (2.0 MiB) of the log deleted" in told.stdout
+    assert "100 records (512 KiB) of the log trimmed" in told.stdout
     (document,) = lines(typed("collect", "web", "--dry-run", "--json"))
     assert document.keys() == {
-        *("machine", "dry_run", "deleted", "condemned", "waiting", "rewritten_packs", "written_bytes", "seconds"),
+        *("machine", "dry_run", "deleted", "condemned", "waiting", "rewritten_packs", "written_bytes", "seconds", "swept", "trimmed"),
     }
     assert engine.asked[-1] == Collect(machine="web", grace_seconds=86400, dry_run=True)
     assert "would be deleted" in typed("collect", "web", "--dry-run").stdout
@@ -30,6 +32,8 @@ def test_usage(engine: FakeEngine, typed: Typed) -> None:
         "stored       2.0 MiB in 9 objects",
         "512 KiB of it by more than one",
         "next collection",
+        "9.0 MiB      dead inside packs that are still needed",
+        "6.0 MiB      the log: 1500 records, with the small packs in them, 2.5 MiB in 500 records to be trimmed",
         "aa110000",
     ):
         assert words in told
@@ -37,7 +41,7 @@ def test_usage(engine: FakeEngine, typed: Typed) -> None:
     (one,) = lines(typed("usage", "web", "--json"))
     assert one.keys() == {
         *("machine", "dropped_points", "logical_bytes", "stored", "needed_bytes", "shared_bytes", "now", "later", "collectable"),
-        *("moving_bytes", "unnamed", "points"),
+        *("moving_bytes", "unnamed", "points", "idle_bytes", "log", "trimmable"),
     }
     assert one["points"][0].keys() == {"point", "logical_bytes", "alone_bytes"}
     (every,) = lines(typed("usage", "--json"))

@@ -15,7 +15,7 @@ import numpy as np
 
 from tests.faults import Action, Fault, FaultyStore
 from tests.replication.world import MACHINE, QUICK, UNLOCK, read_point, scribble
-from understudy.errors import Conflict, Fenced, InDoubt, StoreUnavailable
+from understudy.errors import Fenced, InDoubt, StoreUnavailable
 from understudy.recovery.surroundings import surroundings
 from understudy.recovery.verify import verify_points
 from understudy.replication.cycle import Replicator
@@ -24,15 +24,17 @@ from understudy.source.protocol import CRASH, Snapshot, Wish
 from understudy.store.file import FileStore
 from understudy.vault import kinds, names
 from understudy.vault.collect.collector import Collector
+from understudy.vault.collect.trimming import Tail
 from understudy.vault.collect.witness import Now
 from understudy.vault.log.machine_log import MachineLog
 from understudy.vault.maps.checkpoint import take_checkpoint
 from understudy.vault.maps.reading import history_of
-from understudy.vault.maps.resolve import resolve
 from understudy.vault.retention.decide import Circumstances, decide
 from understudy.vault.vault import Vault
 
 HOUR = 3600
+TAIL = Tail(2, 2)
+"""Short, so that logs of some dozen records are trimmed."""
 YEAR = 365 * 24 * HOUR
 SECOND = 1_000_000_000
 SITES = ("here", "there")
@@ -63,6 +65,8 @@ class Life:
     held: dict[str, bytes] = field(default_factory=dict)
     tried: list[bytes] = field(default_factory=list)
     pruned: set[str] = field(default_factory=set)
+    swept: int = 0
+    """Records that were trimmed and deleted."""
 
     @classmethod
     async def begin(cls, root: Path, seed: int) -> "Life":
@@ -130,22 +134,13 @@ class Life:
         await self.drop(site, [decision.entry.point.id for decision in decisions if not decision.keep])
 
     async def collect(self, site: str, grace: int, schedule: Sequence[Fault] = ()) -> int:
-        """Bytes that were given back."""
+        """Bytes that were given back: packs, maps, lists and records."""
         async with self.vault(site, schedule) as (vault, log):
             directory = self.root / site / "collect"
             directory.mkdir(parents=True, exist_ok=True)
-            return (await Collector(vault, log, directory, grace, lambda: Now("boot", self.uptime)).run()).deleted[1]
-
-    async def trim(self, site: str, up_to: int, schedule: Sequence[Fault] = ()) -> None:
-        """Not beyond a record whose inline pack is needed; refused where something else before still matters."""
-        async with self.vault(site, schedule) as (vault, log):
-            carriers = await inline_packs(vault, log)
-            newest = log.state.newest.seq if log.state.newest else 0
-            try:
-                await log.trim(min(up_to, newest - 1, *(seq - 1 for seq in carriers)), grace=0)
-            except Conflict:
-                return
-            await log.sweep(time.time_ns() + SECOND)
+            done = await Collector(vault, log, directory, grace, lambda: Now("boot", self.uptime), TAIL).run()
+            self.swept += done.swept[0]
+            return done.deleted[1] + done.swept[1]
 
     async def check(self, *, thoroughly: bool = False) -> None:
         """As a process that has been looking on all the time: no step back, nothing lost, every kept point byte for byte."""
@@ -175,7 +170,6 @@ class Life:
             await self.drop(self.primary, list(map(bytes.fromhex, self.held)))
             self.uptime += 2 * HOUR
             await self.collect(self.primary, 0)
-            await self.trim(self.primary, 1 << 40)
             await self.cycle(self.primary)
             await self.check(thoroughly=True)
         needed = self.disk(self.primary).stat().st_size
@@ -183,16 +177,6 @@ class Life:
 
     def stored(self) -> int:
         return sum(path.stat().st_size for path in (self.root / "vault" / "machines").rglob("*") if path.is_file())
-
-
-async def inline_packs(vault: Vault, log: MachineLog) -> set[int]:
-    """Records that carry something of kept points."""
-    history = history_of(vault, log)
-    found: set[int] = set()
-    for entry in history.points:
-        for disk in (await resolve(history, entry.point.id)).disks.values():
-            found |= {disk.packs[index].seq for index in disk.rows["pack"].tolist()}
-    return found - {0}
 
 
 def scribbled(life: Life) -> None:
@@ -248,11 +232,6 @@ async def step(life: Life, kind: str) -> None:
         case "failing collection":
             with contextlib.suppress(*UNANSWERED):
                 await life.collect(site, grace, some_fault(rng))
-        case "trim":
-            await life.trim(site, int(rng.integers(1, 60)))
-        case "failing trim":
-            with contextlib.suppress(*UNANSWERED):
-                await life.trim(site, int(rng.integers(1, 60)), some_fault(rng))
         case "clock":
             life.offset = int(rng.integers(-YEAR, YEAR)) * SECOND
 
@@ -271,7 +250,6 @@ def killed(root: str, seed: int, kind: str, primary: str, when: str, number: int
     work = {
         "cycle": lambda: life.cycle(primary, deadly),
         "collect": lambda: life.collect(primary, 0, deadly),
-        "trim": lambda: life.trim(primary, 1 << 40, deadly),
     }[kind]
     asyncio.run(work())
 

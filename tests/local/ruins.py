@@ -2,7 +2,6 @@
 
 import asyncio
 import shutil
-import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
@@ -17,6 +16,7 @@ from understudy.local.engine import LocalEngine
 from understudy.store.file import FileStore
 from understudy.vault import kinds
 from understudy.vault.collect.collector import Collector
+from understudy.vault.collect.trimming import TAIL, Tail
 from understudy.vault.keys.unlock import KeyFile, Unlock
 from understudy.vault.vault import Vault
 
@@ -88,11 +88,8 @@ class Ruins:
             log = await vault.find(machine)
             going = log.state.points[: 2 if not grace else 1]
             await log.append(kinds.Prune(points=tuple(entry.point.id for entry in going)))
-            collector = Collector(vault, log, self.root, grace)
-            await collector.run()
-            if not grace:
-                await log.trim(log.state.points[-1].seq - 1, grace=0)
-                await log.sweep(time.time_ns() + 1_000_000_000)
+            done = await Collector(vault, log, self.root, grace, tail=Tail(1, 1) if not grace else TAIL).run()
+            assert grace or done.swept[0]
             self.unneeded |= {f"machines/{log.machine_id}/{name}" for condemned in log.state.condemned for name in condemned.names}
             for entry in going:
                 del self.held[log.machine_id][entry.point.id.hex()]

@@ -29,6 +29,12 @@ async def repack(vault: Vault, log: MachineLog) -> None:
     await log.append(kinds.Repack(horizon=horizon, maps=ref))
 
 
+async def sweep(log: MachineLog) -> int:
+    """Of the newest trim, as if its grace had passed; how many records went."""
+    await log.refresh()
+    return (await log.sweep(log.state.trims[-1]))[0] if log.state.trims else 0
+
+
 @dataclass
 class World:
     store: FaultyStore

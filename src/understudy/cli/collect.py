@@ -19,8 +19,8 @@ async def command(session: Session, name: str, dry_run: bool, grace: str) -> Non
     """Give back the space that no kept point of machine NAME needs.
 
     What is not needed is condemned first, and deleted by a later collection on this host, when it has been condemned for the
-    grace: a restore that is under way ends within that time, or fails. With --grace 0 it goes at once. Repeat it if it fails
-    or is killed. Takes an operator's key.
+    grace: a restore that is under way ends within that time, or fails. With --grace 0 it goes at once. So do old records of the
+    machine's log. Repeat it if it fails or is killed. Takes an operator's key.
     """
     seconds = span_of(grace)
     async with session.engine() as engine:
@@ -40,8 +40,12 @@ def _lines(done: Collected, grace: int) -> list[str]:
         lines.append(moved)
     if done.waiting.objects:
         lines.append(f"  {_weight(done.waiting)} condemned before, whose grace has not passed")
+    if done.swept.objects:
+        lines.append(f"  {_weight(done.swept, 'record')} of the log {would}deleted")
+    if done.trimmed.objects:
+        lines.append(f"  {_weight(done.trimmed, 'record')} of the log {would}trimmed, to be deleted when their grace has passed")
     return lines
 
 
-def _weight(weight: Weight) -> str:
-    return f"{count(weight.objects, 'object')} ({size(weight.bytes)})"
+def _weight(weight: Weight, noun: str = "object") -> str:
+    return f"{count(weight.objects, noun)} ({size(weight.bytes)})"

@@ -45,6 +45,10 @@ def _tell(out: Output, usage: Usage) -> None:
     ):
         if weight.objects:
             out.say(f"  {size(weight.bytes):<12} {words}")
+    if usage.idle_bytes:
+        out.say(f"  {size(usage.idle_bytes):<12} dead inside packs that are still needed: they are rewritten when mostly dead")
+    going = f", {_weight(usage.trimmable, 'record')} to be trimmed" if usage.trimmable.objects else ""
+    out.say(f"  {size(usage.log.bytes):<12} the log: {count(usage.log.objects, 'record')}, with the small packs in them{going}")
 
 
 def _moving(usage: Usage) -> str:
@@ -74,5 +78,5 @@ def _table(points: tuple[PointUsage, ...]) -> Table:
     return table
 
 
-def _weight(weight: Weight) -> str:
-    return f"{size(weight.bytes)} in {count(weight.objects, 'object')}"
+def _weight(weight: Weight, noun: str = "object") -> str:
+    return f"{size(weight.bytes)} in {count(weight.objects, noun)}"

@@ -20,7 +20,8 @@ class Weight(Value, frozen=True):
 
 class Collected(Value, frozen=True):
     """`deleted`: gone. `condemned`: goes when its grace has passed. `waiting`: condemned by an earlier run, its grace has not passed.
-    `rewritten_packs`: mostly dead ones whose needed part was moved, into `written_bytes`."""
+    `rewritten_packs`: mostly dead ones whose needed part was moved, into `written_bytes`. `swept`: the log's records that are gone;
+    `trimmed`: those of which nobody needs anything any more, and which go when their grace has passed."""
 
     machine: str
     dry_run: bool
@@ -29,6 +30,8 @@ class Collected(Value, frozen=True):
     waiting: Weight
     rewritten_packs: int
     written_bytes: int
+    swept: Weight
+    trimmed: Weight
     seconds: float
 
 
@@ -43,7 +46,8 @@ class PointUsage(Value, frozen=True):
 class Usage(Value, frozen=True):
     """A machine's space in the vault. `stored`: everything. `needed_bytes` of it hold what kept points need, `shared_bytes` of those for
     more than one of them. `now`: due for deletion; `later`: condemned, its grace has not passed; `collectable`: the next collection
-    condemns it, after moving `moving_bytes` of it that are needed. `unnamed`: of cycles under way or that failed."""
+    condemns it, after moving `moving_bytes` of it that are needed. `unnamed`: of cycles under way or that failed. `idle_bytes`: needed
+    by nobody, inside packs that are. `log`: records, with the small packs in them; `trimmable`: those that go by and by."""
 
     machine: Machine
     dropped_points: int
@@ -56,4 +60,7 @@ class Usage(Value, frozen=True):
     collectable: Weight
     moving_bytes: int
     unnamed: Weight
+    idle_bytes: int
+    log: Weight
+    trimmable: Weight
     points: tuple[PointUsage, ...]

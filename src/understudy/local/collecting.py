@@ -6,7 +6,8 @@ from understudy import engine
 from understudy.local.ownership import owned
 from understudy.local.site import Site
 from understudy.local.views import point_of
-from understudy.vault.collect.collector import Collected, Collector
+from understudy.vault.collect.collector import Collector
+from understudy.vault.collect.report import Collected
 from understudy.vault.log.machine_log import MachineLog
 from understudy.vault.vault import Vault
 
@@ -48,6 +49,9 @@ async def usage_of(vault: Vault, log: MachineLog, site: Site, machine: engine.Ma
         collectable=_weight(found.would.condemned),
         moving_bytes=found.would.written,
         unnamed=_weight(found.unnamed),
+        idle_bytes=found.idle,
+        log=_weight(found.records),
+        trimmable=_weight(_both(found.would.swept, found.would.trimmed)),
         points=points,
     )
 
@@ -61,8 +65,14 @@ def _collected(machine: str, dry: bool, done: Collected, seconds: float) -> engi
         waiting=_weight(done.waiting),
         rewritten_packs=done.rewritten,
         written_bytes=done.written,
+        swept=_weight(done.swept),
+        trimmed=_weight(done.trimmed),
         seconds=seconds,
     )
+
+
+def _both(one: tuple[int, int], other: tuple[int, int]) -> tuple[int, int]:
+    return one[0] + other[0], one[1] + other[1]
 
 
 def _weight(found: tuple[int, int]) -> engine.Weight:

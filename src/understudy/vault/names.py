@@ -23,6 +23,12 @@ def record(owner: str, seq: int) -> str:
     return f"{log(owner)}{seq:016d}"
 
 
+def number_of(owner: str, name: str) -> int | None:
+    """The number of the record that has this name; None for what is no record's name."""
+    digits = name.removeprefix(log(owner))
+    return int(digits) if len(digits) == 16 and digits.isascii() and digits.isdecimal() else None
+
+
 def pack(machine_id: str, pack_id: str) -> str:
     return f"{machine(machine_id)}/packs/{pack_id}"
 

@@ -11,7 +11,9 @@ from tests.faults import Fault, FaultyStore
 from tests.replication.world import MACHINE, QUICK, UNLOCK, World, read_point, scribble
 from understudy.store.file import FileStore
 from understudy.vault import kinds
-from understudy.vault.collect.collector import Collected, Collector
+from understudy.vault.collect.collector import Collector
+from understudy.vault.collect.report import Collected
+from understudy.vault.collect.trimming import TAIL, Tail
 from understudy.vault.collect.witness import Now
 from understudy.vault.log.machine_log import MachineLog
 from understudy.vault.maps.checkpoint import take_checkpoint
@@ -30,6 +32,7 @@ class Stage:
     held: dict[str, dict[str, bytes]] = field(default_factory=dict)
     uptime: float = 1000.0
     boot: str = "first"
+    tail: Tail = TAIL
 
     @classmethod
     async def begin(cls, root: Path, rng: np.random.Generator, size: int = 600_000) -> "Stage":
@@ -59,7 +62,7 @@ class Stage:
     def collector(self, vault: Vault, log: MachineLog, grace: int = 0, state: str = "operator") -> Collector:
         directory = self.world.root / state / "collect"
         directory.mkdir(parents=True, exist_ok=True)
-        return Collector(vault, log, directory, grace, lambda: Now(self.boot, self.uptime))
+        return Collector(vault, log, directory, grace, lambda: Now(self.boot, self.uptime), self.tail)
 
     async def collect(self, grace: int = 0, state: str = "operator", schedule: Sequence[Fault] = ()) -> Collected:
         async with self.operator(state, schedule) as (vault, log):

@@ -1,29 +1,31 @@
-"""One repeatable operation, which may be killed anywhere: mark, delete what is due, repack, condemn."""
+"""One repeatable operation, which may be killed anywhere: mark, delete what is due, repack, condemn, trim."""
 
 import asyncio
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
 
 from understudy.errors import AccessDenied, Conflict, IntegrityError
 from understudy.finish import finish_in_thread
 from understudy.vault import kinds, names
-from understudy.vault.collect import ripe, witness
+from understudy.vault.collect import ripe, trimming, witness
 from understudy.vault.collect.decide import references
-from understudy.vault.collect.marking import Marked, marked
+from understudy.vault.collect.marking import Cut, Marked, marked
 from understudy.vault.collect.remap import write_maps
+from understudy.vault.collect.report import Collected, PointSpace, Survey
 from understudy.vault.collect.rewrite import Rewriter
 from understudy.vault.collect.steadfast import Moved, for_condemn, for_repack
+from understudy.vault.collect.stock import Stock
 from understudy.vault.collect.tally import Tally
+from understudy.vault.collect.trimming import TAIL, Tail
 from understudy.vault.collect.witness import Now, Witness
 from understudy.vault.concurrent import each
 from understudy.vault.log.lists import CONDEMNED, MAPS, encode_maps, encode_names, pack_name
 from understudy.vault.log.machine_log import MachineLog
 from understudy.vault.log.side_object import put_side_object
 from understudy.vault.log.state import MachineState
-from understudy.vault.maps.points import PointEntry
+from understudy.vault.log.trim_state import Trimmed
 from understudy.vault.vault import Vault
 
 DELETES = 8
@@ -33,50 +35,10 @@ WITNESS = "seen.json"
 
 
 @dataclass(frozen=True, slots=True)
-class Collected:
-    """What a run did, or would do: objects and bytes."""
-
-    deleted: tuple[int, int]
-    condemned: tuple[int, int]
-    """To be deleted when their grace has passed."""
-    waiting: tuple[int, int]
-    """Condemned by an earlier run, and not due yet."""
-    rewritten: int
-    """Packs whose needed part was moved."""
-    written: int
-    """Bytes of the packs that it was moved into."""
-
-
-class PointSpace(NamedTuple):
-    """`alone`: bytes that no other kept point needs; dropping it frees them."""
-
-    entry: PointEntry
-    alone: int
-
-
-@dataclass(frozen=True, slots=True)
-class Survey:
-    """A machine's space in the store."""
-
-    points: tuple[PointSpace, ...]
-    dropped: int
-    stored: tuple[int, int]
-    """All objects, records included, and their bytes."""
-    needed: int
-    """Bytes of frames that kept points need."""
-    shared: int
-    """Of these, needed by more than one."""
-    unnamed: tuple[int, int]
-    """Objects that no record names: of cycles under way, or garbage that may not be told from it yet."""
-    would: Collected
-    """What a collection would do; `written` is what it would move."""
-
-
-@dataclass(frozen=True, slots=True)
 class Collector:
     """One machine's. The caller sees to it that no other collector of this host is at work with `directory`, which exists.
 
-    grace: seconds for which readers may go on reading what is condemned now.
+    grace: seconds for which readers may go on reading what is condemned and trimmed now. tail: of the log, which is never trimmed.
     """
 
     vault: Vault
@@ -84,6 +46,7 @@ class Collector:
     directory: Path
     grace: int
     clock: Callable[[], Now] = witness.now
+    tail: Tail = TAIL
 
     async def run(self) -> Collected:
         """`AccessDenied`, `IntegrityError` (nothing goes while something cannot be read), and what stores and appends raise.
@@ -102,33 +65,51 @@ class Collector:
     async def survey(self) -> Survey:
         """Where a machine's space is, and what `run` would do now. Changes nothing, and takes no recovery key."""
         tally = Tally()
-        async with marked(self.vault, self.log, watch=tally.take) as found:
-            seen = await self._seen(found)
+        before = await self._witness()
+        async with marked(self.vault, self.log, self._cut(before), watch=tally.take) as found:
+            seen = self._seen(before, found)
             due = ripe.due(found.state, seen) & found.condemned
-            garbage = ripe.garbage(found.state, seen, found.decision.unnamed, self.grace)
+            garbage = self._garbage(found, seen)
             gone = found.decision.dead | garbage | (found.decision.superseded if _must_repack(found) else frozenset())
         moves = sum(found.packs[index].needed for index in found.decision.rewrite)
         points = tuple(PointSpace(entry, tally.alone(entry.point.id)) for entry in found.state.points)
         needed = sum(pack.needed for pack in found.packs.values())
-        would = Collected(found.weigh(due), found.weigh(gone), found.weigh(found.condemned - due), len(found.decision.rewrite), moves)
+        sweeps = ripe.due_trim(found.state, seen)
+        swept = sweeps.up_to if sweeps is not None else 1
+        records = found.stock.records
+        would = Collected(
+            found.weigh(due),
+            found.weigh(gone),
+            found.weigh(found.condemned - due),
+            len(found.decision.rewrite),
+            moves,
+            records.weigh(1, swept),
+            records.weigh(swept, max(found.cut, found.state.trimmed)),
+        )
         objects, stored = found.weigh(found.stock.objects)
+        stay = (pack for index, pack in found.packs.items() if not pack.seq and index not in found.decision.rewrite)
         return Survey(
             points,
             len(found.state.dropped),
-            (objects + found.stock.records[0], stored + found.stock.records[1]),
+            (objects + records.weigh()[0], stored + records.weigh()[1]),
             needed,
             needed - sum(point.alone for point in points),
+            sum(max(0, pack.payload - pack.needed) for pack in stay),
+            records.weigh(),
             found.weigh(found.decision.unnamed - garbage),
             would,
         )
 
     async def _collect(self) -> Collected:
-        async with marked(self.vault, self.log) as found:
-            seen = await self._seen(found)
+        remembered = await self._witness()
+        async with marked(self.vault, self.log, self._cut(remembered)) as found:
+            seen = self._seen(remembered, found)
             await self._remember(seen)
             due = ripe.due(found.state, seen) & found.condemned
             await self._delete(due, found.needed, found.state)
-            gone = found.decision.dead | ripe.garbage(found.state, seen, found.decision.unnamed, self.grace)
+            sweeps = ripe.due_trim(found.state, seen)
+            swept = await self._sweep(sweeps, found)
+            gone = found.decision.dead | self._garbage(found, seen)
             before, needed, written = found.state, found.needed, 0
             if _must_repack(found):
                 written, needed = await self._repack(found)
@@ -136,22 +117,64 @@ class Collector:
                 before = self.log.state
             if gone:
                 await self._condemn(gone, before, found.head)
-                keys = [*seen.sightings, *(ripe.key_of(condemned) for condemned in self.log.state.condemned[-1:])]
-                await self._remember(witness.observed(seen, self.clock(), found.head, keys))
+                before = self.log.state
+                seen = witness.observed(seen, self.clock(), found.head, [*seen.sightings, ripe.key_of(before.condemned[-1])])
+                await self._remember(seen)
             at_once = gone if not self.grace else frozenset()
             await self._delete(at_once, needed, before)
+            if found.cut:
+                await self.log.trim(found.cut, grace=self.grace, still=trimming.for_trim(before, found.cut))
+                trim = self.log.state.trims[-1]
+                await self._remember(witness.observed(seen, self.clock(), found.head, [*seen.sightings, ripe.key_of_trim(trim)]))
+                if not self.grace:
+                    swept = _sum(swept, await self.log.sweep(trim))
+                    sweeps = trim
         return Collected(
             found.weigh(due | at_once),
             found.weigh(gone - at_once),
             found.weigh(found.condemned - due),
             len(found.decision.rewrite),
             written,
+            swept,
+            found.stock.records.weigh(sweeps.up_to if sweeps is not None else 1, max(found.cut, found.state.trimmed)),
         )
 
-    async def _seen(self, found: Marked) -> Witness:
-        before = await asyncio.to_thread(witness.load, self.directory / WITNESS)
-        keys = [ripe.key_of(condemned) for condemned in found.state.condemned if not condemned.names.isdisjoint(found.stock.objects)]
-        return witness.observed(before, self.clock(), found.head, [*keys, *found.decision.unnamed])
+    async def _witness(self) -> Witness:
+        return await asyncio.to_thread(witness.load, self.directory / WITNESS)
+
+    def _seen(self, before: Witness, found: Marked) -> Witness:
+        return witness.observed(before, self.clock(), found.head, [*_waiting(found.state, found.stock), *found.decision.unnamed])
+
+    def _cut(self, before: Witness) -> Cut:
+        """As far as it will be known after what is due has gone."""
+
+        def choose(stock: Stock, state: MachineState, head: int, pinned: frozenset[int]) -> int:
+            seen = witness.observed(before, self.clock(), head, _waiting(state, stock))
+            if _lingers(state, stock, ripe.due_trim(state, seen)):
+                return 0
+            present = stock.objects.keys() - ripe.due(state, seen) - references(state)
+            return trimming.reach(state, head, present, pinned, self.tail)
+
+        return choose
+
+    def _garbage(self, found: Marked, seen: Witness) -> frozenset[str]:
+        """What only records that are trimmed name is none while they are there: readers of the log may yet ask for it."""
+        garbage = ripe.garbage(found.state, seen, found.decision.unnamed, self.grace)
+        if _lingers(found.state, found.stock, ripe.due_trim(found.state, seen)):
+            return frozenset(name for name in garbage if not name.startswith("objects/"))
+        return garbage
+
+    async def _sweep(self, trim: Trimmed | None, found: Marked) -> tuple[int, int]:
+        if trim is None or not found.stock.records.weigh(1, trim.up_to)[0]:
+            return 0, 0
+        carriers = sorted(pack.seq for pack in found.packs.values() if 0 < pack.seq <= trim.up_to)
+        if carriers:
+            raise IntegrityError(
+                f"record {carriers[0]} of machine {found.state.name!r} was trimmed, and a point that is kept needs what travels in it; "
+                "nothing was deleted",
+                hint="please report it: the records that were to go are still there",
+            )
+        return await self.log.sweep(trim)
 
     async def _remember(self, seen: Witness) -> None:
         await finish_in_thread(partial(witness.save, self.directory / WITNESS, seen))
@@ -182,7 +205,7 @@ class Collector:
 
     async def _condemn(self, going: Collection[str], before: MachineState, head: int) -> None:
         body = kinds.Condemn(objects=await self._side_object(CONDEMNED, encode_names(going)), grace=self.grace)
-        await self.log.append(body, for_condemn(before, head, going))
+        await self.log.append(body, for_condemn(before, head, going, body.objects))
 
     async def _side_object(self, purpose: str, data: bytes) -> kinds.ObjectRef:
         return await put_side_object(self.vault.store, self.vault.access, names.machine(self.log.machine_id), purpose, data)
@@ -196,4 +219,20 @@ class Collector:
 
 def _must_repack(found: Marked) -> bool:
     """Whether something would go that a reader of the log may still be sent to."""
-    return bool(found.decision.rewrite) or (bool(found.decision.dead) and not found.mapped)
+    return bool(found.decision.rewrite) or (bool(found.decision.dead or found.cut) and not found.mapped)
+
+
+def _waiting(state: MachineState, stock: Stock) -> list[str]:
+    """What there is to wait for, as a witness has it."""
+    condemned = [ripe.key_of(condemned) for condemned in state.condemned if not condemned.names.isdisjoint(stock.objects)]
+    return condemned + [ripe.key_of_trim(trim) for trim in state.trims if stock.records.weigh(1, trim.up_to)[0]]
+
+
+def _lingers(state: MachineState, stock: Stock, due: Trimmed | None) -> bool:
+    """Whether records will be left that were trimmed, when those that are due have gone."""
+    up_to = state.trimmed
+    return stock.records.weigh(1, up_to)[0] > 0 and (due is None or due.up_to < up_to)
+
+
+def _sum(one: tuple[int, int], other: tuple[int, int]) -> tuple[int, int]:
+    return one[0] + other[0], one[1] + other[1]

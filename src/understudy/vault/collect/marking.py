@@ -2,15 +2,17 @@
 
 import asyncio
 import tempfile
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TypeAlias
 
 from understudy.durable import state_directory
 from understudy.errors import IntegrityError
 from understudy.vault.collect.decide import Decision, Stored, decide
 from understudy.vault.collect.marks import Marks
+from understudy.vault.collect.placed import placed
 from understudy.vault.collect.spool import Spool
 from understudy.vault.collect.stock import Stock, held, named, needed, stock_of
 from understudy.vault.collect.sweep import Change, changes
@@ -21,6 +23,9 @@ from understudy.vault.maps.diskmap import PackTable
 from understudy.vault.maps.history import History
 from understudy.vault.maps.reading import history_of
 from understudy.vault.vault import Vault
+
+Cut: TypeAlias = Callable[[Stock, MachineState, int, frozenset[int]], int]
+"""From what is stored, the log's state and head, and the records that carry packs which held points need: `Marked.cut`."""
 
 IN_MEMORY = 64 << 20
 """Bytes of map rows; when there are more, they go to the system's temporary directory."""
@@ -39,6 +44,8 @@ class Marked:
     packs: dict[int, Stored]
     decision: Decision
     spool: Spool
+    cut: int
+    """Records up to this one shall be trimmed; 0: none."""
 
     @property
     def condemned(self) -> frozenset[str]:
@@ -63,9 +70,7 @@ class Marked:
 
 
 @asynccontextmanager
-async def marked(
-    vault: Vault, log: MachineLog, trimmed: int = 0, watch: Callable[[Change], None] = lambda _: None
-) -> AsyncIterator[Marked]:
+async def marked(vault: Vault, log: MachineLog, cut: Cut, watch: Callable[[Change], None] = lambda _: None) -> AsyncIterator[Marked]:
     """Mark a machine. `IntegrityError` for the first thing that cannot be read: nothing may be concluded from the rest.
 
     `watch` is shown each change, in a thread.
@@ -95,5 +100,16 @@ async def marked(
         async for change in changes(history, table):
             await asyncio.to_thread(take, change)
         packs = await needed(history, table, marks)
-        decision = decide(state, stock.objects, packs, await named(history), await held(history, state, table), trimmed)
-        yield Marked(stock, state, head, history, table, marks, packs, decision, spool)
+        fixed = await held(history, state, table)
+        up_to = cut(stock, state, head, frozenset(table.packs[index].seq for index in fixed) - {0})
+        decision = decide(state, stock.objects, packs, await _named(history, state, stock, packs), fixed, up_to)
+        yield Marked(stock, state, head, history, table, marks, packs, decision, spool, up_to)
+
+
+async def _named(history: History, state: MachineState, stock: Stock, packs: Mapping[int, Stored]) -> set[bytes]:
+    """Ids of packs that are, or once were, of points: what trimmed ones named is in the maps that were made before the trim."""
+    found = await named(history)
+    known = {pack_name(pack) for pack in found} | {pack_name(pack.id) for pack in packs.values()}
+    if state.trims and any(name.startswith("packs/") and name not in known for name in stock.objects):
+        found |= await placed(history)
+    return found

@@ -5,6 +5,7 @@ from collections.abc import Collection
 from understudy.vault.collect.witness import Witness
 from understudy.vault.log.keeping import Condemned
 from understudy.vault.log.state import MachineState
+from understudy.vault.log.trim_state import Trimmed
 
 ABANDONED = 30 * 86400.0
 """Seconds after which what nobody names is garbage though no later point or claim proves that its maker has gone on."""
@@ -13,6 +14,16 @@ ABANDONED = 30 * 86400.0
 def key_of(condemned: Condemned) -> str:
     """As a witness has it."""
     return f"condemned/{condemned.objects.hash.hex()}"
+
+
+def key_of_trim(trim: Trimmed) -> str:
+    """The same."""
+    return f"trim/{trim.state.hash.hex()}"
+
+
+def due_trim(state: MachineState, witness: Witness) -> Trimmed | None:
+    """The newest trim whose grace has passed."""
+    return next((trim for trim in reversed(state.trims) if witness.seconds(key_of_trim(trim)) >= trim.grace), None)
 
 
 def due(state: MachineState, witness: Witness) -> frozenset[str]:

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Collection
 
 from understudy.errors import Conflict
+from understudy.vault.kinds import ObjectRef
 from understudy.vault.log.lists import pack_name
 from understudy.vault.log.state import MachineState
 
@@ -15,18 +16,21 @@ def for_repack(before: MachineState, uses: Collection[str]) -> Callable[[Machine
     """`before`: the state that was marked; `uses`: objects that the new maps need."""
 
     def still(now: MachineState) -> None:
-        _same_foundation(before, now)
+        same_foundation(before, now)
         if any(name in condemned.names for condemned in now.condemned[len(before.condemned) :] for name in uses):
             raise Moved("what the new maps need was condemned")
 
     return still
 
 
-def for_condemn(before: MachineState, head: int, condemned: Collection[str]) -> Callable[[MachineState], None]:
-    """`before`: the state that was marked, or the one after our own repack; `head`: the last record that was marked."""
+def for_condemn(before: MachineState, head: int, condemned: Collection[str], names: ObjectRef) -> Callable[[MachineState], None]:
+    """`before`: the state that was marked, or the one after our own repack; `head`: the last record that was marked; `names`: the list
+    of what is condemned."""
 
     def still(now: MachineState) -> None:
-        _same_foundation(before, now)
+        same_foundation(before, now)
+        if now.condemns(names):
+            raise Moved("the list itself was taken for garbage")
         if now.intent != before.intent:
             raise Moved("an initial replication began")
         for entry in now.entries:
@@ -43,8 +47,11 @@ def for_condemn(before: MachineState, head: int, condemned: Collection[str]) -> 
     return still
 
 
-def _same_foundation(before: MachineState, now: MachineState) -> None:
+def same_foundation(before: MachineState, now: MachineState) -> None:
+    """`Moved` if something came in between that everything is built on."""
     if now.repack != before.repack:
         raise Moved("another repack came first")
+    if now.trims != before.trims:
+        raise Moved("the log was trimmed meanwhile")
     if not {hold.id for hold in now.holds} <= {hold.id for hold in before.holds}:
         raise Moved("a point was held")

@@ -1,9 +1,11 @@
 """What a machine's part of the store holds, and what of it kept points need."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from understudy.native.layout import KIND_ZERO
 from understudy.store.protocol import ObjectStore
@@ -23,27 +25,46 @@ KINDS = ("packs", "maps", "objects")
 IN_FLIGHT = 8
 
 
+class Records(NamedTuple):
+    """The log's records that are there, ascending, and the bytes of each."""
+
+    numbers: NDArray[np.int64]
+    sizes: NDArray[np.int64]
+
+    @classmethod
+    def of(cls, found: Sequence[tuple[int, int]]) -> "Records":
+        columns = np.array(found, dtype=np.int64).reshape(-1, 2)
+        return cls(columns[:, 0], columns[:, 1])
+
+    def weigh(self, after: int = 0, up_to: int | None = None) -> tuple[int, int]:
+        """How many there are after record `after`, up to `up_to`, and their bytes."""
+        low = int(np.searchsorted(self.numbers, after, side="right"))
+        high = len(self.numbers) if up_to is None else int(np.searchsorted(self.numbers, up_to, side="right"))
+        return max(0, high - low), int(self.sizes[low:high].sum())
+
+
 @dataclass(frozen=True, slots=True)
 class Stock:
-    """`objects`: bytes by name, as condemnations have names. `records`: how many, and their bytes."""
+    """`objects`: bytes by name, as condemnations have names."""
 
     objects: Mapping[str, int]
-    records: tuple[int, int]
+    records: Records
 
 
 async def stock_of(store: ObjectStore, machine_id: str) -> Stock:
     """One listing. What is no object of ours is passed over."""
     owner = names.machine(machine_id) + "/"
     objects: dict[str, int] = {}
-    count = size = 0
+    records: list[tuple[int, int]] = []
     async for info in store.list(owner):
         name = info.name.removeprefix(owner)
         kind, _, rest = name.partition("/")
         if kind == "log":
-            count, size = count + 1, size + info.size
+            number = names.number_of(names.machine(machine_id), info.name)
+            records += [(number, info.size)] if number is not None else []
         elif kind in KINDS and len(rest) == (64 if kind == "objects" else 32) and set(rest) <= set("0123456789abcdef"):
             objects[name] = info.size
-    return Stock(objects, (count, size))
+    return Stock(objects, Records.of(records))
 
 
 async def needed(history: History, table: PackTable, marks: Marks) -> dict[int, Stored]:

@@ -20,11 +20,10 @@ class Anchor(NamedTuple):
     state: TrimState
 
 
-async def numbers_of(place: Place, owner: str, after: int = 0) -> list[int]:
-    """The records that are listed, ascending; what is no record's name is passed over."""
-    prefix = names.log(owner)
-    digits = [info.name.removeprefix(prefix) async for info in place.store.list(prefix, names.record(owner, after))]
-    return [int(number) for number in digits if len(number) == 16 and number.isascii() and number.isdecimal()]
+async def listed(place: Place, owner: str, after: int = 0) -> list[tuple[int, int]]:
+    """The numbers and sizes of the records that there are, ascending; what is no record's name is passed over."""
+    found = place.store.list(names.log(owner), names.record(owner, after))
+    return [(number, info.size) async for info in found if (number := names.number_of(owner, info.name)) is not None]
 
 
 async def find_anchor(place: Place, owner: str, judge: Callable[[Opened], Record], beyond: int) -> Anchor | None:
@@ -34,7 +33,7 @@ async def find_anchor(place: Place, owner: str, judge: Callable[[Opened], Record
     writer that had stalled, does not matter. A salvaging reader takes what it finds. `IntegrityError` if the state that it names
     cannot be read.
     """
-    numbers = await numbers_of(place, owner)
+    numbers = [number for number, _ in await listed(place, owner)]
     first = len(numbers) - 1
     while first > 0 and numbers[first - 1] == numbers[first] - 1:
         first -= 1

@@ -71,8 +71,8 @@ class BaseLog(ABC):
             while True:
                 await self._prepare()
                 await self._must_still_end_here()
+                still()  # first: what somebody else has said in between is the reason why it would not count
                 await self._check(body)
-                still()
                 head = self._chain.head
                 data = self._seal(head, body)
                 if await self._chain.put(data):

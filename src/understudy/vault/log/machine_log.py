@@ -8,7 +8,7 @@ from understudy.vault import kinds, names
 from understudy.vault.keys.identity import Bundle
 from understudy.vault.kinds import Body
 from understudy.vault.log import fencing
-from understudy.vault.log.anchor import find_anchor, numbers_of
+from understudy.vault.log.anchor import find_anchor, listed
 from understudy.vault.log.attached import attached
 from understudy.vault.log.base_log import BaseLog
 from understudy.vault.log.chain import Place
@@ -23,6 +23,9 @@ from understudy.vault.log.settings_log import SettingsLog
 from understudy.vault.log.side_object import get_side_object, put_side_object
 from understudy.vault.log.state import MachineState
 from understudy.vault.log.trim_state import PURPOSE, Trimmed, decode_state, encode_state
+
+TRIES = 5
+"""How often a trim is held against the log, which others change meanwhile."""
 
 
 class MachineLog(BaseLog):
@@ -81,51 +84,67 @@ class MachineLog(BaseLog):
         await self.refresh()
         await self._check(body)
 
-    async def trim(self, up_to: int, *, grace: int) -> Record:
+    async def trim(self, up_to: int, *, grace: int, still: Callable[[MachineState], None] | None = None) -> Record:
         """Let the records up to `up_to`, but for the first, go; `sweep` deletes them when `grace` seconds have passed.
 
         A repack must have the maps of all points there that matter. The caller answers for two things that the log does not tell:
         no such map places a pack inline in one of these records, and no condemnation there waits to be carried out, since nobody
-        will know of it. `Conflict` for a number that is too high, or trimmed already.
+        will know of it. `still` is asked as by `append`. `Conflict` for a number that is too high, or trimmed already.
         """
         await self.refresh()
+        repack, maps = self._state.repack, self._state.maps
+        ref: kinds.ObjectRef | None = None
+
+        def unmoved(now: MachineState) -> None:
+            if still is not None:
+                still(now)
+            if now.repack != repack:
+                raise Conflict(f"another repack of {self._chain.owner} came first", hint="trim again")
+            if ref is not None and now.condemns(ref):
+                raise Conflict("the state that the trim would name was condemned as garbage meanwhile", hint="trim again")
+
         twin = self._twin()
         await twin._follow(up_to)
         if twin.head.seq != up_to:
+            await self.refresh()
+            unmoved(self._state)
             raise Conflict(f"record {up_to} of {self._chain.owner} is trimmed already, or was never written")
-        state = encode_state(twin._folder.trim_state(self._state.maps))
+        state = encode_state(twin._folder.trim_state(maps))
         place = self._place
         ref = await put_side_object(place.store, place.access, self._chain.owner, PURPOSE, state, place.patience)
-        return await self._append(kinds.Trim(up_to=up_to, hash=twin.head.hash, state=ref, grace=grace))
+        return await self.append(kinds.Trim(up_to=up_to, hash=twin.head.hash, state=ref, grace=grace), unmoved)
 
-    async def sweep(self, now: int) -> int:
-        """Delete what was trimmed and whose grace has passed at `now` (wall clock, ns); the number of records that went.
+    async def sweep(self, trim: Trimmed) -> tuple[int, int]:
+        """Delete the records that `trim` speaks of; the caller has waited its grace out. How many went, and their bytes.
 
         Killed at any moment it may be said again. `IntegrityError`, and nothing is deleted, unless who begins at the trim learns
-        exactly what the whole log says.
+        exactly what the whole log says. Nothing is done where a newer trim has taken its place: that has a grace of its own.
         """
-        await self.refresh()
-        due = [trim for trim in self._state.trims if trim.at + trim.grace * 1_000_000_000 <= now]
-        if not due:
-            return 0
-        await self._prove(due[-1])
-        gone = [number for number in await numbers_of(self._place, self._chain.owner, 1) if number <= due[-1].up_to]
-        for number in gone:  # one after the other: that is how a writer knows whether its slot was ever emptied
+        if not await self._proven(trim):
+            return 0, 0
+        gone = [(number, size) for number, size in await listed(self._place, self._chain.owner, 1) if number <= trim.up_to]
+        for number, _ in gone:  # one after the other: that is how a writer knows whether its slot was ever emptied
             await self._place.store.delete(names.record(self._chain.owner, number))
-        return len(gone)
+        return len(gone), sum(size for _, size in gone)
 
-    async def _prove(self, trim: Trimmed) -> None:
-        twin = self._twin()
-        state = decode_state(await get_side_object(self._place.store, self._place.access, self._chain.owner, PURPOSE, trim.state))
-        twin._begin(Head(trim.up_to, trim.hash), Folder.resume(self.machine_id, state))
-        await twin._follow()
-        if self.head.seq < twin.head.seq:
+    async def _proven(self, trim: Trimmed) -> bool:
+        """False if a newer trim speaks of this one's own record."""
+        for _ in range(TRIES):
             await self.refresh()
-        if twin._folder.state() != self._state or self.head != twin.head:
-            raise IntegrityError(
-                f"what record {trim.seq} of {self._chain.owner} says of the records before is not what they say: nothing was deleted",
-                hint="try again; if it stays so, please report it",
-            )
+            if trim not in self._state.trims:
+                return False
+            twin = self._twin()
+            state = decode_state(await get_side_object(self._place.store, self._place.access, self._chain.owner, PURPOSE, trim.state))
+            twin._begin(Head(trim.up_to, trim.hash), Folder.resume(self.machine_id, state))
+            # Both to the same record, whatever is appended meanwhile; they may yet differ by a key that was taken away in between,
+            # or since the records were swept by somebody else.
+            await twin._follow(self.head.seq)
+            if twin.head == self.head and twin._folder.state() == self._state:
+                return True
+        raise IntegrityError(
+            f"what record {trim.seq} of {self._chain.owner} says of the records before is not what they say: nothing was deleted",
+            hint="please report it: the records that were to go are still there",
+        )
 
     def _twin(self) -> "MachineLog":
         return MachineLog(self._place, self.machine_id, self._bundle, self._writer, self._settings)

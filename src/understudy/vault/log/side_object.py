@@ -2,7 +2,7 @@
 
 from hashlib import blake2b
 
-from understudy.errors import IntegrityError, NotFound
+from understudy.errors import IntegrityError, InvalidRequest, NotFound
 from understudy.store.protocol import Creation, ObjectStore
 from understudy.vault import names
 from understudy.vault.access import Access
@@ -19,8 +19,15 @@ DEFAULT = Patience()
 async def put_side_object(
     store: ObjectStore, access: Access, owner: str, purpose: str, data: bytes, patience: Patience = DEFAULT
 ) -> ObjectRef:
-    """Store `data` for the log of `owner` (see `names`); durable when this returns. `purpose` must be given again to read it."""
+    """Store `data` for the log of `owner` (see `names`); durable when this returns. `purpose` must be given again to read it.
+
+    `InvalidRequest` for what no reader would take.
+    """
     stored = MAGIC + seal(access.secrets.side_object, _context(access, owner, purpose), data)
+    if len(stored) > MAX_OBJECT:
+        raise InvalidRequest(
+            f"the {purpose} of {owner} would take {len(stored)} bytes, more than one object may have", hint="keep fewer points"
+        )
     name = blake2b(stored, digest_size=HASH_SIZE)
     if await create_patiently(store, names.side_object(owner, name.hexdigest()), stored, patience) is Creation.EXISTS:
         raise IntegrityError(f"what is stored as object {name.hexdigest()[:16]}… of {owner} does not have that hash")

@@ -78,6 +78,16 @@ class MachineState:
     def newest(self) -> PointEntry | None:
         return self.points[-1] if self.points else None
 
+    def condemns(self, ref: kinds.ObjectRef) -> bool:
+        """Whether this side object may be deleted."""
+        name = f"objects/{ref.hash.hex()}"
+        return any(name in condemned.names for condemned in self.condemned)
+
+    @property
+    def trimmed(self) -> int:
+        """The last record that a trim speaks of; 0 if there is none."""
+        return max((trim.up_to for trim in self.trims), default=0)
+
     @property
     def generation(self) -> bytes | None:
         """Of the newest point."""

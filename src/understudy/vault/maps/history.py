@@ -34,6 +34,8 @@ class History:
     repack: int = 0
     """That repack's record."""
     dropped: Mapping[bytes, Dropped] = field(default_factory=dict)
+    trimmed: int = 0
+    """Up to this record, of points that were dropped nothing more is known."""
 
     def find(self, point_id: bytes) -> PointEntry:
         """A point that is kept. `NotFound`, which says when it was dropped."""
@@ -44,7 +46,12 @@ class History:
         if dropped is not None:
             day = datetime.fromtimestamp(dropped.at / 1e9, UTC).strftime("%Y-%m-%d %H:%M")
             raise NotFound(f"recovery point {point_id.hex()} was dropped by retention on {day} UTC, in record {dropped.prune}")
-        raise NotFound(f"this machine has no recovery point {point_id.hex()}")
+        past = (
+            f"; if it ever had, in one of its first {self.trimmed} records, pruning dropped it, and they are trimmed"
+            if self.trimmed
+            else ""
+        )
+        raise NotFound(f"this machine has no recovery point {point_id.hex()}{past}")
 
     def with_dropped(self) -> "History":
         """The same, with the dropped points as if they were kept: for what only compares."""

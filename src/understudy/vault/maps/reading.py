@@ -23,4 +23,5 @@ def history_of(vault: Vault, log: MachineLog) -> History:
         maps=log.state.maps,
         repack=log.state.repack,
         dropped=log.state.dropped,
+        trimmed=log.state.trimmed,
     )
