@@ -144,7 +144,7 @@ def test_points_are_listed(typed: Typed) -> None:
     assert "aa110000" in result.stdout
     assert "record 5" in result.stderr
     (document,) = lines(typed("points", "web", "--json"))
-    assert document.keys() == {"machine", "points", "void", "damage"}
+    assert document.keys() == {"machine", "points", "void", "damage", "dropped", "trimmed"}
     assert all(point.keys() == POINT for point in document["points"])
 
 

@@ -1,3 +1,4 @@
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 import msgspec
@@ -5,10 +6,16 @@ import pytest
 
 from tests.cli.fake_engine import FIRST_FREEZE, SECOND, point
 from understudy.cli.selecting import select, split
+from understudy.engine import DroppedPoint, Machine, Point, Points
 from understudy.errors import InvalidRequest, NotFound
 
 POINTS = [point(3, "aa11"), point(4, "aa22", 60), point(1234, "bb33", 120)]
 FIRST = datetime.fromtimestamp(FIRST_FREEZE / SECOND).astimezone()
+
+
+def listed(points: Sequence[Point], dropped: Sequence[DroppedPoint] = (), trimmed: int = 0) -> Points:
+    machine = Machine(id="ab" * 16, name="web", epoch=1, site="here", here=True, points=len(points), newest=None)
+    return Points(machine=machine, points=tuple(points), void=(), dropped=tuple(dropped), trimmed=trimmed)
 
 
 def local(seconds: float, form: str = "%Y-%m-%dT%H:%M:%S") -> str:
@@ -32,39 +39,39 @@ def local(seconds: float, form: str = "%Y-%m-%dT%H:%M:%S") -> str:
     ],
 )
 def test_a_point_is_found(text: str, number: int) -> None:
-    assert select("web", POINTS, text).number == number
+    assert select("web", listed(POINTS), text).number == number
 
 
 def test_a_point_frozen_within_the_named_second_is_at_it() -> None:
     within = [point(3, "aa11"), msgspec.structs.replace(point(4, "aa22"), frozen_at=FIRST_FREEZE + SECOND // 2)]
-    assert select("web", within, local(0)).number == 4
+    assert select("web", listed(within), local(0)).number == 4
 
 
 def test_of_a_clock_that_went_back_the_newest_freeze_counts() -> None:
-    assert select("web", [point(3, "aa11", 60), point(4, "aa22")], local(60)).number == 3
+    assert select("web", listed([point(3, "aa11", 60), point(4, "aa22")]), local(60)).number == 3
 
 
 @pytest.mark.parametrize("text", ["aa", "5", "cafe", "yesterday", "LATEST", "", "٣", "9" * 5000, local(-1)])
 def test_what_names_no_point_is_said(text: str) -> None:
     with pytest.raises(NotFound) as caught:
-        select("web", POINTS, text)
+        select("web", listed(POINTS), text)
     assert caught.value.hint
 
 
 @pytest.mark.parametrize("text", ["2026-13-01", "2026-11-20T25:00"])
 def test_what_looks_like_a_time_and_is_none_is_refused(text: str) -> None:
     with pytest.raises(InvalidRequest):
-        select("web", POINTS, text)
+        select("web", listed(POINTS), text)
 
 
 def test_an_ambiguous_id_is_refused() -> None:
     with pytest.raises(InvalidRequest, match="2 points"):
-        select("web", [point(3, "aabb1"), point(4, "aabb2")], "aabb")
+        select("web", listed([point(3, "aabb1"), point(4, "aabb2")]), "aabb")
 
 
 def test_a_machine_without_points_says_how_to_make_one() -> None:
     with pytest.raises(NotFound) as caught:
-        select("web", [], "latest")
+        select("web", listed([]), "latest")
     assert "replicate web" in caught.value.hint
 
 
@@ -74,3 +81,24 @@ def test_a_name_and_a_point_are_split() -> None:
     for text in ("", "@3", "web@"):
         with pytest.raises(InvalidRequest):
             split(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("700", "point 700 of web (dd44dd44) was dropped by pruning on "),
+        ("dd44", "in record 903"),
+        ("500", "was trimmed up to record 600"),
+        ("cafe", "was trimmed up to record 600"),
+        ("601", "has no point '601'"),
+        ("yesterday", "has no point 'yesterday'"),
+    ],
+)
+def test_of_a_point_that_was_dropped_it_is_told_what_is_known(text: str, words: str) -> None:
+    dropped = [DroppedPoint(number=700, id="dd44" * 8, prune=903, at=FIRST_FREEZE)]
+    with pytest.raises(NotFound) as caught:
+        select("web", listed([point(1000, "aa11")], dropped, 600), text)
+    assert words in caught.value.message
+    with pytest.raises(NotFound) as caught:
+        select("web", listed([point(1000, "aa11")], dropped), local(-1))
+    assert "older ones were dropped" in str(caught.value.hint)

@@ -17,7 +17,7 @@ async def command(session: Session, which: str, reason: str) -> None:
     name, text = split(which)
     async with session.engine() as engine:
         listing = await engine.points(name)
-        point = select(name, listing.points, text)
+        point = select(name, listing, text)
         hold = await engine.add_hold(AddHold(machine=listing.machine.id, point=point.id, reason=reason))
     session.output.document(hold)
     session.output.say(f"point {hold.number} of {hold.machine} is held ({hold.id[:8]}): {hold.reason}")

@@ -52,7 +52,7 @@ async def command(
         listing = await engine.points(name)
         for line in listing.damage:
             session.output.warn(line)
-        point = select(name, listing.points, text)
+        point = select(name, listing, text)
         targets = targets_of(name, point, directory, pairs("--disk", disks), image_format)
         session.output.say(f"restoring {name} as of {local_time(point.frozen_at)} ({age(point.frozen_at)}), point {point.number}")
         request = Restore(machine=listing.machine.id, point=point.id, format=image_format, targets=targets, overwrite=overwrite)

@@ -25,7 +25,7 @@ async def command(session: Session, which: str, directory: str) -> None:
     async with session.engine() as engine:
         listing = await engine.points(name)
         initial = not listing.points and "@" not in which
-        point = None if initial else select(name, listing.points, text)
+        point = None if initial else select(name, listing, text)
         request = SeedExport(machine=listing.machine.id, point=point.id if point else None, directory=directory)
         with shown(session.output) as progress:
             done = await engine.export_seed(request, progress)

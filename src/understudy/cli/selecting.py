@@ -1,11 +1,10 @@
 """Which point an operator means: `latest`, a number, the beginning of an id, or a time. Pure."""
 
 import re
-from collections.abc import Sequence
 from datetime import datetime
 
 from understudy.cli.words import NANOSECONDS, local_time
-from understudy.engine import Point
+from understudy.engine import Point, Points
 from understudy.errors import InvalidRequest, NotFound
 
 _HINT = "a point is `latest`, its number, the beginning of its id, or a time such as 2026-11-20T14:30 (the newest at or before it)"
@@ -19,8 +18,9 @@ def split(text: str) -> tuple[str, str]:
     return name, point or "latest"
 
 
-def select(machine: str, points: Sequence[Point], text: str) -> Point:
-    """The one point that `text` means. `points` are oldest first."""
+def select(machine: str, listing: Points, text: str) -> Point:
+    """The one point that `text` means. `NotFound` says what is known of one that was dropped."""
+    points = listing.points
     if not points:
         raise NotFound(f"{machine} has no recovery point yet", hint=f"make one with `understudy replicate {machine}`")
     if text == "latest":
@@ -38,11 +38,27 @@ def select(machine: str, points: Sequence[Point], text: str) -> Point:
             return begun[0]
     instant = time_named(text)
     if instant is None:
+        _must_not_be_gone(machine, listing, text)
         raise NotFound(f"{machine} has no point {text!r}", hint=f"`understudy points {machine}` lists them; {_HINT}")
     before = [point for point in points if point.frozen_at < instant]
     if not before:
-        raise NotFound(f"{machine} has no point as old as {text}", hint=f"its oldest was frozen at {local_time(points[0].frozen_at)}")
+        older = "; older ones were dropped by pruning" if listing.dropped or listing.trimmed else ""
+        raise NotFound(
+            f"{machine} has no point as old as {text}", hint=f"its oldest was frozen at {local_time(points[0].frozen_at)}{older}"
+        )
     return max(before, key=lambda point: (point.frozen_at, point.number))
+
+
+def _must_not_be_gone(machine: str, listing: Points, text: str) -> None:
+    kept = f"`understudy points {machine}` lists those that are kept"
+    begun = text.lower() if re.fullmatch(r"[0-9a-f]{4,32}", text.lower()) else None
+    for gone in listing.dropped:
+        if str(gone.number) == text or (begun is not None and gone.id.startswith(begun)):
+            when = f"on {local_time(gone.at)}, in record {gone.prune}"
+            raise NotFound(f"point {gone.number} of {machine} ({gone.id[:8]}) was dropped by pruning {when}", hint=kept)
+    if listing.trimmed and (begun is not None or (text.isdecimal() and len(text) <= 16 and int(text) <= listing.trimmed)):
+        past = f"its log was trimmed up to record {listing.trimmed}, and points of before that are not listed were dropped by pruning"
+        raise NotFound(f"{machine} has no point {text!r}: {past}", hint=kept)
 
 
 def time_named(text: str) -> int | None:

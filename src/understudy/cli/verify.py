@@ -46,7 +46,7 @@ async def command(session: Session, which: str | None, every: bool, level: Level
             raise InvalidRequest("--all and a point exclude each other")
         async with session.engine() as engine:
             listing = await engine.points(name)
-            newest = select(name, listing.points, text)
+            newest = select(name, listing, text)
             points = tuple(point.id for point in listing.points) if every else (newest.id,)
             with shown(session.output) as progress:
                 done = await engine.verify(Verify(machine=listing.machine.id, points=points, level=level or "digest"), progress)

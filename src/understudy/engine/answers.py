@@ -155,6 +155,15 @@ class Cycle(Value, frozen=True):
     quiesced_seconds: float = 0.0
 
 
+class DroppedPoint(Value, frozen=True):
+    """A point that pruning dropped, by record `prune`, written `at` (its writer's wall clock, ns)."""
+
+    number: int
+    id: str
+    prune: int
+    at: int
+
+
 class Points(Value, frozen=True):
     """A machine's points, oldest first, and records that do not count, with the reason."""
 
@@ -163,6 +172,10 @@ class Points(Value, frozen=True):
     void: tuple[str, ...]
     damage: tuple[str, ...] = ()
     """What of the logs cannot be read: there may have been more points, and what was said of these may have changed."""
+    dropped: tuple[DroppedPoint, ...] = ()
+    """Oldest first, as far as the log still tells of them."""
+    trimmed: int = 0
+    """Records after the first up to this one are gone, or are going: of points that were dropped among them nothing more is known."""
 
 
 class RestoredDisk(Value, frozen=True):

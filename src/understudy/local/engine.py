@@ -21,7 +21,7 @@ from understudy.local.replicating import replication
 from understudy.local.retaining import hold_added, hold_removed, holds_of, pruned, retention_of, retention_set
 from understudy.local.seeding import OpenVault, exported, imported
 from understudy.local.site import Site
-from understudy.local.views import found_of, key_of, keys_of, machine_of, points_of
+from understudy.local.views import dropped_of, found_of, key_of, keys_of, machine_of, points_of
 from understudy.store.protocol import ObjectStore
 from understudy.vault.keys.keyring import unlock_vault
 from understudy.vault.keys.unlock import Unlock
@@ -144,7 +144,14 @@ class LocalEngine:
         state = log.state
         void = tuple(f"record {record.seq} ({record.kind}) does not count: {record.reason}" for record in state.void)
         shown = points_of(state, await bindings(vault, state))
-        return engine.Points(machine=self._machine(vault, state), points=shown, void=void, damage=log_damage(vault, log))
+        return engine.Points(
+            machine=self._machine(vault, state),
+            points=shown,
+            void=void,
+            damage=log_damage(vault, log),
+            dropped=dropped_of(state),
+            trimmed=state.trimmed,
+        )
 
     async def restore(self, request: engine.Restore, progress: engine.OnProgress) -> engine.Restored:
         self._must_restore_outside(request.targets.values())

@@ -7,7 +7,7 @@ from pathlib import Path
 import msgspec
 
 from understudy import engine
-from understudy.errors import AccessDenied, IntegrityError, NotFound, TargetFailed, UnderstudyError
+from understudy.errors import AccessDenied, IntegrityError, TargetFailed, UnderstudyError
 from understudy.local.views import points_of
 from understudy.recovery.content import finder, read_point
 from understudy.recovery.materialise import materialise
@@ -29,9 +29,8 @@ from understudy.vault.vault import Vault
 
 async def restored(vault: Vault, log: MachineLog, request: engine.Restore, progress: engine.OnProgress) -> engine.Restored:
     """Directories that are missing above the targets are made."""
-    point = next((point for point in points_of(log.state) if point.id == request.point), None)
-    if point is None:
-        raise NotFound(f"machine {log.state.name!r} has no point {request.point}")
+    found = history_of(vault, log).find(bytes.fromhex(request.point))
+    point = next(point for point in points_of(log.state) if point.id == found.point.id.hex())
     _must_hold_the_recovery_key(vault)
     places = {disk: Place(Path(path), request.format) for disk, path in request.targets.items()}
     for place in places.values():

@@ -42,6 +42,12 @@ def points_of(state: MachineState, groups: Mapping[str, engine.PointGroup] = NO_
     return tuple(point_of(entry, state, groups.get(entry.point.id.hex())) for entry in state.points)
 
 
+def dropped_of(state: MachineState) -> tuple[engine.DroppedPoint, ...]:
+    """Oldest first."""
+    found = sorted((gone.seq, point.hex(), gone.prune, gone.at) for point, gone in state.dropped.items())
+    return tuple(engine.DroppedPoint(number=seq, id=point, prune=prune, at=at) for seq, point, prune, at in found)
+
+
 def machine_of(state: MachineState, here: bool) -> engine.Machine:
     newest = point_of(state.newest, state) if state.newest else None
     return engine.Machine(
