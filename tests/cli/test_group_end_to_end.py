@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.installed import Host
+from understudy.errors import NotFound
 
 
 @pytest.fixture
@@ -57,6 +58,34 @@ def test_machines_are_frozen_listed_and_restored_together(host: Host, tmp_path: 
     (row,) = elsewhere.json("group", "list")
     assert (row["here"], row["members"], row["instants"]) == (False, ["db", "web"], 2)
     assert [line["complete"] for line in elsewhere.json("points", "--group", "shop")] == [True, True]
+
+
+def test_pruning_keeps_whole_instants(host: Host, tmp_path: Path) -> None:
+    """One member's policy keeps one point, the other's three and a held one: the group keeps these four instants, whole, and no more."""
+    write(tmp_path, "at first")
+    for name in ("db", "web"):
+        host.run("protect", name, "--disk", f"vda={disk(tmp_path, name)}")
+    host.run("group", "create", "shop", "db", "web")
+    instants: dict[str, dict[str, bytes]] = {}
+    for text in ("one", "two", "three", "four", "five", "six"):
+        content = write(tmp_path, text)
+        instants[host.json("replicate", "--group", "shop")["instant"]] = content
+    host.run("retention", "set", "db", "--hourly", "1")
+    host.run("retention", "set", "web", "--hourly", "1", "--least", "3")
+    second = host.json("points", "web")["points"][1]["number"]
+    host.run("hold", "add", f"web@{second}", "--reason", "an audit")
+    for name in ("db", "web", "db"):
+        host.run("prune", name)
+        host.run("collect", name, "--grace", "0")
+    kept = [identity for turn, identity in enumerate(instants) if turn in (1, 3, 4, 5)]
+    listed = host.json("points", "--group", "shop")
+    assert [(line["id"], line["complete"]) for line in listed] == [(identity, True) for identity in kept]
+    for identity in kept:
+        assert restored(host, f"shop@{identity}", tmp_path / identity) == instants[identity]
+    dropped = host.json("points", "db")["dropped"]
+    assert len(dropped) == 2
+    for words in (("restore", f"db@{dropped[0]['number']}", "--to", str(tmp_path / "gone")), ("verify", f"db@{dropped[1]['id']}")):
+        assert "was dropped by pruning on" in host.run(*words, expect=NotFound.exit_code).stderr
 
 
 def test_a_group_is_of_machines_that_this_host_follows(host: Host, tmp_path: Path) -> None:
