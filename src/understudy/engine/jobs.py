@@ -59,7 +59,7 @@ class Job(Value, frozen=True):
 
 
 class Event(Value, frozen=True):
-    """Something that happened. `id` grows by at least one from event to event and is never used twice, so that a reader can go on after it."""
+    """Something that happened. `id` grows from event to event and is never used twice, so that a reader can go on after it."""
 
     id: int
     at: int
