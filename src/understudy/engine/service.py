@@ -12,8 +12,8 @@ from understudy.engine.values import Value
 
 
 class StartJob(Value, frozen=True):
-    """`parameters`: the fields of the facade's request of that kind (Restore, Verify …). `key`: an idempotency key; the same one of the same
-    actor gives the job that it gave the first time, and Conflict if the request differs."""
+    """`parameters`: the fields of the facade's request of that kind (Restore, Verify …). `key`: an idempotency key; the same one of the
+    same actor gives the job that it gave the first time, and Conflict if the request differs."""
 
     kind: JobKind
     machine: str | None
