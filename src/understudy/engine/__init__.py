@@ -37,6 +37,8 @@ from understudy.engine.groups import (
     InstantMember,
     RestoreGroup,
 )
+from understudy.engine.jobs import Event, Failure, Job, JobKind, JobProgress, JobState, JobStep, Severity
+from understudy.engine.policy import Day, ReplicationPolicy, Window
 from understudy.engine.protocol import Engine, EngineFactory, Replication
 from understudy.engine.requests import (
     AddKey,
@@ -57,7 +59,9 @@ from understudy.engine.requests import (
     Verify,
 )
 from understudy.engine.retention import AddHold, Decided, Hold, Policy, Prune, Pruned, RemoveHold, Retention, SetRetention
+from understudy.engine.service import EventQuery, JobQuery, Service, StartJob
 from understudy.engine.space import Collect, Collected, PointUsage, Usage, Weight
+from understudy.engine.status import CycleFigures, Health, MachineStatus, Phase, Reason, RpoSample, ServiceHealth
 from understudy.engine.values import FreezeMethod, ImageFormat, Level, Role, SeedKind, Value, checked_name
 
 __all__ = [
@@ -71,11 +75,16 @@ __all__ = [
     "CreateVault",
     "Credential",
     "Cycle",
+    "CycleFigures",
     "Damage",
+    "Day",
     "Decided",
     "Disk",
     "Engine",
     "EngineFactory",
+    "Event",
+    "EventQuery",
+    "Failure",
     "Found",
     "FreezeMethod",
     "Group",
@@ -83,18 +92,27 @@ __all__ = [
     "GroupMember",
     "GroupReplication",
     "GroupRestored",
+    "Health",
     "Hold",
     "ImageFormat",
     "Instant",
     "InstantMember",
+    "Job",
+    "JobKind",
+    "JobProgress",
+    "JobQuery",
+    "JobState",
+    "JobStep",
     "Key",
     "KeyFile",
     "KeyRemoved",
     "Level",
     "Machine",
     "MachineSource",
+    "MachineStatus",
     "OnProgress",
     "Passphrase",
+    "Phase",
     "Point",
     "PointGroup",
     "PointUsage",
@@ -107,8 +125,10 @@ __all__ = [
     "Prune",
     "Pruned",
     "QemuSource",
+    "Reason",
     "RemoveHold",
     "Replication",
+    "ReplicationPolicy",
     "Restore",
     "RestoreGroup",
     "Restored",
@@ -116,11 +136,16 @@ __all__ = [
     "Retention",
     "Role",
     "RotateKey",
+    "RpoSample",
     "SeedExport",
     "SeedImport",
     "SeedKind",
     "Seeded",
+    "Service",
+    "ServiceHealth",
     "SetRetention",
+    "Severity",
+    "StartJob",
     "Unprotect",
     "Unprotected",
     "Usage",
@@ -129,5 +154,6 @@ __all__ = [
     "Verified",
     "Verify",
     "Weight",
+    "Window",
     "checked_name",
 ]

@@ -12,8 +12,21 @@ from understudy.engine.values import Value
 
 
 class StartJob(Value, frozen=True):
-    """`parameters`: the fields of the facade's request of that kind (Restore, Verify …). `key`: an idempotency key; the same one of the
-    same actor gives the job that it gave the first time, and Conflict if the request differs."""
+    """`parameters`: the fields of the facade's request of that kind but `machine`, which is a name or an id here. `key`: an idempotency
+    key; the same one of the same actor gives the job that it gave the first time, and Conflict if the request differs.
+
+    kind         machine  parameters of          result
+    replicate    yes      {app_consistent}       Cycle
+                 None     {group, app_consistent} GroupCycle
+    restore      yes      Restore                Restored
+                 None     RestoreGroup           GroupRestored
+    verify       yes      Verify                 Verified
+                 None     none: scrub the vault  Verified
+    prune        yes      Prune                  Pruned
+    collect      yes      Collect                Collected
+    seed-export  yes      SeedExport             Seeded
+    seed-import  None     SeedImport             Seeded
+    """
 
     kind: JobKind
     machine: str | None
@@ -45,7 +58,7 @@ class Service(Protocol):
 
     @property
     def engine(self) -> Engine:
-        """Short operations. Those that make, follow or leave a machine are the service's own, since its scheduler must know."""
+        """Short operations. It is the service's own: its scheduler hears of every machine that is protected, renewed or left through it."""
         ...
 
     async def health(self) -> ServiceHealth: ...
