@@ -15,12 +15,15 @@ LAYERS = (
     ("cli",),
     ("demo",),
     ("app",),
+    ("daemon",),
+    ("scheduler", "jobs"),
     ("local",),
     ("replication", "recovery"),
     ("vault",),
     ("source", "store"),
     ("qemu", "nbd"),
     ("native",),
+    ("config",),
     ("engine",),
     ("extents",),
     ("finish",),
@@ -32,8 +35,11 @@ RANK = {part: rank for rank, row in enumerate(LAYERS) for part in row}
 
 # What a part may know at all, where that is less than everything below it.
 ONLY = {
-    "cli": {"app", "demo", "engine", "model", "errors"},
+    "cli": {"app", "config", "demo", "engine", "model", "errors"},
     "demo": {"errors"},
+    "scheduler": {"engine", "errors"},
+    "jobs": {"engine", "durable", "errors"},
+    "config": {"engine", "errors"},
     "engine": {"model", "errors"},
     "native": set(),
     "model": set(),

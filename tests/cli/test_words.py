@@ -1,6 +1,7 @@
 import pytest
 
 from understudy.cli import words
+from understudy.engine import units
 from understudy.errors import InvalidRequest
 
 
@@ -42,13 +43,13 @@ def test_durations_have_at_most_two_units(seconds: float, said: str) -> None:
     ("text", "seconds"), [("1s", 1), ("500ms", 0.5), ("5m", 300), ("1h30m", 5400), ("2", 2), ("1.5s", 1.5), ("1D", 86400)]
 )
 def test_intervals_are_read(text: str, seconds: float) -> None:
-    assert words.seconds_of(text) == seconds
+    assert units.seconds_of(text) == seconds
 
 
 @pytest.mark.parametrize("text", ["", "s", "-1s", "1 s 2", "1x", "0", "0s", "nan", "1s2"])
 def test_what_is_no_interval_is_refused(text: str) -> None:
     with pytest.raises(InvalidRequest):
-        words.seconds_of(text)
+        units.seconds_of(text)
 
 
 def test_an_age_from_a_clock_that_stands_before_it_is_said() -> None:

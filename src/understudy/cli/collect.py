@@ -4,8 +4,9 @@ import click
 
 from understudy.cli.session import Session
 from understudy.cli.session import command as common
-from understudy.cli.words import count, duration, seconds_of, size
+from understudy.cli.words import count, duration, size
 from understudy.engine import Collect, Collected, Weight
+from understudy.engine.units import seconds_of
 
 
 @click.command("collect")

@@ -5,8 +5,8 @@ import click
 from understudy.cli.retention_words import policy_words
 from understudy.cli.session import Session
 from understudy.cli.session import command as common
-from understudy.cli.words import seconds_of
 from understudy.engine import Policy, SetRetention
+from understudy.engine.units import seconds_of
 from understudy.errors import InvalidRequest
 
 _NUMBER = click.IntRange(min=0, max=1_000_000)

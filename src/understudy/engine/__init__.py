@@ -38,7 +38,7 @@ from understudy.engine.groups import (
     RestoreGroup,
 )
 from understudy.engine.jobs import Event, Failure, Job, JobKind, JobProgress, JobState, JobStep, Severity
-from understudy.engine.policy import Day, ReplicationPolicy, Window
+from understudy.engine.policy import Day, ReplicationPolicy, Window, checked_policy
 from understudy.engine.protocol import Engine, EngineFactory, Replication
 from understudy.engine.requests import (
     AddKey,
@@ -156,4 +156,5 @@ __all__ = [
     "Weight",
     "Window",
     "checked_name",
+    "checked_policy",
 ]

@@ -2,7 +2,9 @@
 
 from typing import Literal, TypeAlias
 
+from understudy.engine.units import minute_of
 from understudy.engine.values import Value
+from understudy.errors import InvalidRequest
 
 Day: TypeAlias = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
 
@@ -36,3 +38,30 @@ class ReplicationPolicy(Value, frozen=True):
     verify_every: float = 86400.0
     paused: bool = False
     """No cycles, by an operator's wish."""
+
+
+SHORTEST = 1.0
+LONGEST = 30 * 86400.0
+
+
+def checked_policy(policy: ReplicationPolicy) -> ReplicationPolicy:
+    """`policy` if it can be meant; else InvalidRequest."""
+    if not SHORTEST <= policy.interval <= LONGEST:
+        raise InvalidRequest(f"an interval of {policy.interval:g} s is not possible", hint="intervals are from 1 s to 30 days")
+    warning, critical = policy.warning_rpo, policy.critical_rpo
+    if min(warning, critical, policy.verify_every, policy.rate, policy.app_every) < 0:
+        raise InvalidRequest("a policy has no negative numbers", hint="0 derives an RPO from the interval, and switches the rest off")
+    if warning and critical and critical < warning:
+        raise InvalidRequest(f"critical at {critical:g} s would come before warning at {warning:g} s", hint="the latter is the smaller one")
+    if warning and warning < policy.interval:
+        raise InvalidRequest(
+            f"an RPO of {warning:g} s cannot be held with a cycle each {policy.interval:g} s",
+            hint="take an interval of at most half of it",
+        )
+    for window in policy.windows:
+        if minute_of(window.begin) == 24 * 60:
+            raise InvalidRequest("a window cannot begin at 24:00", hint="write 00:00")
+        minute_of(window.end)
+        if window.rate < 0:
+            raise InvalidRequest("a rate cannot be negative", hint="0: nothing is sent in the window")
+    return policy
