@@ -61,7 +61,7 @@ from understudy.engine.requests import (
 from understudy.engine.retention import AddHold, Decided, Hold, Policy, Prune, Pruned, RemoveHold, Retention, SetRetention
 from understudy.engine.service import EventQuery, JobQuery, Service, StartJob
 from understudy.engine.space import Collect, Collected, PointUsage, Usage, Weight
-from understudy.engine.status import CycleFigures, Health, MachineStatus, Phase, Reason, RpoSample, ServiceHealth
+from understudy.engine.status import CycleFigures, CycleTotals, Health, MachineStatus, Phase, Reason, RpoSample, ServiceHealth
 from understudy.engine.values import FreezeMethod, ImageFormat, Level, Role, SeedKind, Value, checked_name
 
 __all__ = [
@@ -76,6 +76,7 @@ __all__ = [
     "Credential",
     "Cycle",
     "CycleFigures",
+    "CycleTotals",
     "Damage",
     "Day",
     "Decided",

@@ -38,6 +38,17 @@ class CycleFigures(Value, frozen=True):
     """Cycles that were due and did not begin before the next one was."""
 
 
+class CycleTotals(Value, frozen=True):
+    """Since this daemon began; they only grow. `missed` as in CycleFigures."""
+
+    made: int = 0
+    failed: int = 0
+    missed: int = 0
+    seconds: float = 0.0
+    read_bytes: int = 0
+    stored_bytes: int = 0
+
+
 class MachineStatus(Value, frozen=True):
     """`rpo_seconds` was computed at `computed_at`; None: there is no point yet. `pending_bytes`: known to be dirty and not yet sent, None:
     unknown."""
@@ -59,6 +70,7 @@ class MachineStatus(Value, frozen=True):
     disks: tuple[Disk, ...] = ()
     method: str = ""
     cycles: CycleFigures = CycleFigures()
+    totals: CycleTotals = CycleTotals()
     progress: Progress | None = None
     """Of the cycle that runs now."""
     pending_bytes: int | None = None
