@@ -63,6 +63,9 @@ class MachineStatus(Value, frozen=True):
     retention: Policy | None
     computed_at: int
     rpo_seconds: float | None = None
+    warning_rpo: float = 0.0
+    critical_rpo: float = 0.0
+    """The ages at which health changes: the policy's, or those derived from its interval."""
     rpo_history: tuple[RpoSample, ...] = ()
     newest_point: int | None = None
     newest_frozen_at: int | None = None
