@@ -16,6 +16,7 @@ LAYERS = (
     ("demo",),
     ("app",),
     ("daemon",),
+    ("api", "client"),
     ("scheduler", "jobs"),
     ("local",),
     ("replication", "recovery"),
@@ -35,8 +36,10 @@ RANK = {part: rank for rank, row in enumerate(LAYERS) for part in row}
 
 # What a part may know at all, where that is less than everything below it.
 ONLY = {
-    "cli": {"app", "config", "demo", "engine", "model", "errors"},
+    "cli": {"app", "client", "config", "demo", "engine", "model", "errors"},
     "demo": {"errors"},
+    "api": {"engine", "model", "errors"},
+    "client": {"engine", "model", "errors"},
     "scheduler": {"engine", "errors"},
     "jobs": {"engine", "durable", "errors"},
     "config": {"engine", "errors"},

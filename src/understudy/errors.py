@@ -159,3 +159,12 @@ class StateFailed(UnderstudyError):
     exit_code = 16
     http_status = 500
     retryable = True
+
+
+class DaemonUnavailable(UnderstudyError):
+    """The daemon on this host does not answer."""
+
+    code = "daemon_unavailable"
+    exit_code = 17
+    http_status = 503
+    retryable = True

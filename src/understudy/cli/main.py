@@ -15,6 +15,7 @@ from understudy.engine import Connection, Engine
 from understudy.errors import InvalidRequest
 
 COMMANDS = {
+    "status": Entry("understudy.cli.status", "Show how this host's machines are."),
     "vault": Entry("understudy.cli.vault", "Create a vault, look at it, and manage its keys."),
     "protect": Entry("understudy.cli.protect", "Follow a machine from this host."),
     "unprotect": Entry("understudy.cli.unprotect", "Stop following a machine and leave no trace in it."),

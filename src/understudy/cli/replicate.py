@@ -59,9 +59,8 @@ class _Follower:
     def __init__(
         self, session: Session, name: str | None, group: str | None, interval: float | None, wanted: int | None, rhythm: int
     ) -> None:
-        self._session = session
         self._out = session.output
-        self._connection = session.connection()
+        self._engine = session.opener()
         self._name = name
         self._group = group
         self._interval = interval
@@ -74,7 +73,7 @@ class _Follower:
         """Cycle until enough are made or a stop is asked for; opens everything anew where it could not be opened."""
         while not self._finished(stop):
             try:
-                async with self._session.factory(self._connection) as engine, self._opened(engine) as replication:
+                async with self._engine() as engine, self._opened(engine) as replication:
                     await self._cycles(replication, stop)
             except UnderstudyError as error:
                 await self._survive(error, stop)

@@ -37,7 +37,7 @@ async def command(session: Session, which: str | None, every: bool, level: Level
             raise InvalidRequest(
                 "without a machine only the whole vault can be scrubbed", hint="name a machine: understudy verify NAME --all"
             )
-        async with session.factory(session.connection(keyless=True)) as engine:
+        async with session.engine(keyless=True) as engine:
             with shown(session.output) as progress:
                 done = await engine.scrub(progress)
     else:
