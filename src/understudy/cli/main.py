@@ -1,14 +1,17 @@
 """The `understudy` command: its subcommands by name, and one place where every failure becomes words and an exit code."""
 
 import io
+import os
 import sys
 from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Any
 
 import click
+from click.shell_completion import shell_complete
 
 from understudy import __version__
+from understudy.cli.completing import COMPLETE
 from understudy.cli.failures import exit_codes, reported
 from understudy.cli.lazy import Entry, LazyGroup
 from understudy.engine import Connection, Engine
@@ -30,6 +33,11 @@ COMMANDS = {
     "verify": Entry("understudy.cli.verify", "Prove points, or a whole vault without any key."),
     "collect": Entry("understudy.cli.collect", "Give back the space that no kept point needs."),
     "usage": Entry("understudy.cli.usage", "Show what machines and points take in the vault."),
+    "policy": Entry("understudy.cli.policy", "Say when and how fast the daemon replicates a machine."),
+    "jobs": Entry("understudy.cli.jobs", "List the daemon's long operations."),
+    "job": Entry("understudy.cli.job", "Look at, or end, one of them."),
+    "events": Entry("understudy.cli.events", "Show what happened, and what happens."),
+    "completion": Entry("understudy.cli.completion", "Let a shell complete commands and names."),
     "demo": Entry("understudy.cli.demo", "Replicate a real guest, kill it, and bring it back."),
 }
 
@@ -39,6 +47,9 @@ class Understudy(LazyGroup):
 
     def main(self, args: Sequence[str] | None = None, prog_name: str | None = None, *_: Any, **extra: Any) -> Any:
         words = list(sys.argv[1:] if args is None else args)
+        completing = os.environ.get(COMPLETE)
+        if completing:
+            sys.exit(shell_complete(self, extra, prog_name or "understudy", COMPLETE, completing))
 
         def body() -> None:
             _must_be_text(words)

@@ -7,6 +7,7 @@ from contextlib import AbstractAsyncContextManager
 import click
 import msgspec
 
+from understudy.cli.completing import machine_names
 from understudy.cli.failures import failure_document
 from understudy.cli.pacing import backoff, next_due
 from understudy.cli.progress import shown
@@ -24,7 +25,7 @@ ATTEMPTS = 5
 
 
 @click.command("replicate")
-@click.argument("name", metavar="[NAME]", required=False)
+@click.argument("name", metavar="[NAME]", required=False, shell_complete=machine_names)
 @click.option("--group", metavar="GROUP", help="All machines of a group, frozen at one instant.")
 @click.option("--every", metavar="INTERVAL", help="Go on, with a cycle each INTERVAL (500ms, 1s, 5m), until SIGINT or SIGTERM.")
 @click.option("--cycles", type=click.IntRange(min=1), help="Stop after so many cycles.")

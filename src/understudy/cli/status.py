@@ -8,6 +8,7 @@ from rich.console import Group, RenderableType
 from rich.live import Live
 from rich.text import Text
 
+from understudy.cli.completing import machine_names
 from understudy.cli.session import Session
 from understudy.cli.session import command as common
 from understudy.cli.status_words import headline, reasons, table_of
@@ -28,7 +29,7 @@ class Shown(Value, frozen=True):
 
 
 @click.command("status")
-@click.argument("names", nargs=-1, metavar="[NAME]...")
+@click.argument("names", nargs=-1, metavar="[NAME]...", shell_complete=machine_names)
 @click.option("--watch", is_flag=True, help="Stay, and show what changes; with --json a document each time.")
 @common
 async def command(session: Session, names: tuple[str, ...], watch: bool) -> None:

@@ -1,6 +1,6 @@
 """Reaching a daemon, and all that it offers beyond the Engine."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
 from urllib.parse import quote
 
@@ -84,7 +84,7 @@ class RemoteService:
         path = "/v1/events" + "".join(f"{'&' if place else '?'}kind={quote(kind, safe='')}" for place, kind in enumerate(query.kinds))
         return (await self._channel.ask(_Events, "GET", path, query=asked)).items
 
-    async def follow(self, after: int | None) -> AsyncIterator[Event | Job]:
+    async def follow(self, after: int | None) -> AsyncGenerator[Event | Job, None]:
         """Until the daemon ends it, which is no error, or the connection breaks, which is one."""
         async with self._channel.stream("/v1/stream", query={}, last=after) as lines:
             async for item in items(lines):
