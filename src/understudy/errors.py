@@ -168,3 +168,12 @@ class DaemonUnavailable(UnderstudyError):
     exit_code = 17
     http_status = 503
     retryable = True
+
+
+class Overloaded(UnderstudyError):
+    """More is asked for, or happens, than can be taken in at once."""
+
+    code = "overloaded"
+    exit_code = 18
+    http_status = 503
+    retryable = True

@@ -33,6 +33,7 @@ _MEANINGS = {
     15: "a library, tool or version is missing",
     16: "the state directory cannot be read or written",
     17: "the daemon does not answer",
+    18: "too much at once for the daemon",
     70: "a fault in understudy itself",
     INTERRUPTED: "interrupted",
     BROKEN_PIPE: "the reader of the output went away",
