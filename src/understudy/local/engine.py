@@ -38,6 +38,7 @@ class LocalEngine:
         self._site = Site(connection.site, Path(connection.state_dir))
         self._vault: Vault | None = None
         self._salvaged: Vault | None = None
+        self._opening = asyncio.Lock()
 
     async def close(self) -> None:
         for vault in (self._vault, self._salvaged):
@@ -225,8 +226,9 @@ class LocalEngine:
             return vault, log
 
     async def _opened(self) -> Vault:
-        self._vault = self._vault or await self._open()
-        return self._vault
+        async with self._opening:
+            self._vault = self._vault or await self._open()
+            return self._vault
 
     async def _open(self, *, salvage: bool = False) -> Vault:
         unlock = await asyncio.to_thread(unlock_of, self._credential())
