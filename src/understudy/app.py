@@ -4,7 +4,12 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import msgspec
+from aiohttp import web
+
 from understudy import engine
+from understudy.config.values import ApiConfig
+from understudy.daemon.serve import Assembly, run
 from understudy.local.engine import LocalEngine
 from understudy.local.parts import Parts
 from understudy.qemu.agent_freeze import AgentFreeze
@@ -14,7 +19,8 @@ from understudy.source.qemu import QemuSource
 from understudy.source.qemu_method import Wanted
 from understudy.source.quiesce import Means, Quiesce
 from understudy.source.quiesced import QuiescedSource, QuiescedWhileRead, at_the_instant
-from understudy.store.protocol import ObjectStore
+from understudy.store.paced import PacedStore
+from understudy.store.protocol import ObjectStore, Pace
 from understudy.store.url import open_store, parse_url
 
 
@@ -26,6 +32,29 @@ async def open_engine(connection: engine.Connection) -> AsyncIterator[engine.Eng
         yield local
     finally:
         await local.close()
+
+
+async def serve(path: Path) -> None:
+    """The daemon, until a signal ends it. `path`: its configuration."""
+    await run(path, Assembly(_paced_parts, _make_app, _renew_app))
+
+
+def _paced_parts(pace: Pace) -> Parts:
+    return Parts(lambda url: PacedStore(open_store(url), pace), _make_store, _vault_directory, open_source)
+
+
+def _make_app(service: engine.Service, config: ApiConfig) -> web.Application:
+    app = web.Application()
+
+    async def health(_: web.Request) -> web.Response:
+        return web.Response(body=msgspec.json.encode(await service.health()), content_type="application/json")
+
+    app.router.add_get("/v1/health", health)
+    return app
+
+
+def _renew_app(app: web.Application, config: ApiConfig) -> None:
+    pass
 
 
 def _make_store(url: str) -> ObjectStore:

@@ -38,6 +38,8 @@ COMMANDS = {
     "job": Entry("understudy.cli.job", "Look at, or end, one of them."),
     "events": Entry("understudy.cli.events", "Show what happened, and what happens."),
     "completion": Entry("understudy.cli.completion", "Let a shell complete commands and names."),
+    "serve": Entry("understudy.cli.serve", "Run the daemon: machines on their policies, and the API."),
+    "check-config": Entry("understudy.cli.check_config", "Say what is wrong with the daemon's configuration."),
     "demo": Entry("understudy.cli.demo", "Replicate a real guest, kill it, and bring it back."),
 }
 

@@ -24,7 +24,7 @@ ALLOWED = {
     "api.tcp.certificate": "a file with the certificate chain (PEM)",
     "api.tcp.private-key": "a file with the certificate's key (PEM)",
     "api.tcp.tokens": "a file with a line `name role sha256-of-the-token` for each token",
-    "limits.cycles": "how many cycles may run at once, from 1 to 64",
+    "limits.cycles": "how many cycles may run at once, from 1 to 64; beside as many that take longer than 20 s",
     "limits.rate": _RATE,
     "limits.memory": 'for blocks under way in all cycles, at least "128MiB"',
     "policy.interval": f"{_SPAN}, at least 1s",
