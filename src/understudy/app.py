@@ -4,12 +4,12 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-import msgspec
 from aiohttp import web
 
-from understudy import engine
+from understudy import api, engine
 from understudy.config.values import ApiConfig
 from understudy.daemon.serve import Assembly, run
+from understudy.errors import InvalidRequest
 from understudy.local.engine import LocalEngine
 from understudy.local.parts import Parts
 from understudy.qemu.agent_freeze import AgentFreeze
@@ -44,17 +44,23 @@ def _paced_parts(pace: Pace) -> Parts:
 
 
 def _make_app(service: engine.Service, config: ApiConfig) -> web.Application:
-    app = web.Application()
-
-    async def health(_: web.Request) -> web.Response:
-        return web.Response(body=msgspec.json.encode(await service.health()), content_type="application/json")
-
-    app.router.add_get("/v1/health", health)
-    return app
+    return api.make_app(service, _settings(config))
 
 
 def _renew_app(app: web.Application, config: ApiConfig) -> None:
-    pass
+    api.renew(app, _settings(config))
+
+
+def _settings(config: ApiConfig) -> api.Settings:
+    tokens = api.tokens_of(_text(Path(config.tcp.tokens))) if config.tcp else ()
+    return api.Settings(admins=config.admins, operators=config.operators, viewers=config.viewers, tokens=tokens)
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text()
+    except (OSError, UnicodeDecodeError) as error:
+        raise InvalidRequest(f"api.tcp.tokens: {path} cannot be read: {error}") from None
 
 
 def _make_store(url: str) -> ObjectStore:
