@@ -12,9 +12,6 @@ from understudy.engine import JobQuery
 if TYPE_CHECKING:
     from understudy.client import RemoteService
 
-COMPLETE = "_UNDERSTUDY_COMPLETE"
-"""Set by the shell that asks what could come next."""
-
 PATIENCE_SECONDS = 1.0
 
 

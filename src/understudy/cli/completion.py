@@ -3,7 +3,7 @@
 import click
 from click.shell_completion import get_completion_class
 
-from understudy.cli.completing import COMPLETE
+from understudy.cli.lazy import COMPLETE
 
 _USE = """Print what makes a shell complete commands, options, and names of machines and jobs.
 

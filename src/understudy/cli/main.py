@@ -8,12 +8,10 @@ from contextlib import AbstractAsyncContextManager
 from typing import Any
 
 import click
-from click.shell_completion import shell_complete
 
 from understudy import __version__
-from understudy.cli.completing import COMPLETE
 from understudy.cli.failures import exit_codes, reported
-from understudy.cli.lazy import Entry, LazyGroup
+from understudy.cli.lazy import COMPLETE, Entry, LazyGroup
 from understudy.engine import Connection, Engine
 from understudy.errors import InvalidRequest
 
@@ -51,6 +49,8 @@ class Understudy(LazyGroup):
         words = list(sys.argv[1:] if args is None else args)
         completing = os.environ.get(COMPLETE)
         if completing:
+            from click.shell_completion import shell_complete
+
             sys.exit(shell_complete(self, extra, prog_name or "understudy", COMPLETE, completing))
 
         def body() -> None:
