@@ -40,18 +40,19 @@ def choose(ready: Sequence[Ready], running: Sequence[Running], now: float, cycle
     """Those that begin now.
 
     `cycles` at once, beside as many that have run for LONG already: however many machines are read in full, the others go on.
-    Of slow ones there are never more than `cycles`. One that does not fit into `memory` waits; alone it always fits.
+    Slow ones leave a slot to the others from the start. One that does not fit into `memory` waits; alone it always fits.
     """
     chosen: list[Ready] = []
     young = sum(now - one.began <= LONG for one in running)
+    crawling = sum(now - one.began <= LONG and one.slow for one in running)
     slow = sum(one.slow or now - one.began > LONG for one in running)
     used = sum(one.weight for one in running)
     count = len(running)
     for one in sorted(ready, key=lambda one: (not one.express, one.deadline, one.machine)):
-        if young >= cycles or count >= 2 * cycles or (one.slow and slow >= cycles):
+        if young >= cycles or count >= 2 * cycles or (count and used + one.weight > memory):
             continue
-        if count and used + one.weight > memory:
+        if one.slow and (slow >= cycles or crawling >= max(1, cycles - 1)):
             continue
         chosen.append(one)
-        young, slow, used, count = young + 1, slow + one.slow, used + one.weight, count + 1
+        young, crawling, slow, used, count = young + 1, crawling + one.slow, slow + one.slow, used + one.weight, count + 1
     return chosen
