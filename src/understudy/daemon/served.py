@@ -72,6 +72,7 @@ class ServedEngine(LocalEngine):
                 await stack.enter_async_context(self.scheduled.aside(machine))
             done = await super().protect(request)
         await self.scheduled.follow(done.machine.id)
+        await self.scheduled.renew(done.machine.id)
         return done
 
     async def unprotect(self, request: engine.Unprotect) -> engine.Unprotected:

@@ -84,11 +84,11 @@ class DaemonService:
         return tuple(track.status() for track in self._machines.tracks)
 
     async def status(self, machine: str) -> MachineStatus:
-        return self._machines.find(machine).track.status()
+        return self._machines.find(await self._id_of(machine)).track.status()
 
     async def set_policy(self, machine: str, policy: ReplicationPolicy, actor: str) -> ReplicationPolicy:
         facade.checked_policy(policy)
-        track = self._machines.find(machine).track
+        track = self._machines.find(await self._id_of(machine)).track
         before = track.policy
         await self._machines.set_policy(track.id, policy)
         changed = [name for name, value in msgspec.structs.asdict(policy).items() if value != getattr(before, name)]
