@@ -46,6 +46,7 @@ probe() {
             want libnbd-bin has nbdinfo
             want libnbd-bin has nbdcopy
             want nbdkit has nbdkit
+            want systemd has systemd-analyze
             want chromium has chromium
             want openssl has openssl
             want liblz4-1 loads liblz4.so.1

@@ -1,11 +1,14 @@
 """After the benchmarks, a table of every kernel beside the limits measured in the same run. Times are reported, never asserted."""
 
+from typing import Any
+
 import pytest
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
     """A benchmark says what it is in extra_info: data, what, bytes, and (if it is no limit) against, the names of its limits."""
     session = getattr(config, "_benchmarksession", None)
+    _idle(terminalreporter, session)
     measured = [bench for bench in session.benchmarks if "what" in bench.extra_info] if session else []
     if not measured:
         return
@@ -23,3 +26,14 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
         if "beside" in bench.extra_info:
             ratios.insert(0, f"in turn with {against[0]} x{bench.extra_info['beside']:.2f}")
         write(f"{data:10} {what:28} {rate[data, what]:8.2f}   {'; '.join(ratios)}")
+
+
+def _idle(terminalreporter: pytest.TerminalReporter, session: Any) -> None:
+    """`idle` in extra_info: seconds beyond QEMU's own (median, most), processor seconds, syncs, MiB resident."""
+    measured = [bench for bench in session.benchmarks if "idle" in bench.extra_info] if session else []
+    if measured:
+        terminalreporter.section("idle cycles: beyond the time that QEMU takes for its answers")
+    for bench in measured:
+        median, most, cpu, syncs, resident = bench.extra_info["idle"]
+        said = f"{median * 1e3:5.1f} ms (at most {most * 1e3:.1f}) of {bench.stats.median * 1e3:.1f}, {cpu * 1e3:.1f} ms of a processor"
+        terminalreporter.write_line(f"{bench.param:12} {said}, {syncs:g} syncs, {resident} MiB resident")

@@ -72,19 +72,19 @@ def _vault_directory(url: str) -> Path | None:
     return Path(parsed.path) if parsed.kind == "file" else None
 
 
-def open_source(source: engine.MachineSource, machine_id: str, directory: Path) -> DiskSource:
+def open_source(source: engine.MachineSource, machine_id: str, name: str, directory: Path) -> DiskSource:
     match source:
         case engine.BlockSource(disks=disks):
-            return QuiescedWhileRead(BlockSource(disks), _quiesce(source, machine_id, directory))
+            return QuiescedWhileRead(BlockSource(disks), _quiesce(source, machine_id, name, directory))
         case engine.QemuSource(qmp=qmp, disks=disks, exclude=exclude):
-            wanted, quiesce = Wanted(source.method, source.allow_pause), _quiesce(source, machine_id, directory)
+            wanted, quiesce = Wanted(source.method, source.allow_pause), _quiesce(source, machine_id, name, directory)
             vm = QemuSource(machine_id, qmp, directory, disks, wanted, exclude=exclude)
             # Outermost: the agent cannot answer once its VM is stopped.
             vm.around.insert(0, at_the_instant(quiesce))
             return QuiescedSource(vm, quiesce)
 
 
-def _quiesce(source: engine.MachineSource, machine_id: str, directory: Path) -> Quiesce:
+def _quiesce(source: engine.MachineSource, machine_id: str, name: str, directory: Path) -> Quiesce:
     agent = source.agent if isinstance(source, engine.QemuSource) else ""
     agent_path, pre, post = (Path(path) if path else None for path in (agent, source.pre_hook, source.post_hook))
-    return Quiesce(machine_id, directory, Means(agent_path, pre, post), AgentFreeze())
+    return Quiesce(machine_id, name, directory, Means(agent_path, pre, post), AgentFreeze())

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from tests.cli import fake_space
+from tests.cli.fake_keeping import FakeKeeping
 from understudy.engine import (
     AddKey,
     Collect,
@@ -26,6 +27,7 @@ from understudy.engine import (
     GroupMember,
     GroupReplication,
     GroupRestored,
+    Hold,
     Instant,
     InstantMember,
     Key,
@@ -35,6 +37,7 @@ from understudy.engine import (
     OnProgress,
     Point,
     Points,
+    Policy,
     Progress,
     Protect,
     Protected,
@@ -108,7 +111,7 @@ class FakeGroup:
 
 
 @dataclass
-class FakeEngine:
+class FakeEngine(FakeKeeping):
     """One vault with the machine `web`; every request is kept in `asked`, and `failures` are raised by the calls to come."""
 
     points_now: list[Point] = field(default_factory=lambda: [point(3, "aa11"), point(4, "aa22", 60), point(7, "bb33", 120)])
@@ -118,6 +121,8 @@ class FakeEngine:
     instants_now: list[Instant] = field(
         default_factory=lambda: [instant("e111"), instant("e222", 60), instant("e333", 120, complete=False)]
     )
+    policy_now: Policy | None = None
+    holds_now: list[Hold] = field(default_factory=list)
     damage: tuple[Damage, ...] = ()
     failures: deque[BaseException | None] = field(default_factory=deque)
     opening_failures: deque[BaseException] = field(default_factory=deque)

@@ -1,6 +1,7 @@
 """What is typed reaches the engine, and what the engine answers is told, in words and in JSON."""
 
 import os
+import time
 from pathlib import Path
 
 import msgspec
@@ -13,6 +14,7 @@ from understudy.engine import (
     BlockSource,
     CreateVault,
     Damage,
+    Key,
     KeyFile,
     Passphrase,
     Protect,
@@ -25,10 +27,10 @@ from understudy.engine import (
     Verify,
 )
 
-KEYS = {"slot", "role", "label", "kind", "current"}
+KEYS = {"slot", "role", "label", "kind", "current", "damage"}
 POINT = {
     *("number", "id", "frozen_at", "cause", "reason", "method", "consistency", "scanned_blocks", "changed_blocks"),
-    *("zero_blocks", "stored_bytes", "seconds", "held", "disks", "downgrade", "group"),
+    *("zero_blocks", "stored_bytes", "seconds", "held", "disks", "downgrade", "group", "verified_at"),
 }
 
 
@@ -46,8 +48,19 @@ def test_a_vault_is_described(typed: Typed) -> None:
     assert "web" in words
     assert "ops" in words
     (document,) = lines(typed("vault", "info", "--json"))
-    assert document.keys() == {"id", "url", "role", "identity", "keys", "machines"}
+    assert document.keys() == {"id", "url", "role", "identity", "keys", "machines", "damage"}
     assert document["machines"][0].keys() == {"id", "name", "epoch", "site", "here", "points", "newest"}
+
+
+def test_a_damaged_slot_is_shown_among_the_others(engine: FakeEngine, typed: Typed) -> None:
+    why = "key slot " + "7c" * 16 + " is damaged"
+    engine.keys_now.append(Key(slot="7c" * 16, role=None, label="", kind="damaged", current=False, damage=why))
+    for words in (("vault", "info"), ("vault", "key", "list")):
+        told = typed(*words)
+        assert told.exit_code == 0
+        assert "ops" in told.stdout
+        assert "7c7c7c7c7c7c  damaged" in told.stdout
+        assert f"{why}; put the object keys/{'7c' * 16} back" in told.stderr
 
 
 def test_keys_are_listed_added_rotated_and_removed(engine: FakeEngine, typed: Typed, tmp_path: Path) -> None:
@@ -133,6 +146,16 @@ def test_points_are_listed(typed: Typed) -> None:
     (document,) = lines(typed("points", "web", "--json"))
     assert document.keys() == {"machine", "points", "void", "damage"}
     assert all(point.keys() == POINT for point in document["points"])
+
+
+def test_points_that_were_proven_are_told(engine: FakeEngine, typed: Typed) -> None:
+    assert "verified" not in typed("points", "web").stdout
+    first, *others = engine.points_now
+    engine.points_now[:] = [msgspec.structs.replace(first, verified_at=time.time_ns() - 7200 * 10**9), *others]
+    heading, proven, other, *_ = typed("points", "web").stdout.splitlines()
+    assert "verified" in heading
+    assert "2 h 0 m ago" in proven
+    assert " no " in other
 
 
 def test_what_looks_like_markup_is_shown_as_it_is(engine: FakeEngine, typed: Typed) -> None:

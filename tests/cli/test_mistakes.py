@@ -68,3 +68,28 @@ def test_a_name_in_no_encoding_is_refused_and_one_that_cannot_be_shown_is_not(ho
         output, errors = process.communicate(timeout=60)
     assert process.returncode == 0, errors
     assert "\\xe9/vda.raw" in output
+
+
+def test_nothing_is_put_into_the_vaults_own_directory(host: Host, tmp_path: Path) -> None:
+    host.run("protect", "web", "--disk", f"vda={tmp_path / 'disk.raw'}")
+    host.run("replicate", "web")
+    before = sorted(tmp_path.glob("vault/**/*"))
+    inside, link = host.vault / "sub", tmp_path / "link"
+    link.symlink_to(host.vault)
+    for words in (
+        ("restore", "web", "--to", str(inside)),
+        ("restore", "web", "--to", str(link)),
+        ("seed", "export", "web", str(host.vault)),
+        ("seed", "export", "web", str(inside)),
+        ("points", "web", "--state-dir", str(inside)),
+    ):
+        assert "would lie in the vault" in host.run(*words, expect=2).stderr
+    assert sorted(tmp_path.glob("vault/**/*")) == before
+
+
+def test_the_reason_of_a_hold_is_one_line_of_text(host: Host, tmp_path: Path) -> None:
+    host.run("protect", "web", "--disk", f"vda={tmp_path / 'disk.raw'}")
+    host.run("replicate", "web")
+    for reason in ("", " ", "two\nlines", "\x1b[31m", "x" * 1001):
+        assert "is no reason" in host.run("hold", "add", "web", "--reason", reason, expect=2).stderr
+    assert host.json("hold", "list", "web") == []

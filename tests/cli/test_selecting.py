@@ -44,7 +44,7 @@ def test_of_a_clock_that_went_back_the_newest_freeze_counts() -> None:
     assert select("web", [point(3, "aa11", 60), point(4, "aa22")], local(60)).number == 3
 
 
-@pytest.mark.parametrize("text", ["aa", "5", "cafe", "yesterday", "LATEST", "", local(-1)])
+@pytest.mark.parametrize("text", ["aa", "5", "cafe", "yesterday", "LATEST", "", "٣", "9" * 5000, local(-1)])
 def test_what_names_no_point_is_said(text: str) -> None:
     with pytest.raises(NotFound) as caught:
         select("web", POINTS, text)

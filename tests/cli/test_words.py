@@ -46,10 +46,21 @@ def test_intervals_are_read(text: str, seconds: float) -> None:
     assert units.seconds_of(text) == seconds
 
 
-@pytest.mark.parametrize("text", ["", "s", "-1s", "1 s 2", "1x", "0", "0s", "nan", "1s2"])
+@pytest.mark.parametrize("text", ["", "s", "-1s", "1 s 2", "1x", "0", "0s", "nan", "1s2", "9" * 400, "1000000d"])
 def test_what_is_no_interval_is_refused(text: str) -> None:
     with pytest.raises(InvalidRequest):
         units.seconds_of(text)
+
+
+@pytest.mark.parametrize(("text", "seconds"), [("0", 0), ("0h", 0), ("1ms", 1), ("1.5s", 2), ("24h", 86400)])
+def test_a_span_may_be_none_at_all_but_is_never_less_than_said(text: str, seconds: int) -> None:
+    assert units.span_of(text) == seconds
+
+
+@pytest.mark.parametrize("text", ["", "-1s", "soon", "9" * 400])
+def test_what_is_no_span_is_refused(text: str) -> None:
+    with pytest.raises(InvalidRequest):
+        units.span_of(text)
 
 
 def test_an_age_from_a_clock_that_stands_before_it_is_said() -> None:

@@ -62,7 +62,7 @@ def patient(spec: QemuSource, guest: Guest, answer: float = PATIENCE, machine: s
     vm = VmSource(machine, spec.qmp, state)
     agent, pre, post = (Path(path) if path else None for path in (spec.agent, spec.pre_hook, spec.post_hook))
     means = Means(agent, pre, post)
-    quiesce = Quiesce(machine, state, means, AgentFreeze(PATIENCE, answer), thaw=PATIENCE)
+    quiesce = Quiesce(machine, "web", state, means, AgentFreeze(PATIENCE, answer), thaw=PATIENCE)
     vm.around.insert(0, at_the_instant(quiesce))
     return QuiescedSource(vm, quiesce)
 
@@ -170,7 +170,8 @@ from pathlib import Path
 from understudy.qemu.agent_freeze import AgentFreeze
 from understudy.source.quiesce import Means, Quiesce
 async def main(machine, directory, agent, post, limit):
-    quiesce = Quiesce(machine, Path(directory), Means(agent=Path(agent), post=Path(post)), AgentFreeze(float(limit), 120.0), thaw=120.0)
+    means = Means(agent=Path(agent), post=Path(post))
+    quiesce = Quiesce(machine, "web", Path(directory), means, AgentFreeze(float(limit), 120.0), thaw=120.0)
     told = ""
     while not told:
         async with quiesce.around("ab" * 16) as outcome:

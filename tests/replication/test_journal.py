@@ -21,7 +21,7 @@ def rows(*values: tuple[int, int, int, int]) -> np.ndarray:
 
 
 def written(path: Path) -> Path:
-    writer = JournalWriter.create(path, HEAD)
+    writer = JournalWriter(path, HEAD)
     writer.add(rows((0, 5, 2, KIND_LZ4), (1, 0, 1, KIND_LZ4), (0, 9, 1, KIND_LZ4)), np.arange(64, dtype=np.uint8).reshape(4, 16), (A, B))
     writer.add(rows((0, 100, 70_000, KIND_ZERO)), np.zeros((0, 16), dtype=np.uint8), (A, B))
     writer.close()
@@ -45,7 +45,7 @@ def test_parts_give_back_every_block_and_signature(tmp_path: Path) -> None:
 
 
 def test_an_unfinished_journal_is_none(tmp_path: Path) -> None:
-    writer = JournalWriter.create(tmp_path / "j", HEAD)
+    writer = JournalWriter(tmp_path / "j", HEAD)
     writer.add(rows((0, 5, 1, KIND_LZ4)), np.ones((1, 16), dtype=np.uint8), (A, B))
     assert Journal.open(tmp_path / "j") is None
     writer.abandon()

@@ -64,9 +64,11 @@ async def live(root: Path) -> None:
         await replicator.open()
         first = await replicator.cycle()
         assert first.stats.changed == first.stats.scanned == WRITES * 65536 // BLOCK_SIZE
-        for _ in range(POINTS_MAX + 1):
+        for number in range(POINTS_MAX + 1):
             idle = await replicator.cycle()
             assert (idle.stats.changed, idle.stats.stored) == (0, 0)
+            scattered(disk, 1000 + number, 1)
+            assert (await replicator.cycle()).stats.changed <= 65536 // BLOCK_SIZE
     async with world.vault() as (vault, log):
         directory = world.directory(vault, log)
         assert allocated(directory) < 8 << 20

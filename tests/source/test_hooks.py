@@ -10,7 +10,7 @@ import pytest
 from understudy.errors import InvalidRequest
 from understudy.source.hooks import Occasion, checked, run_hook
 
-PRE = Occasion("ab" * 16, "cd" * 16, "pre")
+PRE = Occasion("ab" * 16, "web", "cd" * 16, "pre")
 
 
 @pytest.fixture
@@ -25,9 +25,9 @@ def says(hook: Path, script: str) -> None:
 
 async def test_it_is_told_what_it_is_for(hook, tmp_path):
     said = tmp_path / "said"
-    says(hook, f'echo "$UNDERSTUDY_MACHINE $UNDERSTUDY_POINT $UNDERSTUDY_PHASE $UNDERSTUDY_OUTCOME" > {said}')
-    assert await run_hook(hook, Occasion("ab" * 16, "cd" * 16, "post", "app")) == ""
-    assert said.read_text() == f"{'ab' * 16} {'cd' * 16} post app\n"
+    says(hook, f'echo "$UNDERSTUDY_MACHINE $UNDERSTUDY_MACHINE_NAME $UNDERSTUDY_POINT $UNDERSTUDY_PHASE $UNDERSTUDY_OUTCOME" > {said}')
+    assert await run_hook(hook, Occasion("ab" * 16, "web", "cd" * 16, "post", "app")) == ""
+    assert said.read_text() == f"{'ab' * 16} web {'cd' * 16} post app\n"
 
 
 async def test_its_failure_is_told_with_its_last_words(hook):

@@ -46,7 +46,7 @@ class Hooks:
         return BlockSource(disks={"vda": str(self.disk)}, pre_hook=f"{self.directory}/pre", post_hook=f"{self.directory}/post")
 
     def source(self, spec: MachineSource | None = None) -> DiskSource:
-        return open_source(spec or self.spec(), MACHINE, self.directory / "state")
+        return open_source(spec or self.spec(), MACHINE, "web", self.directory / "state")
 
 
 @pytest.fixture
@@ -177,7 +177,7 @@ from understudy.app import open_source
 from understudy.engine import BlockSource
 from understudy.source.protocol import Wish
 async def main(spec, machine, directory):
-    source = open_source(msgspec.json.decode(spec, type=BlockSource), machine, Path(directory))
+    source = open_source(msgspec.json.decode(spec, type=BlockSource), machine, "web", Path(directory))
     await source.freeze("ab" * 16, None, Wish(app_consistent=True))
     print("frozen", flush=True)
     await asyncio.to_thread(sys.stdin.readline)

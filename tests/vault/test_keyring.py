@@ -8,6 +8,7 @@ from tests.faults import Action, Fault, FaultyStore
 from tests.vault.worlds import QUICK, UNLOCK, a_point, bundle_of, forge, passphrase
 from understudy.errors import AccessDenied, Conflict, InDoubt, IntegrityError, NotFound, StoreUnavailable
 from understudy.vault import kinds, names
+from understudy.vault.keys.keyring import DamagedSlot
 from understudy.vault.keys.unlock import KeyFile, Unlock
 from understudy.vault.vault import Vault
 
@@ -192,6 +193,46 @@ async def test_a_damaged_slot(vault: Vault, store: FaultyStore, tmp_path: Path) 
     assert (await opens(store, passphrase("second"))).identity == vault.identity
     with pytest.raises(IntegrityError, match=f"key slot {first.id} is damaged"):
         await opens(store, UNLOCK)
+    again = await Vault.open(store, passphrase("second"), tmp_path / "state", patience=QUICK)
+    slots = await again.keys.survey()
+    assert [slot.current for slot in slots.whole] == [True]
+    assert slots.damaged == (DamagedSlot(first.id, f"key slot {first.id} is damaged"),)
+    added = await again.keys.add("source", "host-a", SOURCE_KEY)
+    assert (await again.keys.remove(added.id)).revoked
+
+
+async def test_the_name_of_a_key_whose_slot_is_damaged_is_not_free(vault: Vault, store: FaultyStore, tmp_path: Path) -> None:
+    slot = await vault.keys.add("source", "host-a", SOURCE_KEY)
+    path = tmp_path / "vault" / names.slot(slot.id)
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-1])
+    with pytest.raises(Conflict, match="named 'host-a' already"):
+        await vault.keys.add("source", "host-a", passphrase("other"))
+    path.write_bytes(whole)
+    assert (await opens(store, SOURCE_KEY)).identity.name == "host-a"
+
+
+async def test_what_lies_among_the_slots_and_is_none_is_in_nobodys_way(vault: Vault, store: FaultyStore, tmp_path: Path) -> None:
+    (tmp_path / "vault" / "keys" / "readme").write_text("mine")
+    again = await opens(store, UNLOCK)
+    slots = await again.keys.survey()
+    assert (len(slots.whole), [slot.id for slot in slots.damaged]) == (1, ["readme"])
+    with pytest.raises(AccessDenied, match="no key slot of this vault opens"):
+        await opens(store, passphrase("wrong"))
+
+
+async def test_a_slot_that_goes_while_they_are_read_is_passed_over(vault: Vault, store: FaultyStore) -> None:
+    slot = await vault.keys.add("source", "host-a", SOURCE_KEY)
+
+    async def going(name: str, start: int = 0, length: int | None = None) -> bytes:
+        if name == names.slot(slot.id):
+            raise NotFound("gone")
+        return await type(store).get(store, name, start, length)
+
+    store.get = going  # type: ignore[method-assign]
+    assert len(await vault.keys.list()) == 1
+    with pytest.raises(AccessDenied):
+        await opens(store, SOURCE_KEY)
 
 
 async def test_slots_do_not_open_another_vault(vault: Vault, store: FaultyStore, tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from understudy.cli.session import Session
 from understudy.cli.session import command as common
 from understudy.cli.words import count, duration, size
 from understudy.engine import Collect, Collected, Weight
-from understudy.engine.units import seconds_of
+from understudy.engine.units import span_of
 
 
 @click.command("collect")
@@ -24,7 +24,7 @@ async def command(session: Session, name: str, dry_run: bool, grace: str) -> Non
     grace: a restore that is under way ends within that time, or fails. With --grace 0 it goes at once. Repeat it if it fails
     or is killed. Takes an operator's key.
     """
-    seconds = 0 if grace.strip() in ("0", "0s") else round(seconds_of(grace))
+    seconds = span_of(grace)
     async with session.engine() as engine:
         done = await engine.collect(Collect(machine=name, grace_seconds=seconds, dry_run=dry_run))
     session.output.document(done)

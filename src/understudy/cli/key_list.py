@@ -2,7 +2,7 @@
 
 import click
 
-from understudy.cli.keys_table import keys_table
+from understudy.cli.keys_table import keys_shown
 from understudy.cli.session import Session
 from understudy.cli.session import command as common
 
@@ -14,4 +14,4 @@ async def command(session: Session) -> None:
     async with session.engine() as engine:
         keys = await engine.keys()
     session.output.document(keys)
-    session.output.table(keys_table(keys))
+    keys_shown(session.output, keys)

@@ -45,8 +45,9 @@ async def command(session: Session, name: str | None, group: str | None) -> None
 
 def _table(points: tuple[Point, ...]) -> Table:
     now = time.time_ns()
+    proven = ["verified"] if any(point.verified_at is not None for point in points) else []
     bound = ["group"] if any(point.group is not None for point in points) else []
-    headings = ["point", "id", "frozen at", "age", "kind", "method", "changed", "stored", "cause", *bound]
+    headings = ["point", "id", "frozen at", "age", "kind", "method", "changed", "stored", *proven, "cause", *bound]
     table = columns(*headings, right=("point", "changed", "stored"), wrapped=("cause", "group"))
     for point in points:
         table.add_row(
@@ -58,6 +59,7 @@ def _table(points: tuple[Point, ...]) -> Table:
             point.method,
             size(point.changed_blocks * BLOCK_SIZE),
             size(point.stored_bytes),
+            *([age(point.verified_at, now) if point.verified_at is not None else "no"] if proven else []),
             _cause(point),
             *([_bound(point)] if bound else []),
         )

@@ -7,7 +7,7 @@ from understudy.cli.retention_words import policy_words
 from understudy.cli.session import Session
 from understudy.cli.session import command as common
 from understudy.engine import Policy, SetRetention
-from understudy.engine.units import seconds_of
+from understudy.engine.units import span_of
 from understudy.errors import InvalidRequest
 
 _NUMBER = click.IntRange(min=0, max=1_000_000)
@@ -28,11 +28,10 @@ async def command(session: Session, name: str, all_for: str | None, hourly: int,
     Nothing is dropped by this. `understudy prune NAME --dry-run` then shows what would be. Hours, days, weeks (from Monday) and
     months are those of UTC in which the machine has points.
     """
-    if all_for is None and not (hourly or daily or weekly or monthly) and least == 1:
+    young = span_of(all_for) if all_for is not None else 0
+    if not (young or hourly or daily or weekly or monthly) and least == 1:
         raise InvalidRequest("this policy keeps nothing but the newest point", hint="say what to keep, such as --all-for 24h --daily 7")
-    policy = Policy(
-        all_for=round(seconds_of(all_for)) if all_for else 0, hourly=hourly, daily=daily, weekly=weekly, monthly=monthly, least=least
-    )
+    policy = Policy(all_for=young, hourly=hourly, daily=daily, weekly=weekly, monthly=monthly, least=least)
     async with session.engine() as engine:
         shown = await engine.set_retention(SetRetention(machine=name, policy=policy))
     session.output.document(shown)

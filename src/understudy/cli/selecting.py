@@ -25,7 +25,7 @@ def select(machine: str, points: Sequence[Point], text: str) -> Point:
         raise NotFound(f"{machine} has no recovery point yet", hint=f"make one with `understudy replicate {machine}`")
     if text == "latest":
         return points[-1]
-    numbered = [point for point in points if text.isdecimal() and point.number == int(text)]
+    numbered = [point for point in points if str(point.number) == text]
     if numbered:
         return numbered[0]
     if re.fullmatch(r"[0-9a-f]{4,32}", text.lower()):

@@ -1,12 +1,14 @@
 """`understudy vault info`."""
 
 import click
+from rich.table import Table
 
-from understudy.cli.keys_table import keys_table
+from understudy.cli.keys_table import keys_shown
 from understudy.cli.output import columns
 from understudy.cli.session import Session
 from understudy.cli.session import command as common
 from understudy.cli.words import age
+from understudy.engine import Machine
 
 
 @click.command("info")
@@ -20,14 +22,20 @@ async def command(session: Session) -> None:
     out.say(f"vault {info.id} at {info.url}", style="bold")
     out.say(f"opened as {info.role} {info.identity!r}")
     out.say()
-    out.table(keys_table(info.keys))
+    keys_shown(out, info.keys)
     out.say()
     if not info.machines:
         out.say("no machine is protected yet")
-        return
+    else:
+        out.table(_machines(info.machines))
+    for line in info.damage:
+        out.warn(line)
+
+
+def _machines(machines: tuple[Machine, ...]) -> Table:
     table = columns("machine", "id", "points", "newest", "site", "epoch", right=("points", "epoch"))
-    for machine in info.machines:
+    for machine in machines:
         newest = age(machine.newest.frozen_at) if machine.newest else "none yet"
         site = f"{machine.site} (this host)" if machine.here else machine.site
         table.add_row(machine.name, machine.id[:12], str(machine.points), newest, site, str(machine.epoch))
-    out.table(table)
+    return table

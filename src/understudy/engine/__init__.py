@@ -62,7 +62,7 @@ from understudy.engine.retention import AddHold, Decided, Hold, Policy, Prune, P
 from understudy.engine.service import EventQuery, JobQuery, Service, StartJob
 from understudy.engine.space import Collect, Collected, PointUsage, Usage, Weight
 from understudy.engine.status import CycleFigures, CycleTotals, Health, MachineStatus, Phase, Reason, RpoSample, ServiceHealth
-from understudy.engine.values import FreezeMethod, ImageFormat, Level, Role, SeedKind, Value, checked_name
+from understudy.engine.values import FreezeMethod, ImageFormat, Level, Role, SeedKind, Value, checked_name, checked_words
 
 __all__ = [
     "AddHold",
@@ -158,4 +158,5 @@ __all__ = [
     "Window",
     "checked_name",
     "checked_policy",
+    "checked_words",
 ]

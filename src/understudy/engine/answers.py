@@ -51,6 +51,8 @@ class Point(Value, frozen=True):
     downgrade: str = ""
     """Why it is crash-consistent only, where app-consistent was wished for."""
     group: PointGroup | None = None
+    verified_at: int | None = None
+    """When its disks were proven and that was written down; None: never."""
 
 
 class Machine(Value, frozen=True):
@@ -66,17 +68,22 @@ class Machine(Value, frozen=True):
 
 
 class Key(Value, frozen=True):
-    """A key slot: an identity of this role and name opens with a credential of this kind. `current`: ours."""
+    """A key slot: an identity of this role and name opens with a credential of this kind. `current`: ours.
+
+    Of a damaged one nobody can tell whose it is, and nobody can open it; `damage` says what is wrong with it.
+    """
 
     slot: str
-    role: Role
+    role: Role | None
     label: str
-    kind: Literal["passphrase", "key-file"]
+    kind: Literal["passphrase", "key-file", "damaged"]
     current: bool
+    damage: str = ""
 
 
 class VaultInfo(Value, frozen=True):
-    """`role` and `identity` are those of the connection's credential."""
+    """`role` and `identity` are those of the connection's credential. `damage`: what of the logs cannot be read, so that a machine
+    may have more points than it seems."""
 
     id: str
     url: str
@@ -84,6 +91,7 @@ class VaultInfo(Value, frozen=True):
     identity: str
     keys: tuple[Key, ...]
     machines: tuple[Machine, ...]
+    damage: tuple[str, ...] = ()
 
 
 class KeyRemoved(Value, frozen=True):

@@ -28,10 +28,9 @@ async def usage_of(vault: Vault, log: MachineLog, site: Site, machine: engine.Ma
     """Reads the index of every pack that is not in an operator's map yet; changes nothing."""
     directory = site.directory(vault.id, log.machine_id) / COLLECTOR
     found = await Collector(vault, log, directory, 0).survey()
-    held = {hold.point for hold in log.state.holds}
     points = tuple(
         engine.PointUsage(
-            point=point_of(space.entry, space.entry.point.id in held),
+            point=point_of(space.entry, log.state),
             logical_bytes=sum(disk.size for disk in space.entry.point.disks),
             alone_bytes=space.alone,
         )

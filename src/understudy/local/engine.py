@@ -1,7 +1,7 @@
 """The engine inside this process."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -14,13 +14,14 @@ from understudy.local.grouping import group_made, group_removed, group_replicati
 from understudy.local.key_files import new_unlock, unlock_of
 from understudy.local.key_ring import slot_named
 from understudy.local.machine_file import followed
+from understudy.local.outside import must_be_outside
 from understudy.local.parts import Parts
 from understudy.local.recovering import log_damage, restored, scrubbed, verified
 from understudy.local.replicating import replication
 from understudy.local.retaining import hold_added, hold_removed, holds_of, pruned, retention_of, retention_set
 from understudy.local.seeding import OpenVault, exported, imported
 from understudy.local.site import Site
-from understudy.local.views import found_of, key_of, machine_of, points_of
+from understudy.local.views import found_of, key_of, keys_of, machine_of, points_of
 from understudy.store.protocol import ObjectStore
 from understudy.vault.keys.keyring import unlock_vault
 from understudy.vault.keys.unlock import Unlock
@@ -47,6 +48,7 @@ class LocalEngine:
         self._vault = self._salvaged = None
 
     async def create_vault(self, request: engine.CreateVault) -> engine.VaultInfo:
+        self._must_remember_outside()
         directory = self._parts.vault_directory(self._connection.vault)
         async with new_unlock(self._credential(), directory) as unlock:
             store = self._parts.make_store(self._connection.vault)
@@ -58,20 +60,21 @@ class LocalEngine:
         return await self.vault()
 
     async def vault(self) -> engine.VaultInfo:
-        vault = await self._opened()
-        machines = tuple([self._machine(vault, state) for state in await vault.machines()])
+        vault, logs = await self._readable_logs()
+        damage = [reason for _, reason in (*vault.damage, *(found for log in logs for found in log.damage))]
         return engine.VaultInfo(
             id=vault.id,
             url=self._connection.vault,
             role=vault.identity.role,
             identity=vault.identity.name,
-            keys=await self.keys(),
-            machines=machines,
+            keys=keys_of(await vault.keys.survey()),
+            machines=tuple(self._machine(vault, log.state) for log in logs),
+            damage=tuple(damage),
         )
 
     async def keys(self) -> tuple[engine.Key, ...]:
         vault = await self._opened()
-        return tuple(key_of(slot) for slot in await vault.keys.list())
+        return keys_of(await vault.keys.survey())
 
     async def add_key(self, request: engine.AddKey) -> engine.Key:
         vault = await self._opened()
@@ -80,13 +83,13 @@ class LocalEngine:
 
     async def rotate_key(self, request: engine.RotateKey) -> engine.Key:
         vault = await self._opened()
-        slot = slot_named(await vault.keys.list(), request.slot)
+        slot = slot_named(await vault.keys.survey(), request.slot)
         async with self._new_unlock(request.credential) as unlock:
             return key_of(await vault.keys.rotate(slot.id, unlock))
 
     async def remove_key(self, slot: str) -> engine.KeyRemoved:
         vault = await self._opened()
-        removed, revoked = await vault.keys.remove(slot_named(await vault.keys.list(), slot).id)
+        removed, revoked = await vault.keys.remove(slot_named(await vault.keys.survey(), slot).id)
         return engine.KeyRemoved(slot=removed.id, label=removed.label, role=removed.role, revoked=revoked)
 
     async def protect(self, request: engine.Protect) -> engine.Protected:
@@ -132,6 +135,8 @@ class LocalEngine:
         return (await self._readable_instants())[1]
 
     async def restore_group(self, request: engine.RestoreGroup, progress: engine.OnProgress) -> engine.GroupRestored:
+        for targets in request.targets.values():
+            self._must_restore_outside(targets.values())
         vault, instants = await self._readable_instants()
         return await group_restored(vault, instants, request, progress)
 
@@ -143,6 +148,7 @@ class LocalEngine:
         return engine.Points(machine=self._machine(vault, state), points=shown, void=void, damage=log_damage(vault, log))
 
     async def restore(self, request: engine.Restore, progress: engine.OnProgress) -> engine.Restored:
+        self._must_restore_outside(request.targets.values())
         vault, log = await self._readable(request.machine)
         return await restored(vault, log, request, progress)
 
@@ -170,6 +176,7 @@ class LocalEngine:
         return await hold_removed(await (await self._opened()).find(request.machine), request)
 
     async def export_seed(self, request: engine.SeedExport, progress: engine.OnProgress) -> engine.Seeded:
+        self._must_be_outside(Path(request.directory), "the seed", "it is a vault of its own")
         vault = await self._opened()
         return await exported(vault, await vault.find(request.machine), self._parts, self._site, request, self._reads(), progress)
 
@@ -200,6 +207,17 @@ class LocalEngine:
         finally:
             await store.close()
 
+    async def _readable_logs(self) -> tuple[Vault, list[MachineLog]]:
+        """As `_readable`, of all machines."""
+        try:
+            vault = await self._opened()
+            return vault, await vault.logs()
+        except RolledBack:
+            raise
+        except IntegrityError:
+            vault = self._salvaged = self._salvaged or await self._open(salvage=True)
+            return vault, await vault.logs()
+
     async def _readable_instants(self) -> tuple[Vault, tuple[engine.Instant, ...]]:
         """As `_readable`, of all machines: whose log is damaged may lack its point, and so make an instant incomplete."""
         try:
@@ -225,12 +243,23 @@ class LocalEngine:
                 raise
             return vault, log
 
+    def _must_restore_outside(self, targets: Iterable[str]) -> None:
+        for target in targets:
+            self._must_be_outside(Path(target), "the image", "nothing in a vault is readable without a key")
+
+    def _must_remember_outside(self) -> None:
+        self._must_be_outside(self._site.state, "the state directory", "it is this host's own, and holds what guests write")
+
+    def _must_be_outside(self, path: Path, what: str, why: str) -> None:
+        must_be_outside(self._parts.vault_directory(self._connection.vault), path, what, why)
+
     async def _opened(self) -> Vault:
         async with self._opening:
             self._vault = self._vault or await self._open()
             return self._vault
 
     async def _open(self, *, salvage: bool = False) -> Vault:
+        self._must_remember_outside()
         unlock = await asyncio.to_thread(unlock_of, self._credential())
         store = self._parts.open_store(self._connection.vault)
         try:

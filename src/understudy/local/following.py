@@ -20,7 +20,7 @@ _NO_MACHINE = "0" * 32
 
 async def probed(parts: Parts, source: MachineSource, directory: Path) -> SourceInfo:
     """Look at a machine without changing anything in it."""
-    opened = parts.open_source(source, _NO_MACHINE, directory)
+    opened = parts.open_source(source, _NO_MACHINE, "", directory)
     try:
         return await opened.probe()
     finally:
@@ -79,7 +79,7 @@ async def unfollow(vault: Vault, log: MachineLog, parts: Parts, site: Site, *, f
         spec = source_here(directory, log.state)
         await log.settle()
         if not forget:
-            source = parts.open_source(spec, log.machine_id, directory)
+            source = parts.open_source(spec, log.machine_id, log.state.name, directory)
             try:
                 await source.remove()
             except SourceUnavailable as error:

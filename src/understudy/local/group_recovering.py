@@ -21,7 +21,7 @@ async def instants_of(vault: Vault) -> tuple[engine.Instant, ...]:
 
 async def bindings(vault: Vault, state: MachineState) -> dict[str, engine.PointGroup]:
     """By a point's id what it is bound to. Other machines' logs are read only if there is something to know of them."""
-    companions = {member.hex() for entry in state.points if entry.point.group for member in entry.point.members} - {state.id}
+    companions = groups.companions(state)
     if not companions and not any(entry.point.group for entry in state.points):
         return {}
     # Who cannot be read has no point that could be vouched for.
@@ -72,13 +72,12 @@ def _of(name: str, progress: engine.OnProgress) -> engine.OnProgress:
 
 
 def _shown(instant: Instant, states: Sequence[MachineState]) -> engine.Instant:
-    names = _names(states)
-    held = {hold.point for state in states for hold in state.holds}
+    known = {state.id: state for state in states}
     members = tuple(
         engine.InstantMember(
             machine=machine,
-            name=names.get(machine, machine),
-            point=point_of(entry, entry.point.id in held) if (entry := instant.points.get(machine)) else None,
+            name=known[machine].name if machine in known else machine,
+            point=point_of(entry, known[machine]) if (entry := instant.points.get(machine)) else None,
         )
         for machine in instant.members
     )

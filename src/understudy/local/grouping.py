@@ -22,8 +22,8 @@ LARGEST = 64
 
 async def groups_here(vault: Vault, site: Site) -> tuple[engine.Group, ...]:
     known = await asyncio.to_thread(read_groups, groups_directory(site.state, vault.id))
-    names = {state.id: state.name for state in await vault.machines()} if known else {}
-    return tuple(_group(name, {machine: names.get(machine, machine) for machine in group.machines}) for name, group in known.items())
+    names = await vault.names({machine for group in known.values() for machine in group.machines})
+    return tuple(_group(name, {machine: names[machine] or machine for machine in group.machines}) for name, group in known.items())
 
 
 async def group_made(vault: Vault, site: Site, request: engine.CreateGroup) -> engine.Group:

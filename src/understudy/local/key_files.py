@@ -10,6 +10,7 @@ from pathlib import Path
 from understudy import engine
 from understudy.durable import sync_directory
 from understudy.errors import AccessDenied, Conflict, InvalidRequest, NotFound, StateFailed
+from understudy.local.outside import must_be_outside
 from understudy.vault.keys.unlock import KeyFile, Passphrase, Unlock
 
 _LONGEST = 4096
@@ -55,11 +56,7 @@ async def new_unlock(credential: engine.Credential, vault: Path | None) -> Async
 
 def _made(path: Path, vault: Path | None) -> bool:
     """Make the key file unless it exists; whether it was made."""
-    if vault is not None and path.resolve().is_relative_to(vault.resolve()):
-        raise InvalidRequest(
-            f"the key file {path} would lie in the vault that it opens",
-            hint="keep it elsewhere: whoever gets the vault must not get its key",
-        )
+    must_be_outside(vault, path, "the key file", "whoever gets the vault must not get its key")
     if os.path.lexists(path):
         return False
     _make(path)

@@ -10,9 +10,9 @@ from understudy.store.protocol import ObjectStore
 
 
 class Parts(NamedTuple):
-    """`open_source` takes a machine's id and its directory here; `vault_directory` is None for vaults that are no directory here."""
+    """`open_source` takes a machine's id, name and directory here; `vault_directory` is None for vaults that are no directory here."""
 
     open_store: Callable[[str], ObjectStore]
     make_store: Callable[[str], ObjectStore]
     vault_directory: Callable[[str], Path | None]
-    open_source: Callable[[MachineSource, str, Path], DiskSource]
+    open_source: Callable[[MachineSource, str, str, Path], DiskSource]

@@ -113,7 +113,7 @@ def _make_directory(path: Path) -> None:
     try:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise TargetFailed(f"the directory {path} cannot be made: {error.strerror}") from None
+        raise TargetFailed(f"the directory {path} cannot be made: {error.strerror}", hint="name another place, or make it") from None
 
 
 def listener_of(progress: engine.OnProgress) -> Listener:

@@ -48,7 +48,7 @@ async def replication(vault: Vault, log: MachineLog, parts: Parts, site: Site) -
         spec = source_here(directory, log.state)
         if log.state.site != site.name:
             raise followed_elsewhere(log.state, site.name)
-        replicator = Replicator(vault, log, parts.open_source(spec, log.machine_id, directory), directory, site.name)
+        replicator = Replicator(vault, log, parts.open_source(spec, log.machine_id, log.state.name, directory), directory, site.name)
         try:
             yield Opened(replicator, log)
         finally:

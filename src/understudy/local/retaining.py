@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from understudy import engine
 from understudy.errors import Conflict, InvalidRequest, NotFound
 from understudy.vault import kinds
-from understudy.vault.groups import instants
+from understudy.vault.groups import companions, instants
 from understudy.vault.log.machine_log import MachineLog
 from understudy.vault.log.state import MachineState
 from understudy.vault.retention.decide import Circumstances, Decision, decide
@@ -42,7 +42,7 @@ async def retention_set(log: MachineLog, request: engine.SetRetention) -> engine
 async def pruned(vault: Vault, log: MachineLog, request: engine.Prune) -> engine.Pruned:
     """What other records say meanwhile is looked at right before each of ours: a point that became worth keeping stays."""
     for _ in range(TRIES):
-        others = [state for state in await vault.machines() if state.id != log.machine_id]
+        others = await _others(vault, log.state)
         decisions = decisions_on(log.state, others)
         shown = _shown(log.state, decisions, dry_run=request.dry_run)
         doomed = [decision.entry.point.id for decision in decisions if not decision.keep]
@@ -62,6 +62,15 @@ async def pruned(vault: Vault, log: MachineLog, request: engine.Prune) -> engine
             continue
         return shown
     raise conflict
+
+
+async def _others(vault: Vault, state: MachineState) -> list[MachineState]:
+    """All machines that share a group's point with it, or with one that does. One that cannot be read might keep a point: it raises."""
+    known, asked = {state.id: state}, {state.id}
+    while more := frozenset[str]().union(*map(companions, known.values())) - asked:
+        asked |= more
+        known.update((other.id, other) for other in await vault.machines(more))
+    return [other for other in known.values() if other.id != state.id]
 
 
 def decisions_on(state: MachineState, others: Sequence[MachineState]) -> tuple[Decision, ...]:
@@ -97,6 +106,7 @@ def holds_of(state: MachineState) -> tuple[engine.Hold, ...]:
 
 
 async def hold_added(log: MachineLog, request: engine.AddHold) -> engine.Hold:
+    engine.checked_words("reason", request.reason)
     point = bytes.fromhex(request.point)
     if all(entry.point.id != point for entry in log.state.points):
         raise NotFound(f"machine {log.state.name!r} has no point {request.point}")

@@ -74,7 +74,7 @@ async def _initial(vault: Vault, log: MachineLog, parts: Parts, site: Site, targ
         spec = source_here(directory, log.state)
         if log.state.site != site.name:
             raise followed_elsewhere(log.state, site.name)
-        replicator = Replicator(vault, log, parts.open_source(spec, log.machine_id, directory), directory, site.name)
+        replicator = Replicator(vault, log, parts.open_source(spec, log.machine_id, log.state.name, directory), directory, site.name)
         try:
             await replicator.open()
             await begin_packs(vault, target)

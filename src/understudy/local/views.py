@@ -6,14 +6,15 @@ from typing import Literal
 
 from understudy import engine
 from understudy.source.protocol import SourceInfo
-from understudy.vault.keys.keyring import Slot
+from understudy.vault.keys.keyring import Slot, Slots
 from understudy.vault.log.state import MachineState
 from understudy.vault.maps.points import PointEntry
 
 NO_GROUPS: Mapping[str, engine.PointGroup] = MappingProxyType({})
 
 
-def point_of(entry: PointEntry, held: bool, group: engine.PointGroup | None = None) -> engine.Point:
+def point_of(entry: PointEntry, state: MachineState, group: engine.PointGroup | None = None) -> engine.Point:
+    """`state`: of the machine whose point it is."""
     point = entry.point
     return engine.Point(
         number=entry.seq,
@@ -29,23 +30,28 @@ def point_of(entry: PointEntry, held: bool, group: engine.PointGroup | None = No
         zero_blocks=point.stats.zero,
         stored_bytes=point.stats.stored,
         seconds=point.stats.seconds,
-        held=held,
+        held=any(hold.point == point.id for hold in state.holds),
         disks=tuple(engine.Disk(name=disk.name, size=disk.size, sector=disk.sector) for disk in point.disks),
         group=group,
+        verified_at=state.verified.get(point.id),
     )
 
 
 def points_of(state: MachineState, groups: Mapping[str, engine.PointGroup] = NO_GROUPS) -> tuple[engine.Point, ...]:
     """Oldest first. `groups`: by a point's id what it is bound to."""
-    held = {hold.point for hold in state.holds}
-    return tuple(point_of(entry, entry.point.id in held, groups.get(entry.point.id.hex())) for entry in state.points)
+    return tuple(point_of(entry, state, groups.get(entry.point.id.hex())) for entry in state.points)
 
 
 def machine_of(state: MachineState, here: bool) -> engine.Machine:
-    newest = point_of(state.newest, any(hold.point == state.newest.point.id for hold in state.holds)) if state.newest else None
+    newest = point_of(state.newest, state) if state.newest else None
     return engine.Machine(
         id=state.id, name=state.name, epoch=state.epoch, site=state.site, here=here, points=len(state.points), newest=newest
     )
+
+
+def keys_of(slots: Slots) -> tuple[engine.Key, ...]:
+    damaged = (engine.Key(slot=slot.id, role=None, label="", kind="damaged", current=False, damage=slot.reason) for slot in slots.damaged)
+    return (*map(key_of, slots.whole), *damaged)
 
 
 def key_of(slot: Slot) -> engine.Key:

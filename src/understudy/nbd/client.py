@@ -18,8 +18,11 @@ from understudy.nbd.wire import Command, Flags
 
 ZERO_CHUNK = 128 << 20
 """Bytes in one trim or write-zeroes; a server may have to write them out within the time limit."""
-STATUS_CHUNK = 1 << 31
-"""Bytes in one question about block status; QEMU cuts its answers at 2^32 - 1."""
+STATUS_CHUNK = (1 << 32) - (1 << 16)
+"""Bytes in one question about block status: the most that 32 bits can say, in whole blocks of any server."""
+STATUS_AT_ONCE = 64
+"""Such questions sent before an answer is waited for, each of which may bring 2^17 extents from QEMU: 8 TiB take 2049. One after the
+other, of half the size, they took 0.75 s (0.56 s of our time) on the reference machine; so they take 0.3 s (0.22 s)."""
 MAX_STATUS = 1 << 24
 """Extents in one result of `block_status`."""
 
@@ -135,23 +138,26 @@ class NbdClient:
         if number is None:
             raise NbdFailed(f"the NBD server does not offer the meta context '{context}'")
         wide = widened(offset, length, self.block_size.minimum, self.size)
-        position, end, answers, count = wide.offset, wide.offset + wide.length, [np.empty((0, 2), np.int64)], 0
-        while position < end:
+        todo = list(parts(*wide, STATUS_CHUNK))
+        todo.reverse()
+        found: list[tuple[int, NDArray[np.int64]]] = []
+        count = 0
+        while todo:
             # The server answers about every context that was agreed on.
-            request = Request(
-                Command.BLOCK_STATUS,
-                position,
-                min(STATUS_CHUNK, end - position),
-                contexts=frozenset(self._connection.export.contexts.values()),
-            )
-            await self._connection.run([request])
-            rows = request.extents[number]
-            position += int(rows[:, 0].sum())
-            count += len(rows)
+            contexts = frozenset(self._connection.export.contexts.values())
+            asked = [Request(Command.BLOCK_STATUS, *todo.pop(), contexts=contexts) for _ in range(min(len(todo), STATUS_AT_ONCE))]
+            await self._connection.run(asked)
+            for request in asked:
+                rows = request.extents[number]
+                found.append((request.offset, rows))
+                count += len(rows)
+                told = int(rows[:, 0].sum())
+                if told < request.length:
+                    todo.append(Part(request.offset + told, request.length - told))
             if count > MAX_STATUS:
                 raise NbdFailed(f"the NBD server describes {length} bytes by more than {MAX_STATUS} extents")
-            answers.append(rows)
-        return _located(np.concatenate(answers), wide, Part(offset, length))
+        found.sort(key=lambda answer: answer[0])
+        return _located(np.concatenate([np.empty((0, 2), np.int64), *(rows for _, rows in found)]), wide, Part(offset, length))
 
     async def _write_edge(self, edge: Part, view: memoryview) -> None:
         wide = widened(*edge, self.block_size.minimum, self.size)

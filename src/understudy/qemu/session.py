@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Self
 
 from qemu.qmp import ConnectError, ExecInterruptedError, ExecuteError, QMPClient, QMPError, Runstate, StateError
+from qemu.qmp.message import Message
 from qemu.qmp.qmp_client import NegotiationError
 
 from understudy.errors import SourceRefused, SourceUnavailable
@@ -43,6 +44,16 @@ class QmpRefused(SourceRefused):
 
 class QmpGone(SourceUnavailable):
     """Nothing listens at the socket: there is no such QEMU (any more)."""
+
+
+class _Client(QMPClient):
+    """The library writes out every message for its log, whether anybody reads that or not: a fifth of our time in an idle cycle."""
+
+    def _cb_outbound(self, msg: Message) -> Message:
+        return msg
+
+    def _cb_inbound(self, msg: Message) -> Message:
+        return msg
 
 
 class QmpSession:
@@ -126,7 +137,7 @@ async def _connected(path: str) -> tuple[QMPClient, socket.socket]:
     while True:
         connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         connection.setblocking(False)
-        client = QMPClient()
+        client = _Client()
         client.logger = _QUIET
         try:
             connection.connect(path)

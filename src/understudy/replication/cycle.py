@@ -25,6 +25,7 @@ from understudy.replication.initial import SLICE_BLOCKS, InitialReplication
 from understudy.replication.intent import added
 from understudy.replication.local import LocalState
 from understudy.replication.report import CycleProgress, CycleReport, Overall, ProgressSink
+from understudy.replication.unchanged import unchanged
 from understudy.source.protocol import CRASH, DiskSource, Snapshot, Wish
 from understudy.store.protocol import ObjectStore
 from understudy.vault import names
@@ -67,7 +68,7 @@ class Replicator:
     _definition: tuple[Definition, ObjectRef] | None = None
 
     def __post_init__(self) -> None:
-        self._local = LocalState(self.directory, self.log.machine_id, self.vault.access)
+        self._local = LocalState(self.directory, self.log.machine_id, self.vault.access, self._unchanged)
         self._initial = InitialReplication(self.vault, self.log, self.source, self._local, self.slice_blocks)
         self._threads = ThreadPoolExecutor(ENCODERS, thread_name_prefix="encode")
 
@@ -217,6 +218,9 @@ class Replicator:
             overall(CycleProgress("freeze"))
             await self._initial.complete()
             await self._initial.approach(self._examination(overall), overall)
+
+    def _unchanged(self, older: bytes, newer: bytes) -> bool:
+        return unchanged(self.log.state.entries, older, newer)
 
     def _basis(self) -> Basis:
         newest = self.log.state.newest

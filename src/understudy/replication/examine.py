@@ -4,7 +4,6 @@ import secrets
 from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import NamedTuple, TypeAlias
 
 from understudy import extents as ext
@@ -18,6 +17,7 @@ from understudy.replication.pipeline import DiskTally, DiskWork, Pipeline, Shipp
 from understudy.replication.plan import DiskPlan, Lineage, disk_plan, lineage
 from understudy.replication.report import ProgressSink
 from understudy.replication.sigfile import SignatureFile
+from understudy.replication.unchanged import brings_nothing
 from understudy.source.protocol import DiskSnapshot, Snapshot
 from understudy.store.protocol import ObjectStore
 from understudy.vault.access import Access
@@ -116,13 +116,17 @@ class Examination:
         plans = [task.plan for task in tasks]
         work = [DiskWork(index, task.snapshot, task.extents, task.file) for index, task in enumerate(tasks)]
         head = Head(point=state, parent=basis.id, disks=tuple(JournalDisk(id=plan.id, size=plan.info.size) for plan in plans))
-        journal = await finish_in_thread(partial(self.local.begin, head))
+        journal = self.local.begin(head)
         try:
             ids = tuple(plan.id for plan in plans)
             pipeline = Pipeline(self.access, self.store, self.machine_id, ids, journal, self.threads, self.progress, inline)
             tallies, shipped = await pipeline.run(work)
             disks = tuple(self._point_disk(task, tally) for task, tally in zip(tasks, tallies, strict=True))
-            await finish_in_thread(journal.close)
+            # What no record would lead anywhere needs no journal: three syncs and two of the signature files less.
+            if brings_nothing(basis, disks, shipped):
+                journal.abandon()
+            else:
+                await finish_in_thread(journal.close)
         except BaseException:
             journal.abandon()
             raise

@@ -50,24 +50,13 @@ class Part(NamedTuple):
 
 @dataclass(slots=True)
 class JournalWriter:
-    """Being written; OSError from any method means the state directory's disk."""
+    """Being written; OSError from any method means the state directory's disk. There is no file before something is added."""
 
     path: Path
-    _fd: int
+    head: Head
+    _fd: int = -1
+    _made: bool = False
     _hash: Any = field(default_factory=lambda: blake2b(digest_size=_HASH))
-
-    @classmethod
-    def create(cls, path: Path, head: Head) -> Self:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-        writer = cls(path, fd)
-        body = msgspec.msgpack.encode(head)
-        try:
-            writer._put(MAGIC + len(body).to_bytes(8, "little") + body)
-        except BaseException:
-            writer.abandon()
-            raise
-        return writer
 
     def add(self, frames: Rows, signatures: Signatures, disks: tuple[bytes, ...]) -> None:
         """One finished pack: its FRAME rows, the signatures of their non-zero blocks in row order, its table of disks."""
@@ -87,14 +76,24 @@ class JournalWriter:
     def abandon(self) -> None:
         """Also after `close`, whether it failed or not."""
         self._let_go()
-        remove(self.path)
+        if self._made:
+            remove(self.path)
 
     def _let_go(self) -> None:
         if self._fd >= 0:
             os.close(self._fd)
             self._fd = -1
 
+    def _make(self) -> None:
+        self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._fd = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        self._made = True
+        body = msgspec.msgpack.encode(self.head)
+        self._put(MAGIC + len(body).to_bytes(8, "little") + body)
+
     def _put(self, data: bytes) -> None:
+        if not self._made:
+            self._make()
         self._hash.update(data)
         view = memoryview(data)
         while view:

@@ -6,6 +6,8 @@ from functools import partial
 from pathlib import Path
 from typing import TypeAlias
 
+from msgspec.structs import replace
+
 from understudy.durable import remove, state_directory
 from understudy.errors import IntegrityError
 from understudy.finish import finish_in_thread
@@ -27,6 +29,8 @@ class LocalState:
     directory: Path
     machine_id: str
     access: Access
+    unchanged: Callable[[bytes, bytes], bool]
+    """Whether all disks at the second point are what they were at the first, as the log tells."""
     _open: dict[bytes, SignatureFile] = field(default_factory=dict)
 
     def settle(self, newest: bytes, disks: frozenset[bytes]) -> None:
@@ -44,8 +48,9 @@ class LocalState:
                     remove(path)
 
     def begin(self, head: Head) -> JournalWriter:
+        """Nothing is written before something is added."""
         with state_directory(self.directory):
-            return JournalWriter.create(self._journal(head.point), head)
+            return JournalWriter(self._journal(head.point), head)
 
     def commit(self, point: bytes) -> None:
         """The point's record exists: bring the files to it, drop the journal. Blocks. Repeatable (`settle`) if it fails."""
@@ -54,12 +59,15 @@ class LocalState:
             if journal is not None:
                 self._replay(journal)
                 journal.remove()
+                return
+            for file in self._open.values():
+                self._follow(file, replace(file.header, point=point))
 
     async def exact(self, newest: bytes, disk: PointDisk, rebuild: Rebuild) -> SignatureFile:
         """The signature file of a disk of the newest point, exact for it; rebuilt from the vault if it is not."""
         wanted = self._header(disk.id, newest, disk.size)
         file = self._open.pop(disk.id, None) or await finish_in_thread(partial(self._sound, disk))
-        if file is None or file.header != wanted:
+        if file is None or (file.header != wanted and not await finish_in_thread(partial(self._follow, file, wanted))):
             if file is not None:
                 file.close()
             file = await self._rebuilt(wanted, disk, rebuild)
@@ -116,13 +124,23 @@ class LocalState:
             file.close()
         self._open.clear()
 
+    def _follow(self, file: SignatureFile, wanted: Header) -> bool:
+        """Whether the file is exact for what is wanted, perhaps since nothing changed after what it says that it is exact for. Blocks."""
+        if file.header == wanted:
+            return True
+        if replace(file.header, point=wanted.point) != wanted or not self.unchanged(file.header.point, wanted.point):
+            return False
+        with state_directory(self.directory):
+            file.follow(wanted)
+        return True
+
     def _replay(self, journal: Journal) -> None:
         for disk in journal.head.disks:
             file = self._open.get(disk.id) or SignatureFile.open(self._path(disk.id))
             if file is None:
                 continue  # rebuilt from the vault when it is needed
             self._open[disk.id] = file
-            if file.header.point == journal.head.parent:
+            if self._follow(file, replace(file.header, point=journal.head.parent)):
                 file.advance(self._header(disk.id, journal.head.point, disk.size), _writer(journal, disk.id))
 
     def intent(self) -> IntentFile | None:

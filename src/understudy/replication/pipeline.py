@@ -94,6 +94,8 @@ class Pipeline:
         tallies = [DiskTally() for _ in work]
         self._total = sum(ext.total(item.extents) for item in work)
         self._tell()
+        if not self._total:
+            return tallies, Shipped((), b"", 0)
         units = _units(work)
         idle = [PackWriter(self.access, self.machine_id, self.disks) for _ in range(WRITERS)]
         free: asyncio.LifoQueue[PackWriter] = asyncio.LifoQueue()
@@ -102,7 +104,7 @@ class Pipeline:
             free.put_nowait(writer)
         try:
             async with asyncio.TaskGroup() as lanes:
-                for _ in range(min(LANES, -(-self._total // UNIT_BLOCKS) or 1)):
+                for _ in range(min(LANES, -(-self._total // UNIT_BLOCKS))):
                     lanes.create_task(self._lane(units, tallies, work, free))
         except BaseExceptionGroup as group:
             raise first_failure(group) from None

@@ -23,6 +23,8 @@ class Occasion:
     """What a hook is told by its environment."""
 
     machine: str
+    """Its id."""
+    name: str
     point: str
     phase: str
     """pre or post."""
@@ -44,6 +46,7 @@ async def run_hook(hook: Path, occasion: Occasion, patience: float = PATIENCE) -
     environment = {
         **os.environ,
         "UNDERSTUDY_MACHINE": occasion.machine,
+        "UNDERSTUDY_MACHINE_NAME": occasion.name,
         "UNDERSTUDY_POINT": occasion.point,
         "UNDERSTUDY_PHASE": occasion.phase,
         "UNDERSTUDY_OUTCOME": occasion.outcome,

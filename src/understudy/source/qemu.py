@@ -18,9 +18,9 @@ from understudy.source import qemu_bitmaps as records
 from understudy.source import qemu_view as overlays
 from understudy.source.protocol import CRASH, Snapshot, SourceInfo, Wish
 from understudy.source.qemu_around import Around, Moment, entered
-from understudy.source.qemu_bitmaps import Action, Record
+from understudy.source.qemu_bitmaps import Action, Bitmap, Record
 from understudy.source.qemu_break import BreakSnapshot
-from understudy.source.qemu_definition import define, devices
+from understudy.source.qemu_definition import Devices, define, devices
 from understudy.source.qemu_fleecing import Fleecing, at_once
 from understudy.source.qemu_frozen import IdleDisk
 from understudy.source.qemu_gate import gathered, standing
@@ -52,6 +52,8 @@ class _Freeze:
     """Whether the VM stood still already, for want of space or by an error of its storage."""
     view: View | None = None
     """A view that was begun, be it in part."""
+    records: Sequence[Bitmap] = ()
+    """Ours on every node, as they were right after the instant."""
 
 
 class QemuSource:
@@ -94,9 +96,8 @@ class QemuSource:
         session = await self._connected()
         found = await survey(session, self._selection, self._exclude, strict=True)
         method = _chosen(found.capabilities, self._wanted)
-        return SourceInfo(
-            "qemu", method, found.infos, await self._definition(session, found), lasting=method == PUSH, excluded=found.excluded
-        )
+        definition = await self._definition(session, found, await devices(session))
+        return SourceInfo("qemu", method, found.infos, definition, lasting=method == PUSH, excluded=found.excluded)
 
     async def relieve(self) -> None:
         async with self._changing:
@@ -161,23 +162,22 @@ class QemuSource:
                 raise
             await work(await self._connected())
 
-    async def _definition(self, session: QmpSession, found: Survey) -> Definition:
+    async def _definition(self, session: QmpSession, found: Survey, plugged: Devices) -> Definition:
         """Asked for anew only when something was plugged in or out, or in another session."""
-        plugged = await devices(session)
         key = (session, found.disks, found.infos, plugged)
         if self._defined is None or self._defined[0] != key:
             self._defined = (key, await define(session, found, plugged))
         return self._defined[1]
 
     async def _begin(self, session: QmpSession, freeze: _Freeze, wish: Wish) -> Snapshot:
-        found = await survey(session, self._selection, self._exclude)
-        freeze.starved = await overlays.starved(session)
-        definition = await self._definition(session, found)
+        found, plugged = await asyncio.gather(survey(session, self._selection, self._exclude), devices(session))
+        freeze.starved = found.starved
+        definition = await self._definition(session, found, plugged)
         bases = await self.trust(session, found, self._names, freeze.base)
         moment = Moment(session, self._lifeline, wish, freeze.point)
         if wish == CRASH and not self._view_wanted and _idle(bases):
             frozen_at = await at_once(session, self._records(freeze, found, bases))
-            if _idle(await self._ended(session, bases)):
+            if _idle(await self._ended(session, freeze, bases)):
                 idle = tuple(IdleDisk(info, self._want_view) for info in found.infos)
                 method = _chosen(found.capabilities, self._wanted)
                 return Snapshot(frozen_at, method, moment.consistency, idle, definition, excluded=found.excluded)
@@ -187,7 +187,7 @@ class QemuSource:
         self._view_wanted = False
         async with entered([gathered, *self.around, standing(self._pauser, view.pauses)], moment):
             frozen_at = await view.instant(self._records(freeze, found, bases))
-        disks = await view.open(await self._ended(session, bases))
+        disks = await view.open(await self._ended(session, freeze, bases))
         return Snapshot(
             *(frozen_at, method, moment.consistency, disks, definition),
             downgrade=moment.downgrade,
@@ -231,10 +231,10 @@ class QemuSource:
             actions += records.begin(known, disk.node, new, record, spoiled)
         return actions
 
-    async def _ended(self, session: QmpSession, bases: Sequence[Record]) -> list[Record]:
+    async def _ended(self, session: QmpSession, freeze: _Freeze, bases: Sequence[Record]) -> list[Record]:
         """The bases' records as they are after their end."""
-        nodes = await session.execute("query-named-block-nodes", {"flat": True})
-        ended = {(bitmap.node, bitmap.name): bitmap for bitmap in records.bitmaps_of(nodes, self._names)}
+        freeze.records = await self._recorded(session)
+        ended = {(bitmap.node, bitmap.name): bitmap for bitmap in freeze.records}
         gone = "the disk was removed"
         return [record if isinstance(record, str) else ended.get((record.node, record.name), gone) for record in bases]
 
@@ -263,7 +263,9 @@ class QemuSource:
             if freeze.view is not None:
                 await self._end_view(session)
             if committed is not None:
-                await self._settle(session, freeze.point if committed else freeze.base)
+                # What is dropped then needs no second look: where it is gone QEMU refuses, and is asked.
+                known = freeze.records if committed else ()
+                await self._settle(session, freeze.point if committed else freeze.base, known)
 
         await self._end_readers(why)
         try:
@@ -290,18 +292,25 @@ class QemuSource:
         if self._freeze is not None and self._freeze.view is not None:
             await self._freeze.view.end(why)
 
-    async def _settle(self, session: QmpSession, newest: str | None) -> None:
-        """Once more if the block graph changed between question and answer: a disk may be unplugged at any moment."""
+    async def _settle(self, session: QmpSession, newest: str | None, known: Sequence[Bitmap] = ()) -> None:
+        """Once more if the block graph changed between question and answer: a disk may be unplugged at any moment.
+
+        `known`: our records, where they were listed since the last of them was made.
+        """
         kept = self._names.bitmap(newest) if newest else None
         for attempt in range(3):
-            nodes = await session.execute("query-named-block-nodes", {"flat": True})
+            known = known or await self._recorded(session)
             try:
-                await session.transaction(records.settle(records.bitmaps_of(nodes, self._names), kept))
+                await session.transaction(records.settle(known, kept))
             except QmpRefused:
                 if attempt == 2:
                     raise
+                known = ()
             else:
                 return
+
+    async def _recorded(self, session: QmpSession) -> list[Bitmap]:
+        return records.bitmaps_of(await session.execute("query-named-block-nodes", {"flat": True}), self._names)
 
 
 async def tracked(session: QmpSession, found: Survey, names: Names, base: str | None) -> list[Record]:

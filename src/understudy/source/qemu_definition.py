@@ -1,5 +1,6 @@
 """A running VM's shape as JSON values, as QMP tells it."""
 
+import asyncio
 import re
 from typing import Any
 
@@ -18,8 +19,8 @@ Devices = list[tuple[str, str, str]]
 async def devices(session: QmpSession) -> Devices:
     """What is plugged in: where this and the disks stay the same, so does the definition."""
     found: Devices = []
-    for container in _CONTAINERS:
-        entries = await session.execute("qom-list", {"path": container})
+    answers = await asyncio.gather(*(session.execute("qom-list", {"path": container}) for container in _CONTAINERS))
+    for container, entries in zip(_CONTAINERS, answers, strict=True):
         models = ((entry["name"], _CHILD.fullmatch(entry["type"])) for entry in entries)
         found += [(container, name, model[1]) for name, model in models if model is not None]
     return sorted(found)

@@ -1,5 +1,6 @@
 """Asking a QEMU what it has, and refusing what cannot be frozen safely."""
 
+import asyncio
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -16,6 +17,9 @@ OLDEST = (6, 0, 0)
 INACTIVE = frozenset({"inmigrate", "postmigrate", "finish-migrate", "restore-vm"})
 """States in which another process may own the images."""
 
+STARVED = "io-error"
+"""The state of a VM that QEMU stopped since a write failed."""
+
 
 @dataclass(frozen=True, slots=True)
 class Survey:
@@ -25,6 +29,8 @@ class Survey:
     infos: tuple[DiskInfo, ...]
     nodes: Sequence[Mapping[str, Any]]
     capabilities: Capabilities
+    starved: bool
+    """Whether the VM stands still, for want of space or by an error of its storage."""
     excluded: tuple[str, ...] = ()
     """Names of disks that are left out by the operator's wish."""
 
@@ -42,20 +48,27 @@ async def survey(session: QmpSession, selection: Mapping[str, str], exclude: Col
     """Changes nothing. `SourceRefused` says why this VM cannot be served; `strict`: also if `exclude` names what it has not."""
     if session.version < OLDEST:
         raise SourceRefused(f"QEMU {dotted(session.version)} is too old", hint=f"{dotted(OLDEST)} or later is needed")
-    status = (await session.execute("query-status"))["status"]
+    # One round trip for all: QEMU answers each of them when its main loop comes by.
+    said, nodes, blocks, graph, iothreads = await asyncio.gather(
+        session.execute("query-status"),
+        session.execute("query-named-block-nodes", {"flat": True}),
+        session.execute("query-block"),
+        session.execute("x-debug-query-block-graph"),
+        session.execute("query-iothreads"),
+    )
+    status = said["status"]
     if status in INACTIVE:
         raise SourceRefused(f"the VM is being migrated ({status})", hint="replicate it where it runs, when the migration is over")
-    nodes = await session.execute("query-named-block-nodes", {"flat": True})
-    found = candidates(await session.execute("query-block"), nodes, await session.execute("x-debug-query-block-graph"))
+    found = candidates(blocks, nodes, graph)
     if strict:
         must_be_there(found, exclude)
     found, left_out = without(found, exclude)
     disks = chosen(found, selection)
-    threads = bool(await session.execute("query-iothreads"))
-    threaded = [disk.name for disk in disks if threads and await _threaded(session, disk)]
+    threaded = [disk.name for disk in disks if iothreads and await _threaded(session, disk)]
     capabilities = Capabilities(session.version, len(disks), tuple(threaded))
-    infos = [DiskInfo(disk.name, disk.size, await _sector(session, disk)) for disk in disks]
-    return Survey(tuple(disks), tuple(infos), nodes, capabilities, tuple(left_out))
+    sectors = await asyncio.gather(*(_sector(session, disk) for disk in disks))
+    infos = [DiskInfo(disk.name, disk.size, sector) for disk, sector in zip(disks, sectors, strict=True)]
+    return Survey(tuple(disks), tuple(infos), nodes, capabilities, status == STARVED, tuple(left_out))
 
 
 async def _sector(session: QmpSession, disk: QemuDisk) -> int:

@@ -6,16 +6,21 @@ import errno
 import os
 from collections.abc import Sequence
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 from understudy.errors import SourceRefused, StateFailed
+from understudy.finish import finish_in_thread
 from understudy.qemu.blocklayer import delete_nodes, end_exports, end_jobs, run_job
 from understudy.qemu.session import QmpSession
+from understudy.source.qcow2_empty import make_empty
 from understudy.source.qemu_bitmaps import Action, Bitmap
 from understudy.source.qemu_disks import QemuDisk, below
 from understudy.source.qemu_names import Names
 from understudy.source.qemu_server import OTHER_USER
+from understudy.source.qemu_survey import STARVED
 
+FULL = "the state directory must not be full"
 CLUSTER = 65536
 """Bytes: what a scratch file is filled in, and a record of changes is kept in."""
 
@@ -36,14 +41,17 @@ async def _make_overlay(session: QmpSession, names: Names, index: int, disk: Qem
     path = os.fspath(names.scratch_file(index))
     job = names.creation(index)
     file = {"driver": "file", "filename": path}
-    image = {"driver": "qcow2", "file": file, "size": disk.size, "cluster-size": cluster}
     try:
-        await run_job(session, "blockdev-create", job, {"options": {"driver": "file", "filename": path, "size": 0}})
-        await run_job(session, "blockdev-create", job, {"options": image})
+        await run_job(session, "blockdev-create", job, {"options": {**file, "size": 0}})
+        await finish_in_thread(partial(make_empty, names.scratch_file(index), disk.size, cluster))
     except SourceRefused as error:
         if os.strerror(errno.ENOSPC) in error.message:
-            raise StateFailed(f"{error.message} ({path})", hint="the state directory must not be full") from error
+            raise StateFailed(f"{error.message} ({path})", hint=FULL) from error
         raise SourceRefused(f"{error.message} ({path})", hint=OTHER_USER) from error
+    except PermissionError as error:
+        raise SourceRefused(f"{path}: {error.strerror}", hint=OTHER_USER) from error
+    except OSError as error:
+        raise StateFailed(f"{path}: {error.strerror}", hint=FULL) from error
     volatile = {"discard": "unmap", "cache": {"no-flush": True}}
     overlay: dict[str, object] = {"driver": "qcow2", "node-name": names.overlay(index), "file": {**file, **volatile}, **volatile}
     if backed:
@@ -78,7 +86,7 @@ async def saving(session: QmpSession, names: Names) -> bool:
 
 async def starved(session: QmpSession) -> bool:
     """Whether QEMU stopped the VM since a write failed."""
-    return bool((await session.execute("query-status"))["status"] == "io-error")
+    return bool((await session.execute("query-status"))["status"] == STARVED)
 
 
 async def swapped(session: QmpSession, prefix: str) -> dict[str, str]:

@@ -59,12 +59,13 @@ class Note(msgspec.Struct, frozen=True):
 
 
 class Quiesce:
-    """One machine's. `directory`: its own on this host."""
+    """One machine's, by its id and name. `directory`: its own on this host."""
 
     def __init__(
-        self, machine: str, directory: Path, means: Means, guest: AgentFreeze, *, thaw: float = THAW, patience: float = PATIENCE
+        self, machine: str, name: str, directory: Path, means: Means, guest: AgentFreeze, *, thaw: float = THAW, patience: float = PATIENCE
     ) -> None:
         self._machine = machine
+        self._name = name
         self._path = directory / NAME
         self._means = means
         self._guest = guest
@@ -124,7 +125,7 @@ class Quiesce:
             await self._guest.take_up(Path(note.agent))
         failure = ""
         if note.post:
-            failure = await run_hook(Path(note.post), Occasion(self._machine, note.point, "post", "interrupted"), self._patience)
+            failure = await self._run(Path(note.post), note.point, "post", "interrupted")
         if self._guest.owed:
             await self._write_note(note.point, note.agent)
         else:
@@ -139,7 +140,7 @@ class Quiesce:
 
     async def _begin(self, point: str, unable: str, outcome: Outcome) -> None:
         if self._means.pre is not None:
-            outcome.downgrade = await run_hook(self._means.pre, Occasion(self._machine, point, "pre"), self._patience)
+            outcome.downgrade = await self._run(self._means.pre, point, "pre")
         if self._means.agent is not None and not outcome.downgrade:
             outcome.downgrade = unable or await self._guest.begin(self._means.agent)
 
@@ -147,7 +148,7 @@ class Quiesce:
         outcome.frozen = await self._guest.thaw(self._thaw)
         if self._means.post is not None:
             ended = outcome.consistency if outcome.wanted else "failed"
-            failure = await run_hook(self._means.post, Occasion(self._machine, point, "post", ended), self._patience)
+            failure = await self._run(self._means.post, point, "post", ended)
             outcome.downgrade = outcome.downgrade or failure
         if self._guest.owed:
             await self._write_note(point, str(self._means.agent))
@@ -156,6 +157,9 @@ class Quiesce:
                 hint="the guest may stand still: see to it; in the guest, fsfreeze --unfreeze <mount point> thaws",
             )
         await self._remove_note()
+
+    async def _run(self, hook: Path, point: str, phase: str, outcome: str = "") -> str:
+        return await run_hook(hook, Occasion(self._machine, self._name, point, phase, outcome), self._patience)
 
     async def _write_note(self, point: str, agent: str | None = None) -> None:
         """All that must be made up for; or, where `agent` is given, a thaw only."""

@@ -46,6 +46,11 @@ class _Key(NamedTuple):
     members: tuple[bytes, ...]
 
 
+def companions(state: MachineState) -> frozenset[str]:
+    """The other machines whose points any of this one's belongs to."""
+    return frozenset(member.hex() for entry in state.points if entry.point.group for member in entry.point.members) - {state.id}
+
+
 def instants(states: Iterable[MachineState]) -> tuple[Instant, ...]:
     """Every instant that a point of these machines belongs to, in the order of the machines' logs (by time where those do not tell).
 

@@ -129,10 +129,18 @@ class Vault:
         """Who opened this vault."""
         return self._settings.state.members[self._bundle.public]
 
-    async def machines(self) -> list[MachineState]:
-        """All machines, by name. Raises on the first that cannot be read; `find` still reads the others."""
-        logs = await self._each(await self._machine_ids())
-        return sorted((log.state for log in logs), key=lambda state: (state.name, state.id))
+    async def machines(self, ids: Collection[str] | None = None) -> list[MachineState]:
+        """All machines (or those of `ids` that are here), by name. Raises if one cannot be read; `find` still reads the others."""
+        return [log.state for log in await self.logs(ids)]
+
+    async def logs(self, ids: Collection[str] | None = None) -> list[MachineLog]:
+        """As `machines`: their logs, read to their ends."""
+        logs = await self._each([machine_id for machine_id in await self._machine_ids() if ids is None or machine_id in ids])
+        return sorted(logs, key=lambda log: (log.state.name, log.machine_id))
+
+    async def names(self, ids: Collection[str]) -> dict[str, str]:
+        """Of these machines, by id; empty where nothing can be read that tells. Reads no more than that."""
+        return await self._named(list(ids))
 
     async def readable(self, ids: Collection[str]) -> list[MachineState]:
         """Of these machines those that are here and can be read."""

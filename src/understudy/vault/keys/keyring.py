@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import re
 import secrets
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -21,6 +22,8 @@ from understudy.vault.log.settings_log import SettingsLog
 
 Heads: TypeAlias = Callable[[], Awaitable[tuple[kinds.SignedUpTo, ...]]]
 """Tells how far each machine's log is whole now."""
+
+_SLOT_ID = re.compile(r"[0-9a-f]{32}")
 
 WRONG_KEY = "no key slot of this vault opens with the key given"
 """The same words whatever was wrong with it."""
@@ -44,6 +47,20 @@ class Slot:
     """The settings log knows its identity, under this role and name, and has not revoked it."""
 
 
+class DamagedSlot(NamedTuple):
+    """An object among the key slots that is none, or not any more, by its name there; and why."""
+
+    id: str
+    reason: str
+
+
+class Slots(NamedTuple):
+    """`whole`: oldest first."""
+
+    whole: tuple[Slot, ...]
+    damaged: tuple[DamagedSlot, ...]
+
+
 class Removed(NamedTuple):
     """`revoked`: it was the identity's last slot, so what that key signs from now on does not count."""
 
@@ -60,6 +77,8 @@ async def unlock_vault(store: ObjectStore, vault_id: bytes, unlock: Unlock) -> U
     """Try every slot. `AccessDenied` if none opens; `IntegrityError` if that may be because one is damaged."""
     damage: IntegrityError | None = None
     async for slot_id, data in _slots(store):
+        if _SLOT_ID.fullmatch(slot_id) is None:
+            continue
         try:
             bundle = await asyncio.to_thread(unwrap, vault_id, bytes.fromhex(slot_id), data, unlock)
         except IntegrityError as error:
@@ -87,10 +106,19 @@ class Keyring:
         self._heads = heads
 
     async def list(self) -> tuple[Slot, ...]:
-        """All slots, oldest first. `IntegrityError` names a damaged one."""
+        """All that are whole, oldest first."""
+        return (await self.survey()).whole
+
+    async def survey(self) -> Slots:
+        """All slots. Whose a damaged one is nobody knows."""
         await self._settings.refresh()
-        slots = [self._shown(slot_id, read_header(bytes.fromhex(slot_id), data)) async for slot_id, data in _slots(self._place.store)]
-        return tuple(sorted(slots, key=lambda slot: (slot.created_at, slot.id)))
+        whole, damaged = [], []
+        async for slot_id, data in _slots(self._place.store):
+            try:
+                whole.append(self._shown(slot_id, _header(slot_id, data)))
+            except IntegrityError as error:
+                damaged.append(DamagedSlot(slot_id, error.message))
+        return Slots(tuple(sorted(whole, key=lambda slot: (slot.created_at, slot.id))), tuple(damaged))
 
     async def add(self, role: Role, name: str, unlock: Unlock) -> Slot:
         """A new identity and its first slot. Operators only."""
@@ -125,7 +153,7 @@ class Keyring:
         return fresh
 
     async def remove(self, slot_id: str) -> Removed:
-        """Remove a slot; with the last one of an identity its key is revoked first. Operators only, and not the slot in use.
+        """Remove a slot; with the last whole one of an identity its key is revoked first. Operators only, and not the slot in use.
 
         So the operator key that is in use always remains: the last one cannot be removed.
         """
@@ -152,10 +180,16 @@ class Keyring:
         await self._settings.append(kinds.Revoke(public=public, heads=await self._heads()), trusted)
 
     async def _replace_stillborn(self, name: str) -> None:
-        """A killed `add`, or one in doubt, may have left an identity without any slot; its key is lost, and its name must be free again."""
+        """A killed `add`, or one in doubt, may have left an identity without any slot; its key is lost, and its name must be free again.
+
+        A damaged slot may be its slot, and may be mended.
+        """
         await self._settings.settle()
         public = next((member.public for member in self._settings.state.active() if member.name == name), None)
-        if public is not None and all(slot.identity != public for slot in await self.list()):
+        if public is None:
+            return
+        slots = await self.survey()
+        if not slots.damaged and all(slot.identity != public for slot in slots.whole):
             await self._revoke(public)
 
     async def _write(self, bundle: Bundle, unlock: Unlock) -> Slot:
@@ -198,13 +232,21 @@ async def slot_identities(store: ObjectStore) -> list[bytes]:
     found: list[bytes] = []
     async for slot_id, data in _slots(store):
         with contextlib.suppress(IntegrityError):
-            found.append(read_header(bytes.fromhex(slot_id), data).identity)
+            found.append(_header(slot_id, data).identity)
     return found
 
 
 async def _slots(store: ObjectStore) -> AsyncIterator[tuple[str, bytes]]:
+    """By what follows `keys/` in its name, every object there; without those that somebody takes away just now."""
     async for info in store.list(names.KEYS):
-        slot_id = info.name.removeprefix(names.KEYS)
-        if len(slot_id) != 32 or not set(slot_id) <= set("0123456789abcdef"):
-            raise IntegrityError(f"{info.name} is no key slot", hint="an operator may delete it")
-        yield slot_id, await store.get(info.name, 0, MAX_SLOT + 1)
+        try:
+            data = await store.get(info.name, 0, MAX_SLOT + 1)
+        except NotFound:
+            continue
+        yield info.name.removeprefix(names.KEYS), data
+
+
+def _header(slot_id: str, data: bytes) -> SlotHeader:
+    if _SLOT_ID.fullmatch(slot_id) is None:
+        raise IntegrityError(f"the object {names.KEYS}{slot_id} is no key slot", hint="an operator may delete it")
+    return read_header(bytes.fromhex(slot_id), data)

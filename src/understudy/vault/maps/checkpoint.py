@@ -38,14 +38,17 @@ from understudy.vault.packs.pack_layout import blake2b_256
 MAGIC = b"USMAPS\x01\x00"
 POINTS_MAX = 16
 PACKS_MAX = 64
-"""Points and packs after a checkpoint whose footers a reader may have to read one by one."""
+"""Points that brought packs, and packs, after a checkpoint whose footers a reader may have to read one by one."""
+BARE_MAX = 1024
+"""Points after a checkpoint that a reader's walk may come by: an idle machine's cost no request."""
 
 
 def due(entries: Sequence[PointEntry], mapped: Collection[bytes], point_id: bytes) -> bool:
     """Whether reading this point would touch so many objects that it deserves a checkpoint; `mapped` points have one. Pure."""
-    since = trace(entries, point_id, mapped).entries
+    walk = trace(entries, point_id, mapped).entries
+    since = [entry for entry in walk if not entry.bare]
     packs = sum(len(entry.point.packs) + (PACKS_MAX if entry.point.packs_in else 0) for entry in since)
-    return len(since) >= POINTS_MAX or packs >= PACKS_MAX
+    return len(since) >= POINTS_MAX or packs >= PACKS_MAX or len(walk) >= BARE_MAX
 
 
 @dataclass(frozen=True, slots=True)

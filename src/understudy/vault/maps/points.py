@@ -20,6 +20,12 @@ class PointEntry:
     trimmed: bool = False
     """Its record was trimmed: only a repack's map says what it holds."""
 
+    @property
+    def bare(self) -> bool:
+        """Whether it is known that it brought no pack."""
+        point = self.point
+        return not (self.trimmed or point.packs or point.packs_in or point.inline or self.inlined)
+
 
 class Dropped(NamedTuple):
     """A point (of record `seq`) that pruning dropped: by record `prune`, written `at` (its writer's wall clock, ns)."""
