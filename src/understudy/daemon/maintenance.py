@@ -46,6 +46,7 @@ class Maintenance:
         self._pulse = pulse
         self._kept: dict[str, Kept] = {}
         self._job = ""
+        self._reopening: asyncio.Task[None] | None = None
 
     async def run(self) -> None:
         """Until cancelled."""
@@ -79,12 +80,23 @@ class Maintenance:
                 return
 
     async def _check_vault(self) -> None:
+        """Also follow what a command protected without asking the daemon."""
         try:
             await self._engine.touch()
+            await self._machines.begin()
         except UnderstudyError as error:
+            again = self._condition.vault is not None
             self._unwell(error)
+            if again:
+                await self._reopen()
         else:
             self._well()
+
+    async def _reopen(self) -> None:
+        """In the background: a store that hangs may take for ever to be closed."""
+        if self._reopening is None or self._reopening.done():
+            self._reopening = asyncio.create_task(self._engine.reopen(), name="reopen")
+        await asyncio.wait([self._reopening], timeout=TICK)
 
     def _unwell(self, error: UnderstudyError) -> None:
         if self._condition.vault is None or self._condition.vault.message != error.message:

@@ -18,6 +18,8 @@ from understudy.jobs.table import ENDED
 
 AT_ONCE = 4
 """Jobs that run at once; replication waits for its turn elsewhere."""
+MOST = 1000
+"""Jobs that wait or run."""
 MOST_ATTEMPTS = 3
 """A job that was running so often when the daemon died may be why it did."""
 SHOWN_EVERY = 0.25
@@ -78,6 +80,8 @@ class Runner:
         work = work_of(request.kind, machine, request.parameters)
         if self._stopping:
             raise Overloaded("the daemon is stopping", hint="try again when it runs")
+        if len(self._runs) >= MOST:
+            raise Overloaded(f"{len(self._runs)} jobs are pending or running already", hint="cancel some, or wait for their end")
         now = time.time_ns()
         job = Job(
             id=f"{now // 1_000_000:012x}{secrets.token_hex(4)}",

@@ -47,6 +47,15 @@ class ServedEngine(LocalEngine):
         """Whether the vault answers, as it is opened now."""
         await (await self._opened()).store.head(names.DESCRIPTOR)
 
+    async def reopen(self) -> None:
+        """Open the vault anew when it is needed next: what was open may be a file system that is gone. Who works with it fails, and
+        tries again."""
+        async with self._opening:
+            left, self._vault, self._salvaged = (self._vault, self._salvaged), None, None
+        for vault in left:
+            if vault is not None:
+                await vault.close()
+
     async def followed(self) -> list[str]:
         """Ids of this host's machines."""
         return await asyncio.to_thread(machines_here, await self.vault_id(), self._site)

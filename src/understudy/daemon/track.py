@@ -121,7 +121,7 @@ class Track:
 
     @property
     def transfers(self) -> tuple[float, ...]:
-        return tuple(min(cycle.rpo_seconds, cycle.seconds) for cycle in self.cycles)
+        return tuple(min(max(cycle.rpo_seconds, 0.0), cycle.seconds) for cycle in self.cycles)
 
     @property
     def rpo(self) -> float | None:
