@@ -1,5 +1,6 @@
 """`understudy serve`, a real process: points at their interval, kill −9, drained, reloaded, alone."""
 
+import asyncio
 import os
 import signal
 import subprocess
@@ -46,10 +47,10 @@ async def test_machines_are_replicated_by_themselves_also_after_a_kill(house: Ho
 
         target = house.directory / "restored"
         for name in ("files", "vm"):
-            house.host.run("verify", f"{name}@latest")
-            house.host.run("restore", f"{name}@latest", "--to", str(target / name))
-        assert next((target / "files").iterdir()).read_bytes() == disk.read_bytes()
-        assert next((target / "vm").iterdir()).read_bytes() == (await vm.contents())["vda"].tobytes()
+            await asyncio.to_thread(house.host.run, "verify", f"{name}@latest")
+            await asyncio.to_thread(house.host.run, "restore", f"{name}@latest", "--to", str(target / name))
+        restored = {name: next((target / name).glob("vda*")).read_bytes() for name in ("files", "vm")}
+        assert restored == {"files": disk.read_bytes(), "vm": (await vm.contents())["vda"].tobytes()}
     finally:
         await vm.kill()
 
