@@ -102,7 +102,9 @@ class Follower:
     async def cycle(self, app_consistent: bool, progress: Callable[[Progress], None]) -> Cycle:
         """The next cycle, at once; its first error is raised. It waits for no window and no backoff; a pause refuses it."""
         if self.track.policy.paused:
-            raise Conflict(f"replication of {self.track.name!r} is paused", hint="set its policy without `paused` first")
+            raise Conflict(
+                f"replication of {self.track.name!r} is paused", hint=f"`understudy policy set {self.track.name} --resume` goes on"
+            )
         wanted = Wanted(app_consistent, progress, asyncio.get_running_loop().create_future())
         self._wanted.append(wanted)
         self._retry_at = 0.0

@@ -71,7 +71,12 @@ def _ageing(facts: Facts) -> list[Reason]:
     warning, critical = thresholds(facts.policy)
     if facts.policy.paused:
         return [
-            Reason(code="paused", health="warning", message="an operator has paused replication", hint="`understudy policy set` resumes it")
+            Reason(
+                code="paused",
+                health="warning",
+                message="an operator has paused replication",
+                hint="`understudy policy set NAME --resume` goes on",
+            )
         ]
     if facts.waiting:
         return [Reason(code="initial-later", health="normal", message="the initial replication waits for its time")]
