@@ -83,7 +83,8 @@ async def _until(items: AsyncGenerator[T, None], stop: asyncio.Event) -> AsyncIt
 
 def _tell(session: Session, event: Event, names: dict[str, str]) -> None:
     session.output.document(event)
-    machine = names.get(event.machine, event.machine[:8]) + ": " if event.machine else ""
+    name = names.get(event.machine, event.machine[:8]) if event.machine else ""
+    machine = f"{name}: " if name and name not in event.message else ""
     by = f" ({event.actor})" if event.actor else ""
     line = Text(f"{local_time(event.at)[:-4]}  {event.kind:<16}  ", style="dim")
     line.append(f"{machine}{event.message}{by}", style=_STYLES[event.severity] or "not dim")
