@@ -2,10 +2,13 @@
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-qemu10 lint bench native sanitize clean
+.PHONY: help demo test test-qemu10 lint bench native sanitize install clean
 
 PYTHON ?=
 export PYTHON
+
+DESTDIR ?=
+PREFIX ?= /usr/local
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -39,6 +42,9 @@ native: ## build the native kernels
 sanitize: ## the kernels and hostile input under AddressSanitizer
 	@.ci/prepare
 	@bash tests/sanitize/run.sh
+
+install: ## the command, the service and an example configuration: DESTDIR=..., PREFIX=/usr/local
+	@.ci/install "$(DESTDIR)" "$(PREFIX)" </dev/null
 
 clean: ## remove everything that was built or downloaded here
 	rm -rf .venv .cache build dist .benchmarks .hypothesis .mypy_cache .pytest_cache .ruff_cache src/*.egg-info

@@ -46,6 +46,9 @@ probe() {
             want libnbd-bin has nbdinfo
             want libnbd-bin has nbdcopy
             want nbdkit has nbdkit
+            want systemd has systemd-analyze
+            want chromium has chromium
+            want openssl has openssl
             want liblz4-1 loads liblz4.so.1
             want libxxhash0 loads libxxhash.so.0
             want libsodium23 loads libsodium.so.23

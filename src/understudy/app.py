@@ -4,7 +4,12 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from understudy import engine
+from aiohttp import web
+
+from understudy import api, engine
+from understudy.config.values import ApiConfig
+from understudy.daemon.serve import Assembly, run
+from understudy.errors import InvalidRequest
 from understudy.local.engine import LocalEngine
 from understudy.local.parts import Parts
 from understudy.qemu.agent_freeze import AgentFreeze
@@ -14,7 +19,8 @@ from understudy.source.qemu import QemuSource
 from understudy.source.qemu_method import Wanted
 from understudy.source.quiesce import Means, Quiesce
 from understudy.source.quiesced import QuiescedSource, QuiescedWhileRead, at_the_instant
-from understudy.store.protocol import ObjectStore
+from understudy.store.paced import PacedStore
+from understudy.store.protocol import ObjectStore, Pace
 from understudy.store.url import open_store, parse_url
 
 
@@ -26,6 +32,35 @@ async def open_engine(connection: engine.Connection) -> AsyncIterator[engine.Eng
         yield local
     finally:
         await local.close()
+
+
+async def serve(path: Path) -> None:
+    """The daemon, until a signal ends it. `path`: its configuration."""
+    await run(path, Assembly(_paced_parts, _make_app, _renew_app))
+
+
+def _paced_parts(pace: Pace) -> Parts:
+    return Parts(lambda url: PacedStore(open_store(url), pace), _make_store, _vault_directory, open_source)
+
+
+def _make_app(service: engine.Service, config: ApiConfig) -> web.Application:
+    return api.make_app(service, _settings(config))
+
+
+def _renew_app(app: web.Application, config: ApiConfig) -> None:
+    api.renew(app, _settings(config))
+
+
+def _settings(config: ApiConfig) -> api.Settings:
+    tokens = api.tokens_of(_text(Path(config.tcp.tokens))) if config.tcp else ()
+    return api.Settings(admins=config.admins, operators=config.operators, viewers=config.viewers, tokens=tokens)
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text()
+    except (OSError, UnicodeDecodeError) as error:
+        raise InvalidRequest(f"api.tcp.tokens: {path} cannot be read: {error}") from None
 
 
 def _make_store(url: str) -> ObjectStore:

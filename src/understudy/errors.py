@@ -159,3 +159,21 @@ class StateFailed(UnderstudyError):
     exit_code = 16
     http_status = 500
     retryable = True
+
+
+class DaemonUnavailable(UnderstudyError):
+    """The daemon on this host does not answer."""
+
+    code = "daemon_unavailable"
+    exit_code = 17
+    http_status = 503
+    retryable = True
+
+
+class Overloaded(UnderstudyError):
+    """More is asked for, or happens, than can be taken in at once."""
+
+    code = "overloaded"
+    exit_code = 18
+    http_status = 503
+    retryable = True

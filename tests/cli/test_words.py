@@ -1,6 +1,7 @@
 import pytest
 
 from understudy.cli import words
+from understudy.engine import units
 from understudy.errors import InvalidRequest
 
 
@@ -42,24 +43,24 @@ def test_durations_have_at_most_two_units(seconds: float, said: str) -> None:
     ("text", "seconds"), [("1s", 1), ("500ms", 0.5), ("5m", 300), ("1h30m", 5400), ("2", 2), ("1.5s", 1.5), ("1D", 86400)]
 )
 def test_intervals_are_read(text: str, seconds: float) -> None:
-    assert words.seconds_of(text) == seconds
+    assert units.seconds_of(text) == seconds
 
 
 @pytest.mark.parametrize("text", ["", "s", "-1s", "1 s 2", "1x", "0", "0s", "nan", "1s2", "9" * 400, "1000000d"])
 def test_what_is_no_interval_is_refused(text: str) -> None:
     with pytest.raises(InvalidRequest):
-        words.seconds_of(text)
+        units.seconds_of(text)
 
 
 @pytest.mark.parametrize(("text", "seconds"), [("0", 0), ("0h", 0), ("1ms", 1), ("1.5s", 2), ("24h", 86400)])
 def test_a_span_may_be_none_at_all_but_is_never_less_than_said(text: str, seconds: int) -> None:
-    assert words.span_of(text) == seconds
+    assert units.span_of(text) == seconds
 
 
 @pytest.mark.parametrize("text", ["", "-1s", "soon", "9" * 400])
 def test_what_is_no_span_is_refused(text: str) -> None:
     with pytest.raises(InvalidRequest):
-        words.span_of(text)
+        units.span_of(text)
 
 
 def test_an_age_from_a_clock_that_stands_before_it_is_said() -> None:

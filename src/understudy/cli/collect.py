@@ -2,14 +2,16 @@
 
 import click
 
+from understudy.cli.completing import machine_names
 from understudy.cli.session import Session
 from understudy.cli.session import command as common
-from understudy.cli.words import count, duration, size, span_of
+from understudy.cli.words import count, duration, size
 from understudy.engine import Collect, Collected, Weight
+from understudy.engine.units import span_of
 
 
 @click.command("collect")
-@click.argument("name")
+@click.argument("name", shell_complete=machine_names)
 @click.option("--dry-run", is_flag=True, help="Only say what would be done.")
 @click.option(
     "--grace", default="24h", show_default=True, metavar="TIME", help="How long readers may go on reading what goes, such as 24h or 0."

@@ -8,9 +8,10 @@ from pathlib import Path
 import click
 
 from understudy.cli.output import Output, columns
-from understudy.cli.words import count, duration, seconds_of, size
+from understudy.cli.words import count, duration, size
 from understudy.demo.report import BLOCK, Cycle, Report
 from understudy.demo.story import demonstrate
+from understudy.engine.units import seconds_of
 from understudy.errors import IntegrityError
 
 

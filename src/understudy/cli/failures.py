@@ -32,6 +32,8 @@ _MEANINGS = {
     14: "the image or device being written failed",
     15: "a library, tool or version is missing",
     16: "the state directory cannot be read or written",
+    17: "the daemon does not answer",
+    18: "too much at once for the daemon",
     70: "a fault in understudy itself",
     INTERRUPTED: "interrupted",
     BROKEN_PIPE: "the reader of the output went away",

@@ -2,6 +2,7 @@
 
 import click
 
+from understudy.cli.completing import machine_names
 from understudy.cli.selecting import select, split
 from understudy.cli.session import Session
 from understudy.cli.session import command as common
@@ -9,7 +10,7 @@ from understudy.engine import AddHold
 
 
 @click.command("add")
-@click.argument("which", metavar="NAME[@POINT]")
+@click.argument("which", metavar="NAME[@POINT]", shell_complete=machine_names)
 @click.option("reason", "--reason", required=True, help="Why, for whoever finds the hold later.")
 @common
 async def command(session: Session, which: str, reason: str) -> None:

@@ -2,13 +2,14 @@
 
 import click
 
+from understudy.cli.completing import machine_names
 from understudy.cli.output import columns
 from understudy.cli.session import Session
 from understudy.cli.session import command as common
 
 
 @click.command("list")
-@click.argument("name")
+@click.argument("name", shell_complete=machine_names)
 @common
 async def command(session: Session, name: str) -> None:
     """List the holds on machine NAME's points."""

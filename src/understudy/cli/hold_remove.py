@@ -2,13 +2,14 @@
 
 import click
 
+from understudy.cli.completing import machine_names
 from understudy.cli.session import Session
 from understudy.cli.session import command as common
 from understudy.engine import RemoveHold
 
 
 @click.command("remove")
-@click.argument("name")
+@click.argument("name", shell_complete=machine_names)
 @click.argument("hold")
 @common
 async def command(session: Session, name: str, hold: str) -> None:

@@ -6,6 +6,9 @@ from typing import Any, NamedTuple
 
 import click
 
+COMPLETE = "_UNDERSTUDY_COMPLETE"
+"""Set by a shell that asks what could come next."""
+
 
 class Entry(NamedTuple):
     """The module whose `command` it is, and its line in the group's help."""

@@ -1,6 +1,7 @@
 """The `understudy` command: its subcommands by name, and one place where every failure becomes words and an exit code."""
 
 import io
+import os
 import sys
 from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
@@ -10,11 +11,12 @@ import click
 
 from understudy import __version__
 from understudy.cli.failures import exit_codes, reported
-from understudy.cli.lazy import Entry, LazyGroup
+from understudy.cli.lazy import COMPLETE, Entry, LazyGroup
 from understudy.engine import Connection, Engine
 from understudy.errors import InvalidRequest
 
 COMMANDS = {
+    "status": Entry("understudy.cli.status", "Show how this host's machines are."),
     "vault": Entry("understudy.cli.vault", "Create a vault, look at it, and manage its keys."),
     "protect": Entry("understudy.cli.protect", "Follow a machine from this host."),
     "unprotect": Entry("understudy.cli.unprotect", "Stop following a machine and leave no trace in it."),
@@ -29,6 +31,13 @@ COMMANDS = {
     "verify": Entry("understudy.cli.verify", "Prove points, or a whole vault without any key."),
     "collect": Entry("understudy.cli.collect", "Give back the space that no kept point needs."),
     "usage": Entry("understudy.cli.usage", "Show what machines and points take in the vault."),
+    "policy": Entry("understudy.cli.policy", "Say when and how fast the daemon replicates a machine."),
+    "jobs": Entry("understudy.cli.jobs", "List the daemon's long operations."),
+    "job": Entry("understudy.cli.job", "Look at, or end, one of them."),
+    "events": Entry("understudy.cli.events", "Show what happened, and what happens."),
+    "completion": Entry("understudy.cli.completion", "Let a shell complete commands and names."),
+    "serve": Entry("understudy.cli.serve", "Run the daemon: machines on their policies, and the API."),
+    "check-config": Entry("understudy.cli.check_config", "Say what is wrong with the daemon's configuration."),
     "demo": Entry("understudy.cli.demo", "Replicate a real guest, kill it, and bring it back."),
 }
 
@@ -38,6 +47,11 @@ class Understudy(LazyGroup):
 
     def main(self, args: Sequence[str] | None = None, prog_name: str | None = None, *_: Any, **extra: Any) -> Any:
         words = list(sys.argv[1:] if args is None else args)
+        completing = os.environ.get(COMPLETE)
+        if completing:
+            from click.shell_completion import shell_complete
+
+            sys.exit(shell_complete(self, extra, prog_name or "understudy", COMPLETE, completing))
 
         def body() -> None:
             _must_be_text(words)

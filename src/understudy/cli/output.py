@@ -4,7 +4,7 @@ import sys
 from typing import Any
 
 import msgspec
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
@@ -26,8 +26,13 @@ class Output:
         self.as_json = as_json
         # Names come from records that others wrote: what stands in square brackets or between colons is no command.
         # A table that goes to a file or a pipe keeps its full width: nothing is cut for a screen that is not there.
-        self._out = _Pipe(file=sys.stdout, width=None if sys.stdout.isatty() else 200, highlight=False, markup=False, emoji=False)
+        self.out = _Pipe(file=sys.stdout, width=None if sys.stdout.isatty() else 200, highlight=False, markup=False, emoji=False)
         self.err = Console(file=sys.stderr, highlight=False, markup=False, emoji=False)
+
+    @property
+    def is_screen(self) -> bool:
+        """Whether somebody looks at it as it is written."""
+        return self.out.is_terminal
 
     def document(self, value: Any) -> None:
         """The whole answer, or one line of a stream. Only with `as_json`."""
@@ -38,7 +43,15 @@ class Output:
     def say(self, text: str = "", style: str = "") -> None:
         """A line for a person; square brackets in it are just that."""
         if not self.as_json:
-            self._out.print(Text(text, style=style), soft_wrap=True)
+            self.out.print(Text(text, style=style), soft_wrap=True)
+            sys.stdout.flush()
+
+    def show(self, part: RenderableType) -> None:
+        """A line or a table for a person."""
+        if isinstance(part, Table):
+            self.table(part)
+        elif not self.as_json:
+            self.out.print(part, soft_wrap=True)
             sys.stdout.flush()
 
     def warn(self, text: str) -> None:
@@ -48,11 +61,11 @@ class Output:
     def table(self, table: Table) -> None:
         """On a screen that is too narrow for it, lines wrap; nothing is cut."""
         if not self.as_json:
-            needed = Measurement.get(self._out, self._out.options.update(max_width=_WIDEST), table).minimum
-            if needed > self._out.width:
-                self._out.print(table, width=needed, crop=False, soft_wrap=True)
+            needed = Measurement.get(self.out, self.out.options.update(max_width=_WIDEST), table).minimum
+            if needed > self.out.width:
+                self.out.print(table, width=needed, crop=False, soft_wrap=True)
             else:
-                self._out.print(table)
+                self.out.print(table)
 
 
 def columns(*headings: str, right: tuple[str, ...] = (), wrapped: tuple[str, ...] = ()) -> Table:

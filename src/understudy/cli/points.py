@@ -5,6 +5,7 @@ import time
 import click
 from rich.table import Table
 
+from understudy.cli.completing import machine_names
 from understudy.cli.output import columns
 from understudy.cli.points_group import instants_listed
 from understudy.cli.session import Session
@@ -16,7 +17,7 @@ from understudy.model import BLOCK_SIZE
 
 
 @click.command("points")
-@click.argument("name", metavar="[NAME]", required=False)
+@click.argument("name", metavar="[NAME]", required=False, shell_complete=machine_names)
 @click.option("--group", metavar="GROUP", help="List the instants of a group instead.")
 @common
 async def command(session: Session, name: str | None, group: str | None) -> None:

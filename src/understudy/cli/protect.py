@@ -79,7 +79,7 @@ async def command(
         out.say(f"left out: {', '.join(done.found.excluded)}")
     points = "1 recovery point stays" if done.machine.points == 1 else f"{done.machine.points} recovery points stay"
     out.say(_SAID[done.outcome].format(name=name, id=done.machine.id, points=points), style="bold")
-    out.say(f"next: understudy replicate {name}")
+    out.say("the daemon replicates it from now on: understudy status" if session.remote else f"next: understudy replicate {name}")
 
 
 def source_of(

@@ -2,6 +2,7 @@
 
 import click
 
+from understudy.cli.completing import machine_names
 from understudy.cli.output import columns
 from understudy.cli.retention_words import policy_words
 from understudy.cli.session import Session
@@ -11,7 +12,7 @@ from understudy.engine import Prune
 
 
 @click.command("prune")
-@click.argument("name")
+@click.argument("name", shell_complete=machine_names)
 @click.option("dry_run", "--dry-run", is_flag=True, help="Only say what would be dropped.")
 @common
 async def command(session: Session, name: str, dry_run: bool) -> None:

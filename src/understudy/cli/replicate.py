@@ -9,14 +9,16 @@ from contextlib import AbstractAsyncContextManager, contextmanager
 import click
 import msgspec
 
+from understudy.cli.completing import machine_names
 from understudy.cli.failures import failure_document
 from understudy.cli.pacing import backoff, next_due
 from understudy.cli.progress import shown
 from understudy.cli.session import Session
 from understudy.cli.session import command as common
 from understudy.cli.stopping import pause, until_stopped
-from understudy.cli.words import duration, local_time, seconds_of, size
+from understudy.cli.words import duration, local_time, size
 from understudy.engine import Cycle, Engine, GroupCycle, GroupReplication, Replication
+from understudy.engine.units import seconds_of
 from understudy.errors import Busy, InvalidRequest, UnderstudyError
 from understudy.model import BLOCK_SIZE
 
@@ -25,7 +27,7 @@ ATTEMPTS = 5
 
 
 @click.command("replicate")
-@click.argument("name", metavar="[NAME]", required=False)
+@click.argument("name", metavar="[NAME]", required=False, shell_complete=machine_names)
 @click.option("--group", metavar="GROUP", help="All machines of a group, frozen at one instant.")
 @click.option("--every", metavar="INTERVAL", help="Go on, with a cycle each INTERVAL (500ms, 1s, 5m), until SIGINT or SIGTERM.")
 @click.option("--cycles", type=click.IntRange(min=1), help="Stop after so many cycles.")
@@ -60,9 +62,8 @@ class _Follower:
     def __init__(
         self, session: Session, name: str | None, group: str | None, interval: float | None, wanted: int | None, rhythm: int
     ) -> None:
-        self._session = session
         self._out = session.output
-        self._connection = session.connection()
+        self._engine = session.opener()
         self._name = name
         self._group = group
         self._interval = interval
@@ -75,7 +76,7 @@ class _Follower:
         """Cycle until enough are made or a stop is asked for; opens everything anew where it could not be opened."""
         while not self._finished(stop):
             try:
-                async with self._session.factory(self._connection) as engine, self._opened(engine) as replication:
+                async with self._engine() as engine, self._opened(engine) as replication:
                     await self._cycles(replication, stop)
             except UnderstudyError as error:
                 await self._survive(error, stop)

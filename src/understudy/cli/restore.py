@@ -4,6 +4,7 @@ import os
 
 import click
 
+from understudy.cli.completing import machine_names
 from understudy.cli.pairs import pairs
 from understudy.cli.progress import shown
 from understudy.cli.restore_group import restore_group
@@ -16,7 +17,7 @@ from understudy.errors import InvalidRequest, NotFound
 
 
 @click.command("restore")
-@click.argument("which", metavar="[NAME[@POINT]]", required=False)
+@click.argument("which", metavar="[NAME[@POINT]]", required=False, shell_complete=machine_names)
 @click.option("--group", metavar="GROUP[@POINT]", help="All machines of a group, each into DIR/<machine>.")
 @click.option("--to", "directory", metavar="DIR", help="Write each disk to DIR/<disk>.raw or .qcow2.")
 @click.option("disks", "--disk", multiple=True, metavar="NAME=PATH", help="Write this disk to PATH; without --to, only disks so named.")

@@ -2,18 +2,19 @@
 
 import click
 
+from understudy.cli.completing import machine_names
 from understudy.cli.retention_words import policy_words
 from understudy.cli.session import Session
 from understudy.cli.session import command as common
-from understudy.cli.words import span_of
 from understudy.engine import Policy, SetRetention
+from understudy.engine.units import span_of
 from understudy.errors import InvalidRequest
 
 _NUMBER = click.IntRange(min=0, max=1_000_000)
 
 
 @click.command("set")
-@click.argument("name")
+@click.argument("name", shell_complete=machine_names)
 @click.option("all_for", "--all-for", metavar="TIME", help="Keep every point this young, such as 24h; counted from the newest.")
 @click.option("hourly", "--hourly", type=_NUMBER, default=0, help="Keep the newest point of each of so many hours.")
 @click.option("daily", "--daily", type=_NUMBER, default=0, help="Of so many days.")

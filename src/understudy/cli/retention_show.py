@@ -2,13 +2,14 @@
 
 import click
 
+from understudy.cli.completing import machine_names
 from understudy.cli.retention_words import policy_words
 from understudy.cli.session import Session
 from understudy.cli.session import command as common
 
 
 @click.command("show")
-@click.argument("name")
+@click.argument("name", shell_complete=machine_names)
 @common
 async def command(session: Session, name: str) -> None:
     """Show machine NAME's policy."""

@@ -2,6 +2,7 @@
 
 import click
 
+from understudy.cli.completing import machine_names
 from understudy.cli.progress import shown
 from understudy.cli.selecting import select, split
 from understudy.cli.session import Session
@@ -11,7 +12,7 @@ from understudy.engine import SeedExport
 
 
 @click.command("export")
-@click.argument("which", metavar="NAME[@POINT]")
+@click.argument("which", metavar="NAME[@POINT]", shell_complete=machine_names)
 @click.argument("directory", metavar="DIR", type=click.Path(resolve_path=True))
 @common
 async def command(session: Session, which: str, directory: str) -> None:

@@ -3,10 +3,10 @@
 import asyncio
 import os
 import socket
-from collections.abc import Callable, Coroutine
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
-from functools import wraps
+from functools import partial, wraps
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec
 
@@ -14,9 +14,10 @@ import click
 from click.core import ParameterSource
 
 from understudy.cli.credentials import asked_passphrase, read_passphrase, readable_by_others
+from understudy.cli.daemon import DEFAULT_SOCKET, Daemon
 from understudy.cli.output import Output
 from understudy.engine import Connection, Credential, Engine, EngineFactory, KeyFile, checked_name
-from understudy.errors import InvalidRequest
+from understudy.errors import DaemonUnavailable, InvalidRequest
 
 P = ParamSpec("P")
 
@@ -32,19 +33,44 @@ class Session:
     passphrase_file: str | None
     state_dir: str
     site: str
+    daemon: Daemon
+    remote: bool
+    """Whether the daemon is asked, rather than the vault opened here."""
 
     def connection(self, *, keyless: bool = False, vault: str | None = None, creates: bool = False) -> Connection:
         """Whom to ask, and with what. `keyless`: a credential is neither needed nor asked for; `vault`: a URL that was given in
         another way; `creates`: a passphrase that is asked for at the terminal is asked for twice."""
         url = vault or self.vault
         if not url:
-            raise InvalidRequest("no vault is named", hint="give --vault URL or set UNDERSTUDY_VAULT, such as file:///srv/vault")
+            raise InvalidRequest(
+                f"no vault is named, and no daemon is at {self.daemon.socket}",
+                hint="give --vault URL or set UNDERSTUDY_VAULT, such as file:///srv/vault; or begin the daemon: understudy serve",
+            )
         credential = None if keyless else self._credential(creates)
         return Connection(vault=url, state_dir=self.state_dir, site=self.site, credential=credential)
 
-    def engine(self) -> AbstractAsyncContextManager[Engine]:
-        """The engine for this command's own connection."""
-        return self.factory(self.connection())
+    def engine(self, *, keyless: bool = False) -> AbstractAsyncContextManager[Engine]:
+        """The daemon's, or one in this process for this command's own connection."""
+        return self.opener(keyless=keyless)()
+
+    def opener(self, *, keyless: bool = False) -> Callable[[], AbstractAsyncContextManager[Engine]]:
+        """Opens the engine any number of times, and asks for a credential once."""
+        if self.remote:
+            return self._remote_engine
+        return partial(self.factory, self.connection(keyless=keyless))
+
+    @asynccontextmanager
+    async def _remote_engine(self) -> AsyncIterator[Engine]:
+        async with self.daemon.opened() as service:
+            yield service.engine
+
+    def must_have_daemon(self) -> None:
+        """For what only a daemon knows; a vault that is named elsewhere does not matter to it."""
+        if not self.daemon.is_there():
+            raise DaemonUnavailable(
+                f"no daemon is at {self.daemon.socket}",
+                hint="begin it: understudy serve (`systemctl start understudy`); or name its socket: --socket FILE or UNDERSTUDY_SOCKET",
+            )
 
     def _credential(self, creates: bool) -> Credential:
         if self.key_file:
@@ -79,6 +105,14 @@ _OPTIONS = [
         metavar="FILE",
         help="Open the vault with the passphrase on this file's first line.",
     ),
+    click.option(
+        "--socket",
+        "socket_path",
+        envvar="UNDERSTUDY_SOCKET",
+        show_envvar=True,
+        metavar="FILE",
+        help=f"Where no vault is named: ask the daemon that listens here, else at {DEFAULT_SOCKET}.",
+    ),
     click.option("--state-dir", envvar="UNDERSTUDY_STATE_DIR", show_envvar=True, metavar="DIR", help="This site's own memory."),
     click.option("--site", envvar="UNDERSTUDY_SITE", show_envvar=True, metavar="NAME", help="This site's name; else the host's."),
     click.option("--json", "as_json", is_flag=True, help="Answer in JSON on stdout, errors included."),
@@ -94,9 +128,13 @@ def command(function: Callable[Concatenate[Session, P], Coroutine[Any, Any, None
     def body(context: click.Context, /, *args: Any, **given: Any) -> None:
         key_file, passphrase_file = _one_of(context, given.pop("key_file"), given.pop("passphrase_file"))
         given.pop("debug")
+        output = Output(given.pop("as_json"))
+        daemon = Daemon(os.path.abspath(given.pop("socket_path") or DEFAULT_SOCKET), output)
         session = Session(
             factory=context.find_root().obj,
-            output=Output(given.pop("as_json")),
+            output=output,
+            daemon=daemon,
+            remote=_is_remote(context, given["vault"], daemon),
             vault=given.pop("vault"),
             key_file=key_file,
             passphrase_file=passphrase_file,
@@ -104,12 +142,26 @@ def command(function: Callable[Concatenate[Session, P], Coroutine[Any, Any, None
             site=checked_name("site", given.pop("site") or socket.gethostname()),
         )
 
-        asyncio.run(function(session, *args, **given))
+        try:
+            asyncio.run(function(session, *args, **given))
+        finally:
+            daemon.tell_what_goes_on()
 
     decorated: Callable[..., None] = body
     for option in reversed(_OPTIONS):
         decorated = option(decorated)
     return decorated
+
+
+def _is_remote(context: click.Context, vault: str | None, daemon: Daemon) -> bool:
+    """A vault that is named is opened here; but a socket on the command line counts before a vault in the environment."""
+    typed = {name for name in ("vault", "socket_path") if context.get_parameter_source(name) is ParameterSource.COMMANDLINE}
+    if typed == {"vault", "socket_path"}:
+        raise InvalidRequest("both a vault and a daemon's socket are given", hint="give one of the two")
+    if typed == {"socket_path"}:
+        return True
+    named = context.get_parameter_source("socket_path") is ParameterSource.ENVIRONMENT
+    return not vault and (named or daemon.is_there())
 
 
 def _one_of(context: click.Context, key_file: str | None, passphrase_file: str | None) -> tuple[str | None, str | None]:

@@ -2,13 +2,14 @@
 
 import click
 
+from understudy.cli.completing import machine_names
 from understudy.cli.session import Session
 from understudy.cli.session import command as common
 from understudy.engine import Unprotect
 
 
 @click.command("unprotect")
-@click.argument("name")
+@click.argument("name", shell_complete=machine_names)
 @click.option("--forget", is_flag=True, help="The VM is gone for good: do not look for it, only forget it here.")
 @common
 async def command(session: Session, name: str, forget: bool) -> None:

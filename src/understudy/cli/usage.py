@@ -3,6 +3,7 @@
 import click
 from rich.table import Table
 
+from understudy.cli.completing import machine_names
 from understudy.cli.output import Output, columns
 from understudy.cli.session import Session
 from understudy.cli.session import command as common
@@ -11,7 +12,7 @@ from understudy.engine import PointUsage, Usage, Weight
 
 
 @click.command("usage")
-@click.argument("name", required=False)
+@click.argument("name", required=False, shell_complete=machine_names)
 @common
 async def command(session: Session, name: str | None) -> None:
     """Show what the machines (or machine NAME and each of its points) take in the vault, and what would come back."""

@@ -2,6 +2,7 @@
 
 import click
 
+from understudy.cli.completing import machine_names
 from understudy.cli.progress import shown
 from understudy.cli.selecting import select, split
 from understudy.cli.session import Session
@@ -18,7 +19,7 @@ _PROVEN = {
 
 
 @click.command("verify")
-@click.argument("which", metavar="[NAME[@POINT]]", required=False)
+@click.argument("which", metavar="[NAME[@POINT]]", required=False, shell_complete=machine_names)
 @click.option("every", "--all", is_flag=True, help="All points of the machine, not only one.")
 @click.option("level", "--level", type=click.Choice(["scrub", "frames", "digest"]), help="How much to prove; digest if a machine is named.")
 @common
@@ -37,7 +38,7 @@ async def command(session: Session, which: str | None, every: bool, level: Level
             raise InvalidRequest(
                 "without a machine only the whole vault can be scrubbed", hint="name a machine: understudy verify NAME --all"
             )
-        async with session.factory(session.connection(keyless=True)) as engine:
+        async with session.engine(keyless=True) as engine:
             with shown(session.output) as progress:
                 done = await engine.scrub(progress)
     else:

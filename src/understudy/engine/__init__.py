@@ -38,6 +38,8 @@ from understudy.engine.groups import (
     InstantMember,
     RestoreGroup,
 )
+from understudy.engine.jobs import Event, Failure, Job, JobKind, JobProgress, JobState, JobStep, Severity
+from understudy.engine.policy import Day, ReplicationPolicy, Window, checked_policy
 from understudy.engine.protocol import Engine, EngineFactory, Replication
 from understudy.engine.requests import (
     AddKey,
@@ -58,7 +60,9 @@ from understudy.engine.requests import (
     Verify,
 )
 from understudy.engine.retention import AddHold, Decided, Hold, Policy, Prune, Pruned, RemoveHold, Retention, SetRetention
+from understudy.engine.service import EventQuery, JobQuery, Service, StartJob
 from understudy.engine.space import Collect, Collected, PointUsage, Usage, Weight
+from understudy.engine.status import CycleFigures, CycleTotals, Health, MachineStatus, Phase, Reason, RpoSample, ServiceHealth
 from understudy.engine.values import FreezeMethod, ImageFormat, Level, Role, SeedKind, Value, checked_name, checked_words
 
 __all__ = [
@@ -72,12 +76,18 @@ __all__ = [
     "CreateVault",
     "Credential",
     "Cycle",
+    "CycleFigures",
+    "CycleTotals",
     "Damage",
+    "Day",
     "Decided",
     "Disk",
     "DroppedPoint",
     "Engine",
     "EngineFactory",
+    "Event",
+    "EventQuery",
+    "Failure",
     "Found",
     "FreezeMethod",
     "Group",
@@ -85,18 +95,27 @@ __all__ = [
     "GroupMember",
     "GroupReplication",
     "GroupRestored",
+    "Health",
     "Hold",
     "ImageFormat",
     "Instant",
     "InstantMember",
+    "Job",
+    "JobKind",
+    "JobProgress",
+    "JobQuery",
+    "JobState",
+    "JobStep",
     "Key",
     "KeyFile",
     "KeyRemoved",
     "Level",
     "Machine",
     "MachineSource",
+    "MachineStatus",
     "OnProgress",
     "Passphrase",
+    "Phase",
     "Point",
     "PointGroup",
     "PointUsage",
@@ -109,8 +128,10 @@ __all__ = [
     "Prune",
     "Pruned",
     "QemuSource",
+    "Reason",
     "RemoveHold",
     "Replication",
+    "ReplicationPolicy",
     "Restore",
     "RestoreGroup",
     "Restored",
@@ -118,11 +139,16 @@ __all__ = [
     "Retention",
     "Role",
     "RotateKey",
+    "RpoSample",
     "SeedExport",
     "SeedImport",
     "SeedKind",
     "Seeded",
+    "Service",
+    "ServiceHealth",
     "SetRetention",
+    "Severity",
+    "StartJob",
     "Unprotect",
     "Unprotected",
     "Usage",
@@ -131,6 +157,8 @@ __all__ = [
     "Verified",
     "Verify",
     "Weight",
+    "Window",
     "checked_name",
+    "checked_policy",
     "checked_words",
 ]

@@ -39,6 +39,7 @@ class LocalEngine:
         self._site = Site(connection.site, Path(connection.state_dir))
         self._vault: Vault | None = None
         self._salvaged: Vault | None = None
+        self._opening = asyncio.Lock()
 
     async def close(self) -> None:
         for vault in (self._vault, self._salvaged):
@@ -260,8 +261,9 @@ class LocalEngine:
         must_be_outside(self._parts.vault_directory(self._connection.vault), path, what, why)
 
     async def _opened(self) -> Vault:
-        self._vault = self._vault or await self._open()
-        return self._vault
+        async with self._opening:
+            self._vault = self._vault or await self._open()
+            return self._vault
 
     async def _open(self, *, salvage: bool = False) -> Vault:
         self._must_remember_outside()

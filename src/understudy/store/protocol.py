@@ -1,9 +1,9 @@
 """What a vault needs of an object store. The docstrings are the contract; tests/store/conformance.py is its proof."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from enum import Enum
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, TypeAlias
 
 from understudy.model import BytesLike
 
@@ -28,6 +28,10 @@ class Capabilities:
 
     kind: str
     deletes: bool = True
+
+
+Pace: TypeAlias = Callable[[str, int], Awaitable[None]]
+"""Given an object's name and size in bytes, returns when it may be sent."""
 
 
 class ObjectStore(Protocol):

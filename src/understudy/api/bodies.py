@@ -1,0 +1,158 @@
+"""What may be sent. Paths are the daemon's host's, and absolute. A field that is not here is refused."""
+
+from typing import Annotated, TypeAlias
+
+import msgspec
+
+from understudy.api.queries import Name, Number
+from understudy.engine import (
+    AddKey,
+    CreateGroup,
+    Credential,
+    ImageFormat,
+    Level,
+    Policy,
+    Protect,
+    ReplicationPolicy,
+    Value,
+    Window,
+)
+
+_MONTH = 30 * 86400
+_YEAR = 366 * 86400
+
+AbsolutePath: TypeAlias = Annotated[str, msgspec.Meta(pattern="^/[^\\x00]*$", max_length=4095)]
+Bytes: TypeAlias = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
+Many: TypeAlias = Annotated[int, msgspec.Meta(ge=0, le=1_000_000)]
+Seconds: TypeAlias = Annotated[float, msgspec.Meta(ge=0, le=_MONTH)]
+TimeOfDay: TypeAlias = Annotated[str, msgspec.Meta(pattern="^([01][0-9]|2[0-3]):[0-5][0-9]$")]
+EndOfDay: TypeAlias = Annotated[str, msgspec.Meta(pattern="^([01][0-9]|2[0-3]):[0-5][0-9]$|^24:00$")]
+Identifier: TypeAlias = Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{32}$")]
+
+
+class ProtectBody(Protect, frozen=True, forbid_unknown_fields=True):
+    """Follow a machine from this host."""
+
+    name: Name
+
+
+class WindowBody(Window, frozen=True, forbid_unknown_fields=True):
+    """When data is sent no faster than `rate` bytes a second, or with 0 not at all."""
+
+    begin: TimeOfDay
+    end: EndOfDay
+    rate: Bytes
+
+
+class PolicyBody(ReplicationPolicy, frozen=True, forbid_unknown_fields=True):
+    """How a machine is replicated from now on."""
+
+    interval: Annotated[float, msgspec.Meta(ge=1, le=_MONTH)] = 60.0
+    warning_rpo: Seconds = 0.0
+    critical_rpo: Seconds = 0.0
+    app_every: Annotated[int, msgspec.Meta(ge=0, le=1_000_000)] = 0
+    rate: Bytes = 0
+    windows: Annotated[tuple[WindowBody, ...], msgspec.Meta(max_length=100)] = ()
+    initial_at: Number | None = None
+    verify_every: Annotated[float, msgspec.Meta(ge=0, le=_YEAR)] = 86400.0
+
+    def plain(self) -> ReplicationPolicy:
+        """The facade's own value."""
+        return msgspec.convert(msgspec.to_builtins(self), ReplicationPolicy)
+
+
+class RetentionBody(Policy, frozen=True, forbid_unknown_fields=True):
+    """Which points a prune keeps from now on: all of the newest `all_for` seconds; the newest of each of so many hours, days …"""
+
+    all_for: Annotated[int, msgspec.Meta(ge=0, le=100 * _YEAR)] = 0
+    hourly: Many = 0
+    daily: Many = 0
+    weekly: Many = 0
+    monthly: Many = 0
+    least: Annotated[int, msgspec.Meta(ge=1, le=1_000_000)] = 1
+
+    def plain(self) -> Policy:
+        """The facade's own value."""
+        return msgspec.convert(msgspec.to_builtins(self), Policy)
+
+
+class ReplicateBody(Value, frozen=True, forbid_unknown_fields=True):
+    """Make one point now."""
+
+    app_consistent: bool = False
+
+
+class RestoreBody(Value, frozen=True, forbid_unknown_fields=True):
+    """Write a point's disks to `targets`: disk name to path; disks not named there are left out."""
+
+    point: Identifier
+    format: ImageFormat
+    targets: dict[str, AbsolutePath]
+    overwrite: bool = False
+
+
+class RestoreGroupBody(Value, frozen=True, forbid_unknown_fields=True):
+    """Write all disks of an instant. `targets`: for each machine (its id) disk names to paths."""
+
+    format: ImageFormat
+    targets: dict[str, dict[str, AbsolutePath]]
+    overwrite: bool = False
+
+
+class VerifyBody(Value, frozen=True, forbid_unknown_fields=True):
+    """Prove these points, by their ids."""
+
+    points: Annotated[tuple[Identifier, ...], msgspec.Meta(min_length=1)]
+    level: Level = "digest"
+
+
+class PruneBody(Value, frozen=True, forbid_unknown_fields=True):
+    """`dry_run`: only say which points would go."""
+
+    dry_run: bool = False
+
+
+class CollectBody(Value, frozen=True, forbid_unknown_fields=True):
+    """`grace_seconds`: for so long readers may go on reading what is condemned now."""
+
+    grace_seconds: Annotated[int, msgspec.Meta(ge=0, le=366 * 86400)] = 86400
+    dry_run: bool = False
+
+
+class SeedExportBody(Value, frozen=True, forbid_unknown_fields=True):
+    """Put a point into `directory`; none: the initial replication, before there is any point."""
+
+    directory: AbsolutePath
+    point: Identifier | None = None
+
+
+class SeedImportBody(Value, frozen=True, forbid_unknown_fields=True):
+    """Bring what was exported to `directory` into the vault."""
+
+    directory: AbsolutePath
+
+
+class HoldBody(Value, frozen=True, forbid_unknown_fields=True):
+    """Keep a point whatever a policy says. `point`: its id."""
+
+    point: Identifier
+    reason: Annotated[str, msgspec.Meta(max_length=1000)] = ""
+
+
+class GroupBody(CreateGroup, frozen=True, forbid_unknown_fields=True):
+    """Make a group of machines (names or ids) that this host follows."""
+
+    name: Name
+    machines: Annotated[tuple[Name, ...], msgspec.Meta(min_length=1, max_length=1000)]
+
+
+class AddKeyBody(AddKey, frozen=True, forbid_unknown_fields=True):
+    """Make a key. A key file's path is on the daemon's host."""
+
+    label: Name
+
+
+class RotateKeyBody(Value, frozen=True, forbid_unknown_fields=True):
+    """Open the same identity with `credential` from now on."""
+
+    credential: Credential

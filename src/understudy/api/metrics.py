@@ -1,0 +1,132 @@
+"""What Prometheus reads. One registry an application; machines are shown as they are when it asks."""
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import get_args
+
+from aiohttp import web
+from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+
+from understudy.engine import Health, MachineStatus, Phase, ServiceHealth
+
+_NANOSECONDS = 1e9
+_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
+
+
+class Metrics:
+    """Counts what is answered; the rest comes from the statuses it is given."""
+
+    def __init__(self) -> None:
+        self._registry = CollectorRegistry()
+        self._requests = Counter(
+            "understudy_api_requests", "Requests answered, by path of the API and status", ("path", "status"), registry=self._registry
+        )
+        self._seconds = Histogram(
+            "understudy_api_request_duration_seconds", "Time from a request's head to its answer", buckets=_BUCKETS, registry=self._registry
+        )
+
+    def answered(self, path: str, status: int, seconds: float) -> None:
+        self._requests.labels(path, str(status)).inc()
+        self._seconds.observe(seconds)
+
+    def text(self, health: ServiceHealth, machines: Iterable[MachineStatus]) -> bytes:
+        """The exposition format."""
+        now = CollectorRegistry()
+        now.register(_Shown([*service_metrics(health), *machine_metrics(tuple(machines))]))
+        return generate_latest(now) + generate_latest(self._registry)
+
+
+METRICS: web.AppKey[Metrics] = web.AppKey("metrics", Metrics)
+
+
+class _Shown:
+    """Families that are made already, as the library wants to be given them."""
+
+    def __init__(self, families: list[Metric]) -> None:
+        self._families = families
+
+    def collect(self) -> Iterator[Metric]:
+        return iter(self._families)
+
+
+def service_metrics(health: ServiceHealth) -> Iterator[Metric]:
+    """The daemon's own."""
+    build = GaugeMetricFamily("understudy_build_info", "1, for what is running", labels=("version", "site", "vault"))
+    build.add_metric((health.version, health.site, health.vault_id), 1)
+    yield build
+    yield _states("understudy_health", "1 for the daemon's health, 0 for the others", "state", get_args(Health), [((), health.health)], ())
+    for name, help, value in (
+        ("understudy_start_time_seconds", "When the daemon began", health.started_at / _NANOSECONDS),
+        ("understudy_machines", "Machines that this host follows", health.machines),
+        ("understudy_running_cycles", "Cycles that run now", health.running_cycles),
+        ("understudy_running_jobs", "Jobs that run now", health.running_jobs),
+        ("understudy_event_loop_lag_seconds", "How late the event loop was at worst in the last minute", health.loop_lag_seconds),
+        ("understudy_resident_memory_bytes", "Memory of the daemon", health.resident_bytes),
+    ):
+        yield GaugeMetricFamily(name, help, value=value)
+
+
+def _seconds(at: int | None) -> float | None:
+    return None if at is None else at / _NANOSECONDS
+
+
+# What is not known is left out: an absent series is an alert of its own, a made-up number is a lie.
+_GAUGES: tuple[tuple[str, str, Callable[[MachineStatus], float | None]], ...] = (
+    ("rpo_seconds", "Age of the newest committed point's freeze", lambda status: status.rpo_seconds),
+    ("rpo_computed_timestamp_seconds", "When the RPO was computed", lambda status: _seconds(status.computed_at)),
+    ("interval_seconds", "The policy's interval", lambda status: status.policy.interval),
+    ("rpo_warning_seconds", "RPO from which on health is warning; 0: derived", lambda status: status.policy.warning_rpo),
+    ("rpo_critical_seconds", "RPO from which on health is critical; 0: derived", lambda status: status.policy.critical_rpo),
+    ("newest_point_timestamp_seconds", "When the newest point was frozen", lambda status: _seconds(status.newest_frozen_at)),
+    ("next_cycle_timestamp_seconds", "When the next cycle is due", lambda status: _seconds(status.next_at)),
+    ("points", "Recovery points", lambda status: status.points),
+    ("disk_bytes", "Size of all disks", lambda status: sum(disk.size for disk in status.disks)),
+    ("pending_bytes", "Known to be changed and not sent yet", lambda status: status.pending_bytes),
+    ("consecutive_failures", "Failures since the last cycle that succeeded", lambda status: status.failures),
+    ("cycle_average_seconds", "Average time of the last cycles", lambda status: status.cycles.average_seconds),
+    ("cycle_maximum_seconds", "Longest time of the last cycles", lambda status: status.cycles.maximum_seconds),
+    ("verified_timestamp_seconds", "When a point was last verified", lambda status: _seconds(status.verified_at)),
+    ("drilled_timestamp_seconds", "When a point was last started in a drill", lambda status: _seconds(status.drilled_at)),
+    ("vault_seen_timestamp_seconds", "When the vault last answered", lambda status: _seconds(status.vault_seen_at)),
+)
+_COUNTERS: tuple[tuple[str, str, Callable[[MachineStatus], float]], ...] = (
+    ("cycles", "Cycles that made a point", lambda status: status.totals.made),
+    ("failed_cycles", "Cycles that failed", lambda status: status.totals.failed),
+    ("missed_cycles", "Cycles that did not begin before the next was due", lambda status: status.totals.missed),
+    ("cycle_seconds", "Time that cycles took", lambda status: status.totals.seconds),
+    ("read_bytes", "Read from the machine's disks", lambda status: status.totals.read_bytes),
+    ("stored_bytes", "Stored in the vault", lambda status: status.totals.stored_bytes),
+)
+
+
+def machine_metrics(machines: tuple[MachineStatus, ...]) -> Iterator[Metric]:
+    """Of each machine, by its name and id."""
+    label = ("machine", "id")
+    for name, help, gauge in _GAUGES:
+        family = GaugeMetricFamily(f"understudy_machine_{name}", help, labels=label)
+        for status in machines:
+            value = gauge(status)
+            if value is not None:
+                family.add_metric((status.name, status.id), value)
+        yield family
+    for name, help, counter in _COUNTERS:
+        counted = CounterMetricFamily(f"understudy_machine_{name}", help, labels=label)
+        for status in machines:
+            counted.add_metric((status.name, status.id), counter(status))
+        yield counted
+    healths = [((status.name, status.id), status.health) for status in machines]
+    yield _states("understudy_machine_health", "1 for the machine's health, 0 for the others", "state", get_args(Health), healths, label)
+    phases = [((status.name, status.id), status.phase) for status in machines]
+    yield _states("understudy_machine_phase", "1 for what it does, 0 for the rest", "phase", get_args(Phase), phases, label)
+
+
+def _states(
+    name: str, help: str, by: str, states: Iterable[str], shown: Iterable[tuple[tuple[str, ...], str]], label: tuple[str, ...]
+) -> Metric:
+    """A state set, in the form that the text format has for it."""
+    family = GaugeMetricFamily(name, help, labels=(*label, by))
+    wanted = tuple(states)
+    for values, state in shown:
+        for other in wanted:
+            family.add_metric((*values, other), state == other)
+    return family

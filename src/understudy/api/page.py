@@ -1,0 +1,36 @@
+"""The dashboard: one page that holds all it needs. It says nothing by itself; what it shows it asks for as whoever looks at it."""
+
+import base64
+import hashlib
+from functools import cache
+from importlib.resources import files
+
+from aiohttp import web
+
+from understudy.api.routes import Call, Route
+
+
+@cache
+def dashboard() -> tuple[str, str]:
+    """The page and its Content-Security-Policy: only its own style and script run, and they talk only to where it came from."""
+    parts = files("understudy.api") / "dashboard"
+    style, script = ((parts / name).read_text("utf-8") for name in ("style.css", "script.js"))
+    page = (parts / "page.html").read_text("utf-8").replace("/*STYLE*/", style).replace("/*SCRIPT*/", script)
+    policy = (
+        f"default-src 'none'; style-src '{_hash(style)}'; script-src '{_hash(script)}'; connect-src 'self'; img-src data:; "
+        "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    )
+    return page, policy
+
+
+def _hash(text: str) -> str:
+    return f"sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}"
+
+
+async def _page(_: Call) -> web.Response:
+    page, policy = dashboard()
+    headers = {"Content-Security-Policy": policy, "Referrer-Policy": "no-referrer", "Cross-Origin-Opener-Policy": "same-origin"}
+    return web.Response(text=page, content_type="text/html", headers=headers)
+
+
+ROUTES = (Route("GET", "/", "showDashboard", None, "The dashboard", _page, media="text/html"),)

@@ -1,0 +1,60 @@
+"""What may stand behind the question mark of a path. A name that is not here is refused."""
+
+from typing import Annotated, TypeAlias
+
+import msgspec
+
+from understudy.engine import JobState, Value
+
+Limit: TypeAlias = Annotated[int, msgspec.Meta(ge=1, le=1000)]
+Name: TypeAlias = Annotated[str, msgspec.Meta(pattern="^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$")]
+Number: TypeAlias = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
+
+
+class Nothing(Value, frozen=True, forbid_unknown_fields=True):
+    """No parameters."""
+
+
+class Paging(Value, frozen=True, forbid_unknown_fields=True):
+    """`next`: what the page before said."""
+
+    limit: Limit = 100
+    next: Annotated[str, msgspec.Meta(max_length=100)] | None = None
+
+
+class PointsPaging(Value, frozen=True, forbid_unknown_fields=True):
+    """`next`: only points older than the one with this number."""
+
+    limit: Limit = 1000
+    next: Number | None = None
+
+
+class JobsAsked(Value, frozen=True, forbid_unknown_fields=True):
+    """Newest first. `next`: only jobs older than the one with this id."""
+
+    limit: Limit = 50
+    next: Name | None = None
+    machine: Name | None = None
+    state: tuple[JobState, ...] = ()
+
+
+class EventsAsked(Value, frozen=True, forbid_unknown_fields=True):
+    """Oldest first, after event `after`; without it the newest."""
+
+    limit: Limit = 100
+    after: Number | None = None
+    machine: Name | None = None
+    kind: tuple[Annotated[str, msgspec.Meta(max_length=63)], ...] = ()
+
+
+class StreamAsked(Value, frozen=True, forbid_unknown_fields=True):
+    """`after` counts where no Last-Event-ID is sent. `job`: only that job's changes."""
+
+    after: Number | None = None
+    job: Name | None = None
+
+
+class UnprotectAsked(Value, frozen=True, forbid_unknown_fields=True):
+    """`forget`: the VM is gone for good; it is not looked for."""
+
+    forget: bool = False

@@ -1,0 +1,66 @@
+"""What a request says, as values of the types that the table names; what does not fit is refused by the name of its field."""
+
+import asyncio
+import re
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar, get_origin
+
+import msgspec
+from aiohttp import web
+from multidict import MultiMapping
+
+from understudy.api.refusals import NotJson, TooSlow
+from understudy.engine import Value
+from understudy.errors import InvalidRequest, NotFound
+
+T = TypeVar("T", bound=Value)
+
+BODY_SECONDS = 20.0
+_PART = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
+_FIELD = re.compile(r"(.*?) - at `\$\.?(.*)`", re.DOTALL)
+
+
+def path_of(parts: Mapping[str, str]) -> dict[str, str]:
+    """The path's own parts. None of what they name is written otherwise, so that what is cannot be there."""
+    for name, part in parts.items():
+        if _PART.fullmatch(part) is None:
+            raise NotFound(f"there is no {name} {part[:100]!r}")
+    return dict(parts)
+
+
+def query_of(kind: type[T], query: MultiMapping[str]) -> T:
+    """Each parameter once, but those that are lists."""
+    lists = {field.name for field in msgspec.structs.fields(kind) if get_origin(field.type) is tuple}
+    given: dict[str, Any] = {}
+    for name in dict.fromkeys(query):
+        values = query.getall(name)
+        if name not in lists and len(values) > 1:
+            raise InvalidRequest(f"the parameter {name[:100]!r} is given more than once")
+        given[name] = values if name in lists else values[0]
+    return _converted(lambda: msgspec.convert(given, kind, strict=False), "the query")
+
+
+async def body_of(request: web.Request, kind: type[T] | None) -> T | None:
+    """None where the route takes no body; then none is read."""
+    if kind is None:
+        return None
+    if request.body_exists and request.content_type != "application/json":
+        raise NotJson(f"the body is {request.content_type}", hint="send JSON, and `Content-Type: application/json`")
+    try:
+        async with asyncio.timeout(BODY_SECONDS):
+            data = await request.read()
+    except TimeoutError:
+        raise TooSlow(f"the body did not come within {BODY_SECONDS:.0f} s") from None
+    return _converted(lambda: msgspec.json.decode(data or b"{}", type=kind), "the body")
+
+
+def _converted(convert: Callable[[], T], what: str) -> T:
+    try:
+        return convert()
+    except msgspec.ValidationError as error:
+        match = _FIELD.fullmatch(str(error))
+        reason, field = match.groups() if match else (str(error), "")
+        where = f"{field} in {what}" if field else what
+        raise InvalidRequest(f"{where}: {reason}", hint="GET /v1/openapi.json describes what is taken") from None
+    except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
+        raise InvalidRequest(f"{what} is not JSON: {error}") from None

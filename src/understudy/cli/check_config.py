@@ -1,0 +1,44 @@
+"""`understudy check-config`."""
+
+from pathlib import Path
+
+import click
+
+from understudy.cli.config_option import config_option
+from understudy.cli.credentials import readable_by_others
+from understudy.cli.output import Output
+from understudy.config.key import key_path
+from understudy.config.load import load
+from understudy.errors import InvalidRequest, NotFound
+
+
+@click.command("check-config")
+@config_option
+@click.option("--json", "as_json", is_flag=True, help="Answer in JSON on stdout, errors included.")
+@click.option("--debug", is_flag=True, help="Show tracebacks.")
+def command(config: str, as_json: bool, debug: bool) -> None:
+    """Read the daemon's configuration, and say what is wrong with it.
+
+    Looks at the file and at the files that it names; opens no vault.
+    """
+    out = Output(as_json)
+    found = load(Path(config))
+    if found.vault.key_file:
+        _must_exist("vault.key-file", key_path(found.vault))
+        if readable_by_others(found.vault.key_file):
+            out.warn(f"vault.key-file: others can read {found.vault.key_file}: chmod 600 it, and change the key if they may have")
+    if found.api.tcp:
+        for key in ("certificate", "private_key", "tokens"):
+            _must_exist(f"api.tcp.{key.replace('_', '-')}", Path(getattr(found.api.tcp, key)))
+    out.document(found)
+    out.say(f"{config} is right: site {found.site}, vault {found.vault.url}, state in {found.state_dir}, API at {found.api.socket}")
+
+
+def _must_exist(key: str, path: Path) -> None:
+    try:
+        with path.open("rb"):
+            return
+    except FileNotFoundError:
+        raise NotFound(f"{key}: there is no file {path}") from None
+    except OSError as error:
+        raise InvalidRequest(f"{key}: {path} cannot be read: {error.strerror}") from None

@@ -1,0 +1,36 @@
+"""A job in words. Pure."""
+
+from understudy.cli.words import duration, size
+from understudy.engine import Job, JobState
+
+STYLES: dict[JobState, str] = {
+    "pending": "dim",
+    "running": "cyan",
+    "waiting": "yellow",
+    "succeeded": "green",
+    "failed": "bold red",
+    "cancelled": "yellow",
+}
+
+
+def what(job: Job) -> str:
+    """Its kind, and for what other than a machine."""
+    group = job.parameters.get("group")
+    return f"{job.kind} of group {group}" if group else job.kind
+
+
+def how_far(job: Job) -> str:
+    """What it does, how far that is, and how long it will take; or how it ended."""
+    if job.error is not None:
+        return job.error.message
+    if job.state not in ("running", "waiting"):
+        return job.note
+    progress = job.progress
+    parts = [progress.phase] if progress.phase else []
+    if progress.total:
+        parts.append(f"{100 * progress.done // progress.total} % of {size(progress.total)}")
+    if progress.rate:
+        parts.append(f"{size(progress.rate)}/s")
+    if progress.eta_seconds is not None:
+        parts.append(f"{duration(progress.eta_seconds)} left")
+    return ", ".join([*parts, *([job.note] if job.note else [])])

@@ -1,0 +1,20 @@
+"""`understudy policy show`."""
+
+import click
+
+from understudy.cli.completing import machine_names
+from understudy.cli.policy_words import policy_told
+from understudy.cli.session import Session
+from understudy.cli.session import command as common
+
+
+@click.command("show")
+@click.argument("name", shell_complete=machine_names)
+@common
+async def command(session: Session, name: str) -> None:
+    """Show how machine NAME is replicated."""
+    session.must_have_daemon()
+    async with session.daemon.opened() as service:
+        status = await service.status(name)
+    session.output.document(status.policy)
+    policy_told(session.output, status.name, status.policy)

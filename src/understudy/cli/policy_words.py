@@ -1,0 +1,59 @@
+"""A replication policy in words, and windows as they are written. Pure but for what is said."""
+
+import re
+from typing import get_args
+
+from understudy.cli.output import Output
+from understudy.cli.words import duration, local_time, size
+from understudy.engine import Day, ReplicationPolicy, Window
+from understudy.engine.units import bytes_of
+from understudy.errors import InvalidRequest
+
+DAYS: tuple[Day, ...] = get_args(Day)
+_WINDOW = re.compile(r"(?:(?P<days>[a-z][a-z,-]*)\s+)?(?P<begin>\d{2}:\d{2})-(?P<end>\d{2}:\d{2})\s+(?P<rate>\S+)")
+
+
+def policy_told(output: Output, name: str, policy: ReplicationPolicy) -> None:
+    """A line each of what is wished for."""
+    output.say(f"{name}: a cycle each {duration(policy.interval)}{', paused' if policy.paused else ''}", style="bold")
+    limits = [
+        f"{what} from an RPO of {duration(rpo)} on"
+        for what, rpo in (("warning", policy.warning_rpo), ("critical", policy.critical_rpo))
+        if rpo
+    ]
+    output.say(f"  health          {', '.join(limits) or 'derived from the interval'}")
+    every = {0: "no point", 1: "every point"}.get(policy.app_every, f"every {policy.app_every}th point")
+    output.say(f"  app-consistent  {every}")
+    output.say(f"  rate            {f'at most {size(policy.rate)}/s' if policy.rate else 'unlimited'}")
+    for window in policy.windows:
+        output.say(f"  window          {window_words(window)}")
+    if policy.initial_at is not None:
+        output.say(f"  first point     not before {local_time(policy.initial_at)[:-4]}")
+    verified = f"each {duration(policy.verify_every)}" if policy.verify_every else "never by itself"
+    output.say(f"  verified        {verified}")
+
+
+def window_words(window: Window) -> str:
+    days = ", ".join(window.days) or "every day"
+    return f"{days} {window.begin} to {window.end}: {f'at most {size(window.rate)}/s' if window.rate else 'nothing is sent'}"
+
+
+def window_of(text: str) -> Window:
+    """`[DAYS] HH:MM-HH:MM RATE`, such as `mon-fri 08:00-18:00 5MiB`, `sat,sun 00:00-24:00 0`."""
+    match = _WINDOW.fullmatch(text.strip().lower())
+    if match is None:
+        hint = "write DAYS HH:MM-HH:MM RATE, such as 'mon-fri 08:00-18:00 5MiB'; with a rate of 0 nothing is sent"
+        raise InvalidRequest(f"{text!r} is no window", hint=hint)
+    return Window(begin=match["begin"], end=match["end"], rate=bytes_of(match["rate"]), days=_days(match["days"] or ""))
+
+
+def _days(text: str) -> tuple[Day, ...]:
+    chosen: set[str] = set()
+    for part in text.split(",") if text else []:
+        first, dash, last = part.partition("-")
+        if first not in DAYS or (dash and last not in DAYS):
+            raise InvalidRequest(f"{part!r} is no day or run of days", hint=f"days are {', '.join(DAYS)}, a run of them mon-fri")
+        begin, end = DAYS.index(first), DAYS.index(last or first)
+        span = range(begin, end + 1) if begin <= end else [*range(begin, 7), *range(end + 1)]
+        chosen.update(DAYS[day] for day in span)
+    return tuple(day for day in DAYS if day in chosen)

@@ -1,0 +1,103 @@
+"""Reaching a daemon, and all that it offers beyond the Engine."""
+
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import asynccontextmanager
+from urllib.parse import quote
+
+import aiohttp
+
+from understudy.client.channel import Channel
+from understudy.client.engine import OnJob, RemoteEngine
+from understudy.client.events import items
+from understudy.client.waiting import waited_for
+from understudy.engine import Event, EventQuery, Job, JobQuery, MachineStatus, OnProgress, ReplicationPolicy, ServiceHealth, Value
+
+# A little longer than any route takes, so that it is the daemon who says what took too long.
+_TIMEOUT = aiohttp.ClientTimeout(total=330, sock_connect=10)
+
+
+class _Names(Value, frozen=True):
+    machines: tuple[str, ...]
+
+
+class _Machines(Value, frozen=True):
+    items: tuple[MachineStatus, ...]
+    next: str | None = None
+
+
+class _Jobs(Value, frozen=True):
+    items: tuple[Job, ...]
+    next: str | None = None
+
+
+class _Events(Value, frozen=True):
+    items: tuple[Event, ...]
+    next: str | None = None
+
+
+class RemoteService:
+    """What of a Service a client may ask for. The actor is whom the daemon takes this process for."""
+
+    def __init__(self, channel: Channel, on_job: OnJob) -> None:
+        self._channel = channel
+        self.engine = RemoteEngine(channel, on_job)
+
+    async def health(self) -> ServiceHealth:
+        return await self._channel.ask(ServiceHealth, "GET", "/v1/health")
+
+    async def names(self) -> tuple[str, ...]:
+        return (await self._channel.ask(_Names, "GET", "/v1/names")).machines
+
+    async def statuses(self) -> tuple[MachineStatus, ...]:
+        found: tuple[MachineStatus, ...] = ()
+        following: str | None = None
+        while True:
+            page = await self._channel.ask(_Machines, "GET", "/v1/machines", query={"limit": 1000, "next": following})
+            found += page.items
+            following = page.next
+            if following is None:
+                return found
+
+    async def status(self, machine: str) -> MachineStatus:
+        return await self._channel.ask(MachineStatus, "GET", _machine(machine))
+
+    async def set_policy(self, machine: str, policy: ReplicationPolicy) -> ReplicationPolicy:
+        return await self._channel.ask(ReplicationPolicy, "PUT", f"{_machine(machine)}/policy", body=policy)
+
+    async def jobs(self, query: JobQuery) -> tuple[Job, ...]:
+        asked = {"limit": query.limit, "next": query.before, "machine": query.machine}
+        path = "/v1/jobs" + "".join(f"{'&' if place else '?'}state={state}" for place, state in enumerate(query.states))
+        return (await self._channel.ask(_Jobs, "GET", path, query=asked)).items
+
+    async def job(self, job: str) -> Job:
+        return await self._channel.ask(Job, "GET", f"/v1/jobs/{quote(job, safe='')}")
+
+    async def cancel(self, job: str) -> Job:
+        return await self._channel.ask(Job, "POST", f"/v1/jobs/{quote(job, safe='')}/cancel")
+
+    async def waited_for(self, job: Job, progress: OnProgress) -> Job:
+        """The job when it has ended."""
+        return await waited_for(self._channel, job, progress)
+
+    async def events(self, query: EventQuery) -> tuple[Event, ...]:
+        asked = {"limit": query.limit, "after": query.after, "machine": query.machine}
+        path = "/v1/events" + "".join(f"{'&' if place else '?'}kind={quote(kind, safe='')}" for place, kind in enumerate(query.kinds))
+        return (await self._channel.ask(_Events, "GET", path, query=asked)).items
+
+    async def follow(self, after: int | None) -> AsyncGenerator[Event | Job, None]:
+        """Until the daemon ends it, which is no error, or the connection breaks, which is one."""
+        async with self._channel.stream("/v1/stream", query={}, last=after) as lines:
+            async for item in items(lines):
+                yield item
+
+
+def _machine(machine: str) -> str:
+    return f"/v1/machines/{quote(machine, safe='')}"
+
+
+@asynccontextmanager
+async def open_service(socket: str, on_job: OnJob = lambda job: None) -> AsyncIterator[RemoteService]:
+    """The daemon at a unix socket. Nothing is sent yet."""
+    connector = aiohttp.UnixConnector(path=socket)
+    async with aiohttp.ClientSession(connector=connector, timeout=_TIMEOUT, read_bufsize=1 << 21) as session:
+        yield RemoteService(Channel(session, socket), on_job)

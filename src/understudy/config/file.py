@@ -1,0 +1,118 @@
+"""The file's tables as TOML has them. Every key has a line in ALLOWED, which errors show."""
+
+from typing import Literal
+
+import msgspec
+
+from understudy.engine import Day
+
+_SPAN = "a duration such as 500ms, 30s, 5m, 1h30m or 1d"
+_RATE = 'bytes a second such as "20MiB"; "0" is unlimited'
+_PEOPLE = 'users, or groups with an @: ["root", "@libvirt"]'
+
+ALLOWED = {
+    "site": "this host's name among the sites: letters, digits, dots, dashes",
+    "state-dir": "an absolute path, such as /var/lib/understudy",
+    "vault.url": "where the vault is, such as file:///srv/vault",
+    "vault.key-file": "an absolute path; give it or `credential`",
+    "vault.credential": "the name of a systemd credential that holds the key file (LoadCredential=); give it or `key-file`",
+    "api.socket": "an absolute path, such as /run/understudy/api.sock",
+    "api.admins": _PEOPLE,
+    "api.operators": _PEOPLE,
+    "api.viewers": _PEOPLE,
+    "api.tcp.listen": "an address and port, such as 127.0.0.1:8443",
+    "api.tcp.certificate": "a file with the certificate chain (PEM)",
+    "api.tcp.private-key": "a file with the certificate's key (PEM)",
+    "api.tcp.tokens": "a file with a line `name role sha256-of-the-token` for each token",
+    "limits.cycles": "how many cycles may run at once, from 1 to 64; beside as many that take longer than 20 s",
+    "limits.rate": _RATE,
+    "limits.memory": 'for blocks under way in all cycles, at least "128MiB"',
+    "policy.interval": f"{_SPAN}, at least 1s",
+    "policy.warning-rpo": f"{_SPAN}; 0: derived from the interval",
+    "policy.critical-rpo": f"{_SPAN}, not less than warning-rpo; 0: derived from the interval",
+    "policy.app-every": "each so-many-th point is app-consistent; 0: none",
+    "policy.rate": _RATE,
+    "policy.verify-every": f"{_SPAN}; 0: never",
+    "policy.windows": "tables of begin, end, rate and perhaps days",
+    "policy.windows[].days": "of mon, tue, wed, thu, fri, sat, sun; none: every day",
+    "policy.windows[].begin": "a local time of day, such as 22:00",
+    "policy.windows[].end": "a local time of day, such as 06:00; before `begin`: on the next day",
+    "policy.windows[].rate": 'bytes a second such as "20MiB"; "0": nothing is sent',
+    "maintenance.every": _SPAN,
+    "maintenance.grace": f"{_SPAN}: how long readers may go on with what is condemned",
+    "maintenance.jobs-for": _SPAN,
+    "maintenance.events-for": _SPAN,
+    "log.level": "debug, info, warning or error",
+    "log.format": "auto, json or text",
+}
+
+
+class Table(msgspec.Struct, frozen=True, kw_only=True, rename="kebab", forbid_unknown_fields=True):
+    """A table of the file."""
+
+
+class VaultTable(Table, frozen=True):
+    url: str
+    key_file: str = ""
+    credential: str = ""
+
+
+class TcpTable(Table, frozen=True):
+    listen: str
+    certificate: str
+    private_key: str
+    tokens: str
+
+
+class ApiTable(Table, frozen=True):
+    socket: str = "/run/understudy/api.sock"
+    admins: tuple[str, ...] = ("root",)
+    operators: tuple[str, ...] = ()
+    viewers: tuple[str, ...] = ()
+    tcp: TcpTable | None = None
+
+
+class LimitsTable(Table, frozen=True):
+    cycles: int = 4
+    rate: str | int = "0"
+    memory: str | int = "256MiB"
+
+
+class WindowTable(Table, frozen=True):
+    begin: str
+    end: str
+    rate: str | int
+    days: tuple[Day, ...] = ()
+
+
+class PolicyTable(Table, frozen=True):
+    interval: str | float = "1m"
+    warning_rpo: str | float = 0
+    critical_rpo: str | float = 0
+    app_every: int = 0
+    rate: str | int = "0"
+    verify_every: str | float = "1d"
+    windows: tuple[WindowTable, ...] = ()
+
+
+class MaintenanceTable(Table, frozen=True):
+    every: str | float = "1h"
+    grace: str | float = "15m"
+    jobs_for: str | float = "30d"
+    events_for: str | float = "90d"
+
+
+class LogTable(Table, frozen=True):
+    level: Literal["debug", "info", "warning", "error"] = "info"
+    format: Literal["auto", "json", "text"] = "auto"
+
+
+class File(Table, frozen=True):
+    vault: VaultTable
+    site: str = ""
+    state_dir: str = "/var/lib/understudy"
+    api: ApiTable = ApiTable()
+    limits: LimitsTable = LimitsTable()
+    policy: PolicyTable = PolicyTable()
+    maintenance: MaintenanceTable = MaintenanceTable()
+    log: LogTable = LogTable()

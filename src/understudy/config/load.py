@@ -1,0 +1,196 @@
+"""Reading the configuration file. Every error names the key and what is allowed there."""
+
+import difflib
+import re
+import socket
+import tomllib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, TypeVar, get_args
+
+import msgspec
+
+from understudy.config.file import ALLOWED, ApiTable, File, PolicyTable, Table, TcpTable, VaultTable
+from understudy.config.values import ApiConfig, Config, Limits, Log, Maintenance, TcpConfig, VaultConfig
+from understudy.engine import ReplicationPolicy, Window, checked_name
+from understudy.engine.policy import checked_policy
+from understudy.engine.units import bytes_of, minute_of, seconds_of
+from understudy.errors import InvalidRequest, NotFound
+
+T = TypeVar("T")
+
+_LEAST_MEMORY = 128 << 20
+_MOST_CYCLES = 64
+
+
+def load(path: Path) -> Config:
+    """`NotFound` without a file, `InvalidRequest` where it says what cannot be meant."""
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError:
+        raise NotFound(f"there is no configuration file {path}", hint="systemd/understudy.toml in the sources is an example") from None
+    except OSError as error:
+        raise InvalidRequest(f"the configuration file {path} cannot be read: {error.strerror}") from None
+    try:
+        return parse(data.decode())
+    except UnicodeDecodeError:
+        raise InvalidRequest(f"{path}: this is not UTF-8 text") from None
+    except InvalidRequest as error:
+        raise InvalidRequest(f"{path}: {error.message}", hint=error.hint) from None
+
+
+def parse(text: str) -> Config:
+    """As `load`, of the file's text."""
+    try:
+        raw = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise InvalidRequest(f"this is not TOML: {error}", hint="strings stand in quotes; tables begin with [name]") from None
+    for key, known in _unknown(raw, File, ""):
+        here, _, last = key.rpartition(".")
+        near = difflib.get_close_matches(last, known, 1, 0.5)
+        meant = f"did you mean {near[0]}? " if near else ""
+        raise InvalidRequest(f"{key}: there is no such key", hint=f"{meant}{here or 'the file'} takes {', '.join(known)}")
+    try:
+        file = msgspec.convert(raw, File)
+    except msgspec.ValidationError as error:
+        raise _explained(error) from None
+    return _config(file)
+
+
+def _unknown(raw: dict[str, Any], table: type[Table], above: str) -> Iterator[tuple[str, list[str]]]:
+    """Keys that no table knows, by their whole names, with those that it knows."""
+    fields = {field.encode_name: field.type for field in msgspec.structs.fields(table)}
+    for key, value in raw.items():
+        if key not in fields:
+            yield above + key, list(fields)
+            continue
+        kinds = [type_ for type_ in (fields[key], *get_args(fields[key])) if isinstance(type_, type)]
+        below = next((type_ for type_ in kinds if issubclass(type_, Table)), None)
+        if below is not None:
+            for one in value if isinstance(value, list) else [value]:
+                if isinstance(one, dict):
+                    yield from _unknown(one, below, f"{above}{key}.")
+
+
+def _explained(error: msgspec.ValidationError) -> InvalidRequest:
+    """msgspec says `Expected `int`, got `str` - at `$.limits.cycles``; missing fields are named in the words before."""
+    words, _, place = str(error).partition(" - at ")
+    key = re.sub(r"\[\d+\]|\[\.\.\.\]", "[]", place.strip("`").removeprefix("$").lstrip("."))
+    missing = re.fullmatch(r"Object missing required field `(.+)`", words)
+    if missing:
+        key = f"{key}.{missing[1]}".lstrip(".")
+        words = "is missing"
+    plain = key if key in ALLOWED else key.removesuffix("[]")
+    return InvalidRequest(f"{key}: {words.replace('`', '')}", hint=_hint(plain))
+
+
+def _hint(key: str) -> str:
+    allowed = ALLOWED.get(key)
+    return f"allowed: {allowed}" if allowed else ""
+
+
+def _of(key: str, read: Callable[[], T]) -> T:
+    """`read`, whose complaint then names the key."""
+    try:
+        return read()
+    except InvalidRequest as error:
+        raise InvalidRequest(f"{key}: {error.message}", hint=_hint(key) or error.hint) from None
+
+
+def _refuse(key: str, why: str) -> InvalidRequest:
+    return InvalidRequest(f"{key}: {why}", hint=_hint(key))
+
+
+def _config(file: File) -> Config:
+    cycles = file.limits.cycles
+    if not 1 <= cycles <= _MOST_CYCLES:
+        raise _refuse("limits.cycles", f"{cycles} cycles at once make no sense")
+    memory = _bytes("limits.memory", file.limits.memory)
+    if memory < _LEAST_MEMORY:
+        raise _refuse("limits.memory", f"{file.limits.memory} is not enough for one cycle")
+    every = file.maintenance
+    return Config(
+        site=_of("site", lambda: checked_name("site", file.site or socket.gethostname())),
+        state_dir=_absolute("state-dir", file.state_dir),
+        vault=_vault(file.vault),
+        api=_api(file.api),
+        limits=Limits(cycles=cycles, rate=_bytes("limits.rate", file.limits.rate), memory=memory),
+        policy=_policy(file.policy),
+        maintenance=Maintenance(
+            every=_seconds("maintenance.every", every.every),
+            grace=_seconds("maintenance.grace", every.grace, zero=True),
+            jobs_for=_seconds("maintenance.jobs-for", every.jobs_for),
+            events_for=_seconds("maintenance.events-for", every.events_for),
+        ),
+        log=Log(level=file.log.level, format=file.log.format),
+    )
+
+
+def _vault(table: VaultTable) -> VaultConfig:
+    if not table.url:
+        raise _refuse("vault.url", "no vault is named")
+    if bool(table.key_file) == bool(table.credential):
+        raise InvalidRequest("vault: either key-file or credential must be given", hint=_hint("vault.credential"))
+    if "/" in table.credential:
+        raise _refuse("vault.credential", "this is a path")
+    key_file = _absolute("vault.key-file", table.key_file) if table.key_file else ""
+    return VaultConfig(url=table.url, key_file=key_file, credential=table.credential)
+
+
+def _api(table: ApiTable) -> ApiConfig:
+    for key, people in (("admins", table.admins), ("operators", table.operators), ("viewers", table.viewers)):
+        for one in people:
+            if not one.removeprefix("@"):
+                raise _refuse(f"api.{key}", "an empty name")
+    return ApiConfig(
+        socket=_absolute("api.socket", table.socket),
+        admins=table.admins,
+        operators=table.operators,
+        viewers=table.viewers,
+        tcp=_tcp(table.tcp) if table.tcp else None,
+    )
+
+
+def _tcp(table: TcpTable) -> TcpConfig:
+    host, _, port = table.listen.rpartition(":")
+    if not host or not port.isdecimal() or not 0 <= int(port) < 1 << 16:
+        raise _refuse("api.tcp.listen", f"{table.listen!r} is no address and port")
+    return TcpConfig(
+        host=host.strip("[]"),
+        port=int(port),
+        certificate=_absolute("api.tcp.certificate", table.certificate),
+        private_key=_absolute("api.tcp.private-key", table.private_key),
+        tokens=_absolute("api.tcp.tokens", table.tokens),
+    )
+
+
+def _policy(table: PolicyTable) -> ReplicationPolicy:
+    windows = []
+    for window in table.windows:
+        for key, text in (("begin", window.begin), ("end", window.end)):
+            _of(f"policy.windows[].{key}", lambda text=text: minute_of(text))  # type: ignore[misc]
+        windows.append(Window(begin=window.begin, end=window.end, rate=_bytes("policy.windows[].rate", window.rate), days=window.days))
+    policy = ReplicationPolicy(
+        interval=_seconds("policy.interval", table.interval),
+        warning_rpo=_seconds("policy.warning-rpo", table.warning_rpo, zero=True),
+        critical_rpo=_seconds("policy.critical-rpo", table.critical_rpo, zero=True),
+        app_every=table.app_every,
+        rate=_bytes("policy.rate", table.rate),
+        verify_every=_seconds("policy.verify-every", table.verify_every, zero=True),
+        windows=tuple(windows),
+    )
+    return _of("policy", lambda: checked_policy(policy))
+
+
+def _seconds(key: str, value: str | float, *, zero: bool = False) -> float:
+    return _of(key, lambda: seconds_of(str(value), zero=zero))
+
+
+def _bytes(key: str, value: str | int) -> int:
+    return _of(key, lambda: bytes_of(str(value)))
+
+
+def _absolute(key: str, path: str) -> str:
+    if not path.startswith("/") or "\0" in path:
+        raise _refuse(key, f"{path!r} is no absolute path")
+    return path

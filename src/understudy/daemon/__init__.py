@@ -1,0 +1,1 @@
+"""The service: machines on their policies, jobs, maintenance, and its own life."""

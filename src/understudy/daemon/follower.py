@@ -1,0 +1,297 @@
+"""One machine's loop: a cycle whenever one is due, for as long as the daemon lives."""
+
+import asyncio
+import random
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from understudy.daemon.slots import Slots
+from understudy.daemon.track import Track, failure_of
+from understudy.engine import Cycle, Progress, Replication, Severity
+from understudy.errors import Busy, Conflict, SourceBusy, StoreUnavailable, UnderstudyError
+from understudy.jobs.journal import Journal
+from understudy.local.here import Here
+from understudy.scheduler.pace import missed, next_due, period
+from understudy.scheduler.retry import Kind, judge
+from understudy.scheduler.slots import Ready
+from understudy.scheduler.windows import opens_at, rate_at
+
+LONGEST_SLEEP = 30.0
+"""Times of day are looked at so often: the wall clock may have been set meanwhile."""
+
+
+class Followed(Protocol):
+    """What a follower needs of the engine."""
+
+    def replicate(self, machine: str) -> AbstractAsyncContextManager[Replication]: ...
+
+    async def here(self, machine: str) -> Here: ...
+
+    async def is_operator(self) -> bool: ...
+
+
+@dataclass(slots=True)
+class Wanted:
+    """Somebody waits for a cycle that begins from now on."""
+
+    app_consistent: bool
+    progress: Callable[[Progress], None]
+    done: "asyncio.Future[Cycle]"
+
+
+class Follower:
+    """`run` until cancelled. `stop` lets a cycle that runs come to its end, and none begin."""
+
+    def __init__(self, track: Track, engine: Followed, slots: Slots, journal: Journal) -> None:
+        self.track = track
+        self._engine = engine
+        self._slots = slots
+        self._journal = journal
+        self._changed = asyncio.Event()
+        self._out = asyncio.Event()
+        self._out.set()
+        self._aside = 0
+        self._stopping = False
+        self._made = 0
+        self._wanted: list[Wanted] = []
+        self._cycle: asyncio.Task[Cycle] | None = None
+        self._why = ""
+        self._retry_at = 0.0
+
+    async def run(self) -> None:
+        while not self._stopping:
+            if self._aside:
+                await self._sleep(None)
+                continue
+            self._out.clear()
+            try:
+                await self._follow()
+            except Exception as error:
+                for one in self._wanted:
+                    _end(one, error=error)
+                self._failed(error)
+            finally:
+                self._out.set()
+            await self._recover()
+
+    def stop(self) -> None:
+        self._stopping = True
+        self.poke()
+
+    def poke(self) -> None:
+        """Something changed: look again what is due."""
+        self._changed.set()
+
+    @asynccontextmanager
+    async def aside(self) -> AsyncIterator[None]:
+        """Others may own the machine until the context is left; a cycle that runs comes to its end first."""
+        self._aside += 1
+        self.poke()
+        try:
+            await self._out.wait()
+            yield
+        finally:
+            self._aside -= 1
+            self._retry_at = 0.0
+            self.poke()
+
+    async def cycle(self, app_consistent: bool, progress: Callable[[Progress], None]) -> Cycle:
+        """The next cycle, at once; its first error is raised. It waits for no window and no backoff; a pause refuses it."""
+        if self.track.policy.paused:
+            raise Conflict(
+                f"replication of {self.track.name!r} is paused", hint=f"`understudy policy set {self.track.name} --resume` goes on"
+            )
+        wanted = Wanted(app_consistent, progress, asyncio.get_running_loop().create_future())
+        self._wanted.append(wanted)
+        self._retry_at = 0.0
+        self.poke()
+        try:
+            return await wanted.done
+        finally:
+            with suppress(ValueError):
+                self._wanted.remove(wanted)
+
+    def give_up(self, why: str) -> None:
+        """Abandon the cycle that runs, cleanly."""
+        if self._cycle is not None and not self._cycle.done():
+            self._why = why
+            self._cycle.cancel()
+
+    def look(self) -> None:
+        """Once a second: whether a window or an operator ended the time for sending."""
+        track = self.track
+        track.closed = bool(track.policy.windows) and rate_at(track.policy, datetime.now()) == 0
+        if track.policy.paused:
+            self.give_up("an operator paused replication")
+        elif track.closed and not self._wanted:
+            self.give_up("a window forbids sending from now on")
+
+    async def _follow(self) -> None:
+        track = self.track
+        track.learn(await self._engine.here(track.id), await self._engine.is_operator())
+        async with self._engine.replicate(track.id) as replication:
+            while await self._until_due():
+                await self._one(replication)
+
+    async def _until_due(self) -> bool:
+        """Whether a cycle is to be made now; False: leave the machine to others."""
+        while True:
+            if self._stopping or self._aside:
+                return False
+            seconds = self._wait()
+            if seconds is not None and seconds <= 0:
+                return True
+            await self._sleep(min(LONGEST_SLEEP, seconds) if seconds is not None else LONGEST_SLEEP)
+
+    def _wait(self) -> float | None:
+        """Seconds until the next cycle; None: until something changes."""
+        track, now, wall = self.track, self.track.clock(), time.time()
+        policy = track.policy
+        track.waiting = track.newest is None and policy.initial_at is not None and wall < policy.initial_at / 1e9
+        if policy.paused:
+            track.due_at = None
+            return None
+        if self._wanted:
+            return 0.0
+        seconds: float = max(next_due(policy, track.transfers, track.began, now), self._retry_at) - now
+        if track.waiting and policy.initial_at is not None:
+            seconds = max(seconds, policy.initial_at / 1e9 - wall)
+        opens = opens_at(policy, wall, None)
+        if opens is None:
+            track.due_at = None
+            return None
+        seconds = max(seconds, opens - wall)
+        track.due_at = round((wall + seconds) * 1e9)
+        return seconds
+
+    async def _one(self, replication: Replication) -> None:
+        track = self.track
+        due = max(next_due(track.policy, track.transfers, track.began, 0.0), self._retry_at, track.since)
+        ready = Ready(track.id, track.deadline, track.slow, track.weight, bool(self._wanted))
+        async with self._slots.turn(ready):
+            if self._stopping or self._aside or track.policy.paused:
+                return
+            now, length = track.clock(), period(track.policy, track.transfers)
+            if track.began is not None:
+                track.late.append(missed(due, now, length))
+                track.missed += track.late[-1]
+            track.began, track.running = now, True
+            wanted = list(self._wanted)
+            try:
+                await self._made_one(replication, wanted)
+            except Exception as error:
+                for one in wanted:
+                    _end(one, error=error)
+                if not isinstance(error, UnderstudyError) or not _may_go_on(error):
+                    raise
+                self._failed(error)
+            finally:
+                track.running, track.progress = False, None
+
+    async def _made_one(self, replication: Replication, wanted: list[Wanted]) -> None:
+        track = self.track
+        every = track.policy.app_every
+        app = any(one.app_consistent for one in wanted) or (every > 0 and self._made % every == 0)
+
+        def progress(now: Progress) -> None:
+            track.progress = now
+            for one in wanted:
+                one.progress(now)
+
+        self._why = ""
+        self._cycle = asyncio.create_task(replication.cycle(progress, app), name=f"cycle {track.name}")
+        try:
+            cycle = await _to_its_end(self._cycle)
+        except asyncio.CancelledError:
+            asked = asyncio.current_task()
+            if not self._why or (asked is not None and asked.cancelling()):
+                raise
+            self._journal.tell("machine.abandoned", "info", f"a cycle of {track.name} was given up: {self._why}", machine=track.id)
+            for one in wanted:
+                _end(one, error=Conflict(f"the cycle was given up: {self._why}"))
+            return
+        finally:
+            self._cycle = None
+        self._made += 1
+        again = track.failures
+        track.made(cycle)
+        for one in wanted:
+            _end(one, cycle=cycle)
+        self._told(cycle, again)
+
+    def _told(self, cycle: Cycle, again: int) -> None:
+        name, machine = self.track.name, self.track.id
+        if again:
+            self._journal.tell("machine.recovered", "info", f"{name} is replicated again after {again} failures", machine=machine)
+        data = {
+            "point": cycle.number,
+            "cause": cycle.cause,
+            "method": cycle.method,
+            "consistency": cycle.consistency,
+            "changed_blocks": cycle.changed_blocks,
+            "stored_bytes": cycle.stored_bytes,
+            "seconds": round(cycle.seconds, 3),
+            "rpo_seconds": round(cycle.rpo_seconds, 3),
+        }
+        why = f": {cycle.cause}" + (f" ({cycle.reason})" if cycle.reason else "")
+        self._journal.tell("machine.cycle", "info", f"point {cycle.number} of {name}{why}", machine=machine, data=data)
+        if cycle.downgrade:
+            message = f"point {cycle.number} of {name} is crash-consistent only: {cycle.downgrade}"
+            self._journal.tell("machine.downgrade", "warning", message, machine=machine)
+
+    def _failed(self, error: Exception) -> None:
+        track = self.track
+        verdict = judge(error, track.failures + 1, random.random())
+        before = track.failure.message if track.failure else ""
+        track.failed(error, verdict)
+        self._retry_at = float("inf") if verdict.seconds is None else track.clock() + verdict.seconds
+        failure = failure_of(error)
+        if verdict.kind is Kind.FAULT:
+            self._journal.fault(f"the loop of {track.name} broke: {failure.message}", error, machine=track.id)
+        elif failure.message != before or track.failures in (1, 10, 100):
+            severity: Severity = "warning" if verdict.kind in (Kind.PASSES, Kind.BUSY) else "error"
+            data = {"code": failure.code, "hint": failure.hint, "failures": track.failures}
+            message = f"{track.name} failed: {failure.message}"
+            self._journal.tell("machine.failed", severity, message, machine=track.id, data=data)
+
+    async def _recover(self) -> None:
+        """Wait until the machine may be opened again."""
+        while not self._stopping and (seconds := self._retry_at - self.track.clock()) > 0:
+            self.track.due_at = None if seconds == float("inf") else time.time_ns() + round(seconds * 1e9)
+            await self._sleep(min(seconds, LONGEST_SLEEP))
+
+    async def _sleep(self, seconds: float | None) -> None:
+        """Until something changed."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._changed.wait()
+        self._changed.clear()
+
+
+def _may_go_on(error: UnderstudyError) -> bool:
+    """After these the machine stays open. A store that is gone may be another one when it comes back."""
+    return (error.retryable and not isinstance(error, Busy | StoreUnavailable)) or isinstance(error, SourceBusy)
+
+
+def _end(one: Wanted, *, cycle: Cycle | None = None, error: BaseException | None = None) -> None:
+    if one.done.done():
+        return
+    if cycle is not None:
+        one.done.set_result(cycle)
+    elif error is not None:
+        one.done.set_exception(error)
+
+
+async def _to_its_end(task: "asyncio.Task[Cycle]") -> Cycle:
+    """Await `task`; cancelled, cancel it and wait until it has cleaned up."""
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        if not task.done():
+            task.cancel()
+            await asyncio.wait([task])
+        raise

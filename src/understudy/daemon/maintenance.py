@@ -1,0 +1,153 @@
+"""What the vault needs by itself: points pruned by their policy, space collected, points proven. Only when nothing is more urgent."""
+
+import asyncio
+import random
+import time
+from typing import Any
+
+from understudy.daemon.machines import Machines
+from understudy.daemon.pulse import Pulse
+from understudy.daemon.runner import Runner
+from understudy.daemon.served import ServedEngine
+from understudy.daemon.service import Condition
+from understudy.daemon.slots import Slots
+from understudy.daemon.track import Track
+from understudy.engine import JobKind, StartJob
+from understudy.errors import StateFailed, UnderstudyError
+from understudy.jobs.journal import Journal
+from understudy.scheduler.retry import judge
+from understudy.scheduler.upkeep import Kept, due, first_turn
+
+TICK = 5.0
+CHECK_VAULT = 30.0
+PRUNE_JOBS = 3600.0
+ACTOR = "maintenance"
+
+
+class Maintenance:
+    """Opens the vault first, however long that takes. One job at a time, as jobs that anybody can see and cancel."""
+
+    def __init__(
+        self,
+        condition: Condition,
+        engine: ServedEngine,
+        machines: Machines,
+        runner: Runner,
+        journal: Journal,
+        slots: Slots,
+        pulse: Pulse,
+    ) -> None:
+        self._condition = condition
+        self._engine = engine
+        self._machines = machines
+        self._runner = runner
+        self._journal = journal
+        self._slots = slots
+        self._pulse = pulse
+        self._kept: dict[str, Kept] = {}
+        self._job = ""
+        self._reopening: asyncio.Task[None] | None = None
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        await self._begin()
+        checked = pruned = time.monotonic()
+        while True:
+            await asyncio.sleep(TICK)
+            now = time.monotonic()
+            if now - checked >= CHECK_VAULT:
+                checked = now
+                await self._check_vault()
+            if now - pruned >= PRUNE_JOBS and self._pulse.calm:
+                pruned = now
+                await self._forget()
+            await self._keep(now)
+
+    async def _begin(self) -> None:
+        """Failures are those of the whole vault, or of this key: each machine's own are its follower's."""
+        failures = 0
+        while True:
+            try:
+                self._condition.vault_id = await self._engine.vault_id()
+                await self._machines.begin()
+            except UnderstudyError as error:
+                failures += 1
+                self._unwell(error)
+                await asyncio.sleep(min(judge(error, failures, random.random()).seconds or 60.0, 60.0))
+            else:
+                self._well()
+                self._runner.open()
+                return
+
+    async def _check_vault(self) -> None:
+        """Also follow what a command protected without asking the daemon."""
+        try:
+            await self._engine.touch()
+            await self._machines.begin()
+        except UnderstudyError as error:
+            again = self._condition.vault is not None
+            self._unwell(error)
+            if again:
+                await self._reopen()
+        else:
+            self._well()
+
+    async def _reopen(self) -> None:
+        """In the background: a store that hangs may take for ever to be closed."""
+        if self._reopening is None or self._reopening.done():
+            self._reopening = asyncio.create_task(self._engine.reopen(), name="reopen")
+        await asyncio.wait([self._reopening], timeout=TICK)
+
+    def _unwell(self, error: UnderstudyError) -> None:
+        if self._condition.vault is None or self._condition.vault.message != error.message:
+            self._journal.tell("vault.unreachable", "error", f"the vault cannot be used: {error.message}", data={"hint": error.hint})
+        self._condition.vault = error
+
+    def _well(self) -> None:
+        if self._condition.vault is not None:
+            self._journal.tell("vault.reachable", "info", "the vault can be used again")
+        self._condition.vault = None
+
+    async def _forget(self) -> None:
+        """What ended, and happened, long ago."""
+        keep = self._condition.config.maintenance
+        try:
+            await self._journal.prune(keep.jobs_for, keep.events_for)
+        except StateFailed as error:
+            self._journal.tell("daemon.jobs-failed", "warning", error.message)
+
+    async def _keep(self, now: float) -> None:
+        if self._slots.waiting or self._slots.running >= self._condition.config.limits.cycles or not self._pulse.calm:
+            return
+        if self._condition.vault is not None or self._runner.has(self._job):
+            return
+        every = self._condition.config.maintenance.every
+        tracks = {track.id: track for track in self._machines.tracks}
+        self._kept = {machine: self._kept.get(machine) or first_turn(machine, every, now) for machine in tracks}
+        for machine, track in tracks.items():
+            kind, self._kept[machine] = due(track.care(), self._kept[machine], every, now)
+            if kind is not None and not self._runner.busy_with(machine):
+                await self._start(track, kind)
+                return
+
+    async def _start(self, track: Track, kind: JobKind) -> None:
+        parameters: dict[str, Any] = {}
+        if kind == "collect":
+            parameters = {"grace_seconds": round(self._condition.config.maintenance.grace)}
+        if kind == "verify":
+            parameters = {"points": [await self._newest(track)], "level": "digest"}
+            if parameters["points"] == [""]:
+                return
+        request = StartJob(kind=kind, machine=track.id, parameters=parameters, actor=ACTOR)
+        try:
+            self._job = (await self._runner.start(request, track.id)).id
+        except UnderstudyError as error:
+            self._journal.tell("maintenance.failed", "warning", f"{kind} of {track.name}: {error.message}", machine=track.id)
+
+    async def _newest(self, track: Track) -> str:
+        """The id of the newest point; empty without any."""
+        try:
+            here = await self._engine.here(track.id)
+        except UnderstudyError:
+            return ""
+        return here.machine.newest.id if here.machine.newest else ""

@@ -1,0 +1,56 @@
+"""Taking over a changed configuration while cycles run."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+from understudy.config.load import load
+from understudy.config.values import ApiConfig
+from understudy.daemon.logs import set_up
+from understudy.daemon.machines import Machines
+from understudy.daemon.service import Condition
+from understudy.daemon.slots import Slots
+from understudy.errors import UnderstudyError
+from understudy.jobs.journal import Journal
+
+_FIXED = ("site", "state_dir", "vault")
+
+
+@dataclass(frozen=True, slots=True)
+class Reload:
+    """Called, it reads the file again. One that cannot be meant changes nothing."""
+
+    path: Path
+    condition: Condition
+    machines: Machines
+    slots: Slots
+    journal: Journal
+    renew_api: Callable[[ApiConfig], None]
+
+    async def __call__(self) -> None:
+        before = self.condition.config
+        try:
+            config = await asyncio.to_thread(load, self.path)
+            await asyncio.to_thread(self.renew_api, config.api)
+        except UnderstudyError as error:
+            self.condition.reload = error.message
+            data = {"hint": error.hint}
+            self.journal.tell("config.refused", "error", f"the configuration was not reloaded: {error.message}", data=data)
+            return
+        fixed = [name for name in _FIXED if getattr(config, name) != getattr(before, name)]
+        if (config.api.socket, config.api.tcp) != (before.api.socket, before.api.tcp):
+            fixed.append("api")
+        kept = {name: getattr(before, name) for name in _FIXED}
+        self.condition.config = msgspec.structs.replace(config, **kept)
+        self.condition.reload = ""
+        set_up(config.log)
+        self.slots.limits = config.limits
+        self.slots.pump()
+        self.machines.set_default(config.policy)
+        self.journal.tell("config.loaded", "info", "the configuration was reloaded")
+        if fixed:
+            names = ", ".join(name.replace("_", "-") for name in fixed)
+            self.journal.tell("config.restart", "warning", f"changes of {names} hold after a restart of the daemon")

@@ -1,0 +1,220 @@
+"""Jobs, run: durable before they are answered, told of while they run, and never left running by a daemon that died."""
+
+import asyncio
+import contextlib
+import secrets
+import time
+from dataclasses import dataclass
+
+import msgspec
+
+from understudy.daemon.track import failure_of
+from understudy.daemon.work import Doer, Work, work_of
+from understudy.engine import Job, JobProgress, JobState, JobStep, Progress, Severity, StartJob
+from understudy.errors import Conflict, Overloaded, StateFailed, UnderstudyError
+from understudy.finish import finish
+from understudy.jobs.journal import Journal
+from understudy.jobs.table import ENDED
+
+AT_ONCE = 4
+"""Jobs that run at once; replication waits for its turn elsewhere."""
+MOST = 1000
+"""Jobs that wait or run."""
+MOST_ATTEMPTS = 3
+"""A job that was running so often when the daemon died may be why it did."""
+SHOWN_EVERY = 0.25
+
+
+@dataclass(slots=True)
+class _Run:
+    job: Job
+    task: "asyncio.Task[None] | None" = None
+    cancelled_by: str = ""
+    shown: float = 0.0
+    since: tuple[float, int] = (0.0, 0)
+
+
+class Runner:
+    """`tasks` must live as long as this; `doer` does the work."""
+
+    def __init__(self, journal: Journal, doer: Doer, tasks: asyncio.TaskGroup) -> None:
+        self._journal = journal
+        self._doer = doer
+        self._tasks = tasks
+        self._runs: dict[str, _Run] = {}
+        self._slots = asyncio.Semaphore(AT_ONCE)
+        self._stopping = False
+        self._ready = asyncio.Event()
+
+    @property
+    def running(self) -> int:
+        return sum(run.job.state == "running" for run in self._runs.values())
+
+    def has(self, id_: str) -> bool:
+        """Whether this job is pending or running."""
+        return id_ in self._runs
+
+    def busy_with(self, machine: str) -> bool:
+        return any(run.job.machine == machine for run in self._runs.values())
+
+    async def recover(self) -> None:
+        """What an earlier daemon left: every kind of job may be begun again, unless it was begun too often."""
+        for job in await self._journal.unfinished():
+            begun = job.state == "running"
+            if begun and job.attempts >= MOST_ATTEMPTS:
+                failure = failure_of(
+                    Conflict(f"the daemon ended {job.attempts} times while this job ran", hint="see the log, and start it again")
+                )
+                await self._put(msgspec.structs.replace(job, state="failed", ended_at=time.time_ns(), error=failure, cancellable=False))
+                self._journal.tell("job.ended", "error", f"{_title(job)} failed: {failure.message}", machine=job.machine, job=job.id)
+                continue
+            note = f"the daemon ended during attempt {job.attempts}; it was begun again" if begun else job.note
+            again = msgspec.structs.replace(job, state="pending", note=note, progress=JobProgress(), cancellable=True)
+            await self._put(again)
+            if begun:
+                self._journal.tell("job.repeated", "warning", f"{_title(job)}: {note}", machine=job.machine, job=job.id)
+            self._begin(again, work_of(again.kind, again.machine, again.parameters))
+
+    async def start(self, request: StartJob, machine: str | None) -> Job:
+        """Durable when it returns. `machine`: its id."""
+        work = work_of(request.kind, machine, request.parameters)
+        if self._stopping:
+            raise Overloaded("the daemon is stopping", hint="try again when it runs")
+        if len(self._runs) >= MOST:
+            raise Overloaded(f"{len(self._runs)} jobs are pending or running already", hint="cancel some, or wait for their end")
+        now = time.time_ns()
+        job = Job(
+            id=f"{now // 1_000_000:012x}{secrets.token_hex(4)}",
+            kind=request.kind,
+            machine=machine,
+            parameters=request.parameters,
+            actor=request.actor,
+            state="pending",
+            created_at=now,
+            cancellable=True,
+        )
+        job, fresh = await self._journal.add(job, request.key)
+        if fresh:
+            self._begin(job, work)
+        return self._now(job)
+
+    async def cancel(self, id_: str, actor: str) -> Job:
+        job = self._now(await self._journal.job(id_))
+        run = self._runs.get(id_)
+        if run is None or run.task is None or job.state in ENDED:
+            raise Conflict(f"job {id_} is {job.state}", hint="only a job that is pending or running can be cancelled")
+        if not job.cancellable:
+            raise Conflict(f"job {id_} cannot be cancelled any more", hint="wait for its end")
+        run.cancelled_by = actor
+        run.task.cancel()
+        await asyncio.wait([run.task], timeout=5)
+        return self._now(await self._journal.job(id_))
+
+    def live(self, job: Job) -> Job:
+        """`job` as it is now, where it runs here."""
+        return self._now(job)
+
+    def open(self) -> None:
+        """The vault is there and the machines are followed: jobs may begin."""
+        self._ready.set()
+
+    def end(self) -> None:
+        """End what is left, for the next daemon to begin again."""
+        for run in self._runs.values():
+            if run.task is not None:
+                run.task.cancel()
+
+    async def stop(self, seconds: float) -> None:
+        """Let what runs come to its end for so long; the rest is begun again by the next daemon."""
+        self._stopping = True
+        tasks = [run.task for run in self._runs.values() if run.task is not None]
+        if not tasks:
+            return
+        _, late = await asyncio.wait(tasks, timeout=seconds)
+        for task in late:
+            task.cancel()
+        if late:
+            await asyncio.wait(late)
+
+    def _now(self, job: Job) -> Job:
+        run = self._runs.get(job.id)
+        return run.job if run else job
+
+    def _begin(self, job: Job, work: Work) -> None:
+        run = _Run(job)
+        self._runs[job.id] = run
+        run.task = self._tasks.create_task(self._run(run, work), name=f"job {job.id}")
+
+    async def _run(self, run: _Run, work: Work) -> None:
+        job = run.job
+        try:
+            await self._ready.wait()
+            async with contextlib.nullcontext() if job.kind == "replicate" else self._slots:
+                began = time.time_ns()
+                await self._turn(run, "running", started_at=job.started_at or began, attempts=job.attempts + 1)
+                self._journal.tell("job.started", "info", f"{_title(job)} began", machine=job.machine, job=job.id, actor=job.actor)
+                result = await work(self._doer, lambda progress: self._progress(run, progress))
+                await finish(self._end(run, "succeeded", result=msgspec.to_builtins(result)))
+        except asyncio.CancelledError:
+            if run.job.state in ENDED:
+                return
+            if not run.cancelled_by:
+                # The daemon stops: the next one finds the job as it is and begins it again.
+                raise
+            await finish(self._end(run, "cancelled", note=f"cancelled by {run.cancelled_by}"))
+        except Exception as error:
+            if not isinstance(error, UnderstudyError):
+                self._journal.fault(f"{_title(job)} broke: {type(error).__name__}: {error}", error, machine=job.machine, job=job.id)
+            await finish(self._end(run, "failed", error=failure_of(error)))
+        finally:
+            self._runs.pop(job.id, None)
+
+    async def _turn(self, run: _Run, state: JobState, **fields: object) -> None:
+        run.job = msgspec.structs.replace(run.job, state=state, **fields)
+        await self._put(run.job)
+
+    async def _end(self, run: _Run, state: JobState, **fields: object) -> None:
+        now = time.time_ns()
+        steps = _ended(run.job.steps, now)
+        await self._turn(run, state, ended_at=now, steps=steps, cancellable=False, **fields)
+        job = run.job
+        why = f": {job.error.message}" if job.error else ""
+        severity: Severity = "error" if state == "failed" else "info"
+        message = f"{_title(job)} {state}{why}"
+        self._journal.tell("job.ended", severity, message, machine=job.machine, job=job.id, actor=job.actor, data={"state": state})
+
+    async def _put(self, job: Job) -> None:
+        """A job goes on, and ends, even where the file cannot be written: the next daemon repeats it."""
+        try:
+            await self._journal.put(job)
+        except StateFailed as error:
+            self._journal.tell("daemon.jobs-failed", "error", error.message, job=job.id)
+            self._journal.show(job)
+
+    def _progress(self, run: _Run, progress: Progress) -> None:
+        """Shown now and then, and at each new step."""
+        now = time.monotonic()
+        job = run.job
+        if progress.phase != job.progress.phase:
+            wall = time.time_ns()
+            steps = (*_ended(job.steps, wall), JobStep(name=progress.phase, began_at=wall))[-50:]
+            job = msgspec.structs.replace(job, steps=steps)
+            run.since, run.shown = (now, progress.done), 0.0
+        passed = now - run.since[0]
+        rate = (progress.done - run.since[1]) / passed if passed > 0 else 0.0
+        left = None if progress.total is None or rate <= 0 else max(progress.total - progress.done, 0) / rate
+        told = JobProgress(phase=progress.phase, done=progress.done, total=progress.total, rate=rate, eta_seconds=left)
+        run.job = msgspec.structs.replace(job, progress=told)
+        if now - run.shown >= SHOWN_EVERY:
+            run.shown = now
+            self._journal.show(run.job)
+
+
+def _ended(steps: tuple[JobStep, ...], now: int) -> tuple[JobStep, ...]:
+    if not steps or steps[-1].ended_at is not None:
+        return steps
+    return (*steps[:-1], msgspec.structs.replace(steps[-1], ended_at=now))
+
+
+def _title(job: Job) -> str:
+    return f"{job.kind} job {job.id}"

@@ -1,0 +1,135 @@
+"""The daemon's life: begin, run, reload, drain, end."""
+
+import asyncio
+import signal
+import time
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import NamedTuple
+
+from aiohttp import web
+
+from understudy.config.key import connection_of
+from understudy.config.load import load
+from understudy.config.values import ApiConfig, Config
+from understudy.daemon.logs import set_up
+from understudy.daemon.machines import Machines
+from understudy.daemon.maintenance import Maintenance
+from understudy.daemon.notify import Notifier
+from understudy.daemon.pacing import Pacing
+from understudy.daemon.pulse import Pulse
+from understudy.daemon.reload import Reload
+from understudy.daemon.runner import Runner
+from understudy.daemon.served import ServedEngine
+from understudy.daemon.service import Condition, DaemonService
+from understudy.daemon.slots import Slots
+from understudy.daemon.sockets import listening
+from understudy.daemon.work import Doer
+from understudy.engine import Service
+from understudy.finish import first_failure
+from understudy.jobs.journal import Journal
+from understudy.local.ownership import owned
+from understudy.local.parts import Parts
+from understudy.store.protocol import Pace
+
+DRAIN = 45.0
+"""Seconds for cycles to come to their end by themselves once a stop was asked for; then they are given up."""
+JOBS_DRAIN = 10.0
+
+
+class Assembly(NamedTuple):
+    """What the composition root joins: stores and sources, whose stores keep to a pace; and the API, whose users may change."""
+
+    parts: Callable[[Pace], Parts]
+    make_app: Callable[[Service, ApiConfig], web.Application]
+    renew_app: Callable[[web.Application, ApiConfig], None]
+
+
+class Asked(NamedTuple):
+    """What is asked of the daemon from outside, by signals or by a test."""
+
+    stop: asyncio.Event
+    reload: asyncio.Event
+
+
+async def serve(path: Path, assembly: Assembly, asked: Asked, notifier: Notifier) -> None:
+    """Until a stop is asked for. `Busy` if another daemon has this state directory; a fault of our own ends it with its exception."""
+    config = await asyncio.to_thread(load, path)
+    set_up(config.log)
+    directory = Path(config.state_dir) / "daemon"
+    with owned(directory, "this host's state directory"):
+        journal = Journal(directory / "jobs.sqlite")
+        await journal.open()
+        try:
+            await _serve(path, config, assembly, asked, notifier, journal)
+        finally:
+            await journal.close()
+
+
+async def _serve(path: Path, config: Config, assembly: Assembly, asked: Asked, notifier: Notifier, journal: Journal) -> None:
+    condition = Condition(config, time.time_ns())
+    slots = Slots(config.limits)
+    pacing = Pacing(lambda machine: machines.policy_of(machine), lambda: condition.config.limits.rate)
+    engine = ServedEngine(connection_of(config), assembly.parts(pacing))
+    async with asyncio.TaskGroup() as tasks:
+        machines = engine.scheduled = Machines(engine, slots, journal, config, tasks)
+        runner = Runner(journal, Doer(engine, machines.cycle), tasks)
+        pulse = Pulse(notifier, journal, machines.look)
+        service = DaemonService(condition, engine, machines, runner, journal, slots, pulse)
+        maintenance = Maintenance(condition, engine, machines, runner, journal, slots, pulse)
+        await runner.recover()
+        reload = Reload(path, condition, machines, slots, journal, lambda api: assembly.renew_app(app, api))
+        background = [tasks.create_task(work, name=name) for name, work in (("events", journal.run()), ("pulse", pulse.run()))]
+        upkeep = [tasks.create_task(maintenance.run(), name="maintenance")]
+        try:
+            app = assembly.make_app(service, config.api)
+            async with listening(app, config.api):
+                journal.tell("daemon.started", "info", f"understudy serves {config.vault.url} as site {config.site}")
+                notifier.ready()
+                await _until_stopped(asked, notifier, reload)
+                notifier.stopping()
+                journal.tell("daemon.stopping", "info", "the daemon stops: cycles come to their end")
+                _cancel(upkeep)
+                machines.stop()
+                if not await machines.stopped(DRAIN):
+                    journal.tell("daemon.gave-up", "warning", f"cycles of more than {DRAIN:g} s were given up; the next ones carry them")
+                await runner.stop(JOBS_DRAIN)
+        finally:
+            _cancel([*background, *upkeep])
+            machines.cancel()
+            runner.end()
+    await engine.close()
+    journal.tell("daemon.stopped", "info", "the daemon has stopped")
+
+
+def _cancel(tasks: list["asyncio.Task[None]"]) -> None:
+    for task in tasks:
+        task.cancel()
+
+
+async def _until_stopped(asked: Asked, notifier: Notifier, reload: Callable[[], Awaitable[None]]) -> None:
+    stop = asyncio.create_task(asked.stop.wait())
+    try:
+        while not stop.done():
+            again = asyncio.create_task(asked.reload.wait())
+            await asyncio.wait([stop, again], return_when=asyncio.FIRST_COMPLETED)
+            again.cancel()
+            if asked.reload.is_set():
+                asked.reload.clear()
+                notifier.reloading()
+                await reload()
+                notifier.ready()
+    finally:
+        stop.cancel()
+
+
+async def run(path: Path, assembly: Assembly) -> None:
+    """`serve` as a process: signals ask, systemd listens."""
+    loop = asyncio.get_running_loop()
+    asked = Asked(asyncio.Event(), asyncio.Event())
+    for number, event in {signal.SIGTERM: asked.stop, signal.SIGINT: asked.stop, signal.SIGHUP: asked.reload}.items():
+        loop.add_signal_handler(number, event.set)
+    try:
+        await serve(path, assembly, asked, Notifier.of_environment())
+    except BaseExceptionGroup as group:
+        raise first_failure(group) from group

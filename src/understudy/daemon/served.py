@@ -1,0 +1,136 @@
+"""The engine as the daemon uses and offers it: its scheduler hears of every machine that is protected, renewed or left through it."""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from functools import partial
+from pathlib import Path
+from typing import Protocol
+
+from understudy import engine
+from understudy.errors import NotFound
+from understudy.local.engine import LocalEngine
+from understudy.local.here import Here, here_of, machines_here
+from understudy.local.policy_file import read_policy, write_policy
+from understudy.vault import names
+
+
+class Scheduled(Protocol):
+    """Who replicates the machines."""
+
+    def aside(self, machine: str) -> AbstractAsyncContextManager[None]:
+        """Leave the machine (its id) to somebody else meanwhile; nothing happens if it is not followed."""
+        ...
+
+    async def follow(self, machine: str) -> None: ...
+
+    async def leave(self, machine: str) -> None: ...
+
+    async def renew(self, machine: str) -> None:
+        """What the vault says of the machine changed."""
+        ...
+
+
+class ServedEngine(LocalEngine):
+    """`scheduled` is set before the first request."""
+
+    scheduled: Scheduled
+
+    async def vault_id(self) -> str:
+        """Opens the vault if it is not open."""
+        return (await self._opened()).id
+
+    async def is_operator(self) -> bool:
+        return (await self._opened()).identity.role == "operator"
+
+    async def touch(self) -> None:
+        """Whether the vault answers, as it is opened now."""
+        await (await self._opened()).store.head(names.DESCRIPTOR)
+
+    async def reopen(self) -> None:
+        """Open the vault anew when it is needed next: what was open may be a file system that is gone. Who works with it fails, and
+        tries again."""
+        async with self._opening:
+            left, self._vault, self._salvaged = (self._vault, self._salvaged), None, None
+        for vault in left:
+            if vault is not None:
+                await vault.close()
+
+    async def followed(self) -> list[str]:
+        """Ids of this host's machines."""
+        return await asyncio.to_thread(machines_here, await self.vault_id(), self._site)
+
+    async def here(self, machine: str) -> Here:
+        vault = await self._opened()
+        log = await vault.find(machine)
+        return await asyncio.to_thread(here_of, vault.id, log, self._site)
+
+    async def id_of(self, machine: str) -> str:
+        return (await (await self._opened()).find(machine)).machine_id
+
+    async def policy(self, machine: str) -> engine.ReplicationPolicy | None:
+        """Its own, by its id; None if it has none."""
+        return await asyncio.to_thread(read_policy, await self._directory(machine))
+
+    async def set_policy(self, machine: str, policy: engine.ReplicationPolicy) -> None:
+        await asyncio.to_thread(partial(write_policy, await self._directory(machine), policy))
+
+    async def protect(self, request: engine.Protect) -> engine.Protected:
+        async with AsyncExitStack() as stack:
+            for machine in await self._ids_of(request.name):
+                await stack.enter_async_context(self.scheduled.aside(machine))
+            done = await super().protect(request)
+        await self.scheduled.follow(done.machine.id)
+        await self.scheduled.renew(done.machine.id)
+        return done
+
+    async def unprotect(self, request: engine.Unprotect) -> engine.Unprotected:
+        machine = await self.id_of(request.name)
+        async with self.scheduled.aside(machine):
+            done = await super().unprotect(request)
+            await self.scheduled.leave(machine)
+        return done
+
+    @asynccontextmanager
+    async def replicate_group(self, name: str) -> AsyncIterator[engine.GroupReplication]:
+        group = next((group for group in await self.groups() if group.name == name), None)
+        async with AsyncExitStack() as stack:
+            for member in group.members if group else ():
+                await stack.enter_async_context(self.scheduled.aside(member.machine))
+            async with super().replicate_group(name) as replication:
+                yield replication
+        for member in group.members if group else ():
+            await self.scheduled.renew(member.machine)
+
+    async def set_retention(self, request: engine.SetRetention) -> engine.Retention:
+        done = await super().set_retention(request)
+        await self._renewed(request.machine)
+        return done
+
+    async def prune(self, request: engine.Prune) -> engine.Pruned:
+        done = await super().prune(request)
+        await self._renewed(request.machine)
+        return done
+
+    async def verify(self, request: engine.Verify, progress: engine.OnProgress) -> engine.Verified:
+        done = await super().verify(request, progress)
+        await self._renewed(request.machine)
+        return done
+
+    async def export_seed(self, request: engine.SeedExport, progress: engine.OnProgress) -> engine.Seeded:
+        async with AsyncExitStack() as stack:
+            if request.point is None:
+                await stack.enter_async_context(self.scheduled.aside(await self.id_of(request.machine)))
+            return await super().export_seed(request, progress)
+
+    async def _renewed(self, machine: str) -> None:
+        await self.scheduled.renew(await self.id_of(machine))
+
+    async def _ids_of(self, name: str) -> Sequence[str]:
+        try:
+            return [await self.id_of(name)]
+        except NotFound:
+            return []
+
+    async def _directory(self, machine: str) -> Path:
+        return self._site.directory(await self.vault_id(), machine)

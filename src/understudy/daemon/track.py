@@ -1,0 +1,252 @@
+"""What the daemon knows of one machine, and how that is shown."""
+
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import msgspec
+
+from understudy.engine import (
+    BlockSource,
+    Cycle,
+    CycleFigures,
+    CycleTotals,
+    Disk,
+    Failure,
+    MachineSource,
+    MachineStatus,
+    Phase,
+    Policy,
+    Progress,
+    ReplicationPolicy,
+    RpoSample,
+)
+from understudy.errors import UnderstudyError
+from understudy.local.here import Here
+from understudy.scheduler.health import Facts, health_of
+from understudy.scheduler.pace import expected, thresholds
+from understudy.scheduler.retry import Kind, Verdict
+from understudy.scheduler.slots import LONG, weight
+from understudy.scheduler.upkeep import Care
+
+KEPT = 100
+"""Cycles that figures are of."""
+LATELY = 10
+HISTORY = 240
+
+
+@dataclass(slots=True)
+class Track:
+    """Ages are counted by the monotonic `clock`, so that no jump of the wall clock makes a point older or younger."""
+
+    id: str
+    policy: ReplicationPolicy
+    clock: Callable[[], float] = time.monotonic
+    name: str = ""
+    source: str = ""
+    retention: Policy | None = None
+    points: int = 0
+    newest: int | None = None
+    newest_frozen_at: int | None = None
+    frozen: float | None = None
+    """When the newest point was frozen, by `clock`."""
+    disks: tuple[Disk, ...] = ()
+    method: str = ""
+    downgrade: str = ""
+    began: float | None = None
+    """When the last cycle began."""
+    since: float = 0.0
+    """When it could first begin."""
+    running: bool = False
+    waiting: bool = False
+    closed: bool = False
+    due_at: int | None = None
+    progress: Progress | None = None
+    cycles: deque[Cycle] = field(default_factory=lambda: deque(maxlen=KEPT))
+    late: deque[int] = field(default_factory=lambda: deque(maxlen=LATELY))
+    missed: int = 0
+    history: deque[RpoSample] = field(default_factory=lambda: deque(maxlen=HISTORY))
+    failure: Failure | None = None
+    failed_at: int | None = None
+    verdict: Verdict | None = None
+    failures: int = 0
+    totals: CycleTotals = field(default_factory=CycleTotals)
+    verified: tuple[int, int] | None = None
+    seen_at: int | None = None
+    operator: bool = True
+    """Whether our key may prune and verify."""
+
+    def __post_init__(self) -> None:
+        self.since = self.clock()
+        self.name = self.name or self.id
+
+    def learn(self, here: Here, operator: bool) -> None:
+        """How it stands in the vault."""
+        machine = here.machine
+        self.name, self.source, self.retention, self.verified, self.operator = (
+            machine.name,
+            described(here.source),
+            here.retention,
+            here.verified,
+            operator,
+        )
+        self.points, self.seen_at = machine.points, time.time_ns()
+        point = machine.newest
+        if point is not None and point.number != self.newest:
+            self.newest, self.newest_frozen_at, self.disks, self.method = point.number, point.frozen_at, point.disks, point.method
+            self.frozen = self.clock() - max(0.0, (time.time_ns() - point.frozen_at) / 1e9)
+
+    def made(self, cycle: Cycle) -> None:
+        """A point was committed just now."""
+        self.cycles.append(cycle)
+        self.newest, self.newest_frozen_at, self.method, self.points = cycle.number, cycle.frozen_at, cycle.method, self.points + 1
+        self.frozen = self.clock() - min(max(cycle.rpo_seconds, 0.0), cycle.seconds)
+        self.seen_at = time.time_ns()
+        self.totals = msgspec.structs.replace(
+            self.totals,
+            made=self.totals.made + 1,
+            seconds=self.totals.seconds + cycle.seconds,
+            read_bytes=self.totals.read_bytes + cycle.read_bytes,
+            stored_bytes=self.totals.stored_bytes + cycle.stored_bytes,
+        )
+        self.failure, self.verdict, self.failures = None, None, 0
+        if cycle.downgrade or cycle.consistency == "app":
+            self.downgrade = cycle.downgrade
+
+    def failed(self, error: BaseException, verdict: Verdict) -> None:
+        self.failures += 1
+        self.totals = msgspec.structs.replace(self.totals, failed=self.totals.failed + 1)
+        self.verdict, self.failure, self.failed_at = verdict, failure_of(error), time.time_ns()
+
+    @property
+    def transfers(self) -> tuple[float, ...]:
+        return tuple(min(max(cycle.rpo_seconds, 0.0), cycle.seconds) for cycle in self.cycles)
+
+    @property
+    def rpo(self) -> float | None:
+        return None if self.frozen is None else max(self.clock() - self.frozen, 0.0)
+
+    @property
+    def verified_age(self) -> float | None:
+        return max(0.0, (time.time_ns() - self.verified[1]) / 1e9) if self.verified else None
+
+    @property
+    def deadline(self) -> float:
+        """When, by `clock`, its RPO is lost unless its next cycle begins by then."""
+        since = self.since if self.frozen is None else self.frozen
+        return since + thresholds(self.policy).warning - expected(self.transfers)
+
+    @property
+    def weight(self) -> int:
+        return weight([cycle.stored_bytes for cycle in self.cycles], self.newest is None)
+
+    @property
+    def slow(self) -> bool:
+        return self.newest is None or expected([cycle.seconds for cycle in self.cycles]) > LONG
+
+    @property
+    def kind(self) -> Kind | None:
+        return self.verdict.kind if self.verdict else None
+
+    @property
+    def phase(self) -> Phase:
+        if self.policy.paused:
+            return "paused"
+        if self.kind is Kind.OVER:
+            return "stopped"
+        if self.waiting or (self.closed and not self.running):
+            return "waiting"
+        if self.newest is None:
+            return "initial"
+        return "protected"
+
+    def facts(self) -> Facts:
+        return Facts(
+            policy=self.policy,
+            rpo=self.rpo,
+            followed_for=self.clock() - self.since,
+            transfers=self.transfers,
+            failure=self.failure,
+            kind=self.kind,
+            failures=self.failures,
+            missed_lately=sum(map(bool, self.late)),
+            closed=self.closed,
+            waiting=self.waiting,
+            downgrade=self.downgrade,
+            verified_age=self.verified_age,
+            can_verify=self.operator,
+            can_prune=self.operator,
+            has_retention=self.retention is not None,
+        )
+
+    def care(self) -> Care:
+        return Care(
+            points=self.points,
+            operator=self.operator,
+            retention=self.retention is not None,
+            verify_every=self.policy.verify_every,
+            verified_age=self.verified_age,
+        )
+
+    def status(self) -> MachineStatus:
+        health, reasons = health_of(self.facts())
+        limits = thresholds(self.policy)
+        return MachineStatus(
+            id=self.id,
+            name=self.name,
+            source=self.source,
+            health=health,
+            reasons=reasons,
+            phase=self.phase,
+            policy=self.policy,
+            retention=self.retention,
+            warning_rpo=limits.warning,
+            critical_rpo=limits.critical,
+            computed_at=time.time_ns(),
+            rpo_seconds=self.rpo,
+            rpo_history=tuple(self.history),
+            newest_point=self.newest,
+            newest_frozen_at=self.newest_frozen_at,
+            points=self.points,
+            disks=self.disks,
+            method=self.method,
+            cycles=self._figures(),
+            totals=msgspec.structs.replace(self.totals, missed=self.missed),
+            progress=self.progress,
+            next_at=self.due_at,
+            failures=self.failures,
+            last_error=self.failure,
+            last_error_at=self.failed_at,
+            verified_at=self.verified[1] if self.verified else None,
+            verified_point=self.verified[0] if self.verified else None,
+            vault_seen_at=self.seen_at,
+        )
+
+    def _figures(self) -> CycleFigures:
+        seconds, stored = [cycle.seconds for cycle in self.cycles], [cycle.stored_bytes for cycle in self.cycles]
+        count = len(seconds)
+        if not count:
+            return CycleFigures(missed=self.missed)
+        return CycleFigures(
+            count=count,
+            average_seconds=sum(seconds) / count,
+            maximum_seconds=max(seconds),
+            average_bytes=sum(stored) // count,
+            maximum_bytes=max(stored),
+            missed=self.missed,
+        )
+
+
+def described(source: MachineSource) -> str:
+    """In a word for people."""
+    if isinstance(source, BlockSource):
+        return f"block {', '.join(source.disks.values())}"
+    return f"qemu {source.qmp}"
+
+
+def failure_of(error: BaseException) -> Failure:
+    """An error of another family is a fault of ours."""
+    if isinstance(error, UnderstudyError):
+        return Failure(code=error.code, message=error.message, hint=error.hint, retryable=error.retryable)
+    return Failure(code=UnderstudyError.code, message=f"{type(error).__name__}: {error}", hint="this is a fault in understudy")

@@ -1,0 +1,90 @@
+"""What a job of each kind does: its request, made from its parameters, and the facade's answer."""
+
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeVar
+
+import msgspec
+
+from understudy import engine
+from understudy.engine.values import Value
+from understudy.errors import InvalidRequest
+
+R = TypeVar("R", bound=Value)
+
+Work = Callable[["Doer", engine.OnProgress], Awaitable[Value]]
+
+
+class ReplicateParameters(Value, frozen=True, forbid_unknown_fields=True):
+    app_consistent: bool = False
+
+
+class GroupParameters(Value, frozen=True, forbid_unknown_fields=True):
+    group: str
+    app_consistent: bool = False
+
+
+class Nothing(Value, frozen=True, forbid_unknown_fields=True):
+    """No parameters."""
+
+
+class Doer:
+    """What the work is done with. `cycle`: the next cycle of a machine that this daemon follows (its id)."""
+
+    def __init__(self, facade: engine.Engine, cycle: Callable[[str, bool, engine.OnProgress], Awaitable[engine.Cycle]]) -> None:
+        self.engine = facade
+        self.cycle = cycle
+
+
+def work_of(kind: engine.JobKind, machine: str | None, parameters: dict[str, Any]) -> Work:
+    """`machine`: its id. InvalidRequest if the parameters are not those of such a job."""
+    match kind, machine:
+        case "replicate", None:
+            group = _read(GroupParameters, parameters)
+            return lambda doer, progress: _group_cycle(doer.engine, group, progress)
+        case "replicate", str(own):
+            wish = _read(ReplicateParameters, parameters)
+            return lambda doer, progress: doer.cycle(own, wish.app_consistent, progress)
+        case "restore", None:
+            instant = _read(engine.RestoreGroup, parameters)
+            return lambda doer, progress: doer.engine.restore_group(instant, progress)
+        case "restore", str(own):
+            restore = _read(engine.Restore, {**parameters, "machine": own})
+            return lambda doer, progress: doer.engine.restore(restore, progress)
+        case "verify", None:
+            _read(Nothing, parameters)
+            return lambda doer, progress: doer.engine.scrub(progress)
+        case "verify", str(own):
+            verify = _read(engine.Verify, {**parameters, "machine": own})
+            return lambda doer, progress: doer.engine.verify(verify, progress)
+        case "prune", str(own):
+            prune = _read(engine.Prune, {**parameters, "machine": own})
+            return lambda doer, _: doer.engine.prune(prune)
+        case "collect", str(own):
+            collect = _read(engine.Collect, {**parameters, "machine": own})
+            return lambda doer, _: doer.engine.collect(collect)
+        case "seed-export", str(own):
+            export = _read(engine.SeedExport, {**parameters, "machine": own})
+            return lambda doer, progress: doer.engine.export_seed(export, progress)
+        case "seed-import", None:
+            seed = _read(engine.SeedImport, parameters)
+            return lambda doer, progress: doer.engine.import_seed(seed, progress)
+    raise InvalidRequest(
+        f"a {kind} job {'is' if machine else 'is not'} of one machine: that makes no sense", hint="see `understudy --help`"
+    )
+
+
+async def _group_cycle(facade: engine.Engine, group: GroupParameters, progress: engine.OnProgress) -> Value:
+    async with facade.replicate_group(group.group) as replication:
+        return await replication.cycle(progress, group.app_consistent)
+
+
+def _read(type_: type[R], parameters: dict[str, Any]) -> R:
+    known = {field.encode_name for field in msgspec.structs.fields(type_)}
+    for name in parameters:
+        if name not in known:
+            there = ", ".join(sorted(known - {"machine"})) or "none"
+            raise InvalidRequest(f"there is no parameter {name!r} here", hint=f"there are: {there}")
+    try:
+        return msgspec.convert(parameters, type_)
+    except msgspec.ValidationError as error:
+        raise InvalidRequest(f"the job's parameters are wrong: {error}") from None

@@ -1,0 +1,67 @@
+"""How a machine is replicated: when, how fast, and what is too late."""
+
+from typing import Literal, TypeAlias
+
+from understudy.engine.units import minute_of
+from understudy.engine.values import Value
+from understudy.errors import InvalidRequest
+
+Day: TypeAlias = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
+
+
+class Window(Value, frozen=True):
+    """On these days (empty: all), from one local time of day to another ("22:00" to "06:00" crosses midnight), data is sent no faster than
+    `rate` bytes a second; 0: not at all."""
+
+    begin: str
+    end: str
+    rate: int
+    days: tuple[Day, ...] = ()
+
+
+class ReplicationPolicy(Value, frozen=True):
+    """A machine's policy. Durations in seconds, rates in bytes a second.
+
+    warning_rpo, critical_rpo: ages of the newest point at which a machine's health is Warning or Critical; 0: derived from `interval`.
+    app_every: every Nth point is app-consistent; 0: none. rate: 0 is unlimited; the host's own limit holds beside it.
+    initial_at: wall-clock ns before which the initial replication does not begin; None: now.
+    verify_every: the newest point is proven by its digest when the newest verified one is older; 0: never.
+    """
+
+    interval: float = 60.0
+    warning_rpo: float = 0.0
+    critical_rpo: float = 0.0
+    app_every: int = 0
+    rate: int = 0
+    windows: tuple[Window, ...] = ()
+    initial_at: int | None = None
+    verify_every: float = 86400.0
+    paused: bool = False
+    """No cycles, by an operator's wish."""
+
+
+SHORTEST = 1.0
+LONGEST = 30 * 86400.0
+
+
+def checked_policy(policy: ReplicationPolicy) -> ReplicationPolicy:
+    """`policy` if it can be meant; else InvalidRequest."""
+    if not SHORTEST <= policy.interval <= LONGEST:
+        raise InvalidRequest(f"an interval of {policy.interval:g} s is not possible", hint="intervals are from 1 s to 30 days")
+    warning, critical = policy.warning_rpo, policy.critical_rpo
+    if min(warning, critical, policy.verify_every, policy.rate, policy.app_every) < 0:
+        raise InvalidRequest("a policy has no negative numbers", hint="0 derives an RPO from the interval, and switches the rest off")
+    if warning and critical and critical < warning:
+        raise InvalidRequest(f"critical at {critical:g} s would come before warning at {warning:g} s", hint="the latter is the smaller one")
+    if warning and warning < policy.interval:
+        raise InvalidRequest(
+            f"an RPO of {warning:g} s cannot be held with a cycle each {policy.interval:g} s",
+            hint="take an interval of at most half of it",
+        )
+    for window in policy.windows:
+        if minute_of(window.begin) == 24 * 60:
+            raise InvalidRequest("a window cannot begin at 24:00", hint="write 00:00")
+        minute_of(window.end)
+        if window.rate < 0:
+            raise InvalidRequest("a rate cannot be negative", hint="0: nothing is sent in the window")
+    return policy

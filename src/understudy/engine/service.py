@@ -1,0 +1,99 @@
+"""What the daemon offers beyond the Engine: machines that run by themselves, jobs, events, health."""
+
+from collections.abc import AsyncIterator, Sequence
+from typing import Any, Protocol
+
+from understudy.engine.answers import VaultInfo
+from understudy.engine.jobs import Event, Job, JobKind, JobState
+from understudy.engine.policy import ReplicationPolicy
+from understudy.engine.protocol import Engine
+from understudy.engine.status import MachineStatus, ServiceHealth
+from understudy.engine.values import Value
+
+
+class StartJob(Value, frozen=True):
+    """`parameters`: the fields of the facade's request of that kind but `machine`, which is a name or an id here. `key`: an idempotency
+    key; the same one of the same actor gives the job that it gave the first time, and Conflict if the request differs.
+
+    kind         machine  parameters of          result
+    replicate    yes      {app_consistent}       Cycle
+                 None     {group, app_consistent} GroupCycle
+    restore      yes      Restore                Restored
+                 None     RestoreGroup           GroupRestored
+    verify       yes      Verify                 Verified
+                 None     none: scrub the vault  Verified
+    prune        yes      Prune                  Pruned
+    collect      yes      Collect                Collected
+    seed-export  yes      SeedExport             Seeded
+    seed-import  None     SeedImport             Seeded
+    """
+
+    kind: JobKind
+    machine: str | None
+    parameters: dict[str, Any]
+    actor: str
+    key: str = ""
+
+
+class JobQuery(Value, frozen=True):
+    """Newest first. `before`: only jobs older than the one with this id."""
+
+    machine: str | None = None
+    states: tuple[JobState, ...] = ()
+    before: str | None = None
+    limit: int = 50
+
+
+class EventQuery(Value, frozen=True):
+    """Oldest first, after event `after`; None: the newest `limit`."""
+
+    after: int | None = None
+    machine: str | None = None
+    kinds: tuple[str, ...] = ()
+    limit: int = 100
+
+
+class Service(Protocol):
+    """Everything raises `UnderstudyError`. `machine` is a name or an id."""
+
+    @property
+    def engine(self) -> Engine:
+        """Short operations. It is the service's own: its scheduler hears of every machine that is protected, renewed or left through it."""
+        ...
+
+    async def health(self) -> ServiceHealth: ...
+
+    async def vault(self) -> VaultInfo: ...
+
+    async def statuses(self) -> tuple[MachineStatus, ...]: ...
+
+    async def status(self, machine: str) -> MachineStatus: ...
+
+    async def set_policy(self, machine: str, policy: ReplicationPolicy, actor: str) -> ReplicationPolicy: ...
+
+    async def start(self, request: StartJob) -> Job:
+        """Durable when it returns."""
+        ...
+
+    async def jobs(self, query: JobQuery) -> tuple[Job, ...]: ...
+
+    async def job(self, job: str) -> Job: ...
+
+    async def cancel(self, job: str, actor: str) -> Job:
+        """Conflict names the state if it cannot be cancelled any more."""
+        ...
+
+    async def events(self, query: EventQuery) -> tuple[Event, ...]: ...
+
+    def follow(self, after: int | None) -> AsyncIterator[Event | Job]:
+        """Events after `after` (None: from now on), and every change of a job, as they come. A reader that is too slow is ended with an
+        error rather than held in memory without bound; it goes on after its last event's id."""
+        ...
+
+    async def audit(self, actor: str, action: str, data: dict[str, Any]) -> None:
+        """Remember who asked for what (an event of kind `request`), durably, before it is done."""
+        ...
+
+    def names(self) -> Sequence[str]:
+        """Machines this host follows, for completion."""
+        ...

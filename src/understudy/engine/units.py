@@ -1,0 +1,55 @@
+"""Durations, sizes and times of day as people write them."""
+
+import math
+import re
+
+from understudy.errors import InvalidRequest
+
+_SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "": 1.0}
+_BYTES = {"": 1, "b": 1}
+_BYTES |= {f"{letter}{unit}": 1 << 10 * power for power, letter in enumerate("kmgt", 1) for unit in ("", "ib")}
+_BYTES |= {f"{letter}b": 1000**power for power, letter in enumerate("kmgt", 1)}
+_LONGEST = 1000 * 366 * 86400.0
+
+
+def seconds_of(text: str, *, zero: bool = False) -> float:
+    """An interval such as 500ms, 1s, 5m, 1h30m, 1d, or a number of seconds; InvalidRequest if it is none, or 0 without `zero`."""
+    total = _seconds(text)
+    if total <= 0 and not zero:
+        raise InvalidRequest(
+            f"an interval of {text!r} is too short", hint="the shortest useful interval is a fraction of a second, such as 500ms"
+        )
+    return total
+
+
+def span_of(text: str) -> int:
+    """A span of time as `seconds_of` reads it, but in whole seconds, a fraction counting as one, and it may be 0."""
+    return math.ceil(_seconds(text))
+
+
+def _seconds(text: str) -> float:
+    stripped = text.strip().lower()
+    parts = re.findall(r"(\d+(?:\.\d+)?)(ms|s|m|h|d|)", stripped)
+    if not parts or "".join(number + unit for number, unit in parts) != stripped or (len(parts) > 1 and any(not unit for _, unit in parts)):
+        raise InvalidRequest(f"{text!r} is no interval", hint="write a number and ms, s, m, h or d, such as 500ms, 1s or 5m")
+    total = sum(float(number) * _SECONDS[unit] for number, unit in parts)
+    if total > _LONGEST:
+        raise InvalidRequest(f"{text[:40]!r} is more than a thousand years", hint="write a shorter time")
+    return total
+
+
+def bytes_of(text: str) -> int:
+    """A size such as 64MiB, 1.5GiB, 10MB, or a number of bytes; also a rate, such as 20MiB/s. InvalidRequest if it is none."""
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([a-z]*?)(?:/s)?", text.strip().lower())
+    if found is None or found[2] not in _BYTES:
+        raise InvalidRequest(f"{text!r} is no number of bytes", hint="write a number and KiB, MiB, GiB or TiB, such as 64MiB")
+    return int(float(found[1]) * _BYTES[found[2]])
+
+
+def minute_of(text: str) -> int:
+    """A local time of day, from 00:00 to 24:00, in minutes. InvalidRequest if it is none."""
+    found = re.fullmatch(r"(\d\d?):(\d\d)", text.strip())
+    minute = int(found[1]) * 60 + int(found[2]) if found and int(found[2]) < 60 else -1
+    if not 0 <= minute <= 24 * 60:
+        raise InvalidRequest(f"{text!r} is no time of day", hint="write it as 22:00, from 00:00 to 24:00")
+    return minute

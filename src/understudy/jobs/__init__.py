@@ -1,0 +1,1 @@
+"""Durable jobs and events in a local SQLite file: a cache beside the vault."""

@@ -1,0 +1,1 @@
+"""When what is due: pure functions over values, no clock but the one passed in."""

@@ -1,0 +1,142 @@
+"""A machine's health, as Hyper-V Replica shows it: Normal, Warning or Critical, with every reason and what to do."""
+
+from collections.abc import Sequence
+
+from understudy.engine import Failure, Health, Reason, ReplicationPolicy
+from understudy.engine.values import Value
+from understudy.scheduler.pace import LOOKED_AT, thresholds
+from understudy.scheduler.retry import Kind
+
+_ORDER: tuple[Health, ...] = ("normal", "warning", "critical")
+MISSED_TOO_OFTEN = 3
+
+
+class Facts(Value, frozen=True):
+    """What is known of a machine now. Ages and durations in seconds; None: there is none yet."""
+
+    policy: ReplicationPolicy
+    rpo: float | None
+    followed_for: float
+    """Since the daemon began to follow it, or it could first begin."""
+    transfers: tuple[float, ...] = ()
+    failure: Failure | None = None
+    kind: Kind | None = None
+    failures: int = 0
+    missed_lately: int = 0
+    closed_until: int | None = None
+    closed: bool = False
+    """A window allows nothing to be sent now."""
+    waiting: bool = False
+    """Its initial replication is to begin later."""
+    downgrade: str = ""
+    """Why the newest point that should be app-consistent is not."""
+    verified_age: float | None = None
+    can_verify: bool = True
+    can_prune: bool = True
+    has_retention: bool = False
+    damage: str = ""
+
+
+def health_of(facts: Facts) -> tuple[Health, tuple[Reason, ...]]:
+    """The worst reason's; reasons that are normal are notes. The worst come first."""
+    reasons = [*_failing(facts), *_ageing(facts), *_pacing(facts), *_caring(facts)]
+    reasons.sort(key=lambda reason: -_ORDER.index(reason.health))
+    return worst([reason.health for reason in reasons]), tuple(reasons)
+
+
+def worst(found: Sequence[Health]) -> Health:
+    return max(found, key=_ORDER.index, default="normal")
+
+
+def _failing(facts: Facts) -> list[Reason]:
+    failure = facts.failure
+    if failure is None:
+        return []
+    match facts.kind:
+        case Kind.PASSES:
+            often = "once" if facts.failures == 1 else f"{facts.failures} times in a row"
+            return [Reason(code=failure.code, health="warning", message=f"failed {often}: {failure.message}", hint=failure.hint)]
+        case Kind.BUSY:
+            return [Reason(code=failure.code, health="warning", message=failure.message, hint=failure.hint or "end the other process")]
+        case Kind.FAULT:
+            hint = "the log has the traceback; it is tried again by itself"
+            return [Reason(code="fault", health="critical", message=f"a fault in understudy: {failure.message}", hint=hint)]
+        case Kind.OVER:
+            hint = failure.hint or "find out which host is the machine's primary; `understudy replicate` tries again"
+            return [Reason(code=failure.code, health="critical", message=failure.message, hint=hint)]
+    return [Reason(code=failure.code, health="critical", message=failure.message, hint=failure.hint)]
+
+
+def _ageing(facts: Facts) -> list[Reason]:
+    warning, critical = thresholds(facts.policy)
+    if facts.policy.paused:
+        return [
+            Reason(
+                code="paused",
+                health="warning",
+                message="an operator has paused replication",
+                hint="`understudy policy set NAME --resume` goes on",
+            )
+        ]
+    if facts.waiting:
+        return [Reason(code="initial-later", health="normal", message="the initial replication waits for its time")]
+    if facts.rpo is None:
+        if facts.followed_for > critical and facts.failure is not None:
+            return [Reason(code="no-point", health="critical", message="there is no recovery point yet", hint="see why the cycles fail")]
+        return [Reason(code="initial", health="warning", message="there is no recovery point yet: the initial replication is under way")]
+    if facts.rpo <= warning:
+        return []
+    health: Health = "critical" if facts.rpo > critical and not facts.closed else "warning"
+    why = " while a window forbids sending" if facts.closed else ""
+    limit = critical if health == "critical" else warning
+    message = f"the newest point is {facts.rpo:.0f} s old, more than {limit:g} s{why}"
+    return [Reason(code="rpo", health=health, message=message, hint=_late(facts))]
+
+
+def _late(facts: Facts) -> str:
+    if facts.failure is not None:
+        return "see why the cycles fail"
+    return "the window's end, a longer threshold, or another window" if facts.closed else "see whether the vault or the host is too slow"
+
+
+def _pacing(facts: Facts) -> list[Reason]:
+    reasons = []
+    warning = thresholds(facts.policy).warning
+    longest = max(facts.transfers[-LOOKED_AT:], default=0.0)
+    if longest > warning / 2:
+        reasons.append(
+            Reason(
+                code="transfer-too-long",
+                health="warning",
+                message=f"a transfer takes {longest:.1f} s: to hold an RPO of {warning:g} s it must fit in {warning / 2:g} s",
+                hint="raise the rate, give the vault more bandwidth, or allow a longer RPO",
+            )
+        )
+    if facts.missed_lately >= MISSED_TOO_OFTEN:
+        reasons.append(
+            Reason(
+                code="missed",
+                health="warning",
+                message=f"{facts.missed_lately} of the last cycles that were due did not begin in time",
+                hint="take longer intervals, or allow more cycles at once (limits.cycles)",
+            )
+        )
+    return reasons
+
+
+def _caring(facts: Facts) -> list[Reason]:
+    reasons = []
+    if facts.damage:
+        hint = "`understudy verify` tells which points; a new point under another name begins anew"
+        reasons.append(Reason(code="damage", health="critical", message=facts.damage, hint=hint))
+    if facts.downgrade:
+        message = f"a point that should be app-consistent is crash-consistent only: {facts.downgrade}"
+        reasons.append(Reason(code="downgrade", health="warning", message=message, hint="look at the guest agent and the hooks"))
+    if facts.has_retention and not facts.can_prune:
+        message = "points are not pruned from here: a source's key may not drop what it wrote"
+        reasons.append(Reason(code="no-prune", health="normal", message=message, hint="`understudy prune` with an operator's key"))
+    every = facts.policy.verify_every
+    if every and facts.can_verify and facts.verified_age is not None and facts.verified_age > 2 * every + 3600:
+        message = f"the newest verified point was proven {facts.verified_age / 3600:.0f} hours ago"
+        reasons.append(Reason(code="unverified", health="warning", message=message, hint="`understudy verify`, or see why it fails"))
+    return reasons

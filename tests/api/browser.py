@@ -1,0 +1,150 @@
+"""A headless Chromium, driven over its debugging protocol; and the application where a browser can reach it: on loopback, with TLS."""
+
+import asyncio
+import base64
+import itertools
+import json
+import shutil
+import ssl
+import subprocess
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+from aiohttp import web
+
+_FLAGS = (
+    *("--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--no-first-run", "--ignore-certificate-errors"),
+    *("--remote-debugging-port=0", "--disable-background-networking", "--disable-dev-shm-usage", "--window-size=1280,900"),
+)
+
+_WATCHED = """new Promise((resolve) => {
+  const look = () => { let value = null; try { value = %s; } catch { value = null; } if (value) { clearInterval(timer); resolve(value); } };
+  const timer = setInterval(look, 50);
+  look();
+})"""
+
+
+class Tab:
+    """One page. What it logs or throws is kept in `said`."""
+
+    def __init__(self, socket: aiohttp.ClientWebSocketResponse) -> None:
+        self._socket = socket
+        self._numbers = itertools.count(1)
+        self._answers: dict[int, asyncio.Future[Any]] = {}
+        self._reader = asyncio.create_task(self._read())
+        self.said: list[str] = []
+
+    async def call(self, method: str, **parameters: Any) -> Any:
+        number = next(self._numbers)
+        self._answers[number] = asyncio.get_running_loop().create_future()
+        await self._socket.send_json({"id": number, "method": method, "params": parameters})
+        async with asyncio.timeout(120):
+            return await self._answers[number]
+
+    async def value(self, expression: str) -> Any:
+        """What a JavaScript expression gives."""
+        answer = await self.call("Runtime.evaluate", expression=expression, awaitPromise=True, returnByValue=True)
+        assert "exceptionDetails" not in answer, answer
+        return answer["result"].get("value")
+
+    async def until(self, expression: str) -> Any:
+        """Its value when it first is true, which may be before what it speaks of is there."""
+        async with asyncio.timeout(20):
+            return await self.value(_WATCHED % expression)
+
+    async def texts(self, selector: str) -> list[str]:
+        return list(await self.value(f"[...document.querySelectorAll({json.dumps(selector)})].map((one) => one.textContent)"))
+
+    async def press(self, key: str) -> None:
+        for kind in ("keyDown", "keyUp"):
+            text = {"text": "\r"} if key == "Enter" and kind == "keyDown" else {}
+            code = {"Tab": 9, "Enter": 13}[key]
+            await self.call("Input.dispatchKeyEvent", type=kind, key=key, code=key, windowsVirtualKeyCode=code, **text)
+
+    async def picture(self, path: Path) -> None:
+        answer = await self.call("Page.captureScreenshot", format="png", captureBeyondViewport=True)
+        await asyncio.to_thread(path.write_bytes, base64.b64decode(answer["data"]))
+
+    async def _read(self) -> None:
+        async for message in self._socket:
+            told = json.loads(message.data)
+            if told.get("method") in ("Log.entryAdded", "Runtime.exceptionThrown"):
+                self.said.append(json.dumps(told["params"]))
+            answer = self._answers.pop(told.get("id", 0), None)
+            if answer is not None:
+                answer.set_result(told.get("result", told))
+
+
+@asynccontextmanager
+async def browsing(directory: Path, url: str) -> AsyncIterator[Tab]:
+    """A new browser at `url`, with nothing remembered."""
+    program = shutil.which("chromium")
+    assert program is not None, "chromium is missing: .ci/prepare guest tests"
+    process = await asyncio.create_subprocess_exec(
+        program, *_FLAGS, f"--user-data-dir={directory}", stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    try:
+        port = await asyncio.to_thread(_port, directory / "DevToolsActivePort")
+        async with aiohttp.ClientSession() as session:
+            async with session.put(f"http://127.0.0.1:{port}/json/new?about:blank") as response:
+                target = await response.json(content_type=None)
+            async with session.ws_connect(target["webSocketDebuggerUrl"], max_msg_size=0) as socket:
+                tab = Tab(socket)
+                for domain in ("Page", "Runtime", "Log"):
+                    await tab.call(f"{domain}.enable")
+                await tab.call("Page.navigate", url=url)
+                yield tab
+    finally:
+        if process.returncode is None:
+            process.terminate()
+        await process.wait()
+
+
+def _port(told: Path) -> int:
+    """Where the browser listens: it writes that, and then a path, into a file."""
+    for _ in range(2400):
+        if told.exists() and "/" in told.read_text():
+            return int(told.read_text().split()[0])
+        time.sleep(0.05)
+    raise AssertionError("chromium does not begin")
+
+
+def certificate(directory: Path) -> ssl.SSLContext:
+    """A server's context with a certificate that nobody else trusts."""
+    key, chain = directory / "tls.key", directory / "tls.crt"
+    made = (
+        "openssl",
+        "req",
+        "-x509",
+        "-newkey",
+        "ec",
+        "-pkeyopt",
+        "ec_paramgen_curve:P-256",
+        "-nodes",
+        "-days",
+        "2",
+        "-subj",
+        "/CN=localhost",
+    )
+    subprocess.run([*made, "-days", "2", "-subj", "/CN=localhost", "-keyout", key, "-out", chain], check=True, capture_output=True)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(chain, key)
+    return context
+
+
+@asynccontextmanager
+async def served(app: web.Application, context: ssl.SSLContext | None) -> AsyncIterator[str]:
+    """Its address, on a port that was free."""
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=5)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0, ssl_context=context)
+    await site.start()
+    host, port = runner.addresses[0][:2]
+    try:
+        yield f"{'https' if context else 'http'}://{host}:{port}"
+    finally:
+        await runner.cleanup()

@@ -1,0 +1,182 @@
+"""`understudy serve`, a real process: points at their interval, kill −9, drained, reloaded, alone."""
+
+import asyncio
+import os
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+from tests.cli.installed import COMMAND
+from tests.daemon.house import House
+from tests.source.machine import MIB, Machine, blockdev
+
+PAUSED = {"interval": 1, "verify_every": 0, "paused": True}
+
+
+def block(house: House, name: str, size: int = MIB) -> Path:
+    path = house.directory / name
+    path.write_bytes(os.urandom(size))
+    house.ask("POST", "/v1/machines", {"name": name, "source": {"kind": "block", "disks": {"vda": str(path)}}})
+    return path
+
+
+async def test_machines_are_replicated_by_themselves_also_after_a_kill(house: House) -> None:
+    vm = Machine(house.directory, [blockdev(house.directory, "vda", "qcow2", 8 * MIB)])
+    await vm.start()
+    try:
+        await vm.write("vda", 0, MIB, 0x11)
+        house.start()
+        disk = block(house, "files")
+        house.ask("POST", "/v1/machines", {"name": "vm", "source": {"kind": "qemu", "qmp": vm.qmp}})
+        for name in ("files", "vm"):
+            house.points(name, 3)
+        await vm.write("vda", MIB, MIB, 0x22)
+        disk.write_bytes(os.urandom(MIB))
+        house.end(signal.SIGKILL)
+
+        house.start()
+        before = {name: house.machine(name)["points"] for name in ("files", "vm")}
+        for name in ("files", "vm"):
+            state = house.points(name, max(before[name], 3) + 2)
+            assert state["health"] == "normal", state
+            assert state["cycles"]["count"] >= 2
+        assert house.end() == 0
+        left = [name for name in await vm.leftovers() if not name.startswith("/")]
+        assert left == ["vda-format:" + name for name in await bitmaps(vm)], "tracking goes on, nothing else stays"
+
+        target = house.directory / "restored"
+        for name in ("files", "vm"):
+            await asyncio.to_thread(house.host.run, "verify", f"{name}@latest")
+            await asyncio.to_thread(house.host.run, "restore", f"{name}@latest", "--to", str(target / name))
+        restored = {name: next((target / name).glob("vda*")).read_bytes() for name in ("files", "vm")}
+        assert restored == {"files": disk.read_bytes(), "vm": (await vm.contents())["vda"].tobytes()}
+    finally:
+        await vm.kill()
+
+
+async def bitmaps(vm: Machine) -> list[str]:
+    nodes = await vm.execute("query-named-block-nodes", flat=True)
+    assert isinstance(nodes, list)
+    found = [bitmap["name"] for node in nodes for bitmap in node.get("dirty-bitmaps", ()) if node["node-name"] == "vda-format"]
+    assert len(found) == 1
+    return found
+
+
+def test_jobs_are_repeated_after_a_kill_and_a_cycle_that_runs_is_finished_by_a_stop(house: House) -> None:
+    house.start()
+    block(house, "slow", 6 * MIB)
+    house.points("slow", 1)
+    house.ask("PUT", "/v1/machines/slow/policy", {"interval": 3600, "verify_every": 0, "rate": MIB})
+    (house.directory / "slow").write_bytes(os.urandom(6 * MIB))
+    first = house.ask("POST", "/v1/machines/slow/replicate", {}, 202)
+    house.until(
+        lambda: (job := house.ask("GET", f"/v1/jobs/{first['id']}"))["state"] == "running" and job["progress"]["phase"] == "transfer"
+    )
+    house.end(signal.SIGKILL)
+
+    house.start()
+    done = house.until(lambda: job if (job := house.ask("GET", f"/v1/jobs/{first['id']}"))["ended_at"] else None)
+    assert (done["state"], done["attempts"]) == ("succeeded", 2), done
+    assert "begun again" in done["note"]
+    assert [event["kind"] for event in house.events("job.repeated")] == ["job.repeated"]
+
+    (house.directory / "slow").write_bytes(os.urandom(6 * MIB))
+    points = house.machine("slow")["points"]
+    second = house.ask("POST", "/v1/machines/slow/replicate", {}, 202)
+    house.until(lambda: house.ask("GET", f"/v1/jobs/{second['id']}")["progress"]["phase"] == "transfer")
+    assert house.end() == 0
+    house.start()
+    assert house.machine("slow")["policy"]["rate"] == MIB, "a machine's own policy is kept"
+    assert house.points("slow", points + 1)
+    ended = house.until(lambda: job if (job := house.ask("GET", f"/v1/jobs/{second['id']}"))["ended_at"] else None)
+    assert (ended["state"], ended["attempts"]) == ("succeeded", 1)
+
+
+def test_a_changed_file_is_taken_over_and_a_wrong_one_is_not(house: House) -> None:
+    house.start()
+    block(house, "a")
+    block(house, "own")
+    house.ask("PUT", "/v1/machines/own/policy", PAUSED)
+    house.policy["interval"] = "2m"
+    house.configure()
+    house.send(signal.SIGHUP)
+    house.until(lambda: house.events("config.loaded"))
+    assert house.machine("a")["policy"]["interval"] == 120
+    assert house.machine("own")["policy"]["interval"] == 1
+    assert house.machine("own")["phase"] == "paused"
+
+    house.configure("colour = 1")
+    house.send(signal.SIGHUP)
+    house.until(lambda: house.events("config.refused"))
+    health = house.ask("GET", "/v1/health")
+    assert [reason["code"] for reason in health["reasons"]] == ["config"]
+    assert "colour" in health["reasons"][0]["message"]
+    assert house.machine("a")["policy"]["interval"] == 120
+
+    house.configure('[log]\nformat = "json"')
+    house.send(signal.SIGHUP)
+    house.until(lambda: len(house.events("config.loaded")) == 2)
+    assert house.ask("GET", "/v1/health")["health"] == "normal"
+    house.until(lambda: house.log.splitlines()[-1].startswith("{"))
+
+
+def test_there_is_one_daemon_and_it_removes_what_a_dead_one_left(house: House) -> None:
+    house.start()
+    second = subprocess.run([COMMAND, "serve", "--config", str(house.config)], capture_output=True, text=True, timeout=60)
+    assert second.returncode == 4
+    assert f"process {house.process.pid}" in second.stderr if house.process else False
+    assert house.ask("GET", "/v1/health")["machines"] == 0, "the first one goes on"
+    house.end(signal.SIGKILL)
+    assert house.socket.is_socket()
+    house.start()
+    assert house.end() == 0
+    assert not house.socket.exists()
+
+
+def test_a_machine_that_fails_holds_up_nobody_and_is_told(house: House) -> None:
+    house.start()
+    block(house, "well")
+    gone = block(house, "gone")
+    for name in ("well", "gone"):
+        house.points(name, 1)
+    gone.rename(gone.with_suffix(".away"))
+    state = house.until(lambda: found if (found := house.machine("gone"))["failures"] >= 2 else None)
+    assert state["last_error"]["code"]
+    assert state["health"] in ("warning", "critical")
+    house.points("well", house.machine("well")["points"] + 2)
+    assert house.machine("well")["health"] == "normal"
+    gone.with_suffix(".away").rename(gone)
+    house.ask("POST", "/v1/machines/gone/replicate", {}, 202)
+    house.until(lambda: house.machine("gone")["failures"] == 0)
+    house.until(lambda: house.events("machine.recovered"))
+
+    house.ask("DELETE", "/v1/machines/gone")
+    house.ask("GET", "/v1/machines/gone", status=404)
+    assert [state["name"] for state in house.ask("GET", "/v1/machines")["items"]] == ["well"]
+
+
+def test_no_secret_is_in_the_log_the_files_or_the_process(house: House) -> None:
+    house.start()
+    block(house, "a")
+    house.points("a", 2)
+    assert house.process is not None
+    command = Path(f"/proc/{house.process.pid}/cmdline").read_bytes()
+    key = house.host.key.read_bytes()
+    secrets = {key, key.strip(), key.strip().hex().encode()}
+    kept = [path.read_bytes() for path in house.directory.rglob("*") if path.is_file() and path != house.host.key]
+    answers = str(house.ask("GET", "/v1/vault")).encode() + str(house.ask("GET", "/v1/health")).encode()
+    for secret in secrets:
+        assert len(secret) >= 16
+        assert all(secret not in data for data in (command, answers, house.log.encode(), *kept))
+
+
+def test_a_vault_that_is_away_is_waited_for(house: House) -> None:
+    house.host.vault.rename(house.directory / "away")
+    house.start()
+    house.until(house.socket.is_socket)
+    health = house.until(lambda: found if (found := house.ask("GET", "/v1/health"))["health"] == "critical" else None)
+    assert [reason["code"] for reason in health["reasons"]] == ["store_unavailable"]
+    (house.directory / "away").rename(house.host.vault)
+    house.until(lambda: house.ask("GET", "/v1/health")["health"] == "normal")
+    assert time.time_ns() - health["now"] < 120e9

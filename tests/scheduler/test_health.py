@@ -1,0 +1,48 @@
+"""Health by tables: each reason has a stable code, a health, and says what to do."""
+
+from typing import Any
+
+import msgspec
+import pytest
+
+from understudy.engine import Failure, ReplicationPolicy
+from understudy.scheduler.health import Facts, health_of
+from understudy.scheduler.retry import Kind
+
+WELL = Facts(policy=ReplicationPolicy(interval=60), rpo=30.0, followed_for=1000.0, transfers=(1.0, 1.0))
+DOWN = Failure(code="store_unavailable", message="the vault does not answer", hint="look at it", retryable=True)
+FENCED = Failure(code="fenced", message="another site is the primary")
+
+
+@pytest.mark.parametrize(
+    ("facts", "health", "codes"),
+    [
+        ({}, "normal", []),
+        ({"rpo": 121.0}, "warning", ["rpo"]),
+        ({"rpo": 301.0}, "critical", ["rpo"]),
+        ({"rpo": 301.0, "closed": True}, "warning", ["rpo"]),
+        ({"rpo": None}, "warning", ["initial"]),
+        ({"rpo": None, "waiting": True}, "normal", ["initial-later"]),
+        ({"rpo": None, "failure": DOWN, "kind": Kind.PASSES, "failures": 9}, "critical", ["no-point", "store_unavailable"]),
+        ({"failure": DOWN, "kind": Kind.PASSES, "failures": 1}, "warning", ["store_unavailable"]),
+        ({"failure": DOWN, "kind": Kind.PASSES, "failures": 9, "rpo": 1000.0}, "critical", ["rpo", "store_unavailable"]),
+        ({"failure": FENCED, "kind": Kind.OVER, "failures": 1}, "critical", ["fenced"]),
+        ({"failure": FENCED, "kind": Kind.PERSON, "failures": 1}, "critical", ["fenced"]),
+        ({"failure": DOWN, "kind": Kind.BUSY, "failures": 1}, "warning", ["store_unavailable"]),
+        ({"failure": DOWN, "kind": Kind.FAULT, "failures": 1}, "critical", ["fault"]),
+        ({"transfers": (61.0,)}, "warning", ["transfer-too-long"]),
+        ({"missed_lately": 3}, "warning", ["missed"]),
+        ({"downgrade": "no agent"}, "warning", ["downgrade"]),
+        ({"policy": ReplicationPolicy(paused=True), "rpo": 1e6}, "warning", ["paused"]),
+        ({"has_retention": True, "can_prune": False}, "normal", ["no-prune"]),
+        ({"verified_age": 3 * 86400.0}, "warning", ["unverified"]),
+        ({"verified_age": 3 * 86400.0, "can_verify": False}, "normal", []),
+    ],
+)
+def test_health(facts: dict[str, Any], health: str, codes: list[str]) -> None:
+    found, reasons = health_of(msgspec.structs.replace(WELL, **facts))
+    assert found == health
+    assert [reason.code for reason in reasons] == codes
+    for reason in reasons:
+        assert reason.message
+        assert reason.hint or reason.code in ("initial", "initial-later", "fenced")
