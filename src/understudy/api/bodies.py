@@ -4,11 +4,11 @@ from typing import Annotated, TypeAlias
 
 import msgspec
 
+from understudy.api.parts import AbsolutePath, CredentialPart, Identifier, SourcePart, Words
 from understudy.api.queries import Name, Number
 from understudy.engine import (
     AddKey,
     CreateGroup,
-    Credential,
     ImageFormat,
     Level,
     Policy,
@@ -21,19 +21,18 @@ from understudy.engine import (
 _MONTH = 30 * 86400
 _YEAR = 366 * 86400
 
-AbsolutePath: TypeAlias = Annotated[str, msgspec.Meta(pattern="^/[^\\x00]*$", max_length=4095)]
 Bytes: TypeAlias = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
 Many: TypeAlias = Annotated[int, msgspec.Meta(ge=0, le=1_000_000)]
 Seconds: TypeAlias = Annotated[float, msgspec.Meta(ge=0, le=_MONTH)]
 TimeOfDay: TypeAlias = Annotated[str, msgspec.Meta(pattern="^([01][0-9]|2[0-3]):[0-5][0-9]$")]
 EndOfDay: TypeAlias = Annotated[str, msgspec.Meta(pattern="^([01][0-9]|2[0-3]):[0-5][0-9]$|^24:00$")]
-Identifier: TypeAlias = Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{32}$")]
 
 
 class ProtectBody(Protect, frozen=True, forbid_unknown_fields=True):
     """Follow a machine from this host."""
 
     name: Name
+    source: SourcePart
 
 
 class WindowBody(Window, frozen=True, forbid_unknown_fields=True):
@@ -56,10 +55,6 @@ class PolicyBody(ReplicationPolicy, frozen=True, forbid_unknown_fields=True):
     initial_at: Number | None = None
     verify_every: Annotated[float, msgspec.Meta(ge=0, le=_YEAR)] = 86400.0
 
-    def plain(self) -> ReplicationPolicy:
-        """The facade's own value."""
-        return msgspec.convert(msgspec.to_builtins(self), ReplicationPolicy)
-
 
 class RetentionBody(Policy, frozen=True, forbid_unknown_fields=True):
     """Which points a prune keeps from now on: all of the newest `all_for` seconds; the newest of each of so many hours, days …"""
@@ -70,10 +65,6 @@ class RetentionBody(Policy, frozen=True, forbid_unknown_fields=True):
     weekly: Many = 0
     monthly: Many = 0
     least: Annotated[int, msgspec.Meta(ge=1, le=1_000_000)] = 1
-
-    def plain(self) -> Policy:
-        """The facade's own value."""
-        return msgspec.convert(msgspec.to_builtins(self), Policy)
 
 
 class ReplicateBody(Value, frozen=True, forbid_unknown_fields=True):
@@ -87,7 +78,7 @@ class RestoreBody(Value, frozen=True, forbid_unknown_fields=True):
 
     point: Identifier
     format: ImageFormat
-    targets: dict[str, AbsolutePath]
+    targets: Annotated[dict[Name, AbsolutePath], msgspec.Meta(min_length=1)]
     overwrite: bool = False
 
 
@@ -95,7 +86,7 @@ class RestoreGroupBody(Value, frozen=True, forbid_unknown_fields=True):
     """Write all disks of an instant. `targets`: for each machine (its id) disk names to paths."""
 
     format: ImageFormat
-    targets: dict[str, dict[str, AbsolutePath]]
+    targets: Annotated[dict[Identifier, dict[Name, AbsolutePath]], msgspec.Meta(min_length=1)]
     overwrite: bool = False
 
 
@@ -136,7 +127,7 @@ class HoldBody(Value, frozen=True, forbid_unknown_fields=True):
     """Keep a point whatever a policy says. `point`: its id."""
 
     point: Identifier
-    reason: Annotated[str, msgspec.Meta(max_length=1000)] = ""
+    reason: Words
 
 
 class GroupBody(CreateGroup, frozen=True, forbid_unknown_fields=True):
@@ -147,12 +138,13 @@ class GroupBody(CreateGroup, frozen=True, forbid_unknown_fields=True):
 
 
 class AddKeyBody(AddKey, frozen=True, forbid_unknown_fields=True):
-    """Make a key. A key file's path is on the daemon's host."""
+    """Make a key."""
 
     label: Name
+    credential: CredentialPart
 
 
 class RotateKeyBody(Value, frozen=True, forbid_unknown_fields=True):
     """Open the same identity with `credential` from now on."""
 
-    credential: Credential
+    credential: CredentialPart

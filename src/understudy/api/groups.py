@@ -2,6 +2,7 @@
 
 from understudy.api.answers import Page, paged
 from understudy.api.bodies import GroupBody
+from understudy.api.parts import plain
 from understudy.api.queries import Paging
 from understudy.api.routes import Call, Route
 from understudy.engine import CreateGroup, Group, Instant
@@ -13,8 +14,7 @@ async def _list(call: Call) -> Page[Group]:
 
 
 async def _create(call: Call) -> Group:
-    body = call.given(GroupBody)
-    return await call.service.engine.create_group(CreateGroup(name=body.name, machines=body.machines))
+    return await call.service.engine.create_group(plain(call.given(GroupBody), CreateGroup))
 
 
 async def _remove(call: Call) -> Group:

@@ -2,15 +2,14 @@
 
 from understudy.api.answers import Names, Page, paged
 from understudy.api.bodies import PolicyBody, ProtectBody, RetentionBody
-from understudy.api.paths import must_be_absolute
+from understudy.api.parts import plain
 from understudy.api.queries import Paging, UnprotectAsked
 from understudy.api.routes import Call, Route
 from understudy.engine import (
-    BlockSource,
     MachineStatus,
+    Policy,
     Protect,
     Protected,
-    QemuSource,
     ReplicationPolicy,
     Retention,
     SetRetention,
@@ -34,14 +33,7 @@ async def _status(call: Call) -> MachineStatus:
 
 
 async def _protect(call: Call) -> Protected:
-    body = call.given(ProtectBody)
-    match body.source:
-        case QemuSource(qmp=qmp, agent=agent, pre_hook=pre, post_hook=post):
-            must_be_absolute({"source.qmp": qmp, "source.agent": agent, "source.pre_hook": pre, "source.post_hook": post})
-        case BlockSource(disks=disks, pre_hook=pre, post_hook=post):
-            named = {f"source.disks.{name}": path or "." for name, path in disks.items()}
-            must_be_absolute({**named, "source.pre_hook": pre, "source.post_hook": post})
-    return await call.service.engine.protect(Protect(name=body.name, source=body.source, adopt=body.adopt))
+    return await call.service.engine.protect(plain(call.given(ProtectBody), Protect))
 
 
 async def _unprotect(call: Call) -> Unprotected:
@@ -53,7 +45,7 @@ async def _policy(call: Call) -> ReplicationPolicy:
 
 
 async def _set_policy(call: Call) -> ReplicationPolicy:
-    return await call.service.set_policy(call.path["machine"], call.given(PolicyBody).plain(), call.identity.name)
+    return await call.service.set_policy(call.path["machine"], plain(call.given(PolicyBody), ReplicationPolicy), call.identity.name)
 
 
 async def _retention(call: Call) -> Retention:
@@ -61,7 +53,7 @@ async def _retention(call: Call) -> Retention:
 
 
 async def _set_retention(call: Call) -> Retention:
-    request = SetRetention(machine=call.path["machine"], policy=call.given(RetentionBody).plain())
+    request = SetRetention(machine=call.path["machine"], policy=plain(call.given(RetentionBody), Policy))
     return await call.service.engine.set_retention(request)
 
 

@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 
 from understudy import __version__
+from understudy.api.queries import NAME_PATTERN
 from understudy.api.refusals import Refusal
 from understudy.api.routes import Route
 from understudy.engine import Event, Job
@@ -86,7 +87,7 @@ def _responses(route: Route, schema_of: dict[Any, Any]) -> dict[str, Any]:
 
 def _in_path(name: str) -> dict[str, Any]:
     words = {"machine": "Its name or id", "job": "Its id", "hold": "The beginning of its id", "key": "Its slot's id, or its label"}
-    schema = {"type": "string", "pattern": "^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$"}
+    schema = {"type": "string", "pattern": NAME_PATTERN}
     return {"name": name, "in": "path", "required": True, "description": words.get(name, "Its name or id"), "schema": schema}
 
 

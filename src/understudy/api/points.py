@@ -2,6 +2,7 @@
 
 from understudy.api.answers import Page, PointsPage, paged
 from understudy.api.bodies import HoldBody
+from understudy.api.parts import plain
 from understudy.api.queries import Paging, PointsPaging
 from understudy.api.routes import Call, Route
 from understudy.engine import AddHold, Hold, RemoveHold
@@ -22,8 +23,7 @@ async def _holds(call: Call) -> Page[Hold]:
 
 
 async def _hold(call: Call) -> Hold:
-    body = call.given(HoldBody)
-    return await call.service.engine.add_hold(AddHold(machine=call.path["machine"], point=body.point, reason=body.reason))
+    return await call.service.engine.add_hold(plain(call.given(HoldBody), AddHold, machine=call.path["machine"]))
 
 
 async def _release(call: Call) -> Hold:

@@ -6,8 +6,10 @@ import msgspec
 
 from understudy.engine import JobState, Value
 
+NAME_PATTERN = "^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$"
+
 Limit: TypeAlias = Annotated[int, msgspec.Meta(ge=1, le=1000)]
-Name: TypeAlias = Annotated[str, msgspec.Meta(pattern="^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$")]
+Name: TypeAlias = Annotated[str, msgspec.Meta(pattern=NAME_PATTERN)]
 Number: TypeAlias = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
 
 

@@ -9,6 +9,8 @@ import msgspec
 from aiohttp import web
 from multidict import MultiMapping
 
+from understudy.api.parts import IDENTIFIER_PATTERN, PATH_OR_NOTHING_PATTERN, PATH_PATTERN, WORDS_PATTERN
+from understudy.api.queries import NAME_PATTERN
 from understudy.api.refusals import NotJson, TooSlow
 from understudy.engine import Value
 from understudy.errors import InvalidRequest, NotFound
@@ -17,7 +19,15 @@ T = TypeVar("T", bound=Value)
 
 BODY_SECONDS = 20.0
 _PART = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
-_FIELD = re.compile(r"(.*?) - at `\$\.?(.*)`", re.DOTALL)
+_FIELD = re.compile(r"(.*?) - at (`key` in )?`\$\.?(.*)`", re.DOTALL)
+_PATTERN = re.compile(r"Expected `str` matching regex (['\"])(.*)\1", re.DOTALL)
+_WANTED = {
+    NAME_PATTERN: "a name has 1 to 63 letters, digits, dots, dashes and underscores, and starts with a letter or digit",
+    PATH_PATTERN: "an absolute path on the daemon's host is wanted",
+    PATH_OR_NOTHING_PATTERN: "an absolute path on the daemon's host is wanted, or nothing",
+    IDENTIFIER_PATTERN: "an id of 32 hexadecimal digits is wanted",
+    WORDS_PATTERN: "printable characters in one line are wanted",
+}
 
 
 def path_of(parts: Mapping[str, str]) -> dict[str, str]:
@@ -54,13 +64,19 @@ async def body_of(request: web.Request, kind: type[T] | None) -> T | None:
     return _converted(lambda: msgspec.json.decode(data or b"{}", type=kind), "the body")
 
 
+def _told(reason: str) -> str:
+    """A regular expression tells a person little."""
+    match = _PATTERN.fullmatch(reason)
+    return _WANTED.get(match[2].replace("\\\\", "\\"), reason) if match else reason
+
+
 def _converted(convert: Callable[[], T], what: str) -> T:
     try:
         return convert()
     except msgspec.ValidationError as error:
         match = _FIELD.fullmatch(str(error))
-        reason, field = match.groups() if match else (str(error), "")
-        where = f"{field} in {what}" if field else what
-        raise InvalidRequest(f"{where}: {reason}", hint="GET /v1/openapi.json describes what is taken") from None
+        reason, key, field = match.groups() if match else (str(error), None, "")
+        where = f"{'a name in ' if key else ''}{field} in {what}" if field else what
+        raise InvalidRequest(f"{where}: {_told(reason)}", hint="GET /v1/openapi.json describes what is taken") from None
     except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
         raise InvalidRequest(f"{what} is not JSON: {error}") from None

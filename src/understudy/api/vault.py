@@ -4,10 +4,10 @@ from understudy import __version__
 from understudy.api.access import Identity
 from understudy.api.answers import Page, Version, paged
 from understudy.api.bodies import AddKeyBody, RotateKeyBody
-from understudy.api.paths import must_be_absolute
+from understudy.api.parts import plain
 from understudy.api.queries import Paging
 from understudy.api.routes import Call, Route
-from understudy.engine import AddKey, Credential, Key, KeyFile, KeyRemoved, RotateKey, ServiceHealth, VaultInfo
+from understudy.engine import AddKey, Key, KeyRemoved, RotateKey, ServiceHealth, VaultInfo
 
 
 async def _version(_: Call) -> Version:
@@ -32,24 +32,15 @@ async def _keys(call: Call) -> Page[Key]:
 
 
 async def _add(call: Call) -> Key:
-    body = call.given(AddKeyBody)
-    _must_be_usable(body.credential)
-    return await call.service.engine.add_key(AddKey(role=body.role, label=body.label, credential=body.credential))
+    return await call.service.engine.add_key(plain(call.given(AddKeyBody), AddKey))
 
 
 async def _rotate(call: Call) -> Key:
-    credential = call.given(RotateKeyBody).credential
-    _must_be_usable(credential)
-    return await call.service.engine.rotate_key(RotateKey(slot=call.path["key"], credential=credential))
+    return await call.service.engine.rotate_key(plain(call.given(RotateKeyBody), RotateKey, slot=call.path["key"]))
 
 
 async def _remove(call: Call) -> KeyRemoved:
     return await call.service.engine.remove_key(call.path["key"])
-
-
-def _must_be_usable(credential: Credential) -> None:
-    if isinstance(credential, KeyFile):
-        must_be_absolute({"credential.path": credential.path or "."})
 
 
 ROUTES = (

@@ -77,6 +77,7 @@ class LocalEngine:
         return keys_of(await vault.keys.survey())
 
     async def add_key(self, request: engine.AddKey) -> engine.Key:
+        engine.checked_name("key", request.label)
         vault = await self._opened()
         async with self._new_unlock(request.credential) as unlock:
             return key_of(await vault.keys.add(request.role, request.label, unlock))
