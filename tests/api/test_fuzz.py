@@ -101,6 +101,26 @@ def test_the_description_holds_together() -> None:
         assert ("requestBody" in operation) == (route.body is not None)
 
 
+def test_links_lead_to_what_is_there() -> None:
+    """Each part of the path that a link leads to is a field of the answer that it is in."""
+    description = json.loads(describe(TABLE))
+    components = description["components"]["schemas"]
+    paths = {operation["operationId"]: path for path, found in description["paths"].items() for operation in found.values()}
+    linked = 0
+    for route in TABLE:
+        response = description["paths"][route.path][route.method.lower()]["responses"][str(route.status)]
+        for link in response.get("links", {}).values():
+            linked += 1
+            wanted = {part.strip("{}") for part in paths[link["operationId"]].split("/") if part.startswith("{")}
+            assert link["parameters"].keys() == wanted
+            for pointer in link["parameters"].values():
+                schema = response["content"][route.media]["schema"]
+                for field in pointer.removeprefix("$response.body#/").split("/"):
+                    schema = components[schema["$ref"].rpartition("/")[2]]["properties"][field]
+                assert schema["type"] == "string"
+    assert linked
+
+
 def _references(part: Any) -> set[str]:
     if isinstance(part, dict):
         own = {part["$ref"].rpartition("/")[2]} if isinstance(part.get("$ref"), str) else set()

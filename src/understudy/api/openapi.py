@@ -10,7 +10,7 @@ from understudy import __version__
 from understudy.api.queries import NAME_PATTERN
 from understudy.api.refusals import Refusal
 from understudy.api.routes import Route
-from understudy.engine import Event, Job
+from understudy.engine import Event, Group, Hold, Job, Key, Protected
 
 _REF = "#/components/schemas/{name}"
 _REASONS = {
@@ -19,6 +19,18 @@ _REASONS = {
     "404": "There is no such thing",
     "409": "Not possible in the present state",
     "422": "The request makes no sense; the message names the field",
+}
+
+
+# What an answer leads to: of which fields of it the parts of other paths are.
+_LINKS: dict[Any, dict[str, dict[str, str]]] = {
+    Job: {"showJob": {"job": "/id"}, "cancelJob": {"job": "/id"}},
+    Protected: {
+        name: {"machine": "/machine/id"} for name in ("showMachine", "setPolicy", "setRetention", "listPoints", "replicate", "unprotect")
+    },
+    Group: {"replicateGroup": {"group": "/name"}, "removeGroup": {"group": "/name"}},
+    Hold: {"removeHold": {"hold": "/id", "machine": "/machine"}},
+    Key: {"rotateKey": {"key": "/slot"}, "removeKey": {"key": "/slot"}},
 }
 
 
@@ -77,6 +89,11 @@ def _responses(route: Route, schema_of: dict[Any, Any]) -> dict[str, Any]:
     if route.answer is None and route.media == "application/json":
         schema = {"type": "object"}
     responses: dict[str, Any] = {str(route.status): {"description": "Done", "content": {route.media: {"schema": schema}}}}
+    if route.method == "POST" and route.answer in _LINKS:
+        responses[str(route.status)]["links"] = {
+            name: {"operationId": name, "parameters": {part: f"$response.body#{field}" for part, field in parts.items()}}
+            for name, parts in _LINKS[route.answer].items()
+        }
     if route.status == 202:
         responses["202"]["description"] = "The job that does it; GET /v1/jobs/{job} or the stream tell how it goes"
     if route.role is not None:
