@@ -118,6 +118,20 @@ class Conformance:
         assert await rig.leftovers() == []
         await source.close()
 
+    async def test_what_is_pending_is_told_where_changes_are_recorded(self, rig: Rig) -> None:
+        source = rig.source()
+        await source.recover(None)
+        assert await source.pending() is None
+        await source.freeze(fresh(), None)
+        await source.release(True)
+        disk = next(iter(await rig.contents()))
+        before = await source.pending()
+        await rig.write(disk, 0, 256 * 1024, 0x5A)
+        after = await source.pending()
+        assert (before, after) == ((0, 256 * 1024) if rig.tracks else (None, None))
+        await source.remove()
+        await source.close()
+
     async def test_scattered_extents_in_their_order(self, rig: Rig) -> None:
         source = rig.source()
         await source.recover(None)

@@ -66,6 +66,9 @@ class RemoteEngine:
         """The daemon owns the machine: a cycle is one that it makes besides those of its own."""
         yield _Replication(self, machine)
 
+    async def pending(self, machine: str) -> int | None:
+        return (await self._channel.ask(engine.MachineStatus, "GET", _machine(machine))).pending_bytes
+
     async def groups(self) -> tuple[engine.Group, ...]:
         return await self._all(engine.Group, "/v1/groups")
 
@@ -161,10 +164,14 @@ class RemoteEngine:
 class _Replication:
     def __init__(self, remote: RemoteEngine, machine: str) -> None:
         self._remote = remote
+        self._machine = machine
         self._path = f"{_machine(machine)}/replicate"
 
     async def cycle(self, progress: OnProgress, app_consistent: bool = False) -> engine.Cycle:
         return await self._remote.job(engine.Cycle, self._path, {"app_consistent": app_consistent}, progress)
+
+    async def pending(self) -> int | None:
+        return await self._remote.pending(self._machine)
 
 
 class _GroupReplication:

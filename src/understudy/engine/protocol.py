@@ -43,6 +43,10 @@ class Replication(Protocol):
         After a retryable error it may be called again; cancelled, the cycle is given up cleanly."""
         ...
 
+    async def pending(self) -> int | None:
+        """Between cycles: bytes known to be changed since the newest point; None: unknown."""
+        ...
+
 
 class Engine(Protocol):
     """Everything raises `UnderstudyError`. `machine` is a name or an id."""

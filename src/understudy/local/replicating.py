@@ -40,6 +40,10 @@ class Opened:
         report = await self.replicator.cycle(partial(followed_up, progress), Wish(app_consistent=app_consistent))
         return cycle_of(self._log.state.name, report)
 
+    async def pending(self) -> int | None:
+        """As the source tells it; None also before the first cycle."""
+        return await self.replicator.source.pending() if self._open else None
+
 
 @asynccontextmanager
 async def replication(vault: Vault, log: MachineLog, parts: Parts, site: Site) -> AsyncIterator[Opened]:

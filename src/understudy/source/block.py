@@ -95,6 +95,9 @@ class BlockSource:
         for snapshot in frozen:
             await snapshot.close()
 
+    async def pending(self) -> int | None:
+        return None
+
     async def remove(self) -> None:
         await self.release(None)
 

@@ -145,6 +145,10 @@ class DiskSource(Protocol):
         """
         ...
 
+    async def pending(self) -> int | None:
+        """Bytes that changed since tracking began at the newest point, without a freeze; None where nothing tells."""
+        ...
+
     async def remove(self) -> None:
         """Leave no node, export, job, bitmap or scratch file of ours behind. Idempotent."""
         ...

@@ -134,6 +134,10 @@ class QemuSource:
     async def release(self, committed: bool | None) -> None:
         await finish(self._release(committed))
 
+    async def pending(self) -> int | None:
+        recording = [bitmap.dirty for bitmap in await self._recorded(await self._connected()) if bitmap.recording]
+        return sum(recording) if recording else None
+
     async def remove(self) -> None:
         await self.recover(None)
 

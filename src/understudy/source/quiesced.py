@@ -53,6 +53,9 @@ class QuiescedSource:
     async def release(self, committed: bool | None) -> None:
         await self._source.release(committed)
 
+    async def pending(self) -> int | None:
+        return await self._source.pending()
+
     async def remove(self) -> None:
         await self._quiesce.settle()
         await self._source.remove()
