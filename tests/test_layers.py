@@ -41,7 +41,7 @@ ONLY = {
     "api": {"engine", "model", "errors"},
     "client": {"engine", "model", "errors"},
     "scheduler": {"engine", "errors"},
-    "jobs": {"engine", "durable", "errors"},
+    "jobs": {"engine", "durable", "errors", "finish"},
     "config": {"engine", "errors"},
     "engine": {"model", "errors"},
     "native": set(),

@@ -81,6 +81,17 @@ async def test_what_ended_long_ago_is_forgotten_and_what_runs_is_not(tmp_path: P
         assert [one.message for one in await journal.events(EventQuery())] == ["new"]
 
 
+async def test_who_asked_for_what_is_kept_beside_very_many_cycles(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("understudy.jobs.journal.MOST_EVENTS", 10)
+    async with opened(tmp_path / "j") as journal:
+        await journal.told(said("a request", kind="request"))
+        for number in range(30):
+            await journal.told(said(str(number), kind="machine.cycle"))
+        await journal.prune(jobs_for=500, events_for=500)
+        kept = [one.message for one in await journal.events(EventQuery())]
+        assert kept == ["a request", "25", "26", "27", "28", "29"]
+
+
 async def test_events_are_numbered_upwards_even_after_the_file_is_lost(tmp_path: Path) -> None:
     async with opened(tmp_path / "j") as journal:
         for number in range(50):

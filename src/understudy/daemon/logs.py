@@ -9,7 +9,7 @@ from typing import TextIO
 from understudy.config.values import Log
 
 _PRIORITY = {logging.DEBUG: 7, logging.INFO: 6, logging.WARNING: 4, logging.ERROR: 3, logging.CRITICAL: 2}
-_IDS = ("event", "machine", "job", "actor")
+_IDS = ("event", "machine", "cycle", "job", "actor")
 
 
 def set_up(config: Log, stream: TextIO | None = None) -> None:
@@ -48,11 +48,14 @@ class Lines(logging.Formatter):
 class Documents(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         document = {"at": round(record.created, 3), "level": record.levelname.lower(), "message": record.getMessage(), **dict(_ids(record))}
+        if data := getattr(record, "data", None):
+            document["data"] = data
         if record.exc_info:
             document["traceback"] = self.formatException(record.exc_info)
         return json.dumps(document, ensure_ascii=False)
 
 
 def _ids(record: logging.LogRecord) -> list[tuple[str, str]]:
-    found = [(name, getattr(record, name, None)) for name in _IDS]
+    data = getattr(record, "data", None) or {}
+    found = [(name, getattr(record, name, data.get(name))) for name in _IDS]
     return [(name, str(value)) for name, value in found if value]

@@ -68,9 +68,16 @@ def read_events(connection: sqlite3.Connection, query: EventQuery) -> tuple[Even
 
 
 def prune_events(connection: sqlite3.Connection, before: int, most: int) -> int:
-    """Forget events from before `before` (wall-clock ns), and all but the newest `most`; how many. The newest one always stays."""
+    """Forget events from before `before` (wall-clock ns), and all but the newest `most`; how many. The newest one always stays.
+
+    Cycles, of which there are many, go first: they leave half of the room to all others, so to who asked for what.
+    """
     last = last_event(connection)
-    edge = connection.execute("SELECT id FROM events ORDER BY id DESC LIMIT 1 OFFSET ?", (most,)).fetchone()
-    done = connection.execute("DELETE FROM events WHERE id < ? AND (at < ? OR id <= ?)", (last, before, edge[0] if edge else 0)).rowcount
+    done = 0
+    for which, room in (("kind = 'machine.cycle'", most // 2), ("1", most)):
+        edge = connection.execute(f"SELECT id FROM events WHERE {which} ORDER BY id DESC LIMIT 1 OFFSET ?", (room,)).fetchone()
+        done += connection.execute(
+            f"DELETE FROM events WHERE {which} AND id < ? AND (at < ? OR id <= ?)", (last, before, edge[0] if edge else 0)
+        ).rowcount
     connection.execute("PRAGMA incremental_vacuum(1000)").fetchall()
     return done

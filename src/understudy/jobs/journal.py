@@ -11,6 +11,7 @@ from typing import Any
 
 from understudy.engine import Event, EventQuery, Job, JobQuery, Severity
 from understudy.errors import Conflict, StateFailed
+from understudy.finish import finish
 from understudy.jobs.bus import Bus
 from understudy.jobs.database import Database
 from understudy.jobs.events import Draft, add_events, last_event, prune_events, read_events
@@ -71,15 +72,12 @@ class Journal:
 
     async def told(self, draft: Draft) -> None:
         """As `tell`, and durable when it returns. `StateFailed` if it cannot be."""
-        _LOG.log(
-            _LEVELS[draft.severity], draft.message, extra={"event": draft.kind, "machine": draft.machine, "actor": draft.actor or None}
-        )
-        self._pending.append(draft)
+        self._take(draft)
         await self._flush()
 
     def _take(self, draft: Draft) -> None:
-        ids = {"event": draft.kind, "machine": draft.machine, "job": draft.job, "actor": draft.actor or None}
-        _LOG.log(_LEVELS[draft.severity], draft.message, extra=ids)
+        about = {"event": draft.kind, "machine": draft.machine, "job": draft.job, "actor": draft.actor or None, "data": draft.data}
+        _LOG.log(_LEVELS[draft.severity], draft.message, extra=about)
         self._pending.append(draft)
 
     async def run(self) -> None:
@@ -99,6 +97,10 @@ class Journal:
                 self.failed = ""
 
     async def _flush(self) -> None:
+        # Followers hear of all that is written, also when whoever had it written was cancelled.
+        await finish(self._written())
+
+    async def _written(self) -> None:
         drafts, self._pending = self._pending, []
         if not drafts:
             return
