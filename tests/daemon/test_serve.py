@@ -1,8 +1,10 @@
 """`understudy serve`, a real process: points at their interval, kill −9, drained, reloaded, alone."""
 
 import asyncio
+import json
 import os
 import signal
+import sqlite3
 import subprocess
 import time
 from pathlib import Path
@@ -180,3 +182,46 @@ def test_a_vault_that_is_away_is_waited_for(house: House) -> None:
     (house.directory / "away").rename(house.host.vault)
     house.until(lambda: house.ask("GET", "/v1/health")["health"] == "normal")
     assert time.time_ns() - health["now"] < 120e9
+
+
+def test_what_an_earlier_daemon_left_unreadable_is_told_and_ends_nothing(house: House) -> None:
+    house.start()
+    block(house, "a")
+    house.ask("PUT", "/v1/machines/a/policy", {"interval": 1, "verify_every": 0})
+    house.points("a", 1)
+    house.end(signal.SIGKILL)
+    (policy,) = house.directory.glob("state/vaults/*/machines/*/policy.json")
+    policy.write_text("{")
+    foreign = {"id": "f" * 20, "kind": "prune", "parameters": {"of_another_version": 1}, "actor": "x", "state": "running", "attempts": 1}
+    with sqlite3.connect(house.directory / "state/daemon/jobs.sqlite") as file:
+        words = (foreign["id"], "running", None, "x", "", json.dumps({**foreign, "machine": None, "created_at": 1}))
+        file.execute("INSERT INTO jobs (id, state, machine, actor, key, body) VALUES (?, ?, ?, ?, ?, ?)", words)
+
+    house.start()
+    job = house.ask("GET", f"/v1/jobs/{foreign['id']}")
+    assert (job["state"], job["error"]["code"]) == ("failed", "invalid_request")
+    state = house.until(lambda: found if (found := house.machine("a"))["reasons"] else None)
+    assert [reason["code"] for reason in state["reasons"]] == ["policy"]
+    assert state["health"] == "critical"
+    house.ask("PUT", "/v1/machines/a/policy", {"interval": 2, "verify_every": 0})
+    assert house.machine("a")["health"] == "normal"
+
+
+def test_a_job_does_not_wait_for_a_machine_that_left(house: House) -> None:
+    house.start()
+    disk = block(house, "slow", 6 * MIB)
+    house.points("slow", 1)
+    house.ask("PUT", "/v1/machines/slow/policy", {"interval": 3600, "verify_every": 0, "rate": MIB})
+    disk.write_bytes(os.urandom(6 * MIB))
+    first = house.ask("POST", "/v1/machines/slow/replicate", {}, 202)
+    house.until(lambda: house.ask("GET", f"/v1/jobs/{first['id']}")["progress"]["phase"] == "transfer")
+    second = house.ask("POST", "/v1/machines/slow/replicate", {}, 202)
+    house.until(lambda: house.ask("GET", f"/v1/jobs/{second['id']}")["state"] == "running")
+    house.ask("DELETE", "/v1/machines/slow")
+    ended = [
+        house.until(lambda id_=job["id"]: found if (found := house.ask("GET", f"/v1/jobs/{id_}"))["ended_at"] else None)
+        for job in (first, second)
+    ]
+    assert [job["state"] for job in ended] == ["succeeded", "failed"]
+    assert "not followed any more" in ended[1]["error"]["message"]
+    assert not list(house.directory.glob("state/vaults/*/machines/*/policy.json")), "its policy left with it"

@@ -3,7 +3,7 @@
 import pytest
 
 from understudy.engine import ReplicationPolicy
-from understudy.scheduler.pace import expected, fits, missed, next_due, period, thresholds
+from understudy.scheduler.pace import expected, missed, next_due, period, thresholds, too_long
 
 
 @pytest.mark.parametrize(
@@ -39,7 +39,7 @@ def test_a_cycle_begins_early_enough_for_its_transfer(
 ) -> None:
     policy = ReplicationPolicy(interval=interval, warning_rpo=rpo)
     assert period(policy, transfers) == length
-    assert fits(policy, transfers) is held
+    assert (too_long(policy, transfers) == 0) is held
 
 
 def test_a_transfer_of_half_the_rpo_holds_it_and_a_longer_one_cannot() -> None:
@@ -48,8 +48,8 @@ def test_a_transfer_of_half_the_rpo_holds_it_and_a_longer_one_cannot() -> None:
     for transfer in (1, 10, 20, 26, 30):
         # A cycle cannot begin before the one before it ended.
         assert max(period(policy, [transfer]), transfer) + transfer <= 60
-        assert fits(policy, [transfer])
-    assert not fits(policy, [31])
+        assert not too_long(policy, [transfer])
+    assert too_long(policy, [31]) == 31
 
 
 @pytest.mark.parametrize(

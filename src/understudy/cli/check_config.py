@@ -1,5 +1,6 @@
 """`understudy check-config`."""
 
+import os
 from pathlib import Path
 
 import click
@@ -27,6 +28,8 @@ def command(config: str, as_json: bool, debug: bool) -> None:
         _must_exist("vault.key-file", key_path(found.vault))
         if readable_by_others(found.vault.key_file):
             out.warn(f"vault.key-file: others can read {found.vault.key_file}: chmod 600 it, and change the key if they may have")
+    if found.vault.credential and "CREDENTIALS_DIRECTORY" in os.environ:
+        _must_exist("vault.credential", key_path(found.vault))
     if found.api.tcp:
         for key in ("certificate", "private_key", "tokens"):
             _must_exist(f"api.tcp.{key.replace('_', '-')}", Path(getattr(found.api.tcp, key)))

@@ -24,6 +24,10 @@ LONGEST_SLEEP = 30.0
 """Times of day are looked at so often: the wall clock may have been set meanwhile."""
 
 
+ASK_EVERY = 10.0
+"""So often, between cycles, it is asked what is pending."""
+
+
 class Followed(Protocol):
     """What a follower needs of the engine."""
 
@@ -63,6 +67,14 @@ class Follower:
         self._retry_at = 0.0
 
     async def run(self) -> None:
+        try:
+            await self._run()
+        finally:
+            gone = Conflict(f"{self.track.name!r} is not followed any more: it was unprotected, or the daemon stops")
+            for one in self._wanted:
+                _end(one, error=gone)
+
+    async def _run(self) -> None:
         while not self._stopping:
             if self._aside:
                 await self._sleep(None)
@@ -116,8 +128,8 @@ class Follower:
                 self._wanted.remove(wanted)
 
     def give_up(self, why: str) -> None:
-        """Abandon the cycle that runs, cleanly."""
-        if self._cycle is not None and not self._cycle.done():
+        """Abandon the cycle that runs, cleanly. Asked again meanwhile, nothing happens: its cleaning up is not cancelled."""
+        if self._cycle is not None and not self._cycle.done() and not self._why:
             self._why = why
             self._cycle.cancel()
 
@@ -125,33 +137,55 @@ class Follower:
         """Once a second: whether a window or an operator ended the time for sending."""
         track = self.track
         track.closed = bool(track.policy.windows) and rate_at(track.policy, datetime.now()) == 0
+        track.waiting = self._is_early(time.time())
         if track.policy.paused:
             self.give_up("an operator paused replication")
-        elif track.closed and not self._wanted:
+        elif self._wanted:
+            return
+        elif track.closed:
             self.give_up("a window forbids sending from now on")
+        elif track.waiting:
+            self.give_up("the initial replication is to begin later")
+
+    def _is_early(self, wall: float) -> bool:
+        at = self.track.policy.initial_at
+        return self.track.newest is None and at is not None and wall < at / 1e9
 
     async def _follow(self) -> None:
         track = self.track
         track.learn(await self._engine.here(track.id), await self._engine.is_operator())
         async with self._engine.replicate(track.id) as replication:
-            while await self._until_due():
+            while await self._until_due(replication):
                 await self._one(replication)
 
-    async def _until_due(self) -> bool:
+    async def _until_due(self, replication: Replication) -> bool:
         """Whether a cycle is to be made now; False: leave the machine to others."""
+        asked = self.track.clock()
         while True:
             if self._stopping or self._aside:
                 return False
             seconds = self._wait()
             if seconds is not None and seconds <= 0:
                 return True
-            await self._sleep(min(LONGEST_SLEEP, seconds) if seconds is not None else LONGEST_SLEEP)
+            ask = asked + ASK_EVERY - self.track.clock()
+            if ask <= 0:
+                await self._ask(replication)
+                asked = self.track.clock()
+                continue
+            await self._sleep(min(ask, LONGEST_SLEEP if seconds is None else seconds))
+
+    async def _ask(self, replication: Replication) -> None:
+        try:
+            self.track.pending = await replication.pending()
+        except UnderstudyError:
+            # What is wrong there is the next cycle's to tell.
+            self.track.pending = None
 
     def _wait(self) -> float | None:
         """Seconds until the next cycle; None: until something changes."""
         track, now, wall = self.track, self.track.clock(), time.time()
         policy = track.policy
-        track.waiting = track.newest is None and policy.initial_at is not None and wall < policy.initial_at / 1e9
+        track.waiting = self._is_early(wall)
         if policy.paused:
             track.due_at = None
             return None
@@ -228,6 +262,7 @@ class Follower:
         if again:
             self._journal.tell("machine.recovered", "info", f"{name} is replicated again after {again} failures", machine=machine)
         data = {
+            "cycle": cycle.point,
             "point": cycle.number,
             "cause": cycle.cause,
             "method": cycle.method,

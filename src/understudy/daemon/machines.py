@@ -11,7 +11,7 @@ from understudy.daemon.served import ServedEngine
 from understudy.daemon.slots import Slots
 from understudy.daemon.track import Track
 from understudy.engine import Cycle, Health, OnProgress, ReplicationPolicy, RpoSample
-from understudy.errors import NotFound, StateFailed, UnderstudyError
+from understudy.errors import NotFound, StateFailed
 from understudy.jobs.journal import Journal
 from understudy.scheduler.health import health_of
 
@@ -53,10 +53,12 @@ class Machines:
             return
         if self._stopping:
             return
-        policy = await self._policy(machine)
+        own, doubt = await self._policy(machine)
         if machine in self._followers:
             return
-        follower = Follower(Track(machine, policy), self._engine, self._slots, self._journal)
+        if own is not None:
+            self._own.add(machine)
+        follower = Follower(Track(machine, own or self._default, doubt=doubt), self._engine, self._slots, self._journal)
         task = self._tasks.create_task(follower.run(), name=f"follower {machine}")
         self._followers[machine] = follower, task
 
@@ -70,6 +72,12 @@ class Machines:
             await asyncio.wait([task])
         self._healths.pop(machine, None)
         self._own.discard(machine)
+
+    def proven(self, machine: str, damage: str) -> None:
+        """Points of it were read and compared; `damage`: what was wrong, empty if nothing was."""
+        found = self._followers.get(machine)
+        if found is not None:
+            found[0].track.damage = damage
 
     async def renew(self, machine: str) -> None:
         found = self._followers.get(machine)
@@ -102,7 +110,7 @@ class Machines:
         follower = self.find(machine)
         await self._engine.set_policy(follower.track.id, policy)
         self._own.add(follower.track.id)
-        follower.track.policy = policy
+        follower.track.policy, follower.track.doubt = policy, ""
         follower.poke()
 
     def set_default(self, policy: ReplicationPolicy) -> None:
@@ -165,14 +173,10 @@ class Machines:
         data = {"before": before, "after": health, "reasons": [reason.code for reason in reasons]}
         self._journal.tell("machine.health", severity, message, machine=machine, data=data)  # type: ignore[arg-type]
 
-    async def _policy(self, machine: str) -> ReplicationPolicy:
+    async def _policy(self, machine: str) -> tuple[ReplicationPolicy | None, str]:
+        """Its own, and why that cannot be read."""
         try:
-            own = await self._engine.policy(machine)
+            return await self._engine.policy(machine), ""
         except StateFailed as error:
             self._journal.tell("policy.damaged", "error", f"{error.message}; the default policy holds", machine=machine)
-            own = None
-        except UnderstudyError:
-            own = None
-        if own is not None:
-            self._own.add(machine)
-        return own or self._default
+            return None, error.message

@@ -47,21 +47,32 @@ class Maintenance:
         self._kept: dict[str, Kept] = {}
         self._job = ""
         self._reopening: asyncio.Task[None] | None = None
+        self._checked = self._pruned = 0.0
 
     async def run(self) -> None:
-        """Until cancelled."""
+        """Until cancelled. A fault of our own in here does not end the daemon, and with it everybody's replication: it is told."""
         await self._begin()
-        checked = pruned = time.monotonic()
+        self._checked = self._pruned = time.monotonic()
+        failures = 0
         while True:
-            await asyncio.sleep(TICK)
-            now = time.monotonic()
-            if now - checked >= CHECK_VAULT:
-                checked = now
-                await self._check_vault()
-            if now - pruned >= PRUNE_JOBS and self._pulse.calm:
-                pruned = now
-                await self._forget()
-            await self._keep(now)
+            await asyncio.sleep(TICK * min(1 + failures, 12))
+            try:
+                await self._turn(time.monotonic())
+            except Exception as error:
+                failures += 1
+                self._condition.fault = f"{type(error).__name__}: {error}"
+                self._journal.fault(f"the upkeep broke: {self._condition.fault}", error)
+            else:
+                failures, self._condition.fault = 0, ""
+
+    async def _turn(self, now: float) -> None:
+        if now - self._checked >= CHECK_VAULT:
+            self._checked = now
+            await self._check_vault()
+        if now - self._pruned >= PRUNE_JOBS and self._pulse.calm:
+            self._pruned = now
+            await self._forget()
+        await self._keep(now)
 
     async def _begin(self) -> None:
         """Failures are those of the whole vault, or of this key: each machine's own are its follower's."""
@@ -70,14 +81,19 @@ class Maintenance:
             try:
                 self._condition.vault_id = await self._engine.vault_id()
                 await self._machines.begin()
-            except UnderstudyError as error:
+            except Exception as error:
                 failures += 1
-                self._unwell(error)
+                self._unwell(error if isinstance(error, UnderstudyError) else self._broken(error))
                 await asyncio.sleep(min(judge(error, failures, random.random()).seconds or 60.0, 60.0))
             else:
                 self._well()
                 self._runner.open()
                 return
+
+    def _broken(self, error: Exception) -> UnderstudyError:
+        message = f"a fault in understudy: {type(error).__name__}: {error}"
+        self._journal.fault(message, error)
+        return UnderstudyError(message, hint="the log has the traceback; it is tried again by itself")
 
     async def _check_vault(self) -> None:
         """Also follow what a command protected without asking the daemon."""

@@ -44,9 +44,6 @@ class Pacing:
         for key, rate in due:
             self._bucket(key, rate).take(size, rate, self._clock())
 
-    def forget(self, machine: str) -> None:
-        self._buckets.pop(machine, None)
-
     def _rate(self, machine: str) -> int:
         """0: none. A closed window stops cycles before and on their way; what is sent all the same is not held up for hours."""
         policy = self._policy_of(machine)

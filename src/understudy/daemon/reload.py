@@ -36,15 +36,19 @@ class Reload:
             config = await asyncio.to_thread(load, self.path)
             await asyncio.to_thread(self.renew_api, config.api)
         except UnderstudyError as error:
-            self.condition.reload = error.message
-            data = {"hint": error.hint}
-            self.journal.tell("config.refused", "error", f"the configuration was not reloaded: {error.message}", data=data)
+            self._refused(error.message, error.hint)
+            return
+        except Exception as error:
+            # Whatever a file can make of us, the daemon goes on as it is.
+            self.journal.fault("the reload broke", error)
+            self._refused(f"a fault in understudy: {error}", "the log has the traceback")
             return
         fixed = [name for name in _FIXED if getattr(config, name) != getattr(before, name)]
         if (config.api.socket, config.api.tcp) != (before.api.socket, before.api.tcp):
             fixed.append("api")
         kept = {name: getattr(before, name) for name in _FIXED}
-        self.condition.config = msgspec.structs.replace(config, **kept)
+        api = msgspec.structs.replace(config.api, socket=before.api.socket, tcp=before.api.tcp)
+        self.condition.config = msgspec.structs.replace(config, **kept, api=api)
         self.condition.reload = ""
         set_up(config.log)
         self.slots.limits = config.limits
@@ -54,3 +58,7 @@ class Reload:
         if fixed:
             names = ", ".join(name.replace("_", "-") for name in fixed)
             self.journal.tell("config.restart", "warning", f"changes of {names} hold after a restart of the daemon")
+
+    def _refused(self, why: str, hint: str) -> None:
+        self.condition.reload = why
+        self.journal.tell("config.refused", "error", f"the configuration was not reloaded: {why}", data={"hint": hint})

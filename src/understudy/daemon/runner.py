@@ -11,7 +11,7 @@ import msgspec
 from understudy.daemon.track import failure_of
 from understudy.daemon.work import Doer, Work, work_of
 from understudy.engine import Job, JobProgress, JobState, JobStep, Progress, Severity, StartJob
-from understudy.errors import Conflict, Overloaded, StateFailed, UnderstudyError
+from understudy.errors import Conflict, InvalidRequest, Overloaded, StateFailed, UnderstudyError
 from understudy.finish import finish
 from understudy.jobs.journal import Journal
 from understudy.jobs.table import ENDED
@@ -62,18 +62,26 @@ class Runner:
         for job in await self._journal.unfinished():
             begun = job.state == "running"
             if begun and job.attempts >= MOST_ATTEMPTS:
-                failure = failure_of(
-                    Conflict(f"the daemon ended {job.attempts} times while this job ran", hint="see the log, and start it again")
-                )
-                await self._put(msgspec.structs.replace(job, state="failed", ended_at=time.time_ns(), error=failure, cancellable=False))
-                self._journal.tell("job.ended", "error", f"{_title(job)} failed: {failure.message}", machine=job.machine, job=job.id)
+                often = Conflict(f"the daemon ended {job.attempts} times while this job ran", hint="see the log, and start it again")
+                await self._left(job, often)
+                continue
+            try:
+                work = work_of(job.kind, job.machine, job.parameters)
+            except InvalidRequest as error:
+                # Another version's.
+                await self._left(job, error)
                 continue
             note = f"the daemon ended during attempt {job.attempts}; it was begun again" if begun else job.note
             again = msgspec.structs.replace(job, state="pending", note=note, progress=JobProgress(), cancellable=True)
             await self._put(again)
             if begun:
                 self._journal.tell("job.repeated", "warning", f"{_title(job)}: {note}", machine=job.machine, job=job.id)
-            self._begin(again, work_of(again.kind, again.machine, again.parameters))
+            self._begin(again, work)
+
+    async def _left(self, job: Job, error: UnderstudyError) -> None:
+        """A job that is not begun again."""
+        await self._put(msgspec.structs.replace(job, state="failed", ended_at=time.time_ns(), error=failure_of(error), cancellable=False))
+        self._journal.tell("job.ended", "error", f"{_title(job)} failed: {error.message}", machine=job.machine, job=job.id)
 
     async def start(self, request: StartJob, machine: str | None) -> Job:
         """Durable when it returns. `machine`: its id."""
@@ -93,10 +101,14 @@ class Runner:
             created_at=now,
             cancellable=True,
         )
-        job, fresh = await self._journal.add(job, request.key)
+        # A job that is in the file runs, whether or not somebody still waits for this answer.
+        return self._now(await finish(self._added(job, request.key, work)))
+
+    async def _added(self, job: Job, key: str, work: Work) -> Job:
+        job, fresh = await self._journal.add(job, key)
         if fresh:
             self._begin(job, work)
-        return self._now(job)
+        return job
 
     async def cancel(self, id_: str, actor: str) -> Job:
         job = self._now(await self._journal.job(id_))

@@ -26,6 +26,10 @@ class Scheduled(Protocol):
 
     async def leave(self, machine: str) -> None: ...
 
+    def proven(self, machine: str, damage: str) -> None:
+        """Points of the machine were read and compared; `damage`: what was wrong with them or around them, empty if nothing was."""
+        ...
+
     async def renew(self, machine: str) -> None:
         """What the vault says of the machine changed."""
         ...
@@ -114,7 +118,9 @@ class ServedEngine(LocalEngine):
 
     async def verify(self, request: engine.Verify, progress: engine.OnProgress) -> engine.Verified:
         done = await super().verify(request, progress)
-        await self._renewed(request.machine)
+        machine = await self.id_of(request.machine)
+        self.scheduled.proven(machine, _words(done.damage))
+        await self.scheduled.renew(machine)
         return done
 
     async def export_seed(self, request: engine.SeedExport, progress: engine.OnProgress) -> engine.Seeded:
@@ -134,3 +140,9 @@ class ServedEngine(LocalEngine):
 
     async def _directory(self, machine: str) -> Path:
         return self._site.directory(await self.vault_id(), machine)
+
+
+def _words(damage: Sequence[engine.Damage]) -> str:
+    """The first of it; empty without any."""
+    more = f", and {len(damage) - 1} more" if len(damage) > 1 else ""
+    return f"a verification found {damage[0].name}: {damage[0].reason}{more}" if damage else ""

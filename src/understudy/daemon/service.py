@@ -37,6 +37,8 @@ class Condition:
     vault_id: str = ""
     vault: UnderstudyError | None = None
     reload: str = ""
+    fault: str = ""
+    """Why upkeep broke the last time."""
 
 
 class DaemonService:
@@ -144,6 +146,9 @@ class DaemonService:
             hint = "correct the file and reload again: `understudy check-config` reads it"
             message = f"the configuration was not reloaded: {self._condition.reload}"
             reasons.append(Reason(code="config", health="warning", message=message, hint=hint))
+        if self._condition.fault:
+            message = f"a fault in understudy, in its upkeep: {self._condition.fault}"
+            reasons.append(Reason(code="fault", health="critical", message=message, hint="the log has the traceback; it goes on by itself"))
         if self._journal.failed:
             hint = "free space in the state directory; replication goes on, its events are in the log"
             reasons.append(

@@ -54,6 +54,8 @@ class Track:
     disks: tuple[Disk, ...] = ()
     method: str = ""
     downgrade: str = ""
+    pending: int | None = None
+    """Bytes known to be changed, as they were when that was asked last."""
     began: float | None = None
     """When the last cycle began."""
     since: float = 0.0
@@ -76,6 +78,10 @@ class Track:
     seen_at: int | None = None
     operator: bool = True
     """Whether our key may prune and verify."""
+    damage: str = ""
+    """What the last verification found."""
+    doubt: str = ""
+    """Why its own policy could not be read."""
 
     def __post_init__(self) -> None:
         self.since = self.clock()
@@ -102,7 +108,7 @@ class Track:
         self.cycles.append(cycle)
         self.newest, self.newest_frozen_at, self.method, self.points = cycle.number, cycle.frozen_at, cycle.method, self.points + 1
         self.frozen = self.clock() - min(max(cycle.rpo_seconds, 0.0), cycle.seconds)
-        self.seen_at = time.time_ns()
+        self.seen_at, self.pending = time.time_ns(), None
         self.totals = msgspec.structs.replace(
             self.totals,
             made=self.totals.made + 1,
@@ -178,6 +184,8 @@ class Track:
             can_verify=self.operator,
             can_prune=self.operator,
             has_retention=self.retention is not None,
+            damage=self.damage,
+            doubt=self.doubt,
         )
 
     def care(self) -> Care:
@@ -214,6 +222,7 @@ class Track:
             cycles=self._figures(),
             totals=msgspec.structs.replace(self.totals, missed=self.missed),
             progress=self.progress,
+            pending_bytes=self._pending,
             next_at=self.due_at,
             failures=self.failures,
             last_error=self.failure,
@@ -222,6 +231,14 @@ class Track:
             verified_point=self.verified[0] if self.verified else None,
             vault_seen_at=self.seen_at,
         )
+
+    @property
+    def _pending(self) -> int | None:
+        """While a cycle sends, what it has not sent yet."""
+        now = self.progress
+        if now is not None and now.phase == "transfer" and now.total is not None:
+            return max(now.total - now.done, 0)
+        return self.pending
 
     def _figures(self) -> CycleFigures:
         seconds, stored = [cycle.seconds for cycle in self.cycles], [cycle.stored_bytes for cycle in self.cycles]

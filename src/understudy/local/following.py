@@ -8,6 +8,7 @@ from understudy.engine import MachineSource, Protect
 from understudy.errors import Conflict, NotFound, SourceUnavailable, StateFailed
 from understudy.local.machine_file import followed, read_source, remove_source, write_source
 from understudy.local.parts import Parts
+from understudy.local.policy_file import remove_policy
 from understudy.local.site import Site
 from understudy.source.protocol import SourceInfo
 from understudy.vault.log.machine_log import MachineLog
@@ -88,6 +89,7 @@ async def unfollow(vault: Vault, log: MachineLog, parts: Parts, site: Site, *, f
             finally:
                 await source.close()
         await asyncio.to_thread(_remove_files, directory)
+        await asyncio.to_thread(remove_policy, directory)
         await asyncio.to_thread(remove_source, directory)
 
 

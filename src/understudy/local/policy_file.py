@@ -22,6 +22,14 @@ def read_policy(directory: Path) -> ReplicationPolicy | None:
         raise StateFailed(f"{path} cannot be read: {error}", hint="set the machine's policy again") from None
 
 
+def remove_policy(directory: Path) -> None:
+    """Nothing happens if it has none."""
+    try:
+        (directory / NAME).unlink(missing_ok=True)
+    except OSError as error:
+        raise StateFailed(f"{directory / NAME} cannot be removed: {error.strerror}") from None
+
+
 def write_policy(directory: Path, policy: ReplicationPolicy) -> None:
     """Durable when it returns."""
     replace_file(directory / NAME, msgspec.json.format(msgspec.json.encode(policy)) + b"\n")

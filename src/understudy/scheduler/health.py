@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from understudy.engine import Failure, Health, Reason, ReplicationPolicy
 from understudy.engine.values import Value
-from understudy.scheduler.pace import LOOKED_AT, thresholds
+from understudy.scheduler.pace import thresholds, too_long
 from understudy.scheduler.retry import Kind
 
 _ORDER: tuple[Health, ...] = ("normal", "warning", "critical")
@@ -23,7 +23,6 @@ class Facts(Value, frozen=True):
     kind: Kind | None = None
     failures: int = 0
     missed_lately: int = 0
-    closed_until: int | None = None
     closed: bool = False
     """A window allows nothing to be sent now."""
     waiting: bool = False
@@ -35,6 +34,9 @@ class Facts(Value, frozen=True):
     can_prune: bool = True
     has_retention: bool = False
     damage: str = ""
+    """What the last verification found."""
+    doubt: str = ""
+    """Why its own policy could not be read."""
 
 
 def health_of(facts: Facts) -> tuple[Health, tuple[Reason, ...]]:
@@ -102,8 +104,7 @@ def _late(facts: Facts) -> str:
 def _pacing(facts: Facts) -> list[Reason]:
     reasons = []
     warning = thresholds(facts.policy).warning
-    longest = max(facts.transfers[-LOOKED_AT:], default=0.0)
-    if longest > warning / 2:
+    if longest := too_long(facts.policy, facts.transfers):
         reasons.append(
             Reason(
                 code="transfer-too-long",
@@ -127,8 +128,11 @@ def _pacing(facts: Facts) -> list[Reason]:
 def _caring(facts: Facts) -> list[Reason]:
     reasons = []
     if facts.damage:
-        hint = "`understudy verify` tells which points; a new point under another name begins anew"
+        hint = "`understudy verify` tells which points can be trusted; the vault's storage loses what it was given"
         reasons.append(Reason(code="damage", health="critical", message=facts.damage, hint=hint))
+    if facts.doubt:
+        message = f"the host's default policy holds: {facts.doubt}"
+        reasons.append(Reason(code="policy", health="critical", message=message, hint="`understudy policy set` writes it anew"))
     if facts.downgrade:
         message = f"a point that should be app-consistent is crash-consistent only: {facts.downgrade}"
         reasons.append(Reason(code="downgrade", health="warning", message=message, hint="look at the guest agent and the hooks"))

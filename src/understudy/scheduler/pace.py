@@ -34,14 +34,15 @@ def period(policy: ReplicationPolicy, transfers: Sequence[float]) -> float:
     """Seconds from one cycle's start to the next one's: the interval, or less where the last transfers' time would cost the RPO.
 
     Right before a point is committed the one before it is a period and a transfer old. So a transfer of more than half the RPO
-    leaves nothing to be done but cycle after cycle: `fits` tells.
+    leaves nothing to be done but cycle after cycle: `too_long` tells.
     """
     return max(min(policy.interval, thresholds(policy).warning - expected(transfers)), 0.0)
 
 
-def fits(policy: ReplicationPolicy, transfers: Sequence[float]) -> bool:
-    """Whether the last transfers were short enough to hold the warning RPO: all within half of it."""
-    return max(transfers[-LOOKED_AT:], default=0.0) <= thresholds(policy).warning / 2
+def too_long(policy: ReplicationPolicy, transfers: Sequence[float]) -> float:
+    """The longest of the last transfers if it takes more than half of the warning RPO, which cannot be held then; 0: none does."""
+    longest = max(transfers[-LOOKED_AT:], default=0.0)
+    return longest if longest > thresholds(policy).warning / 2 else 0.0
 
 
 def next_due(policy: ReplicationPolicy, transfers: Sequence[float], began: float | None, now: float) -> float:
