@@ -32,7 +32,7 @@ def cycle(number: int, **changes) -> Cycle:
         "stored_bytes": 4096,
         "seconds": 0.1,
     }
-    return Cycle(number=number, **{**usual, **changes})
+    return Cycle(point=number, **{**usual, **changes})
 
 
 @pytest.mark.parametrize(

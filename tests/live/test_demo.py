@@ -32,7 +32,15 @@ async def test_all_that_was_acknowledged_comes_back(accelerator, short_directory
     assert seen["dirty_bytes"] >= seen["different_bytes"] > 0
     assert seen["rto_seconds"] > seen["restore_seconds"] > 0
     assert list(short_directory.iterdir()) == [kept]
-    assert {path.name for path in kept.iterdir()} == {"vda.raw", "vdb.qcow2", "vault", "operator.key", "state", "restored"}
+    assert {path.name for path in kept.iterdir()} == {
+        "vda.raw",
+        "vdb.qcow2",
+        "vault",
+        "operator.key",
+        "state",
+        "restored",
+        "understudy.toml",
+    }
 
 
 async def test_an_end_by_signal_leaves_nothing_behind(accelerator, short_directory):

@@ -17,15 +17,20 @@ from understudy.errors import IntegrityError
 
 @click.command("demo")
 @click.option("--for", "period", default="25s", show_default=True, metavar="TIME", help="Follow the guest for so long before it is killed.")
-@click.option("--keep", type=click.Path(path_type=Path), metavar="DIR", help="Leave disks, vault and key in DIR, which must not exist yet.")
+@click.option(
+    "--keep",
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="Leave disks, vault, key and configuration in DIR, which must not exist yet.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Answer in JSON on stdout, errors included.")
 @click.option("--debug", is_flag=True, help="Show tracebacks.")
 def command(period: str, keep: Path | None, as_json: bool, debug: bool) -> None:
     """Replicate a real guest, kill it, and bring it back.
 
-    A Linux guest writes numbered records to two disks and names each one once its fsync has returned. It is replicated every
-    second into an encrypted vault, then killed with SIGKILL. A new guest starts from the newest recovery point and checks its
-    file systems and every record. Ends with an error if anything is missing that was acknowledged before that point.
+    A Linux guest writes numbered records to two disks and names each one once its fsync has returned. A daemon of its own makes
+    a point of it each second in an encrypted vault; then the guest is killed with SIGKILL. A new guest starts from the newest
+    point and checks its file systems and every record. Ends with an error if anything is missing that was acknowledged before it.
     """
     out = Output(as_json)
     try:
@@ -66,7 +71,7 @@ class _Watcher:
     def cycle(self, cycle: Cycle) -> None:
         dirty, different = size(cycle.scanned_blocks * BLOCK), size(cycle.changed_blocks * BLOCK)
         sent = f"{dirty} dirty, {different} different, {size(cycle.stored_bytes)} sent, {duration(cycle.seconds)}"
-        self.say(f"  point {cycle.number}: {cycle.cause}, {sent}")
+        self.say(f"  point {cycle.point}: {cycle.cause}, {sent}")
 
 
 def _tell(out: Output, seen: Report) -> None:

@@ -267,6 +267,8 @@ class Follower:
             "cause": cycle.cause,
             "method": cycle.method,
             "consistency": cycle.consistency,
+            "frozen_at": cycle.frozen_at,
+            "scanned_blocks": cycle.scanned_blocks,
             "changed_blocks": cycle.changed_blocks,
             "stored_bytes": cycle.stored_bytes,
             "seconds": round(cycle.seconds, 3),

@@ -17,6 +17,7 @@ from understudy.errors import SourceUnavailable, UnderstudyError, Unsupported
 T = TypeVar("T")
 
 _LINE_LIMIT = 16 << 20
+_COLUMNS = "110"
 
 
 class _Failure(msgspec.Struct, frozen=True):
@@ -56,10 +57,29 @@ class Command:
             raise failure_of(words, output, errors)
         return msgspec.json.decode(output.strip(), type=answer)
 
+    async def shown(self, *words: str) -> list[str]:
+        """Run one command to its end; the lines that a person would see. Its exit code says how machines are, not how it went."""
+        process = await asyncio.create_subprocess_exec(
+            *self.told(*words), stdin=DEVNULL, stdout=PIPE, stderr=PIPE, env={**self._environment, "COLUMNS": _COLUMNS}
+        )
+        try:
+            output, errors = await process.communicate()
+        except BaseException:
+            process.kill()
+            await process.wait()
+            raise
+        if not output:
+            raise failure_of(words, output, errors)
+        return output.decode().rstrip().splitlines()
+
+    def told(self, *words: str) -> list[str]:
+        """What to execute; whoever watches hears of it."""
+        self._tell(shlex.join(["understudy", *words]))
+        return [self._program, *words]
+
     async def start(self, *words: str) -> Process:
         """Start one command; the caller sees to its end."""
-        self._tell(shlex.join(["understudy", *words]))
-        command = [self._program, *words, "--json"]
+        command = [*self.told(*words), "--json"]
         # Whatever becomes of this process, the command does not outlive it.
         if shutil.which("setpriv"):
             command = ["setpriv", "--pdeathsig", "KILL", *command]
@@ -88,7 +108,7 @@ def _kinds() -> dict[str, type[UnderstudyError]]:
 
 
 class Follower:
-    """``understudy replicate --every ...`` running in the background: its lines as they come, until it is killed."""
+    """A command that goes on in the background, ``understudy events --follow``: its lines as they come, until it is killed."""
 
     def __init__(self, process: Process, take: Callable[[dict[str, Any]], None]) -> None:
         self._process = process
@@ -106,12 +126,11 @@ class Follower:
                 if self._tasks[0].exception():
                     self._process.kill()
                 await self._end()
-                raise failure_of(("replicate",), self._last, self._errors)
+                raise failure_of(("events",), self._last, self._errors)
         finally:
             waiting.cancel()
 
     async def kill(self) -> None:
-        """SIGKILL: as its host would, it gets no chance to tidy up."""
         if self._process.returncode is None:
             self._process.kill()
         await self._end()
@@ -133,7 +152,7 @@ class Follower:
             try:
                 document = msgspec.json.decode(line, type=dict[str, Any])
             except msgspec.DecodeError:
-                raise SourceUnavailable(f"understudy replicate said what is not JSON: {line!r}") from None
+                raise SourceUnavailable(f"understudy events said what is not JSON: {line!r}") from None
             self._take(document)
 
     async def _read_errors(self) -> None:

@@ -12,9 +12,9 @@ _NANOSECONDS = 1e9
 
 
 class Cycle(msgspec.Struct, frozen=True):
-    """A line of ``understudy replicate --json``, as far as the report needs it."""
+    """What an event ``machine.cycle`` tells, as far as the report needs it. ``point``: its number."""
 
-    number: int
+    point: int
     frozen_at: int
     cause: str
     scanned_blocks: int

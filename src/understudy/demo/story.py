@@ -1,7 +1,9 @@
-"""The demonstration itself: a guest writes, understudy follows, both are killed, and the guest comes back and checks itself."""
+"""The demonstration itself: a guest writes, a daemon follows it, the guest is killed, and comes back and checks itself."""
 
 import asyncio
 import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -10,7 +12,7 @@ import msgspec
 
 from understudy.demo.command import Command, Follower
 from understudy.demo.console import Verdict
-from understudy.demo.guest import Guest
+from understudy.demo.daemon import Daemon, serving
 from understudy.demo.machine import GuestDisk
 from understudy.demo.report import Cycle, Failover, Point, Report, report
 from understudy.demo.stage import Stage, set_up
@@ -18,6 +20,7 @@ from understudy.errors import SourceUnavailable
 
 MACHINE = "demo"
 _INITIAL_PATIENCE = 180.0
+_FOLLOWED = ("machine.cycle", "machine.failed", "machine.health")
 
 
 class Audience(Protocol):
@@ -41,22 +44,21 @@ class _Points(msgspec.Struct, frozen=True):
 
 
 @dataclass
-class _Replication:
-    """What ``understudy replicate`` has told so far."""
+class _Events:
+    """What ``understudy events`` has told so far."""
 
     audience: Audience
     cycles: list[Cycle] = field(default_factory=list)
     begun: asyncio.Event = field(default_factory=asyncio.Event)
-    killed_at: int = 0
 
-    def take(self, document: dict[str, Any]) -> None:
-        if document.get("event") == "retry":
-            self.audience.say(f"a cycle is tried again: {document['error']['message']}")
-        elif document.get("event") == "cycle":
-            cycle = msgspec.convert(document, Cycle)
-            self.cycles.append(cycle)
-            self.audience.cycle(cycle)
-            self.begun.set()
+    def take(self, event: dict[str, Any]) -> None:
+        if event["kind"] != "machine.cycle":
+            self.audience.say(f"  {event['message']}")
+            return
+        cycle = msgspec.convert(event["data"], Cycle)
+        self.cycles.append(cycle)
+        self.audience.cycle(cycle)
+        self.begun.set()
 
 
 @dataclass(frozen=True)
@@ -76,50 +78,70 @@ async def demonstrate(audience: Audience, *, seconds: float, keep: Path | None) 
     came back that had to is in the report's ``problems``.
     """
     audience.say("preparing a guest")
-    async with set_up(keep) as stage:
-        command = _command(stage.work, audience)
+    async with set_up(keep) as stage, _served(stage, audience) as (daemon, command):
         async with await stage.start("write", await stage.make_disks()) as guest:
             await guest.wait_for("ack")
             audience.say(f"a guest runs under {stage.accelerator}, and writes numbered records to two disks in turn")
-            replication = await _replicate(command, guest, seconds, audience)
-            noticed_at = time.time_ns()
-        audience.say(f"the guest and its replication were killed; it had acknowledged {guest.newest} records")
-        recovered = await _recover(stage, command, audience)
-        await command.ask("verify", f"{MACHINE}@{recovered.point.number}", answer=dict[str, Any])
-    failover = Failover(replication.killed_at, noticed_at, recovered.restored_at, recovered.up_at)
-    return report(str(stage.accelerator), replication.cycles, recovered.point, failover, guest.acknowledged, recovered.verdict)
+            await command.ask(
+                "protect", MACHINE, "--qmp", str(guest.qmp), "--disk", "vda=disk0", "--disk", "vdb=disk1", answer=dict[str, Any]
+            )
+            events = _Events(audience)
+            words = [word for kind in _FOLLOWED for word in ("--kind", kind)]
+            async with Follower(await command.start("events", MACHINE, "--follow", *words), events.take) as follower:
+                await _followed(daemon, follower, events, seconds)
+                await _show_status(command, audience)
+                killed_at = time.time_ns()
+                await guest.kill()
+                noticed_at = time.time_ns()
+                audience.say(f"the guest was killed; it had acknowledged {guest.newest} records")
+                recovered = await _recover(stage, command, audience)
+                await command.ask("verify", f"{MACHINE}@{recovered.point.number}", answer=dict[str, Any])
+        await _show_status(command, audience)
+        await daemon.stop()
+    failover = Failover(killed_at, noticed_at, recovered.restored_at, recovered.up_at)
+    return report(str(stage.accelerator), events.cycles, recovered.point, failover, guest.acknowledged, recovered.verdict)
 
 
-def _command(work: Path, audience: Audience) -> Command:
-    settings = {
-        "UNDERSTUDY_VAULT": f"file://{work / 'vault'}",
-        "UNDERSTUDY_KEY_FILE": str(work / "operator.key"),
-        "UNDERSTUDY_STATE_DIR": str(work / "state"),
-    }
-    return Command(settings, audience.command)
+@asynccontextmanager
+async def _served(stage: Stage, audience: Audience) -> AsyncIterator[tuple[Daemon, Command]]:
+    """A new vault, the daemon that has it, and commands that ask the daemon."""
+    settings = {"UNDERSTUDY_SOCKET": str(stage.runtime / "api.sock")}
+    command = Command(settings, audience.command)
+    here = ("--key-file", str(stage.work / "operator.key"), "--state-dir", str(stage.work / "state"))
+    await command.ask("vault", "create", f"file://{stage.work / 'vault'}", *here, answer=dict[str, Any])
+    async with serving(command, stage.work, stage.runtime) as daemon:
+        yield daemon, command
 
 
-async def _replicate(command: Command, guest: Guest, seconds: float, audience: Audience) -> _Replication:
-    """Protect the guest and follow it until, as when a host dies, QEMU and the replication are killed."""
-    await command.ask("vault", "create", answer=dict[str, Any])
-    await command.ask("protect", MACHINE, "--qmp", str(guest.qmp), "--disk", "vda=disk0", "--disk", "vdb=disk1", answer=dict[str, Any])
-    replication = _Replication(audience)
-    async with Follower(await command.start("replicate", MACHINE, "--every", "1s"), replication.take) as follower:
+async def _followed(daemon: Daemon, follower: Follower, events: _Events, seconds: float) -> None:
+    """Points come by themselves, until `seconds` after the first one."""
+    over = asyncio.Event()
+
+    async def watch() -> None:
         try:
             async with asyncio.timeout(_INITIAL_PATIENCE):
-                await follower.watch(replication.begun)
+                await follower.watch(events.begun)
         except TimeoutError:
             raise SourceUnavailable(f"the initial replication did not end within {_INITIAL_PATIENCE:.0f} seconds") from None
-        over = asyncio.Event()
         asyncio.get_running_loop().call_later(seconds, over.set)
         await follower.watch(over)
-        replication.killed_at = time.time_ns()
-        await guest.kill()
-    return replication
+
+    watching = asyncio.create_task(watch())
+    watching.add_done_callback(lambda _: over.set())
+    try:
+        await daemon.outlives(over)
+        await watching
+    finally:
+        watching.cancel()
+
+
+async def _show_status(command: Command, audience: Audience) -> None:
+    for line in await command.shown("status"):
+        audience.say(f"  {line}" if line else "")
 
 
 async def _recover(stage: Stage, command: Command, audience: Audience) -> _Recovered:
-    """From the vault alone: choose the newest point, restore its disks, boot them, and have the guest check itself."""
+    """Choose the newest point, restore its disks, boot them, and have the guest check itself."""
     listing = await command.ask("points", MACHINE, answer=_Points)
     point = max(listing.points, key=lambda point: point.number)
     images = stage.work / "restored"
