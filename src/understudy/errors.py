@@ -113,11 +113,11 @@ class StoreRefused(UnderstudyError):
 
 
 class SourceUnavailable(UnderstudyError):
-    """The VM or its disks cannot be reached."""
+    """The VM or its disks cannot be reached. The daemon itself is well, whoever asks it over HTTP."""
 
     code = "source_unavailable"
     exit_code = 12
-    http_status = 503
+    http_status = 409
     retryable = True
 
 

@@ -41,6 +41,11 @@ async def refusal(http: aiohttp.ClientSession, method: str, path: str, status: i
         ("GET", "/v1/machines?limt=5", 422, "invalid_request"),
         ("GET", "/v1/events?after=-1", 422, "invalid_request"),
         ("GET", "/v1/events?after=99999999999999999999", 422, "invalid_request"),
+        ("GET", "/v1/events?after=null", 422, "invalid_request"),
+        ("GET", "/v1/events?after=+1", 422, "invalid_request"),
+        ("GET", "/v1/events?kind=A%20B", 422, "invalid_request"),
+        ("GET", "/v1/events?" + "&".join(["kind=request"] * 21), 422, "invalid_request"),
+        ("DELETE", "/v1/machines/web?forget=1", 422, "invalid_request"),
         ("GET", "/v1/jobs?state=sleeping", 422, "invalid_request"),
         ("GET", "/v1/health?now=1", 422, "invalid_request"),
     ],
@@ -71,6 +76,27 @@ async def test_a_body_that_does_not_fit_is_refused_by_its_field(
     error = await refusal(http, "PUT", "/v1/machines/web/policy", 422, data=body, headers=_JSON)
     assert named in error["message"]
     assert service.audited == []
+
+
+@pytest.mark.parametrize(
+    ("source", "message"),
+    [
+        ({"kind": "block", "disks": {}}, "source.disks in the body: Expected `object` of length >= 1"),
+        ({"kind": "block", "disks": {"vda": "relative"}}, "source.disks[...] in the body: an absolute path on the daemon's host is wanted"),
+        ({"kind": "block", "disks": {"": "/a"}}, "a name in source.disks in the body: a name has 1 to 63 letters"),
+        (
+            {"kind": "qemu", "qmp": "/q", "agent": "a"},
+            "source.agent in the body: an absolute path on the daemon's host is wanted, or",
+        ),
+        ({"kind": "qemu", "qmp": "/q", "hook": "/h"}, "source in the body: Object contains unknown field `hook`"),
+    ],
+)
+async def test_what_is_wanted_is_said_in_words(
+    http: aiohttp.ClientSession, service: FakeService, source: dict[str, Any], message: str
+) -> None:
+    error = await refusal(http, "POST", "/v1/machines", 422, json={"name": "web", "source": source})
+    assert error["message"].startswith(message)
+    assert service.audited == service.engine.asked == []
 
 
 async def test_other_forms_lengths_and_paces_are_refused(http: aiohttp.ClientSession, monkeypatch: pytest.MonkeyPatch) -> None:

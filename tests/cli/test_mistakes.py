@@ -24,6 +24,7 @@ def test_a_refused_key_leaves_no_key_file(host: Host, tmp_path: Path) -> None:
     host.run(*add, "--label", "host-b", "--key-file", str(tmp_path / "source.key"), expect=5)
     host.run("vault", "create", host.vault.as_uri(), "--key-file", str(new), expect=4)
     assert not new.exists()
+    host.run(*add, "--label", "host-b", "--new-key-file", str(tmp_path / "missing" / "key"), expect=2)
     host.run(*add, "--label", "operator.key", "--new-key-file", str(host.key), expect=4)
     host.run("vault", "info")
 

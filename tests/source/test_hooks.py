@@ -91,7 +91,7 @@ async def test_what_it_leaves_running_is_not_waited_for(hook, tmp_path):
 
 async def test_what_cannot_be_run(hook):
     assert await run_hook(hook, PRE) == f"the pre-hook {hook} could not be run: No such file or directory"
-    for bad in (hook, Path("relative")):
+    for bad in (hook, Path("relative"), Path("/" + "long" * 100)):
         with pytest.raises(InvalidRequest):
             checked(bad)
     says(hook, "")

@@ -18,15 +18,14 @@ class Metrics:
 
     def __init__(self) -> None:
         self._registry = CollectorRegistry()
-        self._requests = Counter(
-            "understudy_api_requests", "Requests answered, by path of the API and status", ("path", "status"), registry=self._registry
-        )
+        labels = ("method", "path", "status")
+        self._requests = Counter("understudy_api_requests", "Requests answered, by path in the API", labels, registry=self._registry)
         self._seconds = Histogram(
             "understudy_api_request_duration_seconds", "Time from a request's head to its answer", buckets=_BUCKETS, registry=self._registry
         )
 
-    def answered(self, path: str, status: int, seconds: float) -> None:
-        self._requests.labels(path, str(status)).inc()
+    def answered(self, method: str, path: str, status: int, seconds: float) -> None:
+        self._requests.labels(method, path, str(status)).inc()
         self._seconds.observe(seconds)
 
     def text(self, health: ServiceHealth, machines: Iterable[MachineStatus]) -> bytes:
@@ -75,8 +74,8 @@ _GAUGES: tuple[tuple[str, str, Callable[[MachineStatus], float | None]], ...] = 
     ("rpo_seconds", "Age of the newest committed point's freeze", lambda status: status.rpo_seconds),
     ("rpo_computed_timestamp_seconds", "When the RPO was computed", lambda status: _seconds(status.computed_at)),
     ("interval_seconds", "The policy's interval", lambda status: status.policy.interval),
-    ("rpo_warning_seconds", "RPO from which on health is warning; 0: derived", lambda status: status.policy.warning_rpo),
-    ("rpo_critical_seconds", "RPO from which on health is critical; 0: derived", lambda status: status.policy.critical_rpo),
+    ("rpo_warning_seconds", "RPO from which on health is warning", lambda status: status.warning_rpo),
+    ("rpo_critical_seconds", "RPO from which on health is critical", lambda status: status.critical_rpo),
     ("newest_point_timestamp_seconds", "When the newest point was frozen", lambda status: _seconds(status.newest_frozen_at)),
     ("next_cycle_timestamp_seconds", "When the next cycle is due", lambda status: _seconds(status.next_at)),
     ("points", "Recovery points", lambda status: status.points),

@@ -9,6 +9,7 @@ import msgspec
 from understudy import __version__
 from understudy.api.queries import NAME_PATTERN
 from understudy.api.refusals import Refusal
+from understudy.api.remembering import KEY_PATTERN
 from understudy.api.routes import Route
 from understudy.engine import Event, Group, Hold, Job, Key, Protected
 
@@ -72,7 +73,7 @@ def _operation(route: Route, schema_of: dict[Any, Any], components: dict[str, An
     if route.query is not None:
         parameters += _in_query(components[schema_of[route.query]["$ref"].rpartition("/")[2]])
     if route.method == "POST":
-        parameters.append(_header("Idempotency-Key", "Said again, done once", {"minLength": 1, "maxLength": 200}))
+        parameters.append(_header("Idempotency-Key", "Said again, done once", {"pattern": KEY_PATTERN}))
     if route.media == "text/event-stream":
         parameters.append(_header("Last-Event-ID", "Go on after this event", {"pattern": "^[0-9]{1,18}$"}))
     if parameters:

@@ -6,6 +6,7 @@ import msgspec
 
 from understudy.engine import JobState, Value
 
+KIND_PATTERN = "^[a-z][a-z.-]{0,62}$"
 NAME_PATTERN = "^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$"
 
 Limit: TypeAlias = Annotated[int, msgspec.Meta(ge=1, le=1000)]
@@ -37,7 +38,7 @@ class JobsAsked(Value, frozen=True, forbid_unknown_fields=True):
     limit: Limit = 50
     next: Name | None = None
     machine: Name | None = None
-    state: tuple[JobState, ...] = ()
+    state: Annotated[tuple[JobState, ...], msgspec.Meta(max_length=6)] = ()
 
 
 class EventsAsked(Value, frozen=True, forbid_unknown_fields=True):
@@ -46,7 +47,7 @@ class EventsAsked(Value, frozen=True, forbid_unknown_fields=True):
     limit: Limit = 100
     after: Number | None = None
     machine: Name | None = None
-    kind: tuple[Annotated[str, msgspec.Meta(max_length=63)], ...] = ()
+    kind: Annotated[tuple[Annotated[str, msgspec.Meta(pattern=KIND_PATTERN)], ...], msgspec.Meta(max_length=20)] = ()
 
 
 class StreamAsked(Value, frozen=True, forbid_unknown_fields=True):

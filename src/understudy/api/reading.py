@@ -3,7 +3,8 @@
 import asyncio
 import re
 from collections.abc import Callable, Mapping
-from typing import Any, TypeVar, get_origin
+from types import NoneType, UnionType
+from typing import Annotated, Any, TypeVar, Union, get_args, get_origin
 
 import msgspec
 from aiohttp import web
@@ -18,6 +19,7 @@ from understudy.errors import InvalidRequest, NotFound
 T = TypeVar("T", bound=Value)
 
 BODY_SECONDS = 20.0
+_INTEGER = re.compile(r"-?(0|[1-9][0-9]{0,18})")
 _PART = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
 _FIELD = re.compile(r"(.*?) - at (`key` in )?`\$\.?(.*)`", re.DOTALL)
 _PATTERN = re.compile(r"Expected `str` matching regex (['\"])(.*)\1", re.DOTALL)
@@ -40,14 +42,28 @@ def path_of(parts: Mapping[str, str]) -> dict[str, str]:
 
 def query_of(kind: type[T], query: MultiMapping[str]) -> T:
     """Each parameter once, but those that are lists."""
-    lists = {field.name for field in msgspec.structs.fields(kind) if get_origin(field.type) is tuple}
+    bases = {field.name: _base(field.type) for field in msgspec.structs.fields(kind)}
     given: dict[str, Any] = {}
     for name in dict.fromkeys(query):
         values = query.getall(name)
-        if name not in lists and len(values) > 1:
+        if bases.get(name) is not tuple and len(values) > 1:
             raise InvalidRequest(f"the parameter {name[:100]!r} is given more than once")
-        given[name] = values if name in lists else values[0]
-    return _converted(lambda: msgspec.convert(given, kind, strict=False), "the query")
+        given[name] = values if bases.get(name) is tuple else _scalar(values[0], bases.get(name))
+    return _converted(lambda: msgspec.convert(given, kind), "the query")
+
+
+def _base(kind: Any) -> Any:
+    """What a field is, without its bounds and that it may be left out."""
+    while get_origin(kind) in (Annotated, Union, UnionType):
+        kind = next(part for part in get_args(kind) if part is not NoneType)
+    return get_origin(kind) or kind
+
+
+def _scalar(text: str, base: Any) -> Any:
+    """Numbers and truths as JSON writes them; what is none stays text, which the type then refuses."""
+    if base is int and _INTEGER.fullmatch(text):
+        return int(text)
+    return text == "true" if base is bool and text in ("true", "false") else text
 
 
 async def body_of(request: web.Request, kind: type[T] | None) -> T | None:

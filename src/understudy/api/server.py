@@ -26,6 +26,7 @@ from understudy.engine import Service
 from understudy.errors import UnderstudyError
 
 MOST_BYTES = 1 << 20
+_METHODS = {"GET", "HEAD", "OPTIONS", *(route.method for route in TABLE)}
 
 _Next: TypeAlias = Callable[[web.Request], Awaitable[web.StreamResponse]]
 _PEERS: web.AppKey[Peers] = web.AppKey("peers", Peers)
@@ -72,7 +73,7 @@ async def _answering(request: web.Request, handler: _Next) -> web.StreamResponse
     if not response.prepared:
         response.headers.setdefault("Cache-Control", "no-store")
         response.headers.setdefault("X-Content-Type-Options", "nosniff")
-        request.app[METRICS].answered(_named(request), response.status, time.monotonic() - began)
+        request.app[METRICS].answered(_method(request), _named(request), response.status, time.monotonic() - began)
     return response
 
 
@@ -80,6 +81,11 @@ def _named(request: web.Request) -> str:
     """A path that is in the table, so that nobody can make up new ones for the metrics to remember."""
     resource = request.match_info.route.resource
     return resource.canonical if resource is not None else "none"
+
+
+def _method(request: web.Request) -> str:
+    """One that is known, for the same reason."""
+    return request.method if request.method in _METHODS else "other"
 
 
 def _bound(route: Route, service: Service) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:

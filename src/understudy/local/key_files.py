@@ -1,6 +1,7 @@
 """Credentials as the vault takes them; key files are made here, whole or not at all."""
 
 import asyncio
+import errno
 import os
 import secrets
 from collections.abc import AsyncIterator
@@ -14,6 +15,7 @@ from understudy.local.outside import must_be_outside
 from understudy.vault.keys.unlock import KeyFile, Passphrase, Unlock
 
 _LONGEST = 4096
+_MAY_PASS = (errno.ENOSPC, errno.EDQUOT, errno.EIO)
 _REFUSED = (AccessDenied, Conflict, InvalidRequest, NotFound)
 
 
@@ -77,7 +79,8 @@ def _make(path: Path) -> None:
             draft.unlink(missing_ok=True)
         sync_directory(path.parent)
     except OSError as error:
-        raise StateFailed(
+        kind = StateFailed if error.errno in _MAY_PASS else InvalidRequest
+        raise kind(
             f"the key file {path} cannot be made: {error.strerror}",
             hint="check that its directory exists, can be written, and is on a file system that is not full",
         ) from None

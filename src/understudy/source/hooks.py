@@ -42,7 +42,8 @@ def checked(hook: Path) -> None:
     """InvalidRequest unless this can be run."""
     if not hook.is_absolute():
         raise InvalidRequest(f"the hook {hook} is no absolute path", hint="name hooks by absolute paths")
-    if not hook.is_file() or not os.access(hook, os.X_OK):
+    # Unlike Path.is_file, which raises for a name that is longer than any.
+    if not os.path.isfile(hook) or not os.access(hook, os.X_OK):
         raise InvalidRequest(f"the hook {hook} cannot be run", hint="it must be an executable file: chmod +x")
 
 
