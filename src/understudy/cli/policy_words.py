@@ -33,6 +33,19 @@ def policy_told(output: Output, name: str, policy: ReplicationPolicy) -> None:
     output.say(f"  verified        {verified}")
 
 
+def policy_line(policy: ReplicationPolicy) -> str:
+    """The same in one line, without what is as it is by default."""
+    parts = [f"a cycle each {duration(policy.interval)}"]
+    if policy.app_every:
+        parts.append("every point app-consistent" if policy.app_every == 1 else f"every {policy.app_every}th app-consistent")
+    if policy.rate:
+        parts.append(f"at most {size(policy.rate)}/s")
+    parts += [window_words(window) for window in policy.windows]
+    if policy.initial_at is not None:
+        parts.append(f"first point not before {local_time(policy.initial_at)[:-4]}")
+    return "; ".join([*parts, *(["paused"] if policy.paused else [])])
+
+
 def window_words(window: Window) -> str:
     days = ", ".join(window.days) or "every day"
     return f"{days} {window.begin} to {window.end}: {f'at most {size(window.rate)}/s' if window.rate else 'nothing is sent'}"

@@ -1,7 +1,8 @@
 """`understudy status`."""
 
 import asyncio
-import time
+from collections.abc import Sequence
+from datetime import datetime
 
 import click
 from rich.console import Group, RenderableType
@@ -11,11 +12,12 @@ from rich.text import Text
 from understudy.cli.completing import machine_names
 from understudy.cli.session import Session
 from understudy.cli.session import command as common
-from understudy.cli.status_words import headline, reasons, table_of
+from understudy.cli.status_details import details
+from understudy.cli.status_words import headline, job_line, reasons, table_of, worst_first
 from understudy.cli.stopping import pause, until_stopped
-from understudy.cli.words import local_time
-from understudy.engine import Health, MachineStatus, ServiceHealth, Value
-from understudy.errors import DaemonUnavailable
+from understudy.cli.words import count
+from understudy.engine import Health, Job, JobQuery, MachineStatus, ServiceHealth, Value
+from understudy.errors import UnderstudyError
 
 CODES: dict[Health, int] = {"normal": 0, "warning": 1, "critical": 2}
 REFRESH_SECONDS = 2.0
@@ -26,6 +28,8 @@ class Shown(Value, frozen=True):
 
     service: ServiceHealth
     machines: tuple[MachineStatus, ...]
+    jobs: tuple[Job, ...]
+    """Those that have not ended."""
 
 
 @click.command("status")
@@ -33,7 +37,11 @@ class Shown(Value, frozen=True):
 @click.option("--watch", is_flag=True, help="Stay, and show what changes; with --json a document each time.")
 @common
 async def command(session: Session, names: tuple[str, ...], watch: bool) -> None:
-    """Show how the machines of this host are, or those named: is every one protected, and how old is its newest point?
+    """Show how the machines of this host are: is every one protected, and how old is its newest point?
+
+    A line a machine, the worst first: its health, the age of its newest point of what is allowed (RPO), that point and when it was frozen,
+    when the next cycle begins, and what runs. Below: why a health is not normal, and what to do. Of machines that are named, all that
+    is known is told.
 
     \b
     Exit codes of this command:
@@ -49,7 +57,7 @@ async def command(session: Session, names: tuple[str, ...], watch: bool) -> None
         return
     shown = await _asked(session, names)
     session.output.document(shown)
-    for part in _parts(shown):
+    for part in _said(session, shown, bool(names)):
         session.output.show(part)
     raise click.exceptions.Exit(CODES[worst(shown)])
 
@@ -60,17 +68,22 @@ async def _watch(session: Session, names: tuple[str, ...], stop: asyncio.Event) 
         while not stop.is_set():
             shown = await _asked(session, names)
             session.output.document(shown)
-            for part in _parts(shown):
+            for part in _said(session, shown, bool(names)):
                 session.output.show(part)
             await pause(REFRESH_SECONDS, stop)
         return
+    seen: Shown | None = None
     with Live(console=session.output.out, auto_refresh=False, screen=True) as live:
         while not stop.is_set():
+            last = Text(f"{_clock()}, looked at every {REFRESH_SECONDS:g} s; Ctrl-C ends", style="dim")
             try:
-                view: RenderableType = Group(*_parts(await _asked(session, names)))
-            except DaemonUnavailable as error:
-                view = Text(f"{local_time(time.time_ns())[:-4]}  {error.message}", style="bold red")
-            live.update(view, refresh=True)
+                seen = await _asked(session, names)
+            except UnderstudyError as error:
+                if not error.retryable:
+                    raise
+                last = Text(f"{_clock()}: {error.message}; {'what is above is old' if seen else 'trying again'}", style="bold red")
+            parts = [] if seen is None else _said(session, seen, bool(names), session.output.out.height - 2)
+            live.update(Group(*parts, Text(), last), refresh=True)
             await pause(REFRESH_SECONDS, stop)
 
 
@@ -78,7 +91,12 @@ async def _asked(session: Session, names: tuple[str, ...]) -> Shown:
     async with session.daemon.opened() as service:
         health = await service.health()
         machines = tuple([await service.status(name) for name in names]) if names else await service.statuses()
-    return Shown(service=health, machines=machines)
+        jobs = await service.jobs(JobQuery(states=("running", "waiting", "pending"), limit=1000))
+    return Shown(service=health, machines=machines, jobs=jobs)
+
+
+def _clock() -> str:
+    return f"{datetime.now():%H:%M:%S}"
 
 
 def worst(shown: Shown) -> Health:
@@ -86,10 +104,33 @@ def worst(shown: Shown) -> Health:
     return max((shown.service.health, *(machine.health for machine in shown.machines)), key=lambda health: CODES[health])
 
 
-def _parts(shown: Shown) -> list[RenderableType]:
-    now = shown.service.now
-    told = reasons(shown.service, shown.machines)
-    parts: list[RenderableType] = [headline(shown.service), Text()]
-    if not shown.machines:
-        return [*parts, Text("no machine is protected from this host; next: understudy protect --help"), *told]
-    return [*parts, table_of(shown.machines, now), *([Text(), *told] if told else [])]
+def _said(session: Session, shown: Shown, in_detail: bool, most: int | None = None) -> list[RenderableType]:
+    return parts_of(shown, in_detail=in_detail, bars=session.output.out.encoding.startswith("utf"), most=most)
+
+
+def parts_of(shown: Shown, *, in_detail: bool, bars: bool, most: int | None = None) -> list[RenderableType]:
+    """`most`: lines that there is room for. Then machines that are normal give way, never those that are not."""
+    service, now = shown.service, shown.service.now
+    machines = worst_first(shown.machines)
+    parts: list[RenderableType] = [headline(service, machines)]
+    told = reasons(service, machines)
+    elsewhere = [] if in_detail else [Text(job_line(job)) for job in shown.jobs if job.machine not in {machine.id for machine in machines}]
+    below = [*([Text(), *told] if told else []), *([Text(), *elsewhere] if elsewhere else [])]
+    if not machines:
+        return [*parts, Text(), Text("no machine is protected from this host; next: understudy protect --help"), *below]
+    if in_detail:
+        for machine in machines:
+            jobs = [job for job in shown.jobs if job.machine == machine.id]
+            parts += [Text(), *details(machine, jobs, now, bars=bars)]
+        return [*parts, *below]
+    shown_here = machines if most is None else _fitting(machines, most - 4 - len(below))
+    parts += [Text(), table_of(shown_here, shown.jobs, now)]
+    if len(shown_here) < len(machines):
+        parts.append(Text(f"and {count(len(machines) - len(shown_here), 'more machine')}, normal", style="dim"))
+    return [*parts, *below]
+
+
+def _fitting(machines: Sequence[MachineStatus], lines: int) -> Sequence[MachineStatus]:
+    """All that are not normal, and of the others as many as there are lines for."""
+    bad = sum(machine.health != "normal" for machine in machines)
+    return machines if len(machines) <= lines else machines[: max(bad, lines - 1)]

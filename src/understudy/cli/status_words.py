@@ -1,50 +1,73 @@
 """The first screen: what a machine's line says, and what is to be done. Pure."""
 
 from collections.abc import Sequence
+from datetime import datetime
 
 from rich.table import Table
 from rich.text import Text
 
+from understudy.cli.job_words import how_far, what
 from understudy.cli.output import columns
-from understudy.cli.words import NANOSECONDS, age, count, duration, size
-from understudy.engine import Health, MachineStatus, Reason, ServiceHealth
+from understudy.cli.words import NANOSECONDS, count, duration
+from understudy.engine import Health, Job, MachineStatus, Reason, ServiceHealth
 
 STYLES: dict[Health, str] = {"normal": "green", "warning": "bold yellow", "critical": "bold red"}
+_WORST_FIRST: tuple[Health, ...] = ("critical", "warning", "normal")
 
 
-def headline(service: ServiceHealth) -> Text:
-    """The daemon in one line."""
+def headline(service: ServiceHealth, machines: Sequence[MachineStatus]) -> Text:
+    """The daemon in a line or two: how its machines are, and what it does."""
+    line = Text(f"{service.site}: {count(len(machines), 'machine')}")
+    line.stylize("bold")
+    numbers = {health: sum(machine.health == health for machine in machines) for health in _WORST_FIRST}
+    if machines and numbers["normal"] == len(machines):
+        line.append(", normal" if len(machines) == 1 else ", all normal", style=STYLES["normal"])
+    else:
+        for health in _WORST_FIRST[:2]:
+            if numbers[health]:
+                line.append(", ").append(f"{numbers[health]} {health}", style=STYLES[health])
     up = duration(max(service.now - service.started_at, 0) / NANOSECONDS)
     running = f"{count(service.running_cycles, 'cycle')} and {count(service.running_jobs, 'job')} running"
-    line = Text(f"{service.site}: {count(service.machines, 'machine')}, {running}, up {up}, vault {service.vault}")
-    line.stylize("bold", 0, len(service.site))
-    return line
+    return line.append(f"\n{running}, up {up}, vault {service.vault}", style="dim")
 
 
-def table_of(machines: Sequence[MachineStatus], now: int) -> Table:
-    """A line a machine; the worst first, then by name."""
-    order = {"critical": 0, "warning": 1, "normal": 2}
-    table = columns(
-        "machine", "health", "RPO", "limit", "newest point", "next", "rate", "state", right=("RPO", "limit", "rate"), wrapped=("state",)
-    )
-    for machine in sorted(machines, key=lambda machine: (order[machine.health], machine.name)):
+def worst_first(machines: Sequence[MachineStatus]) -> list[MachineStatus]:
+    """Then by name."""
+    return sorted(machines, key=lambda machine: (_WORST_FIRST.index(machine.health), machine.name))
+
+
+def table_of(machines: Sequence[MachineStatus], jobs: Sequence[Job], now: int) -> Table:
+    """A line a machine. `jobs`: those that have not ended."""
+    table = columns("machine", "health", "RPO now", "point", "frozen at", "next", "state", right=("RPO now", "point"), wrapped=("state",))
+    for machine in machines:
         table.add_row(
             Text(machine.name),
             Text(machine.health, style=STYLES[machine.health]),
-            "none" if machine.rpo_seconds is None else duration(machine.rpo_seconds),
-            duration(machine.warning_rpo) if machine.warning_rpo else "-",
-            _newest(machine, now),
+            _rpo(machine),
+            "none" if machine.newest_point is None else str(machine.newest_point),
+            "-" if machine.newest_frozen_at is None else moment(machine.newest_frozen_at, now),
             _next(machine, now),
-            _rate(machine),
-            Text(_doing(machine)),
+            Text("; ".join([_doing(machine), *(job_line(job) for job in jobs if job.machine == machine.id)])),
         )
     return table
 
 
-def _newest(machine: MachineStatus, now: int) -> str:
-    if machine.newest_point is None or machine.newest_frozen_at is None:
-        return "none yet"
-    return f"{machine.newest_point}, {age(machine.newest_frozen_at, now)}"
+def _rpo(machine: MachineStatus) -> Text:
+    """The age of the newest point, and the one at which health changes."""
+    limit = f" of {duration(machine.warning_rpo)}" if machine.warning_rpo else ""
+    if machine.rpo_seconds is None:
+        return Text(f"none{limit}")
+    late: Health = "normal"
+    if machine.warning_rpo and machine.rpo_seconds > machine.warning_rpo:
+        late = "critical" if machine.critical_rpo and machine.rpo_seconds > machine.critical_rpo else "warning"
+    age = duration(machine.rpo_seconds if machine.rpo_seconds < 10 else round(machine.rpo_seconds))
+    return Text(age, style=STYLES[late] if late != "normal" else "").append(limit, style="dim")
+
+
+def moment(at: int, now: int) -> str:
+    """The time of day, in this host's zone, and the date if that is another one."""
+    then, today = (datetime.fromtimestamp(time // NANOSECONDS).astimezone() for time in (at, now))
+    return f"{then:%H:%M:%S}" if then.date() == today.date() else f"{then:%Y-%m-%d %H:%M}"
 
 
 def _next(machine: MachineStatus, now: int) -> str:
@@ -52,13 +75,7 @@ def _next(machine: MachineStatus, now: int) -> str:
         return "now"
     if machine.next_at is None:
         return "-"
-    return "due" if machine.next_at <= now else f"in {duration((machine.next_at - now) / NANOSECONDS)}"
-
-
-def _rate(machine: MachineStatus) -> str:
-    """What the last cycles stored, over the time that they took."""
-    figures = machine.cycles
-    return f"{size(figures.average_bytes / figures.average_seconds)}/s" if figures.count and figures.average_seconds else "-"
+    return "due" if machine.next_at <= now else f"in {duration(round((machine.next_at - now) / NANOSECONDS))}"
 
 
 def _doing(machine: MachineStatus) -> str:
@@ -67,6 +84,12 @@ def _doing(machine: MachineStatus) -> str:
         return machine.phase
     done = f" {100 * progress.done // progress.total} %" if progress.total else ""
     return f"{machine.phase}: {progress.phase}{done}"
+
+
+def job_line(job: Job) -> str:
+    """A job that has not ended."""
+    far = how_far(job)
+    return f"{what(job)} {job.state}{f': {far}' if far else ''}"
 
 
 def reasons(service: ServiceHealth, machines: Sequence[MachineStatus]) -> list[Text]:
@@ -79,6 +102,6 @@ def reasons(service: ServiceHealth, machines: Sequence[MachineStatus]) -> list[T
 
 def _reason(whose: str, reason: Reason) -> list[Text]:
     first = Text(f"{whose}: ")
-    first.append(reason.health, style=STYLES[reason.health])
+    first.append("note" if reason.health == "normal" else reason.health, style=STYLES[reason.health] if reason.health != "normal" else "")
     first.append(f": {reason.message}")
     return [first, Text(f"  {reason.hint}")] if reason.hint else [first]
