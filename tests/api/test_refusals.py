@@ -68,6 +68,8 @@ async def test_what_is_not_there_is_refused(http: aiohttp.ClientSession, method:
         (b'{"windows": [{"begin": "8", "end": "09:00", "rate": 1}]}', "windows[0].begin in the body"),
         (b'{"windows": [{"begin": "08:00", "end": "09:00", "rate": 1, "day": "mon"}]}', "day"),
         (b'{"rate": 99999999999999999999999}', "rate"),
+        (b'{"rate": 1.5}', "rate in the body: Expected `int`, got `float`"),
+        (b'{"rate": 1e300}', "rate in the body: Expected `int`, got `float`"),
     ],
 )
 async def test_a_body_that_does_not_fit_is_refused_by_its_field(

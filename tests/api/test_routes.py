@@ -48,7 +48,7 @@ async def test_points_are_paged_from_the_newest_back(http: aiohttp.ClientSession
 
 
 async def test_a_policy_is_set(http: aiohttp.ClientSession, service: FakeService) -> None:
-    body = {"interval": 5, "windows": [{"begin": "08:00", "end": "18:00", "rate": 5, "days": ["mon"]}]}
+    body = {"interval": 5, "windows": [{"begin": "08:00", "end": "18:00", "rate": 5.0, "days": ["mon"]}]}
     async with http.put("/v1/machines/web/policy", json=body) as response:
         answer = await response.json()
     assert answer["windows"][0]["days"] == ["mon"]

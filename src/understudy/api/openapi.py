@@ -99,6 +99,10 @@ def _responses(route: Route, schema_of: dict[Any, Any]) -> dict[str, Any]:
         responses["202"]["description"] = "The job that does it; GET /v1/jobs/{job} or the stream tell how it goes"
     if route.role is not None:
         responses |= {status: {"description": reason, "content": refusal} for status, reason in _REASONS.items()}
+    responses["400"] = {
+        "description": "This is not HTTP, or its head is too long",
+        "content": {"text/plain": {"schema": {"type": "string"}}},
+    }
     responses["default"] = {"description": "Any other failure, in the same form", "content": refusal}
     return responses
 

@@ -12,7 +12,7 @@ V = TypeVar("V", bound=Value)
 PATH_PATTERN = "^/[^\\x00]*$"
 PATH_OR_NOTHING_PATTERN = "^(/[^\\x00]*)?$"
 IDENTIFIER_PATTERN = "^[0-9a-f]{32}$"
-WORDS_PATTERN = "^ *[^\\x00-\\x20\\x7f][^\\x00-\\x1f\\x7f]*$"
+WORDS_PATTERN = "^ *[^\\x00-\\x20\\x7f-\\xa0][^\\x00-\\x1f\\x7f-\\xa0]*$"
 
 AbsolutePath: TypeAlias = Annotated[str, msgspec.Meta(pattern=PATH_PATTERN, max_length=4095)]
 PathOrNothing: TypeAlias = Annotated[str, msgspec.Meta(pattern=PATH_OR_NOTHING_PATTERN, max_length=4095)]

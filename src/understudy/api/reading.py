@@ -77,7 +77,25 @@ async def body_of(request: web.Request, kind: type[T] | None) -> T | None:
             data = await request.read()
     except TimeoutError:
         raise TooSlow(f"the body did not come within {BODY_SECONDS:.0f} s") from None
-    return _converted(lambda: msgspec.json.decode(data or b"{}", type=kind), "the body")
+    return _converted(lambda: _decoded(data or b"{}", kind), "the body")
+
+
+def _decoded(data: bytes, kind: type[T]) -> T:
+    try:
+        return msgspec.json.decode(data, type=kind)
+    except msgspec.ValidationError as error:
+        if "got `float`" not in str(error):
+            raise
+        # To JSON 5.0 is an integer.
+        return msgspec.convert(_whole(msgspec.json.decode(data)), kind)
+
+
+def _whole(part: Any) -> Any:
+    if isinstance(part, float) and part.is_integer() and abs(part) < 2**53:
+        return int(part)
+    if isinstance(part, dict):
+        return {name: _whole(item) for name, item in part.items()}
+    return [_whole(item) for item in part] if isinstance(part, list) else part
 
 
 def _told(reason: str) -> str:
