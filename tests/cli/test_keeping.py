@@ -11,7 +11,7 @@ from understudy.engine import AddHold, Policy, Prune, RemoveHold, SetRetention
 @pytest.mark.parametrize(
     ("words", "policy", "said"),
     [
-        (("--all-for", "24h"), Policy(all_for=86400), "all of the newest 1 d 0 h; never fewer than 1 point"),
+        (("--all-for", "24h"), Policy(all_for=86400), "all of the newest 1 d; never fewer than 1 point"),
         (("--all-for", "1ms"), Policy(all_for=1), "all of the newest 1.0 s"),
         (("--all-for", "0s", "--daily", "1"), Policy(daily=1), "web keeps the newest of each of 1 day"),
         (

@@ -8,8 +8,7 @@ import click
 from rich.text import Text
 
 from understudy.cli.completing import machine_names
-from understudy.cli.session import Session
-from understudy.cli.session import command as common
+from understudy.cli.session import Session, asking
 from understudy.cli.stopping import pause, until_stopped
 from understudy.cli.words import local_time
 from understudy.engine import Event, EventQuery
@@ -26,10 +25,9 @@ AGAIN_SECONDS = 2.0
 @click.option("kinds", "--kind", multiple=True, help="Only events of this kind, such as machine.health or request; may be repeated.")
 @click.option("--limit", type=click.IntRange(1, 1000), default=50, show_default=True, help="Begin with so many of the newest.")
 @click.option("--follow", is_flag=True, help="Stay, and show those to come.")
-@common
+@asking
 async def command(session: Session, machine: str | None, kinds: tuple[str, ...], limit: int, follow: bool) -> None:
     """Show what happened, oldest first: of machine NAME, or of all. With --json each event is a line."""
-    session.must_have_daemon()
     await until_stopped(lambda stop: _told(session, EventQuery(machine=machine, kinds=kinds, limit=limit), follow, stop))
 
 

@@ -3,16 +3,14 @@
 import click
 
 from understudy.cli.completing import job_ids
-from understudy.cli.session import Session
-from understudy.cli.session import command as common
+from understudy.cli.session import Session, asking
 
 
 @click.command("cancel")
 @click.argument("job", shell_complete=job_ids)
-@common
+@asking
 async def command(session: Session, job: str) -> None:
     """Cancel job JOB. What it has done so far stays where it was put; saying the command that began it again goes on there."""
-    session.must_have_daemon()
     async with session.daemon.opened() as service:
         cancelled = await service.cancel(job)
     session.output.document(cancelled)

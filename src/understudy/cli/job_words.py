@@ -1,6 +1,6 @@
 """A job in words. Pure."""
 
-from understudy.cli.words import duration, size
+from understudy.cli.words import NANOSECONDS, duration, size
 from understudy.engine import Job, JobState
 
 STYLES: dict[JobState, str] = {
@@ -24,7 +24,8 @@ def how_far(job: Job) -> str:
     if job.error is not None:
         return job.error.message
     if job.state not in ("running", "waiting"):
-        return job.note
+        took = f"took {duration((job.ended_at - job.started_at) / NANOSECONDS)}" if job.ended_at and job.started_at else ""
+        return ", ".join(part for part in (took, job.note) if part)
     progress = job.progress
     parts = [progress.phase] if progress.phase else []
     if progress.total:

@@ -9,8 +9,7 @@ from rich.text import Text
 from understudy.cli.completing import machine_names
 from understudy.cli.job_words import STYLES, how_far, what
 from understudy.cli.output import columns
-from understudy.cli.session import Session
-from understudy.cli.session import command as common
+from understudy.cli.session import Session, asking
 from understudy.cli.words import age
 from understudy.engine import JobQuery, JobState
 
@@ -19,10 +18,9 @@ from understudy.engine import JobQuery, JobState
 @click.argument("machine", metavar="[NAME]", required=False, shell_complete=machine_names)
 @click.option("states", "--state", multiple=True, type=click.Choice(get_args(JobState)), help="Only jobs in this state; may be repeated.")
 @click.option("--limit", type=click.IntRange(1, 1000), default=20, show_default=True, help="So many at most.")
-@common
+@asking
 async def command(session: Session, machine: str | None, states: tuple[JobState, ...], limit: int) -> None:
     """List the daemon's long operations, the newest first: of machine NAME, or of all."""
-    session.must_have_daemon()
     async with session.daemon.opened() as service:
         jobs = await service.jobs(JobQuery(machine=machine, states=states, limit=limit))
         names = {status.id: status.name for status in await service.statuses()}

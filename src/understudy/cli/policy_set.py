@@ -8,8 +8,7 @@ import msgspec
 from understudy.cli.completing import machine_names
 from understudy.cli.policy_words import policy_told, window_of
 from understudy.cli.selecting import time_named
-from understudy.cli.session import Session
-from understudy.cli.session import command as common
+from understudy.cli.session import Session, asking
 from understudy.cli.words import NANOSECONDS
 from understudy.engine import checked_policy
 from understudy.engine.units import bytes_of, seconds_of
@@ -34,7 +33,7 @@ from understudy.errors import InvalidRequest
 @click.option("--initial-at", metavar="TIME", help="Do not begin the initial replication before TIME; `now`: do.")
 @click.option("--verify-every", metavar="TIME", help="Prove the newest point when the newest proven one is this old; 0: never.")
 @click.option("--pause/--resume", "paused", default=None, help="Make no more cycles; go on making them.")
-@common
+@asking
 async def command(
     session: Session,
     name: str,
@@ -50,7 +49,6 @@ async def command(
     paused: bool | None,
 ) -> None:
     """Say how machine NAME is replicated. What is not named stays as it is."""
-    session.must_have_daemon()
     durations = {"interval": interval, "warning_rpo": warning_rpo, "critical_rpo": critical_rpo, "verify_every": verify_every}
     changes: dict[str, Any] = {field: seconds_of(text, zero=True) for field, text in durations.items() if text is not None}
     changes |= {field: value for field, value in {"app_every": app_every, "paused": paused}.items() if value is not None}

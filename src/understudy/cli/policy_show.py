@@ -4,16 +4,14 @@ import click
 
 from understudy.cli.completing import machine_names
 from understudy.cli.policy_words import policy_told
-from understudy.cli.session import Session
-from understudy.cli.session import command as common
+from understudy.cli.session import Session, asking
 
 
 @click.command("show")
 @click.argument("name", shell_complete=machine_names)
-@common
+@asking
 async def command(session: Session, name: str) -> None:
     """Show how machine NAME is replicated."""
-    session.must_have_daemon()
     async with session.daemon.opened() as service:
         status = await service.status(name)
     session.output.document(status.policy)

@@ -3,7 +3,7 @@
 import asyncio
 import os
 import socket
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial, wraps
@@ -36,6 +36,8 @@ class Session:
     daemon: Daemon
     remote: bool
     """Whether the daemon is asked, rather than the vault opened here."""
+    own: str = ""
+    """An option on the command line that the daemon, which goes by its own key, state and name, would not heed."""
 
     def connection(self, *, keyless: bool = False, vault: str | None = None, creates: bool = False) -> Connection:
         """Whom to ask, and with what. `keyless`: a credential is neither needed nor asked for; `vault`: a URL that was given in
@@ -56,6 +58,11 @@ class Session:
     def opener(self, *, keyless: bool = False) -> Callable[[], AbstractAsyncContextManager[Engine]]:
         """Opens the engine any number of times, and asks for a credential once."""
         if self.remote:
+            if self.own:
+                raise InvalidRequest(
+                    f"{self.own} goes with --vault: the daemon is asked, which has its own",
+                    hint="name the vault as well, to open it in this process; or leave this out",
+                )
             return self._remote_engine
         return partial(self.factory, self.connection(keyless=keyless))
 
@@ -63,14 +70,6 @@ class Session:
     async def _remote_engine(self) -> AsyncIterator[Engine]:
         async with self.daemon.opened() as service:
             yield service.engine
-
-    def must_have_daemon(self) -> None:
-        """For what only a daemon knows; a vault that is named elsewhere does not matter to it."""
-        if not self.daemon.is_there():
-            raise DaemonUnavailable(
-                f"no daemon is at {self.daemon.socket}",
-                hint="begin it: understudy serve (`systemctl start understudy`); or name its socket: --socket FILE or UNDERSTUDY_SOCKET",
-            )
 
     def _credential(self, creates: bool) -> Credential:
         if self.key_file:
@@ -95,6 +94,10 @@ def default_state_dir() -> str:
     return str(Path(base) / "understudy")
 
 
+_ANSWERING = [
+    click.option("--json", "as_json", is_flag=True, help="Answer in JSON on stdout, errors included."),
+    click.option("--debug", is_flag=True, help="Show tracebacks."),
+]
 _OPTIONS = [
     click.option("--vault", envvar="UNDERSTUDY_VAULT", show_envvar=True, metavar="URL", help="The vault, such as file:///srv/vault."),
     click.option("--key-file", envvar="UNDERSTUDY_KEY_FILE", show_envvar=True, metavar="FILE", help="Open the vault with this key file."),
@@ -115,31 +118,63 @@ _OPTIONS = [
     ),
     click.option("--state-dir", envvar="UNDERSTUDY_STATE_DIR", show_envvar=True, metavar="DIR", help="This site's own memory."),
     click.option("--site", envvar="UNDERSTUDY_SITE", show_envvar=True, metavar="NAME", help="This site's name; else the host's."),
-    click.option("--json", "as_json", is_flag=True, help="Answer in JSON on stdout, errors included."),
-    click.option("--debug", is_flag=True, help="Show tracebacks."),
+    *_ANSWERING,
+]
+_ASKING = [
+    click.option(
+        "--socket",
+        "socket_path",
+        envvar="UNDERSTUDY_SOCKET",
+        show_envvar=True,
+        metavar="FILE",
+        help=f"The socket of the daemon, else {DEFAULT_SOCKET}.",
+    ),
+    *_ANSWERING,
 ]
 
 
 def command(function: Callable[Concatenate[Session, P], Coroutine[Any, Any, None]]) -> Callable[..., None]:
     """Make an async command body of a click callback: adds the common options and passes them as one Session."""
+    return _decorated(function, _OPTIONS)
 
+
+def asking(function: Callable[Concatenate[Session, P], Coroutine[Any, Any, None]]) -> Callable[..., None]:
+    """The same for what only a daemon knows; a vault that is named in the environment does not matter to it."""
+
+    @wraps(function)
+    async def body(session: Session, /, *args: P.args, **given: P.kwargs) -> None:
+        if not session.daemon.is_there():
+            raise DaemonUnavailable(
+                f"no daemon is at {session.daemon.socket}",
+                hint="begin it: understudy serve (`systemctl start understudy`); or name its socket: --socket FILE or UNDERSTUDY_SOCKET",
+            )
+        await function(session, *args, **given)
+
+    return _decorated(body, _ASKING)
+
+
+def _decorated(
+    function: Callable[Concatenate[Session, P], Coroutine[Any, Any, None]], options: Sequence[Callable[..., Any]]
+) -> Callable[..., None]:
     @wraps(function)
     @click.pass_context
     def body(context: click.Context, /, *args: Any, **given: Any) -> None:
-        key_file, passphrase_file = _one_of(context, given.pop("key_file"), given.pop("passphrase_file"))
+        key_file, passphrase_file = _one_of(context, given.pop("key_file", None), given.pop("passphrase_file", None))
         given.pop("debug")
         output = Output(given.pop("as_json"))
         daemon = Daemon(os.path.abspath(given.pop("socket_path") or DEFAULT_SOCKET), output)
+        vault = given.pop("vault", None)
         session = Session(
             factory=context.find_root().obj,
             output=output,
             daemon=daemon,
-            remote=_is_remote(context, given["vault"], daemon),
-            vault=given.pop("vault"),
+            remote=_is_remote(context, vault, daemon),
+            own=_own(context),
+            vault=vault,
             key_file=key_file,
             passphrase_file=passphrase_file,
-            state_dir=os.path.abspath(given.pop("state_dir") or default_state_dir()),
-            site=checked_name("site", given.pop("site") or socket.gethostname()),
+            state_dir=os.path.abspath(given.pop("state_dir", None) or default_state_dir()),
+            site=checked_name("site", given.pop("site", None) or socket.gethostname()),
         )
 
         try:
@@ -148,7 +183,7 @@ def command(function: Callable[Concatenate[Session, P], Coroutine[Any, Any, None
             daemon.tell_what_goes_on()
 
     decorated: Callable[..., None] = body
-    for option in reversed(_OPTIONS):
+    for option in reversed(options):
         decorated = option(decorated)
     return decorated
 
@@ -158,10 +193,15 @@ def _is_remote(context: click.Context, vault: str | None, daemon: Daemon) -> boo
     typed = {name for name in ("vault", "socket_path") if context.get_parameter_source(name) is ParameterSource.COMMANDLINE}
     if typed == {"vault", "socket_path"}:
         raise InvalidRequest("both a vault and a daemon's socket are given", hint="give one of the two")
-    if typed == {"socket_path"}:
-        return True
     named = context.get_parameter_source("socket_path") is ParameterSource.ENVIRONMENT
-    return not vault and (named or daemon.is_there())
+    return typed == {"socket_path"} or (not vault and (named or daemon.is_there()))
+
+
+def _own(context: click.Context) -> str:
+    """The first option on the command line that says something of this process's own engine; empty without any."""
+    names = ("key_file", "passphrase_file", "state_dir", "site")
+    typed = (name for name in names if context.get_parameter_source(name) is ParameterSource.COMMANDLINE)
+    return next((f"--{name.replace('_', '-')}" for name in typed), "")
 
 
 def _one_of(context: click.Context, key_file: str | None, passphrase_file: str | None) -> tuple[str | None, str | None]:

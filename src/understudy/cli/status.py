@@ -10,8 +10,7 @@ from rich.live import Live
 from rich.text import Text
 
 from understudy.cli.completing import machine_names
-from understudy.cli.session import Session
-from understudy.cli.session import command as common
+from understudy.cli.session import Session, asking
 from understudy.cli.status_details import details
 from understudy.cli.status_words import headline, job_line, reasons, table_of, worst_first
 from understudy.cli.stopping import pause, until_stopped
@@ -35,7 +34,7 @@ class Shown(Value, frozen=True):
 @click.command("status")
 @click.argument("names", nargs=-1, metavar="[NAME]...", shell_complete=machine_names)
 @click.option("--watch", is_flag=True, help="Stay, and show what changes; with --json a document each time.")
-@common
+@asking
 async def command(session: Session, names: tuple[str, ...], watch: bool) -> None:
     """Show how the machines of this host are: is every one protected, and how old is its newest point?
 
@@ -51,7 +50,6 @@ async def command(session: Session, names: tuple[str, ...], watch: bool) -> None
       3  there is no machine of this name
      17  the daemon does not answer, so that nothing is known
     """
-    session.must_have_daemon()
     if watch:
         await until_stopped(lambda stop: _watch(session, names, stop))
         return

@@ -125,7 +125,9 @@ class DaemonService:
         return self._journal.follow(after)
 
     async def audit(self, actor: str, action: str, data: dict[str, Any]) -> None:
-        await self._journal.told(Draft(kind="request", severity="info", message=f"{actor}: {action}", actor=actor, data=data))
+        whose = next((str(data[part]) for part in ("machine", "name", "group", "instant", "job", "key", "label") if part in data), "")
+        message = f"{action} {whose}".rstrip()
+        await self._journal.told(Draft(kind="request", severity="info", message=message, actor=actor, data=data))
 
     def names(self) -> Sequence[str]:
         return [track.name for track in self._machines.tracks]
