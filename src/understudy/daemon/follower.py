@@ -59,6 +59,7 @@ class Follower:
         self._out = asyncio.Event()
         self._out.set()
         self._aside = 0
+        self._owner = asyncio.Lock()
         self._stopping = False
         self._made = 0
         self._wanted: list[Wanted] = []
@@ -100,12 +101,13 @@ class Follower:
 
     @asynccontextmanager
     async def aside(self) -> AsyncIterator[None]:
-        """Others may own the machine until the context is left; a cycle that runs comes to its end first."""
+        """Another may own the machine until the context is left, one at a time; a cycle that runs comes to its end first."""
         self._aside += 1
         self.poke()
         try:
             await self._out.wait()
-            yield
+            async with self._owner:
+                yield
         finally:
             self._aside -= 1
             self._retry_at = 0.0

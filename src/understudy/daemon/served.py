@@ -99,8 +99,9 @@ class ServedEngine(LocalEngine):
     async def replicate_group(self, name: str) -> AsyncIterator[engine.GroupReplication]:
         group = next((group for group in await self.groups() if group.name == name), None)
         async with AsyncExitStack() as stack:
-            for member in group.members if group else ():
-                await stack.enter_async_context(self.scheduled.aside(member.machine))
+            # In one order, so that groups with members in common wait for each other, and not each for the other.
+            for machine in sorted(member.machine for member in group.members) if group else ():
+                await stack.enter_async_context(self.scheduled.aside(machine))
             async with super().replicate_group(name) as replication:
                 yield replication
         for member in group.members if group else ():
