@@ -18,4 +18,5 @@ def test_groups_with_members_in_common_wait_for_each_other(house: House) -> None
         return states if not {"pending", "running", "waiting"}.intersection(states) else []
 
     assert house.until(ended) == ["succeeded"] * 4
+    assert [disk["name"] for disk in house.machine("one")["disks"]] == ["vda"]
     assert house.end() == 0

@@ -258,6 +258,14 @@ class Follower:
         for one in wanted:
             _end(one, cycle=cycle)
         self._told(cycle, again)
+        if cycle.cause != "delta" or not track.disks:
+            await self._look_at_disks()
+
+    async def _look_at_disks(self) -> None:
+        """Which there are, and of what size: a cycle does not say it."""
+        with suppress(UnderstudyError):
+            # It is the next cycle that tells what is wrong with the vault.
+            self.track.learn(await self._engine.here(self.track.id), self.track.operator)
 
     def _told(self, cycle: Cycle, again: int) -> None:
         name, machine = self.track.name, self.track.id

@@ -70,6 +70,8 @@ class Track:
     missed: int = 0
     history: deque[RpoSample] = field(default_factory=lambda: deque(maxlen=HISTORY))
     failure: Failure | None = None
+    """That of the newest cycle."""
+    last_failure: Failure | None = None
     failed_at: int | None = None
     verdict: Verdict | None = None
     failures: int = 0
@@ -99,8 +101,10 @@ class Track:
         )
         self.points, self.seen_at = machine.points, time.time_ns()
         point = machine.newest
+        if point is not None:
+            self.disks = point.disks
         if point is not None and point.number != self.newest:
-            self.newest, self.newest_frozen_at, self.disks, self.method = point.number, point.frozen_at, point.disks, point.method
+            self.newest, self.newest_frozen_at, self.method = point.number, point.frozen_at, point.method
             self.frozen = self.clock() - max(0.0, (time.time_ns() - point.frozen_at) / 1e9)
 
     def made(self, cycle: Cycle) -> None:
@@ -124,6 +128,7 @@ class Track:
         self.failures += 1
         self.totals = msgspec.structs.replace(self.totals, failed=self.totals.failed + 1)
         self.verdict, self.failure, self.failed_at = verdict, failure_of(error), time.time_ns()
+        self.last_failure = self.failure
 
     @property
     def transfers(self) -> tuple[float, ...]:
@@ -225,7 +230,7 @@ class Track:
             pending_bytes=self._pending,
             next_at=self.due_at,
             failures=self.failures,
-            last_error=self.failure,
+            last_error=self.last_failure,
             last_error_at=self.failed_at,
             verified_at=self.verified[1] if self.verified else None,
             verified_point=self.verified[0] if self.verified else None,

@@ -80,6 +80,7 @@ class MachineStatus(Value, frozen=True):
     next_at: int | None = None
     failures: int = 0
     last_error: Failure | None = None
+    """Of the last cycle that failed, also when others succeeded since; `failures` says how many did in a row until now."""
     last_error_at: int | None = None
     verified_at: int | None = None
     verified_point: int | None = None
