@@ -6,6 +6,8 @@ import os
 import sys
 from typing import TextIO
 
+from aiohttp.http_exceptions import HttpProcessingError
+
 from understudy.config.values import Log
 
 _PRIORITY = {logging.DEBUG: 7, logging.INFO: 6, logging.WARNING: 4, logging.ERROR: 3, logging.CRITICAL: 2}
@@ -26,6 +28,16 @@ def set_up(config: Log, stream: TextIO | None = None) -> None:
     # Every request of the API is an event already, where it changes something.
     logging.getLogger("aiohttp.access").setLevel(logging.WARNING)
     logging.getLogger("qemu").setLevel(logging.ERROR)
+    logging.getLogger("aiohttp.server").addFilter(_without_what_was_sent)
+
+
+def _without_what_was_sent(record: logging.LogRecord) -> bool:
+    """What is no HTTP is shown by its exception, and may be a token in a header that is not well formed."""
+    error = record.exc_info[1] if record.exc_info else None
+    if isinstance(error, HttpProcessingError):
+        record.exc_info, record.levelno, record.levelname = None, logging.INFO, "INFO"
+        record.msg, record.args = "somebody sent what is no HTTP request", ()
+    return True
 
 
 class Lines(logging.Formatter):
