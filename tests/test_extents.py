@@ -90,3 +90,8 @@ def test_touching_extents_are_one_to_set_operations() -> None:
 def test_runs_are_the_blocks_that_a_mask_names(blocks: set[int], chosen: set[int]) -> None:
     mask = np.array([block in chosen for block in sorted(blocks)], dtype=bool)
     assert extents.runs(mask, from_set(blocks)).tolist() == from_set(blocks & chosen).tolist()
+
+
+@given(BLOCKS, st.integers(0, 210), st.integers(0, 210))
+def test_within_is_what_lies_in_a_range(blocks: set[int], first: int, count: int) -> None:
+    assert np.array_equal(extents.within(from_set(blocks), first, count), from_set({at for at in blocks if first <= at < first + count}))

@@ -39,6 +39,21 @@ def clip(extents: Extents, blocks: int) -> Extents:
     return np.stack([first[inside], (end - first)[inside]], axis=1)
 
 
+def within(extents: Extents, first: int, blocks: int) -> Extents:
+    """What of ascending, disjoint extents lies in a range, found without looking at the others."""
+    low = np.searchsorted(extents[:, 0] + extents[:, 1], first, side="right")
+    near = extents[low : np.searchsorted(extents[:, 0], first + blocks)]
+    return clip(after(near, first), first + blocks)
+
+
+def finer(one: Extents, other: Extents) -> Extents:
+    """The first's ranges, consecutive from 0 on, cut also where the other's begin."""
+    blocks = int(one[-1].sum())
+    starts = np.union1d(one[:, 0], other[:, 0])
+    first = starts[(starts < blocks) | (starts == 0)]
+    return np.stack([first, np.diff(np.append(first, blocks))], axis=1)
+
+
 def units(extents: Extents, blocks: int, rows: int) -> Iterator[Extents]:
     """Cut into consecutive groups of at most `blocks` blocks and `rows` extents; long extents are split at the boundary."""
     pieces = _split(extents, blocks)

@@ -21,11 +21,12 @@ PIECE_BLOCKS = 256
 
 @dataclass
 class MemoryDisk:
-    """One disk at one point. `damaged`: a block that cannot be read."""
+    """One disk at one point. `damaged`: a block that cannot be read; `unmapped`: one whose place in the vault cannot be told."""
 
     disk: PointDisk
     blocks: Bytes
     damaged: int | None = None
+    unmapped: int | None = None
     streamed: list[int] = field(default_factory=list)
 
     @property
@@ -48,11 +49,41 @@ class MemoryDisk:
         for unit in ext.units(self.data(), 3 * PIECE_BLOCKS, 64):
             yield unit, signed(self.blocks.reshape(-1, BLOCK_SIZE)[ext.block_numbers(unit)].reshape(-1))
 
+    def ranges(self) -> Extents:
+        """Three, of which one is small."""
+        blocks = blocks_of(self.disk.size)
+        first = np.unique(np.minimum([0, 3, blocks // 2], max(blocks - 1, 0)))
+        return np.stack([first, np.diff(np.append(first, blocks))], axis=1)
+
+    async def part(self, first: int, blocks: int) -> "MemoryPart":
+        if self.unmapped is not None and first <= self.unmapped < first + blocks:
+            raise IntegrityError("checkpoint 00: page 0 does not open")
+        return MemoryPart(self, np.array([[first, blocks]]))
+
     def differing(self, other: "MemoryDisk") -> Extents:
         longest = max(len(self.blocks), len(other.blocks))
         a, b = (np.pad(blocks, (0, longest - len(blocks))).reshape(-1, BLOCK_SIZE) for blocks in (self.blocks, other.blocks))
         changed: np.ndarray = np.any(a != b, axis=1)
         return ext.runs(changed, ext.whole(len(changed)))
+
+
+@dataclass
+class MemoryPart:
+    """A range of a disk."""
+
+    whole: MemoryDisk
+    range: Extents
+
+    def data(self) -> Extents:
+        return ext.intersection(self.whole.data(), self.range)
+
+    def stream(self, extents: Extents) -> AsyncGenerator[tuple[Extents, Bytes], None]:
+        assert not len(ext.difference(extents, self.data()))
+        return self.whole.stream(extents)
+
+    def differing(self, other: "MemoryPart") -> Extents:
+        assert self.range.tolist() == other.range.tolist()
+        return ext.intersection(self.whole.differing(other.whole), self.range)
 
 
 def signed(data: Bytes) -> Signatures:

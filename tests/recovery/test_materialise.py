@@ -1,6 +1,7 @@
 """From anything to a point: right bytes, only those that differ, proven, sparse, repeatable."""
 
 import asyncio
+import itertools
 import os
 import shutil
 import subprocess
@@ -298,11 +299,10 @@ async def test_progress_tells_all_that_is_done(kind: ImageFormat, tmp_path: Path
     (tmp_path / "image").touch()
     done: Restored = await materialise(points[1], places, finder(points), listener=seen.append)
     assert done.disks[0].trusted == "scan"
-    steps = list(dict.fromkeys((item.step, item.total) for item in seen))
+    steps = [(step, list(told)) for step, told in itertools.groupby(seen, lambda item: item.step)]
     assert [step for step, _ in steps] == ["write", "prove", "scan", "write", "prove"]
-    for step in steps:
-        last = [item for item in seen if (item.step, item.total) == step][-1]
-        assert last.done == last.total
+    for _, told in steps:
+        assert told[-1].done == told[-1].total
 
 
 async def test_cancelled_it_lets_go_and_can_be_repeated(kind: ImageFormat, tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from understudy.model import BLOCK_SIZE
 from understudy.recovery.content import finder, read_point
 from understudy.recovery.materialise import materialise
 from understudy.recovery.place import Place
+from understudy.vault.maps import parts
 from understudy.vault.maps.checkpoint import POINTS_MAX
 from understudy.vault.maps.reading import history_of
 from understudy.vault.maps.resolve import resolve
@@ -77,6 +78,8 @@ async def live(root: Path) -> None:
         await resolve(history_of(vault, log), log.state.points[-1].point.id)
         assert log.state.checkpoints
         assert len(vault.store.calls) < 8, "pages of many regions come in few requests"
+    # In many parts, however little there is.
+    parts.ROWS = 20
     shutil.rmtree(directory)
     scattered(disk, 2, CHANGED)
     async with world.replicator() as replicator:

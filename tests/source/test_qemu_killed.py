@@ -145,7 +145,7 @@ async def test_death_at_every_command_of_a_cycle(machine, monkeypatch, method, f
         if alive:
             break
         commands += 1
-    assert commands > {FLEECING: 60, BREAK_SNAPSHOT: 60, PUSH: 40}[method]
+    assert commands > {FLEECING: 40, BREAK_SNAPSHOT: 40, PUSH: 30}[method]
     await source.remove()
     await expect_only(machine, None)
     await source.close()

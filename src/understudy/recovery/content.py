@@ -3,20 +3,19 @@
 from understudy.errors import IntegrityError, NotFound
 from understudy.recovery.materialise import FindPoint, MachineContent
 from understudy.vault.maps.history import History
-from understudy.vault.maps.reader import PointReader
-from understudy.vault.maps.resolve import resolve
+from understudy.vault.maps.parts import PointParts
+from understudy.vault.maps.reader import large_disks
 
 
 async def read_point(history: History, point: str) -> MachineContent:
     """A point by its id in hex. `NotFound`, or `IntegrityError` if its maps cannot be had."""
-    mapped = await resolve(history, bytes.fromhex(point))
-    reader = PointReader(history, mapped)
+    parts = await PointParts.open(history, bytes.fromhex(point))
     return MachineContent(
         vault=history.access.vault_id,
         machine=history.machine_id,
         point=point,
         secrets=history.access.secrets,
-        disks={disk.disk.name: disk for disk in reader.disks},
+        disks={disk.disk.name: disk for disk in large_disks(history, parts)},
     )
 
 

@@ -18,7 +18,7 @@ from understudy.recovery.progress import Meter
 from understudy.recovery.unreadable import UNREADABLE
 from understudy.vault import names
 from understudy.vault.kinds import PackRef
-from understudy.vault.maps.diskmap import DiskMap, PackAt, PackTable, repack
+from understudy.vault.maps.diskmap import PackAt, PackTable, repack
 from understudy.vault.maps.history import History
 from understudy.vault.maps.reader import DiskReader, SignedBlocks
 from understudy.vault.packs.pack_fetch import fetch_footer, fetch_key
@@ -42,13 +42,14 @@ class FrameCheck:
     bad: dict[int, str] = field(default_factory=dict)
     """Names in the ledger by key."""
 
-    async def examine(self, reader: DiskReader, mapped: DiskMap, meter: Meter) -> set[str]:
+    async def examine(self, reader: DiskReader, meter: Meter) -> set[str]:
         """Examine what is new in this map; the names of everything damaged that it needs."""
+        mapped = reader.map
         rows = repack(mapped.rows, mapped.packs, self.table)
         rows = rows[rows["kind"] != KIND_ZERO]
         keys = _keys(rows)
         new = ~np.isin(keys, self.seen)
-        meter.total = int(rows["blocks"][new].sum()) * BLOCK_SIZE
+        meter.total += int(rows["blocks"][new].sum()) * BLOCK_SIZE
         packs = np.unique(rows["pack"][new]).tolist()
 
         async def pack_of(index: int) -> None:

@@ -9,16 +9,18 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from typing import TypeAlias
 
+import numpy as np
+
 from understudy import extents as ext
 from understudy.durable import sync_directory
 from understudy.errors import IntegrityError, InvalidRequest, TargetFailed, UnderstudyError
-from understudy.model import BLOCK_SIZE, Extents
+from understudy.model import BLOCK_SIZE, Extents, blocks_of
 from understudy.recovery import standing as st
 from understudy.recovery.failure import target_failed
 from understudy.recovery.linux import rename_new
 from understudy.recovery.place import Opened, Place, admit, open_place
-from understudy.recovery.progress import Listener, unheard
-from understudy.recovery.protocol import DiskContent
+from understudy.recovery.progress import Listener, Meter, unheard
+from understudy.recovery.protocol import DiskContent, PartContent
 from understudy.recovery.report import Restored, RestoredDisk
 from understudy.recovery.scan import differing, digest_of
 from understudy.recovery.standing import Holds, Identity, Sparse, Standing, Subject, Unknown
@@ -39,6 +41,11 @@ class MachineContent:
 
 FindPoint: TypeAlias = Callable[[str], Awaitable[MachineContent | None]]
 """A point of the same machine by its id, or None if it is not to be had any more."""
+
+Base: TypeAlias = DiskContent | Extents | None
+"""What a target is known to hold: a disk at a point, the wanted content but for some blocks, or nothing but zeros."""
+
+FORGOTTEN = "the point that it holds is no longer in the vault"
 
 
 async def materialise(
@@ -76,6 +83,10 @@ async def materialise(
     return Restored(wanted.point, tuple(disk for _, _, disk in staged), time.monotonic() - began)
 
 
+class _Forgotten(Exception):
+    """What is in the vault does not tell any more what a target holds."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Disk:
     """One disk's way to its target."""
@@ -91,16 +102,18 @@ class _Disk:
 
     async def stage(self, opened: Opened) -> tuple[Identity | None, RestoredDisk]:
         """Write what differs, and prove the whole. The identity is that of the proven file; None for a device."""
-        change, known, reason = await self._change(opened)
-        written, zeroed = ext.total(change.write), ext.total(change.zero)
-        await self._write(opened, change)
+        base, known, reason = await self._base(opened)
+        try:
+            written, zeroed = await self._write(opened, base)
+        except _Forgotten:
+            known, reason = None, FORGOTTEN
+            written, zeroed = await self._write(opened, await self._scan(opened))
         identity, proven = await self._prove(opened)
         if not proven and (known is not None or isinstance(opened.held, Sparse)):
             reason = "it did not hold what its record said"
             await opened.target.reopen()
-            change = over(await self._scan(opened), self.content)
-            written, zeroed, known = written + ext.total(change.write), zeroed + ext.total(change.zero), None
-            await self._write(opened, change)
+            more = await self._write(opened, await self._scan(opened))
+            written, zeroed, known = written + more[0], zeroed + more[1], None
             identity, proven = await self._prove(opened)
         if not proven:
             raise await self._disproven(opened)
@@ -115,30 +128,58 @@ class _Disk:
             zeroed=zeroed * BLOCK_SIZE,
         )
 
-    async def _change(self, opened: Opened) -> tuple[Change, str | None, str]:
-        """What to write, on which point that rests, and why a scan was needed."""
+    async def _base(self, opened: Opened) -> tuple[Base, str | None, str]:
+        """What the target holds, on which point that rests, and why a scan was needed."""
         match opened.held:
             case Sparse():
-                return onto_sparse(self.content), None, ""
+                return None, None, ""
             case Holds(point):
                 base = self.wanted if point == self.wanted.point else await self.find(point)
                 there = base.disks.get(self.content.disk.name) if base is not None else None
                 if there is not None and there.disk.id == self.content.disk.id:
-                    return over(self.content.differing(there), self.content), point, ""
-                reason = "the point that it holds is no longer in the vault"
+                    return there, point, ""
+                reason = FORGOTTEN
             case Unknown(reason):
                 pass
-        return over(await self._scan(opened), self.content), None, reason
+        return await self._scan(opened), None, reason
 
     async def _scan(self, opened: Opened) -> Extents:
         return await differing(opened.target, self.content, self.wanted.secrets, self.listener)
 
-    async def _write(self, opened: Opened, change: Change) -> None:
-        if change.blocks and not opened.device and not opened.new:
-            inode = Identity.of(opened.file).inode
-            st.write(opened.path, Standing(subject=self.subject, towards=self.wanted.point, inode=inode))
-        await apply(change, self.content, opened.target, self.listener)
+    async def _write(self, opened: Opened, base: Base) -> tuple[int, int]:
+        """Blocks of data and of zeros that were written. Part by part: neither map nor changes of a large disk are had as a whole."""
+        ranges = self.content.ranges()
+        if base is not None and not isinstance(base, np.ndarray):
+            ranges = ext.finer(ranges, base.ranges())
+        written = zeroed = 0
+        meter: Meter | None = None
+        for first, blocks in ranges.tolist():
+            part = await self.content.part(first, blocks)
+            change = await self._change(base, part, first, blocks)
+            if change.blocks and not written + zeroed and not opened.device and not opened.new:
+                inode = Identity.of(opened.file).inode
+                st.write(opened.path, Standing(subject=self.subject, towards=self.wanted.point, inode=inode))
+            # Of a disk in several parts what they come to is not known beforehand: there progress is the place on the disk.
+            passed = blocks - change.blocks if len(ranges) > 1 else 0
+            total = blocks_of(self.content.disk.size) if len(ranges) > 1 else change.blocks
+            meter = meter or Meter(self.listener, "write", self.content.disk.name, total * BLOCK_SIZE)
+            await apply(change, part, opened.target, meter)
+            meter.add(passed * BLOCK_SIZE)
+            written, zeroed = written + ext.total(change.write), zeroed + ext.total(change.zero)
         await opened.target.seal()
+        return written, zeroed
+
+    async def _change(self, base: Base, part: PartContent, first: int, blocks: int) -> Change:
+        if base is None:
+            return onto_sparse(part)
+        if isinstance(base, np.ndarray):
+            return over(ext.within(base, first, blocks), part, blocks_of(self.content.disk.size))
+        try:
+            there = await base.part(first, blocks)
+            changed = part.differing(there)
+        except IntegrityError as error:
+            raise _Forgotten from error
+        return over(changed, part, blocks_of(self.content.disk.size))
 
     async def _prove(self, opened: Opened) -> tuple[Identity | None, bool]:
         """Read it all; and no one else may have written meanwhile."""

@@ -7,11 +7,8 @@ from understudy.model import Bytes, Extents, Signatures
 from understudy.vault.kinds import PointDisk
 
 
-class DiskContent(Protocol):
-    """One disk as it was at one point. Any method raises IntegrityError rather than give wrong bytes."""
-
-    @property
-    def disk(self) -> PointDisk: ...
+class PartContent(Protocol):
+    """A range of a disk as it was at one point; outside it all is zero. Any method raises IntegrityError rather than give wrong bytes."""
 
     def data(self) -> Extents:
         """Blocks outside these are zero at this point."""
@@ -24,12 +21,27 @@ class DiskContent(Protocol):
         """
         ...
 
-    def signatures(self) -> AsyncGenerator[tuple[Extents, Signatures], None]:
-        """Signatures of all of `data()`, in ascending order."""
+    def differing(self, other: Self) -> Extents:
+        """Blocks that may differ from `other`, the same range of the disk at another point; never fewer than do."""
         ...
 
-    def differing(self, other: Self) -> Extents:
-        """Blocks that may differ from `other`, the same disk at another point (its size may be another); never fewer than do."""
+
+class DiskContent(Protocol):
+    """One disk as it was at one point. Any method raises IntegrityError rather than give wrong bytes."""
+
+    @property
+    def disk(self) -> PointDisk: ...
+
+    def ranges(self) -> Extents:
+        """The disk in consecutive ranges from block 0 to its end, each small enough for a part to fit into memory."""
+        ...
+
+    async def part(self, first: int, blocks: int) -> PartContent:
+        """One of these ranges, or a piece of one. What lies past the disk's end is zero."""
+        ...
+
+    def signatures(self) -> AsyncGenerator[tuple[Extents, Signatures], None]:
+        """Signatures of all blocks that are not zero, in ascending order; of some that are zero, too."""
         ...
 
 

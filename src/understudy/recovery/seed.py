@@ -12,8 +12,8 @@ from understudy.vault.log.machine_log import MachineLog
 from understudy.vault.maps.diskmap import PackAt
 from understudy.vault.maps.history import History
 from understudy.vault.maps.lineage import trace
+from understudy.vault.maps.parts import PointParts
 from understudy.vault.maps.reading import history_of
-from understudy.vault.maps.resolve import resolve
 from understudy.vault.packs import pack_layout
 from understudy.vault.vault import Vault
 
@@ -121,15 +121,13 @@ async def begin_packs(vault: Vault, target: ObjectStore) -> None:
 
 async def _packs(history: History, point: bytes) -> list[PackAt]:
     """Those whose frames the point's maps refer to, and those whose footers reading the maps takes."""
-    mapped = await resolve(history, point)
-    if mapped.ignored:
-        raise IntegrityError(mapped.ignored[0], hint="a damaged vault is not exported: understudy verify tells what is damaged")
-    packs = {pack.id: pack for pack in await history.packs_of(mapped.entry)}
+    parts = await PointParts.open(history, point)
+    packs = {pack.id: pack for pack in [*await history.packs_of(parts.entry), *await parts.packs()]}
+    if parts.ignored:
+        raise IntegrityError(parts.ignored[0], hint="a damaged vault is not exported: understudy verify tells what is damaged")
     shortcuts = {*history.maps, *(checkpoint.point for checkpoint in history.checkpoints)}
     for entry in trace(history.entries, point, shortcuts).entries:
         packs.update((pack.id, pack) for pack in await history.packs_of(entry))
-    for disk in mapped.disks.values():
-        packs.update((disk.packs[index].id, disk.packs[index]) for index in set(disk.rows["pack"].tolist()))
     return list(packs.values())
 
 

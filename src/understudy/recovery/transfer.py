@@ -4,10 +4,10 @@ from contextlib import aclosing
 from dataclasses import dataclass
 
 from understudy import extents as ext
-from understudy.model import BLOCK_SIZE, NO_EXTENTS, Bytes, Extents, blocks_of
+from understudy.model import BLOCK_SIZE, NO_EXTENTS, Bytes, Extents
 from understudy.recovery.lanes import spread
-from understudy.recovery.progress import Listener, Meter
-from understudy.recovery.protocol import DiskContent, Target
+from understudy.recovery.progress import Meter
+from understudy.recovery.protocol import PartContent, Target
 
 LANES = 4
 """Pieces of what the reader yields that are being written while it fetches and decodes the next."""
@@ -25,21 +25,20 @@ class Change:
         return ext.total(self.write) + ext.total(self.zero)
 
 
-def onto_sparse(content: DiskContent) -> Change:
+def onto_sparse(content: PartContent) -> Change:
     """The target is all zero."""
     return Change(content.data(), NO_EXTENTS)
 
 
-def over(changed: Extents, content: DiskContent) -> Change:
-    """The target may differ from `content` in these blocks, and nowhere else."""
-    changed = ext.clip(changed, blocks_of(content.disk.size))
+def over(changed: Extents, content: PartContent, blocks: int) -> Change:
+    """The target may differ from `content`, of a disk of so many blocks, in these, and nowhere else."""
+    changed = ext.clip(changed, blocks)
     data = content.data()
     return Change(ext.intersection(changed, data), ext.difference(changed, data))
 
 
-async def apply(change: Change, content: DiskContent, target: Target, listener: Listener) -> None:
+async def apply(change: Change, content: PartContent, target: Target, meter: Meter) -> None:
     """Make the change; nothing of it is durable before the target's `seal`."""
-    meter = Meter(listener, "write", content.disk.name, change.blocks * BLOCK_SIZE)
     if len(change.zero):
         await target.write_zeroes(change.zero)
         meter.add(ext.total(change.zero) * BLOCK_SIZE)

@@ -6,8 +6,6 @@ from collections.abc import Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
 
-import numpy as np
-
 from understudy.errors import IntegrityError
 from understudy.native import blockhash
 from understudy.recovery.frames import FrameCheck, name_of
@@ -23,9 +21,9 @@ from understudy.vault.maps.diskmap import PackAt
 from understudy.vault.maps.history import History
 from understudy.vault.maps.honest import honest
 from understudy.vault.maps.lineage import trace
+from understudy.vault.maps.parts import PointParts
 from understudy.vault.maps.points import PointEntry
-from understudy.vault.maps.reader import DiskReader, PointReader
-from understudy.vault.maps.resolve import PointMap, resolve
+from understudy.vault.maps.reader import LargeDisk, large_disks
 from understudy.vault.packs import pack_layout
 
 
@@ -73,20 +71,21 @@ class _Verification:
         point = entry.point.id.hex()
         await self._definition(entry.point.definition, point)
         try:
-            mapped = await resolve(self.history, entry.point.id)
-            packs = await self._packs_of(entry, mapped)
+            parts = await PointParts.open(self.history, entry.point.id)
+            # Those that its maps refer to, and those that it brought.
+            packs = {pack.id: pack for pack in [*await self.history.packs_of(entry), *await parts.packs()]}
         except UNREADABLE as error:
             self._blame(f"point {point}", error.message, point)
             # Nothing tells any more which frames it needs; what else is damaged is looked for in everything that it was made of.
             await self._scrub(await self._lineage(entry), point)
             return
-        for reason in mapped.ignored:
+        for reason in parts.ignored:
             # The point is whole without the checkpoint, but somebody should know.
             self.ledger.note(f"a checkpoint before point {point}", reason)
         if self.level == "scrub":
-            await self._scrub(packs, point)
+            await self._scrub(list(packs.values()), point)
         else:
-            await self._disks(entry, mapped, point)
+            await self._disks(parts, point)
 
     async def _definition(self, ref: ObjectRef | None, point: str) -> None:
         if ref is None:
@@ -101,13 +100,6 @@ class _Verification:
                 self.ledger.note(name, error.message)
         if not self._definitions[name]:
             self.ledger.blame(name, point)
-
-    async def _packs_of(self, entry: PointEntry, mapped: PointMap) -> list[PackAt]:
-        """Those that its maps refer to, and those that it brought."""
-        packs = {pack.id: pack for pack in await self.history.packs_of(entry)}
-        for disk in mapped.disks.values():
-            packs.update((disk.packs[index].id, disk.packs[index]) for index in np.unique(disk.rows["pack"]).tolist())
-        return list(packs.values())
 
     async def _lineage(self, entry: PointEntry) -> list[PackAt]:
         """The packs of a point and of all its ancestors, as far as they can be told."""
@@ -150,31 +142,32 @@ class _Verification:
             return await self.history.inline_pack(pack)
         return await self.history.store.get(names.pack(self.history.machine_id, pack.id.hex()), 0, pack.size + 1)
 
-    async def _disks(self, entry: PointEntry, mapped: PointMap, point: str) -> None:
-        reader = PointReader(self.history, mapped)
-        for disk in entry.point.disks:
-            meter = Meter(self.listener, "check", disk.name, 0)
+    async def _disks(self, parts: PointParts, point: str) -> None:
+        for disk in large_disks(self.history, parts):
+            meter = Meter(self.listener, "check", disk.disk.name, 0)
             try:
-                damaged = await self._frames.examine(reader.disk(disk.id), mapped.disks[disk.id], meter)
+                damaged: set[str] = set()
+                for first, blocks in disk.ranges().tolist():
+                    damaged |= await self._frames.examine(await disk.part(first, blocks), meter)
                 self.read += meter.done
                 self.objects = len(self._frames.table.packs)
                 for name in damaged:
                     self.ledger.blame(name, point)
                 if self.level == "digest" and not damaged:
-                    await self._digest(reader.disk(disk.id), point)
+                    await self._digest(disk, point)
             except UNREADABLE as error:
-                self._blame(f"disk {disk.name} of point {point}", error.message, point)
+                self._blame(f"disk {disk.disk.name} of point {point}", error.message, point)
 
-    async def _digest(self, reader: DiskReader, point: str) -> None:
+    async def _digest(self, disk: LargeDisk, point: str) -> None:
         """Every frame was compared with its signatures, so these stand for the disk's blocks."""
         total = 0
-        async with aclosing(reader.signatures()) as chunks:
+        async with aclosing(disk.signatures()) as chunks:
             async for extents, signatures in chunks:
                 at = 0
                 for first, count in extents.tolist():
                     total += blockhash.digest(first, signatures[at : at + count], self.history.access.secrets.digest)
                     at += count
-        if total % (1 << 128) != int.from_bytes(reader.disk.digest, "big"):
+        if total % (1 << 128) != int.from_bytes(disk.disk.digest, "big"):
             raise IntegrityError("its blocks are authentic but do not add up to the digest in its record")
 
     def _blame(self, name: str, reason: str, point: str) -> None:

@@ -34,9 +34,9 @@ from understudy.vault.log.machine_log import MachineLog
 from understudy.vault.log.side_object import put_side_object
 from understudy.vault.maps.checkpoint import due, take_checkpoint
 from understudy.vault.maps.honest import honest
-from understudy.vault.maps.reader import PointReader
+from understudy.vault.maps.parts import PointParts
+from understudy.vault.maps.reader import large_disks
 from understudy.vault.maps.reading import history_of
-from understudy.vault.maps.resolve import resolve
 from understudy.vault.packs import pack_list
 from understudy.vault.vault import Vault
 
@@ -260,10 +260,10 @@ class Replicator:
             history = replace(history, points=(newest,), entries=(newest,), checkpoints=())
         if proven:
             history, _ = await honest(history)
-        reader = PointReader(history, await resolve(history, newest.point.id, {disk}))
-        async with contextlib.aclosing(reader.disk(disk).signatures()) as parts:
-            async for part in parts:
-                yield part
+        for large in large_disks(history, await PointParts.open(history, newest.point.id, {disk})):
+            async with contextlib.aclosing(large.signatures()) as chunks:
+                async for chunk in chunks:
+                    yield chunk
 
     async def _body(self, snapshot: Snapshot, point: bytes, examined: Examined, seconds: float) -> Point:
         newest = self.log.state.newest

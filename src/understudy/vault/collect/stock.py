@@ -16,8 +16,8 @@ from understudy.vault.concurrent import each
 from understudy.vault.log.state import MachineState
 from understudy.vault.maps.diskmap import PackTable
 from understudy.vault.maps.history import History
+from understudy.vault.maps.parts import PointParts
 from understudy.vault.maps.points import PointEntry
-from understudy.vault.maps.resolve import resolve
 from understudy.vault.packs.pack_layout import HEADER_SIZE, TRAILER_SIZE
 from understudy.vault.packs.pack_source import PackSource
 
@@ -87,8 +87,7 @@ async def held(history: History, state: MachineState, table: PackTable) -> set[i
     """Packs that held points need: whoever holds a point may have been reading it for long, by maps of before."""
     found: set[int] = set()
     for point in {hold.point for hold in state.holds} & {entry.point.id for entry in state.points}:
-        for disk in (await resolve(history, point)).disks.values():
-            found.update(table.index(disk.packs[index]) for index in np.unique(disk.rows["pack"]).tolist())
+        found.update(map(table.index, await (await PointParts.open(history, point)).packs()))
     return found
 
 

@@ -1,17 +1,18 @@
 """Checkpoints are shortcuts that a source wrote: whoever must be sure compares what they say with the packs' footers."""
 
-from collections.abc import Mapping
+import asyncio
 from dataclasses import replace
 
 import numpy as np
 
+from understudy import extents as ext
 from understudy.errors import IntegrityError, NotFound
 from understudy.model import Rows
 from understudy.native.layout import KIND_ZERO
 from understudy.vault.kinds import Checkpoint
 from understudy.vault.maps.diskmap import DiskMap, PackTable, differing, repack
 from understudy.vault.maps.history import History
-from understudy.vault.maps.resolve import resolve
+from understudy.vault.maps.parts import PointParts
 
 _FRAME = ["pack", "number", "offset", "length", "frame_blocks", "kind"]
 
@@ -35,24 +36,32 @@ async def honest(history: History) -> tuple[History, tuple[str, ...]]:
 async def _lies(told: History, known: History, checkpoint: Checkpoint) -> bool:
     """False for one that is damaged, which no reader uses; and where neither footers nor a readable record say what is true."""
     try:
-        truth = await resolve(known, checkpoint.point)
+        truth = await PointParts.open(known, checkpoint.point)
     except (IntegrityError, NotFound):
         return False
     try:
-        said = await resolve(told, checkpoint.point)
-        return not said.ignored and not _same(said.disks, truth.disks)
+        said = await PointParts.open(told, checkpoint.point)
+        for disk in truth.disks:
+            for first, blocks in ext.finer(truth.ranges(disk.id), said.ranges(disk.id)).tolist():
+                mine = await said.part(disk.id, first, blocks)
+                if said.ignored:
+                    return False
+                try:
+                    theirs = await truth.part(disk.id, first, blocks)
+                except IntegrityError:
+                    return False
+                if not await asyncio.to_thread(_same, mine, theirs):
+                    return True
+        return False
     except (IntegrityError, NotFound):
         return True
 
 
-def _same(one: Mapping[bytes, DiskMap], other: Mapping[bytes, DiskMap]) -> bool:
+def _same(one: DiskMap, other: DiskMap) -> bool:
     """`IntegrityError` where they tell two things of one pack."""
     table = PackTable()
-    for disk, mapped in one.items():
-        mine, theirs = repack(mapped.rows, mapped.packs, table), repack(other[disk].rows, other[disk].packs, table)
-        if len(differing(mine, theirs)) or not np.array_equal(_frames(mine), _frames(theirs)):
-            return False
-    return True
+    mine, theirs = repack(one.rows, one.packs, table), repack(other.rows, other.packs, table)
+    return not len(differing(mine, theirs)) and np.array_equal(_frames(mine), _frames(theirs))
 
 
 def _frames(rows: Rows) -> Rows:

@@ -13,6 +13,7 @@ from understudy.model import BLOCK_SIZE, SIGNATURE_SIZE, Bytes, Extents, Signatu
 from understudy.vault.kinds import PointDisk
 from understudy.vault.maps.diskmap import DiskMap, PackTable, differing, repack
 from understudy.vault.maps.history import History
+from understudy.vault.maps.parts import PointParts
 from understudy.vault.maps.resolve import PointMap
 from understudy.vault.maps.selection import Index, Selection, extents_of, packed, units
 from understudy.vault.packs.frame_read import GAP, read_blocks, read_signatures
@@ -41,7 +42,7 @@ class DiskReader:
     def __init__(self, source: PackSource, disk: PointDisk, mapped: DiskMap) -> None:
         self._source = source
         self._disk = disk
-        self._map = mapped
+        self.map = mapped
         self._index = Index.of(mapped.rows)
 
     @property
@@ -50,13 +51,13 @@ class DiskReader:
 
     def data(self) -> Extents:
         """Blocks outside these are zero."""
-        return extents_of(self._map.rows)
+        return extents_of(self.map.rows)
 
     def differing(self, other: "DiskReader") -> Extents:
         """Blocks that come from another frame than in `other`, the same disk at another point: all that differ, rarely more."""
         table = PackTable()
-        mine = repack(self._map.rows, self._map.packs, table)
-        theirs = repack(other._map.rows, other._map.packs, table)
+        mine = repack(self.map.rows, self.map.packs, table)
+        theirs = repack(other.map.rows, other.map.packs, table)
         return differing(mine, theirs)
 
     async def read_into(self, extents: Extents, buffer: Bytes) -> None:
@@ -107,17 +108,51 @@ class DiskReader:
                 yield result
 
     def _units(self, extents: Extents | None, most: int) -> Iterator[Selection]:
-        selection = Selection(self._map.rows, self._index.first) if extents is None else self._index.select(extents)
+        selection = Selection(self.map.rows, self._index.first) if extents is None else self._index.select(extents)
         for low, high in units(selection.rows, most, GAP):
             yield packed(selection.part(low, high))
 
     async def _read(self, selection: Selection, out: Bytes) -> None:
-        await read_blocks(self._source, self._disk.id, self._map.packs, selection, out)
+        await read_blocks(self._source, self._disk.id, self.map.packs, selection, out)
 
     async def _signatures(self, selection: Selection) -> Signatures:
         out = np.empty((int(selection.rows["blocks"].sum()), SIGNATURE_SIZE), dtype=np.uint8)
-        await read_signatures(self._source, self._disk.id, self._map.packs, selection, out)
+        await read_signatures(self._source, self._disk.id, self.map.packs, selection, out)
         return out
+
+
+class LargeDisk:
+    """One disk as it was at one point, whatever its size: its map is had in parts, one at a time."""
+
+    def __init__(self, source: PackSource, disk: PointDisk, parts: PointParts) -> None:
+        self._source = source
+        self._disk = disk
+        self._parts = parts
+
+    @property
+    def disk(self) -> PointDisk:
+        return self._disk
+
+    def ranges(self) -> Extents:
+        """The disk in consecutive ranges, each for one part."""
+        return self._parts.ranges(self._disk.id)
+
+    async def part(self, first: int, blocks: int) -> DiskReader:
+        """The disk as if outside this range all were zero."""
+        return DiskReader(self._source, self._disk, await self._parts.part(self._disk.id, first, blocks))
+
+    async def signatures(self) -> AsyncGenerator[tuple[Extents, Signatures], None]:
+        """Of everything that is not a hole, from the footers, in order. Needs no recovery key."""
+        for first, blocks in self.ranges().tolist():
+            async with aclosing((await self.part(first, blocks)).signatures()) as chunks:
+                async for chunk in chunks:
+                    yield chunk
+
+
+def large_disks(history: History, parts: PointParts) -> tuple[LargeDisk, ...]:
+    """A point's disks, which share what they fetch."""
+    source = PackSource(history)
+    return tuple(LargeDisk(source, disk, parts) for disk in parts.disks)
 
 
 class PointReader:

@@ -67,12 +67,12 @@ async def resolve(
     """
     entry = history.find(point_id)
     for disk in entry.point.disks:
-        _blocks(disk)
+        checked(disk)
     sizes = {disk.id: disk.size for disk in entry.point.disks if disks is None or disk.id in disks}
 
     async def read(base: Base) -> tuple[Base, Delta, dict[bytes, Rows]]:
         delta = await read_delta(history, base)
-        wanted = _wanted(base.directory, sizes, region)
+        wanted = wanted_pages(base.directory, sizes, region)
         pages = await read_pages(history, wanted, delta.table)
         return base, delta, await asyncio.to_thread(stacked, base.directory, wanted, pages)
 
@@ -103,7 +103,8 @@ def _window(size: int, region: tuple[int, int] | None) -> tuple[int, int]:
     return first, min(first + max(region[1], 0), blocks)
 
 
-def _blocks(disk: PointDisk) -> int:
+def checked(disk: PointDisk) -> int:
+    """Its blocks; `IntegrityError` for more than any disk has."""
     if not 0 <= disk.size < DISK_SIZE_MAX:
         raise IntegrityError(f"disk {disk.id.hex()}: a record says that it has {disk.size} bytes")
     return blocks_of(disk.size)
@@ -137,7 +138,7 @@ async def read_delta(history: History, base: Base) -> Delta:
     sizes = {disk.disk_id: blocks_of(disk.size) for disk in base.directory.disks}
     at = 0
     for entry in base.entries:
-        now = {disk.id: _blocks(disk) for disk in entry.point.disks}
+        now = {disk.id: checked(disk) for disk in entry.point.disks}
         for disk_id, blocks in sizes.items():
             # Shrunk, or gone: what was there must not come back when the disk grows or returns.
             hidden = zero_rows(now.get(disk_id, 0), blocks)
@@ -172,7 +173,7 @@ def _by_disk(footer: Footer) -> dict[bytes, Rows]:
     return {footer.disks[i]: pieces_of(frames[frames["disk"] == i], 0) for i in np.unique(frames["disk"]).tolist()}
 
 
-def _wanted(directory: Directory, sizes: Mapping[bytes, int], region: tuple[int, int] | None) -> list[PageAt]:
+def wanted_pages(directory: Directory, sizes: Mapping[bytes, int], region: tuple[int, int] | None) -> list[PageAt]:
     """The checkpoint's pages of these disks, of the regions that are asked for."""
     wanted: list[PageAt] = []
     for disk in directory.disks:
