@@ -68,9 +68,7 @@ class MachineLog(BaseLog):
         """
         await self.settle()
         self._claiming = (self._state.epoch, adopt)
-        record = await self._append(kinds.Claim(site=site))
-        self._me = Writer(self._me.id, self._me.role, record.epoch, site)
-        return record
+        return await self._append(kinds.Claim(site=site))
 
     async def append(self, body: Body, still: Callable[[MachineState], None] | None = None) -> Record:
         """Append one record. A claim goes by `claim`.
@@ -208,6 +206,13 @@ class MachineLog(BaseLog):
         self._hashes[opened.seq] = opened.hash
         if record.body is not None:
             self._refs.update((ref.hash, ref) for ref in kinds.refs_of(record.body))
+        if (
+            isinstance(record.body, kinds.Claim)
+            and not record.void
+            and (record.signer, record.writer) == (self._bundle.public, self._me.id)
+        ):
+            # Seen here, it counts whatever failed on the way since it was written.
+            self._me = Writer(self._me.id, self._me.role, max(record.epoch, self._me.claimed or 0), record.body.site)
         if isinstance(record.body, kinds.Point):
             self._inline.put(opened.seq, record.body.inline)
         return record
