@@ -39,6 +39,8 @@ async def scrub_vault(store: ObjectStore, listener: Listener = unheard) -> Verif
         try:
             await asyncio.to_thread(_check, info.name, await store.get(info.name, 0, pack_layout.PACK_SIZE_MAX + 1))
         except UNREADABLE as error:
+            if isinstance(error, NotFound) and await store.head(info.name) is None:
+                return  # deleted since it was listed
             damage[info.name] = Damage(info.name, error.message)
         meter.add(info.size)
 

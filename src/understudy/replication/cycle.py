@@ -15,7 +15,7 @@ from pathlib import Path
 
 import msgspec
 
-from understudy.errors import Conflict, Fenced, SecondWriter, SourceBusy, UnderstudyError
+from understudy.errors import Conflict, Fenced, SecondWriter, SourceBusy, StateFailed, UnderstudyError
 from understudy.finish import finish, finish_in_thread
 from understudy.model import BLOCK_SIZE, Definition, Extents, Signatures
 from understudy.replication.basis import Basis, basis_of, outgrown
@@ -26,6 +26,7 @@ from understudy.replication.intent import added
 from understudy.replication.local import LocalState
 from understudy.replication.report import CycleProgress, CycleReport, Overall, ProgressSink
 from understudy.replication.unchanged import unchanged
+from understudy.replication.upload import take_back
 from understudy.source.protocol import CRASH, DiskSource, Snapshot, Wish
 from understudy.store.protocol import ObjectStore
 from understudy.vault import names
@@ -113,7 +114,7 @@ class Replicator:
             )
         overall = Overall(progress)
         self._settled = False
-        await self._initial.approach(self._examination(overall, packs), overall, whole=True)
+        await self._approach(self._examination(overall, packs), overall, whole=True)
         return self._initial.packs
 
     async def begin(
@@ -134,10 +135,10 @@ class Replicator:
         progress(CycleProgress("freeze"))
         point, basis = secrets.token_bytes(16), self._basis()
         snapshot = await self.source.freeze(point.hex(), basis.base, replace(wish, view=initial))
+        examination = self._examination(overall)
         try:
             if initial and outgrown(basis, [disk.info for disk in snapshot.disks]):
                 raise SourceBusy("a disk was removed or shrunk during the initial replication, which begins anew")
-            examination = self._examination(overall)
             save = self._initial.saver(examination, overall) if initial else None
             async with examining:
                 examined = await examination.run(snapshot, point, basis, save)
@@ -146,13 +147,15 @@ class Replicator:
             body = await self._body(snapshot, point, examined, time.monotonic() - began)
         except BaseException as error:
             await self._release(False, error)
+            await examination.take_back()
             raise
         body = msgspec.structs.replace(body, group=binding.group, group_name=binding.name, members=binding.members)
-        return Draft(body, snapshot.paused, snapshot.quiesced, began)
+        return Draft(body, examined.shipped.packs, snapshot.paused, snapshot.quiesced, began)
 
     async def abandon(self, draft: Draft, cause: BaseException) -> None:
         """Give up a draft because of `cause`: no point is made, and the next cycle carries its changes."""
         await self._release(False, cause)
+        await finish(take_back(self.vault.store, self.log.machine_id, draft.uploaded))
 
     async def commit(self, draft: Draft, progress: ProgressSink = ignore) -> CycleReport:
         """Append the draft's record; on an error the draft is given up, or kept whole if it may exist (`InDoubt`)."""
@@ -165,6 +168,9 @@ class Replicator:
             raise
         except BaseException as error:
             await self._release(None, error)
+            if isinstance(error, StateFailed) and not self.log.in_doubt:
+                # It could not be written down here that the record would be put, so it was not.
+                await finish(take_back(self.vault.store, self.log.machine_id, draft.uploaded))
             raise
         committed_at = time.time_ns()
         # The point exists, whatever happens now; what fails here is repeated, and its error raised, by the next cycle's start.
@@ -217,7 +223,14 @@ class Replicator:
         if newest is None:
             overall(CycleProgress("freeze"))
             await self._initial.complete()
-            await self._initial.approach(self._examination(overall), overall)
+            await self._approach(self._examination(overall), overall)
+
+    async def _approach(self, examination: Examination, overall: Overall, *, whole: bool = False) -> None:
+        try:
+            await self._initial.approach(examination, overall, whole=whole)
+        except BaseException:
+            await examination.take_back()
+            raise
 
     def _unchanged(self, older: bytes, newer: bytes) -> bool:
         return unchanged(self.log.state.entries, older, newer)

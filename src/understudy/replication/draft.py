@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from understudy.vault.kinds import Point
+from understudy.vault.kinds import PackRef, Point
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +24,8 @@ class Draft:
     """A point whose packs and journal are durable and whose record is not appended yet."""
 
     body: Point
+    uploaded: tuple[PackRef, ...]
+    """Of its packs those that nothing else names."""
     paused: float
     quiesced: float
     began: float

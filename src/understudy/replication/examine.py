@@ -3,12 +3,12 @@
 import secrets
 from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import Executor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple, TypeAlias
 
 from understudy import extents as ext
 from understudy.durable import state_directory
-from understudy.finish import finish_in_thread
+from understudy.finish import finish, finish_in_thread
 from understudy.model import Changes, Extents, blocks_of
 from understudy.replication.basis import Basis
 from understudy.replication.journal import Head, JournalDisk
@@ -18,10 +18,11 @@ from understudy.replication.plan import DiskPlan, Lineage, disk_plan, lineage
 from understudy.replication.report import ProgressSink
 from understudy.replication.sigfile import SignatureFile
 from understudy.replication.unchanged import brings_nothing
+from understudy.replication.upload import take_back
 from understudy.source.protocol import DiskSnapshot, Snapshot
 from understudy.store.protocol import ObjectStore
 from understudy.vault.access import Access
-from understudy.vault.kinds import PointDisk, PointStats
+from understudy.vault.kinds import PackRef, PointDisk, PointStats
 
 
 class Examined(NamedTuple):
@@ -74,6 +75,8 @@ class Examination:
     threads: Executor
     rebuild: Rebuild
     progress: ProgressSink
+    unnamed: list[PackRef] = field(default_factory=list)
+    """Packs that are stored, or may be, and that nothing durable names yet."""
 
     async def run(self, snapshot: Snapshot, point: bytes, basis: Basis, save: Saver | None = None) -> Examined:
         """All that changed since the basis."""
@@ -87,6 +90,10 @@ class Examination:
             part = await self.part(tasks, point, basis, inline=True)
         cause = lineage(plans, sorted(gone), basis.generation, secrets.token_bytes(16), snapshot.excluded)
         return Examined(part.disks, cause, part.shipped, part.tallies)
+
+    async def take_back(self) -> None:
+        """Delete what was stored and came to nothing, as far as that can be done."""
+        await finish(take_back(self.store, self.machine_id, self.unnamed))
 
     async def look(self, snapshot: Snapshot, basis: Basis) -> list[Look]:
         """Every disk as it is now and was in the basis."""
@@ -119,7 +126,7 @@ class Examination:
         journal = self.local.begin(head)
         try:
             ids = tuple(plan.id for plan in plans)
-            pipeline = Pipeline(self.access, self.store, self.machine_id, ids, journal, self.threads, self.progress, inline)
+            pipeline = Pipeline(self.access, self.store, self.machine_id, ids, journal, self.threads, self.progress, self.unnamed, inline)
             tallies, shipped = await pipeline.run(work)
             disks = tuple(self._point_disk(task, tally) for task, tally in zip(tasks, tallies, strict=True))
             # What no record would lead anywhere needs no journal: three syncs and two of the signature files less.

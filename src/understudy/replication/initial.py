@@ -242,6 +242,8 @@ class InitialReplication:
             elsewhere=examination.store is not self.vault.store,
             stats=statistics(part.tallies, part.shipped, 0.0),
         )
+        # From here on it names them, perhaps even where this fails.
+        examination.unnamed.clear()
         await finish_in_thread(partial(self._file.append, slice_))
         return slice_
 

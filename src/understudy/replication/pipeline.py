@@ -14,6 +14,7 @@ from typing import NamedTuple
 import numpy as np
 
 from understudy import extents as ext
+from understudy.errors import IntegrityError
 from understudy.finish import finish_in_thread, first_failure
 from understudy.model import BLOCK_SIZE, SIGNATURE_SIZE, Bytes, Extents
 from understudy.native.encode import Encoded
@@ -81,6 +82,8 @@ class Pipeline:
     journal: JournalWriter
     threads: Executor
     progress: ProgressSink
+    unnamed: list[PackRef]
+    """Every pack is added to it that is stored, or may be."""
     inline: bool
     """Whether a lone small pack may travel in a record instead of being stored."""
     _packs: list[PackRef] = field(default_factory=list)
@@ -150,7 +153,14 @@ class Pipeline:
         return finished
 
     async def _ship(self, finished: FinishedPack) -> None:
-        await store_pack(self.store, names.pack(self.machine_id, finished.ref.id.hex()), finished.buffers, finished.ref.size)
+        # Before it is stored: cancelled in the middle, it will be.
+        self.unnamed.append(finished.ref)
+        try:
+            await store_pack(self.store, names.pack(self.machine_id, finished.ref.id.hex()), finished.buffers, finished.ref.size)
+        except IntegrityError:
+            # What has its name is not ours.
+            self.unnamed.remove(finished.ref)
+            raise
         self._packs.append(finished.ref)
         self._stored += finished.ref.size
         self._tell()

@@ -1,12 +1,15 @@
-"""Store a finished pack, through transient failures."""
+"""Store a finished pack, through transient failures; take it back where it came to nothing."""
 
 import asyncio
+import contextlib
 import random
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
-from understudy.errors import IntegrityError, StoreUnavailable
+from understudy.errors import IntegrityError, StoreUnavailable, UnderstudyError
 from understudy.model import BytesLike
 from understudy.store.protocol import Creation, ObjectStore
+from understudy.vault import names
+from understudy.vault.kinds import PackRef
 
 ATTEMPTS = 5
 FIRST_DELAY = 0.2  # seconds, doubled each time, with full jitter: about 3 s in all before a cycle is given up and merged back
@@ -25,6 +28,14 @@ async def store_pack(store: ObjectStore, name: str, buffers: Sequence[BytesLike]
         if outcome is Creation.EXISTS:
             await _must_be_ours(store, name, size, retried=attempt > 0)
         return
+
+
+async def take_back(store: ObjectStore, machine_id: str, packs: Iterable[PackRef]) -> None:
+    """Delete packs that no record names or ever will: cycles that fail one after the other must not fill the store up. What this key
+    may not delete, or the store does not now, is left to collection."""
+    with contextlib.suppress(UnderstudyError):
+        for pack in packs:
+            await store.delete(names.pack(machine_id, pack.id.hex()))
 
 
 async def _must_be_ours(store: ObjectStore, name: str, size: int, *, retried: bool) -> None:

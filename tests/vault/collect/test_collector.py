@@ -5,9 +5,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tests.faults import Action, Fault, FaultyStore
 from tests.replication.world import read_point
 from tests.vault.collect.stage import HOUR, Stage
-from understudy.errors import AccessDenied, IntegrityError
+from understudy.errors import AccessDenied, IntegrityError, StoreRefused
 from understudy.vault import kinds, names
 from understudy.vault.keys.unlock import KeyFile
 from understudy.vault.maps.reading import history_of
@@ -39,6 +40,20 @@ async def test_dropped_space_comes_back(stage: Stage) -> None:
     again = await stage.collect()
     assert (again.deleted, again.rewritten, again.condemned) == ((0, 0), 0, (0, 0)), "it is repeatable, and does nothing then"
     await stage.cycles(2)
+    await stage.check()
+
+
+async def test_a_collection_that_does_not_fit_leaves_no_packs_behind(stage: Stage) -> None:
+    await stage.cycles(12, writes=12)
+    await stage.prune((await stage.kept())[:-1])
+    before = packs(stage)
+    async with stage.operator(schedule=[Fault(Action.REFUSE, "create", "*/maps/*", times=-1)]) as (vault, log):
+        with pytest.raises(StoreRefused):
+            await stage.collector(vault, log).run()
+        assert isinstance(vault.store, FaultyStore)
+        assert any(call.op == "create" and "/packs/" in call.name for call in vault.store.calls)
+    assert packs(stage) == before
+    assert (await stage.collect()).rewritten
     await stage.check()
 
 

@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 
 from understudy.errors import AccessDenied, Conflict, IntegrityError
-from understudy.finish import finish_in_thread
+from understudy.finish import finish, finish_in_thread
 from understudy.vault import kinds, names
 from understudy.vault.collect import ripe, trimming, witness
 from understudy.vault.collect.decide import references
@@ -195,8 +195,13 @@ class Collector:
     async def _repack(self, found: Marked) -> tuple[int, frozenset[str]]:
         """Bytes of new packs, and all objects that kept points are read from now."""
         rewriter = Rewriter(found.history, found.table)
-        moved = await rewriter.run({index: found.marks.of(index) for index in found.decision.rewrite})
-        maps = await write_maps(found.history, found.spool.changes(), found.table, moved)
+        try:
+            moved = await rewriter.run({index: found.marks.of(index) for index in found.decision.rewrite})
+            maps = await write_maps(found.history, found.spool.changes(), found.table, moved)
+        except BaseException:
+            # A store that is full must not be fuller for having been collected.
+            await finish(rewriter.take_back())
+            raise
         stays = {pack_name(pack.id) for index, pack in found.packs.items() if index not in found.decision.rewrite}
         uses = stays | {pack_name(pack.id) for pack in rewriter.written} | {f"maps/{checkpoint.id.hex()}" for checkpoint in maps}
         body = kinds.Repack(horizon=found.head, maps=await self._side_object(MAPS, encode_maps(maps)))
