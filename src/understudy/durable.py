@@ -1,11 +1,15 @@
 """Making local files survive a power cut."""
 
 import contextlib
+import errno
 import os
 from collections.abc import Iterator
 from pathlib import Path
 
 from understudy.errors import StateFailed
+
+NEEDS_ROOM = "the state directory must be writable and not full"
+_PASSING = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO)
 
 
 @contextlib.contextmanager
@@ -19,6 +23,11 @@ def state_directory(path: Path) -> Iterator[None]:
             f"the state directory {path} cannot be read or written: {reason}",
             hint="free space or repair its file system; the next cycle goes on from the last committed point",
         ) from error
+
+
+def may_pass(said: str) -> bool:
+    """Whether another program says that a file system was full, or failed."""
+    return any(os.strerror(number) in said for number in _PASSING)
 
 
 def sync_directory(path: Path) -> None:
@@ -46,7 +55,10 @@ def replace_file(path: Path, data: bytes) -> None:
         for directory in {path.parent, *(directory.parent for directory in missing)}:
             sync_directory(directory)
     except OSError as error:
-        raise StateFailed(f"{path}: {error.strerror or error}", hint="the state directory must be writable and not full") from error
+        with contextlib.suppress(OSError):
+            # Where there is no space its part of it is missed.
+            staged.unlink()
+        raise StateFailed(f"{path}: {error.strerror or error}", hint=NEEDS_ROOM) from error
 
 
 def remove(path: Path) -> None:

@@ -67,16 +67,17 @@ def _make(path: Path) -> None:
     """Under a temporary name first, so that no key file is ever half; never over a file that came meanwhile."""
     draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     try:
-        with open(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600), "w") as out:
-            out.write(KeyFile.generate().text())
-            out.flush()
-            os.fsync(out.fileno())
         try:
+            with open(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600), "w") as out:
+                out.write(KeyFile.generate().text())
+                out.flush()
+                os.fsync(out.fileno())
             os.link(draft, path)
         finally:
-            draft.unlink()
+            draft.unlink(missing_ok=True)
         sync_directory(path.parent)
     except OSError as error:
         raise StateFailed(
-            f"the key file {path} cannot be made: {error.strerror}", hint="check that its directory exists and can be written"
+            f"the key file {path} cannot be made: {error.strerror}",
+            hint="check that its directory exists, can be written, and is on a file system that is not full",
         ) from None

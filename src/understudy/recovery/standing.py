@@ -7,6 +7,7 @@ The kernel moves a file's times on in ticks, so they are recorded only once they
 import asyncio
 import os
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
@@ -137,6 +138,8 @@ def write(path: Path, standing: Standing) -> None:
         os.replace(draft, name)
         sync_directory(name.parent)
     except OSError as error:
+        with suppress(OSError):
+            draft.unlink()
         raise target_failed(name, "writing it", error) from error
 
 

@@ -115,7 +115,7 @@ class LocalState:
                     )
                 await finish_in_thread(file.finish)
             except BaseException:
-                file.close()
+                file.discard()
                 raise
         return file
 

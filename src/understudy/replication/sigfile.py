@@ -77,6 +77,7 @@ class SignatureFile:
             os.ftruncate(fd, HEADER_SIZE + blocks_of(header.size) * SIGNATURE_SIZE)
         except BaseException:
             os.close(fd)
+            fresh.unlink()
             raise
         return cls(path, header, fd)
 
@@ -86,6 +87,11 @@ class SignatureFile:
         os.fsync(self._fd)
         self.path.with_name(self.path.name + NEW).rename(self.path)
         sync_directory(self.path.parent)
+
+    def discard(self) -> None:
+        """After `begin`, instead of `finish`."""
+        self.close()
+        self.path.with_name(self.path.name + NEW).unlink(missing_ok=True)
 
     @property
     def blocks(self) -> int:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from nacl.public import PrivateKey
 
-from understudy.errors import AccessDenied, Conflict, IntegrityError, InvalidRequest, NotFound, Unsupported
+from understudy.errors import AccessDenied, Conflict, IntegrityError, InvalidRequest, NotFound, UnderstudyError, Unsupported
 from understudy.store.protocol import Creation, ObjectStore
 from understudy.vault import descriptor, kinds, names
 from understudy.vault.access import Access
@@ -69,11 +69,17 @@ class Vault:
         record = seal_record(
             place.access, names.SETTINGS, Head(), bundle.signing_key, genesis, epoch=0, writer=bytes(16), at=new.created_at
         )
-        await write_slot(place, secrets.token_bytes(16), bundle, unlock)
-        # The descriptor last: before it there is no vault. Of several creators at once, one gets the first settings record.
-        for object_, data in ((names.record(names.SETTINGS, 1), record), (names.DESCRIPTOR, encoded)):
-            if await create_patiently(store, object_, data, patience) is Creation.EXISTS:
-                raise Conflict("another vault is being created here", hint="choose an empty place")
+        slot_id = secrets.token_bytes(16)
+        ours = {names.record(names.SETTINGS, 1): record, names.DESCRIPTOR: encoded}
+        try:
+            await write_slot(place, slot_id, bundle, unlock)
+            # The descriptor last: before it there is no vault. Of several creators at once, one gets the first settings record.
+            for object_, data in ours.items():
+                if await create_patiently(store, object_, data, patience) is Creation.EXISTS:
+                    raise Conflict("another vault is being created here", hint="choose an empty place")
+        except UnderstudyError:
+            await _left_empty(store, ours, names.slot(slot_id.hex()))
+            raise
         return await cls.open(store, unlock, state, patience=patience)
 
     @classmethod
@@ -264,3 +270,14 @@ def _offer(known: Mapping[str, str]) -> str:
     nameless = sorted(machine_id for machine_id, name in known.items() if not name)[:10]
     lost = f"; the name of {', '.join(nameless)} cannot be read: say that id, if it is the one" if nameless else ""
     return (f"it has {', '.join(some)}" if some else "it has none yet" if not known else "") + lost
+
+
+async def _left_empty(store: ObjectStore, ours: Mapping[str, bytes], slot: str) -> None:
+    """Remove what a `create` that failed has made, the descriptor first, as far as that can be done: then it can be said again."""
+    for name, data in reversed(list(ours.items())):
+        with contextlib.suppress(UnderstudyError):
+            # Another creator's has the same name.
+            if await store.get(name, 0, len(data) + 1) == data:
+                await store.delete(name)
+    with contextlib.suppress(UnderstudyError):
+        await store.delete(slot)
