@@ -33,7 +33,10 @@ def owned(directory: Path, machine: str) -> Iterator[Path]:
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         descriptor = os.open(directory / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as error:
-        raise StateFailed(f"cannot lock {machine} in {directory}: {error.strerror}", hint="check --state-dir and its permissions") from None
+        raise StateFailed(
+            f"cannot lock {machine} in {directory}: {error.strerror}",
+            hint="check --state-dir, its permissions, and the space and inodes left there",
+        ) from None
     try:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -7,6 +7,7 @@ import tempfile
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 from understudy.errors import InvalidRequest
 from understudy.finish import finish
@@ -56,7 +57,7 @@ async def run_hook(hook: Path, occasion: Occasion, patience: float = PATIENCE) -
         "UNDERSTUDY_OUTCOME": occasion.outcome,
     }
     # Not a pipe: a program that it leaves running would hold that open.
-    with tempfile.TemporaryFile() as said:
+    with _listening() as said:
         try:
             process = await asyncio.create_subprocess_exec(
                 hook, stdin=asyncio.subprocess.DEVNULL, stdout=said, stderr=said, env=environment, cwd="/", start_new_session=True
@@ -87,6 +88,14 @@ async def _ended(process: asyncio.subprocess.Process, said: int) -> int:
         return waiting.result()
     finally:
         waiting.cancel()
+
+
+def _listening() -> IO[bytes]:
+    """For what a hook says. Where there is no space for that nobody hears it: it must run all the same."""
+    try:
+        return tempfile.TemporaryFile()
+    except OSError:
+        return open(os.devnull, "r+b", buffering=0)
 
 
 async def _kill(process: asyncio.subprocess.Process) -> None:

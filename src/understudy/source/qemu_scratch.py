@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from understudy.durable import NEEDS_ROOM
 from understudy.errors import SourceRefused, StateFailed
 from understudy.qemu.lifeline import FileLimit, SpaceLimit
 from understudy.source.qemu_server import OTHER_USER
@@ -65,7 +66,7 @@ class Space:
             await asyncio.to_thread(partial(self._directory.mkdir, mode=0o700, parents=True, exist_ok=True))
             free = await asyncio.to_thread(free_bytes, self._directory)
         except OSError as error:
-            raise StateFailed(f"{self._directory}: {error.strerror}", hint="the state directory must be writable and not full") from error
+            raise StateFailed(f"{self._directory}: {error.strerror}", hint=NEEDS_ROOM) from error
         if free < needed:
             raise self._short(free, needed)
 
@@ -78,7 +79,7 @@ class Space:
                 raise SourceRefused(f"{path}: {error.strerror}", hint=OTHER_USER) from error
             except OSError as error:
                 if error.errno != errno.ENOSPC:
-                    raise StateFailed(f"{path}: {error.strerror}") from error
+                    raise StateFailed(f"{path}: {error.strerror}", hint=NEEDS_ROOM) from error
                 raise self._short(free_bytes(self._directory), file.reserved) from error
 
     def limits(self) -> tuple[tuple[FileLimit, ...], tuple[SpaceLimit, ...]]:

@@ -4,6 +4,7 @@ import asyncio
 import os
 from pathlib import Path
 
+from understudy.durable import may_pass
 from understudy.errors import SourceBusy, SourceRefused, StateFailed
 from understudy.nbd.client import NbdClient
 from understudy.nbd.failure import NbdFailed
@@ -27,6 +28,10 @@ async def start_server(session: QmpSession, names: Names) -> None:
     try:
         await session.execute("nbd-server-start", {"addr": {"type": "unix", "data": {"path": os.fspath(socket)}}})
     except QmpRefused as error:
+        if may_pass(error.said):
+            raise StateFailed(
+                f"QEMU cannot serve NBD at {socket}: {error.said}", hint=f"{socket.parent} must be writable and not full"
+            ) from error
         if "already running" not in error.said:
             raise SourceRefused(f"QEMU cannot serve NBD at {socket}: {error.said}", hint=OTHER_USER) from error
         if not await _answers(socket):

@@ -2,13 +2,13 @@
 over NBD. Built in steps that a killed process may leave at any point; torn down by looking for what is there."""
 
 import asyncio
-import errno
 import os
 from collections.abc import Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
+from understudy.durable import NEEDS_ROOM, may_pass
 from understudy.errors import SourceRefused, StateFailed
 from understudy.finish import finish_in_thread
 from understudy.qemu.blocklayer import delete_nodes, end_exports, end_jobs, run_job
@@ -20,7 +20,6 @@ from understudy.source.qemu_names import Names
 from understudy.source.qemu_server import OTHER_USER
 from understudy.source.qemu_survey import STARVED
 
-FULL = "the state directory must not be full"
 CLUSTER = 65536
 """Bytes: what a scratch file is filled in, and a record of changes is kept in."""
 
@@ -45,13 +44,13 @@ async def _make_overlay(session: QmpSession, names: Names, index: int, disk: Qem
         await run_job(session, "blockdev-create", job, {"options": {**file, "size": 0}})
         await finish_in_thread(partial(make_empty, names.scratch_file(index), disk.size, cluster))
     except SourceRefused as error:
-        if os.strerror(errno.ENOSPC) in error.message:
-            raise StateFailed(f"{error.message} ({path})", hint=FULL) from error
+        if may_pass(error.message):
+            raise StateFailed(f"{error.message} ({path})", hint=NEEDS_ROOM) from error
         raise SourceRefused(f"{error.message} ({path})", hint=OTHER_USER) from error
     except PermissionError as error:
         raise SourceRefused(f"{path}: {error.strerror}", hint=OTHER_USER) from error
     except OSError as error:
-        raise StateFailed(f"{path}: {error.strerror}", hint=FULL) from error
+        raise StateFailed(f"{path}: {error.strerror}", hint=NEEDS_ROOM) from error
     volatile = {"discard": "unmap", "cache": {"no-flush": True}}
     overlay: dict[str, object] = {"driver": "qcow2", "node-name": names.overlay(index), "file": {**file, **volatile}, **volatile}
     if backed:

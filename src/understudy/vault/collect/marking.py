@@ -2,14 +2,12 @@
 
 import asyncio
 import tempfile
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import TypeAlias
+from typing import IO, TypeAlias
 
-from understudy.durable import state_directory
-from understudy.errors import IntegrityError
+from understudy.errors import IntegrityError, StateFailed
 from understudy.vault.collect.decide import Decision, Stored, decide
 from understudy.vault.collect.marks import Marks
 from understudy.vault.collect.placed import placed
@@ -88,7 +86,7 @@ async def marked(vault: Vault, log: MachineLog, cut: Cut, watch: Callable[[Chang
         )
     history = replace(history_of(vault, log), checkpoints=())
     table, marks = PackTable(), Marks()
-    with state_directory(Path(tempfile.gettempdir())), tempfile.SpooledTemporaryFile(IN_MEMORY) as file:
+    with _room() as file:
         spool = Spool(file)
 
         def take(change: Change) -> None:
@@ -113,3 +111,16 @@ async def _named(history: History, state: MachineState, stock: Stock, packs: Map
     if state.trims and any(name.startswith("packs/") and name not in known for name in stock.objects):
         found |= await placed(history)
     return found
+
+
+@contextmanager
+def _room() -> Iterator[IO[bytes]]:
+    """A file that stays in memory while it is small."""
+    try:
+        with tempfile.SpooledTemporaryFile(IN_MEMORY) as file:
+            yield file
+    except OSError as error:
+        raise StateFailed(
+            f"what kept points need could not be noted in a temporary file: {error.strerror or error}",
+            hint=f"free space in {tempfile.tempdir or 'one of these directories'}, or name another one by TMPDIR; nothing was collected",
+        ) from error
