@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests.cli.installed import Host
+from tests.cli.installed import COMMAND, Host
 
 MIB = 1 << 20
 
@@ -328,3 +328,15 @@ def test_a_reader_that_goes_away_is_no_news(operator: Host) -> None:
         assert process.wait(20) == 141
         assert process.stderr is not None
         assert process.stderr.read() == ""
+
+
+def test_a_log_on_a_full_disk_ends_no_replication(operator: Host, source: Host, disks: dict[str, Path]) -> None:
+    protect(source, disks)
+    words = [COMMAND, "replicate", "web", "--every", "10ms", "--cycles", "3"]
+    for more in ([], ["--json"]):
+        with Path("/dev/full").open("wb") as full:
+            subprocess.run([*words, *more], env=source.environment(), stdout=full, stderr=full, check=False, timeout=60)
+    assert len(operator.json("points", "web")["points"]) == 6
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run([COMMAND, "points", "web", "--json"], env=operator.environment(), stdout=full, check=False, timeout=60)
+    assert done.returncode == 70

@@ -107,6 +107,9 @@ def _quietly(exit_code: int, say: Callable[[], None]) -> int:
         sys.stdout.flush()
     except BrokenPipeError:
         return _deaf()
+    except OSError:
+        # The file that stdout is takes no more.
+        _deaf()
     return exit_code
 
 

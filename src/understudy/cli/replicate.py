@@ -1,8 +1,10 @@
 """`understudy replicate`."""
 
 import asyncio
+import errno
 import random
-from contextlib import AbstractAsyncContextManager
+from collections.abc import Iterator
+from contextlib import AbstractAsyncContextManager, contextmanager
 
 import click
 import msgspec
@@ -96,10 +98,11 @@ class _Follower:
                 continue
             self._made += 1
             self._failures = 0
-            if isinstance(cycle, GroupCycle):
-                self._tell_group(cycle)
-            else:
-                self._tell(cycle)
+            with _though_unheard():
+                if isinstance(cycle, GroupCycle):
+                    self._tell_group(cycle)
+                else:
+                    self._tell(cycle)
             if self._interval is not None and not self._finished(stop):
                 await pause(next_due(started, self._interval, clock()) - clock(), stop)
 
@@ -113,9 +116,10 @@ class _Follower:
             raise error
         seconds = backoff(self._failures, random.random())
         which = {"machine": self._name} if self._group is None else {"group": self._group}
-        self._out.document({"event": "retry", **which, "error": failure_document(error), "retry_seconds": seconds})
-        if not self._out.as_json:
-            self._out.warn(f"{error.message}; trying again in {duration(seconds)}")
+        with _though_unheard():
+            self._out.document({"event": "retry", **which, "error": failure_document(error), "retry_seconds": seconds})
+            if not self._out.as_json:
+                self._out.warn(f"{error.message}; trying again in {duration(seconds)}")
         await pause(seconds, stop)
 
     def _tell_group(self, cycle: GroupCycle) -> None:
@@ -138,6 +142,16 @@ class _Follower:
         )
         if cycle.downgrade and not self._out.as_json:
             self._out.warn(f"{whose}point {cycle.number} is crash-consistent only: {cycle.downgrade}")
+
+
+@contextmanager
+def _though_unheard() -> Iterator[None]:
+    """A log on a full disk takes no more words: the machine is replicated all the same."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
 
 
 def _held(cycle: Cycle) -> str:
