@@ -169,6 +169,13 @@ async def shrunk(trial: Trial) -> None:
     await trial.machine.execute("block_resize", node_name="cow-format", size=2 * MIB)
 
 
+async def shrunk_and_grown_again(trial: Trial) -> None:
+    """Nothing marks what grew back, though its content is gone."""
+    for name in ("raw", "cow"):
+        for size in (2 * MIB, 4 * MIB):
+            await trial.machine.execute("block_resize", node_name=f"{name}-format", size=size)
+
+
 async def added(trial: Trial) -> None:
     await trial.machine.quit()
     disk = blockdev(trial.machine.directory, "late", "qcow2", MIB)
@@ -258,6 +265,7 @@ WAYS: dict[Loss, tuple[str, ...]] = {
     record_switched_off: ("switched off",),
     grown: ("disk raw was resized", "disk cow was resized"),
     shrunk: ("disk cow was resized",),
+    shrunk_and_grown_again: ("disk raw was shrunk and grown again", "disk cow was shrunk and grown again"),
     added: (*RESTARTED, "disk late was added"),
     removed: (*RESTARTED, "disk wrap was removed"),
     excluded: ("disk wrap was excluded",),
