@@ -100,6 +100,20 @@ async def snapshot_taken_offline(trial: Trial) -> None:
     await trial.machine.start()
 
 
+async def snapshot_loaded(trial: Trial) -> None:
+    """QEMU refuses it while a record of ours is there, and changes nothing."""
+    await trial.write("cow", 1)
+    assert await trial.snapshot_job("save", "cow") == ""
+    await trial.write("cow", 2)
+    await trial.followed.cycle()
+    assert "active dirty bitmaps" in await trial.snapshot_job("load", "cow")
+    assert (await trial.followed.cycle()).changed_blocks == 0
+    await trial.followed.end()
+    await trial.followed.unprotect()
+    assert await trial.snapshot_job("load", "cow") == ""
+    await trial.followed.protect()
+
+
 async def external_snapshot(trial: Trial) -> None:
     await trial.write("cow", 1)
     await trial.machine.snapshot("cow")
@@ -229,7 +243,7 @@ async def migrated(trial: Trial) -> None:
         return found["status"] != "inmigrate"
 
     await machine.until(completed)
-    with pytest.raises(SourceRefused, match="is being migrated"):
+    with pytest.raises(SourceRefused, match="migrated to another QEMU"):
         await trial.followed.cycle()
     await machine.kill()
     machine.options += ["-incoming", f"exec:cat {state}"]
@@ -255,6 +269,7 @@ WAYS: dict[Loss, tuple[str, ...]] = {
     raw_written: RESTARTED,
     snapshot_applied: RESTARTED,
     snapshot_taken_offline: RESTARTED,
+    snapshot_loaded: ("no record of changes",),
     external_snapshot: ("another node",),
     external_snapshot_committed: ("no record of changes",),
     external_snapshot_committed_at_once: (),

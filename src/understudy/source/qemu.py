@@ -32,7 +32,7 @@ from understudy.source.qemu_push import Push
 from understudy.source.qemu_scratch import RESERVE
 from understudy.source.qemu_server import ServedByAnother, forget_socket, stop_server
 from understudy.source.qemu_stage import Stage, View
-from understudy.source.qemu_survey import Survey, survey
+from understudy.source.qemu_survey import Survey, must_be_here, survey
 from understudy.source.qemu_witness import dismissal, witness, witnessed
 
 METHODS: Mapping[str, Callable[[Stage], View]] = {FLEECING: Fleecing, BREAK_SNAPSHOT: BreakSnapshot, PUSH: Push}
@@ -236,8 +236,9 @@ class QemuSource:
         return actions
 
     async def _ended(self, session: QmpSession, freeze: _Freeze, found: Survey, bases: Sequence[Record]) -> list[Record]:
-        """The bases' records as they are after their end."""
-        freeze.nodes = await self._nodes(session)
+        """The bases' records as they are after their end. Had the VM moved by then, the images would be another's already."""
+        freeze.nodes, said = await asyncio.gather(self._nodes(session), session.execute("query-status"))
+        await must_be_here(session, said["status"])
         ended = {(bitmap.node, bitmap.name): bitmap for bitmap in records.bitmaps_of(freeze.nodes, self._names)}
         gone = "the disk was removed"
         now = [record if isinstance(record, str) else ended.get((record.node, record.name), gone) for record in bases]
