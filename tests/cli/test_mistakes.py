@@ -37,7 +37,8 @@ def test_a_vault_that_exists_is_never_called_remains(host: Host, tmp_path: Path)
     (tmp_path / "left" / "keys" / "0").write_bytes(b"")
     said = host.run("vault", "create", (tmp_path / "left").as_uri(), expect=4).stderr
     assert "not empty" in said
-    elsewhere = tmp_path.as_uri()
+    (tmp_path / "elsewhere").mkdir()
+    elsewhere = (tmp_path / "elsewhere").as_uri()
     assert elsewhere in host.run("vault", "info", "--vault", elsewhere, expect=3).stderr
 
 

@@ -9,10 +9,22 @@ from pathlib import Path
 
 from tests.source.machine import Machine
 from understudy.app import open_engine
-from understudy.engine import Connection, CreateVault, Cycle, Engine, KeyFile, Progress, Protect, QemuSource, Replication, Restore
+from understudy.engine import (
+    Connection,
+    CreateVault,
+    Cycle,
+    Engine,
+    KeyFile,
+    Progress,
+    Protect,
+    QemuSource,
+    Replication,
+    Restore,
+    Unprotect,
+)
 from understudy.errors import SourceUnavailable
 
-NAME = "web"
+NAME, HERE = "web", "here"
 
 
 def unseen(_: Progress) -> None:
@@ -30,8 +42,18 @@ class Followed:
     _process: AsyncExitStack | None = None
     _replication: Replication | None = None
 
-    async def protect(self, **source: object) -> None:
-        await self.engine.protect(Protect(name=NAME, source=QemuSource(qmp=self.machine.qmp, **source)))
+    async def protect(self, *, adopt: bool = False, **source: object) -> None:
+        await self.engine.protect(Protect(name=NAME, source=QemuSource(qmp=self.machine.qmp, **source), adopt=adopt))
+
+    async def unprotect(self) -> None:
+        await self.engine.unprotect(Unprotect(name=NAME))
+
+    @asynccontextmanager
+    async def elsewhere(self) -> AsyncIterator["Followed"]:
+        """Who follows the same machine from another state directory; its points are counted here, too."""
+        async with opened(self.machine, self.directory, "there") as other:
+            other.points = self.points
+            yield other
 
     async def begin(self) -> None:
         """What `understudy replicate web --every` does from its start on."""
@@ -43,17 +65,21 @@ class Followed:
             await self._process.aclose()
         self._process = self._replication = None
 
-    async def cycle(self) -> Cycle:
-        """A point, of a machine that nobody writes to meanwhile."""
+    async def blind(self) -> Cycle:
+        """A point of which it is not said what it must hold."""
         if self._replication is None:
             await self.begin()
         assert self._replication is not None
+        return await self._replication.cycle(unseen)
+
+    async def cycle(self) -> Cycle:
+        """A point, of a machine that nobody writes to meanwhile."""
         contents = {name: content.tobytes() for name, content in (await self.machine.contents()).items()}
         try:
-            cycle = await self._replication.cycle(unseen)
+            cycle = await self.blind()
         except SourceUnavailable:
             # A disk that had to be read, and of which nothing had been written.
-            cycle = await self._replication.cycle(unseen)
+            cycle = await self.blind()
         names = {disk.name for disk in (await self.engine.points(NAME)).points[-1].disks}
         self.points[cycle.point] = {name: content for name, content in contents.items() if name in names}
         return cycle
@@ -66,22 +92,33 @@ class Followed:
 
     async def prove(self) -> None:
         """Every point ever made is what the disks were."""
-        for point, contents in self.points.items():
-            found = await self.restored(point)
-            wrong = [name for name, content in contents.items() if found[name] != content]
-            assert not wrong, f"{wrong} of point {point}"
+        for point in self.points:
+            await self.prove_one(point)
+
+    async def prove_one(self, point: str) -> None:
+        found = await self.restored(point)
+        wrong = [name for name, content in self.points[point].items() if found[name] != content]
+        assert not wrong, f"{wrong} of point {point}"
+
+
+@asynccontextmanager
+async def opened(machine: Machine, directory: Path, site: str) -> AsyncIterator[Followed]:
+    """`site`: its name, and that of its state directory beside the machine's, unless it is the usual one."""
+    state = machine.state if site == HERE else machine.directory / site
+    connection = Connection(
+        vault=(directory / "vault").as_uri(), state_dir=str(state), site=site, credential=KeyFile(path=str(directory / "key"))
+    )
+    async with open_engine(connection) as engine:
+        followed = Followed(machine, engine, directory)
+        try:
+            yield followed
+        finally:
+            await followed.end()
 
 
 @asynccontextmanager
 async def following(machine: Machine, directory: Path) -> AsyncIterator[Followed]:
-    connection = Connection(
-        vault=(directory / "vault").as_uri(), state_dir=str(machine.state), site="here", credential=KeyFile(path=str(directory / "key"))
-    )
-    async with open_engine(connection) as engine:
-        await engine.create_vault(CreateVault(label="ops"))
-        followed = Followed(machine, engine, directory)
-        try:
-            await followed.protect()
-            yield followed
-        finally:
-            await followed.end()
+    async with opened(machine, directory, HERE) as followed:
+        await followed.engine.create_vault(CreateVault(label="ops"))
+        await followed.protect()
+        yield followed

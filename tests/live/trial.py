@@ -22,9 +22,12 @@ def tool(*words: str | Path, fails: bool = False) -> str:
 
 
 def differing(old: bytes, new: bytes) -> int:
-    """Blocks of `new` that are not what they were; those beyond the old end, if they are not zero."""
-    blocks = (new[at : at + BLOCK_SIZE] for at in range(0, len(new), BLOCK_SIZE))
-    return sum(block != old[at * BLOCK_SIZE : (at + 1) * BLOCK_SIZE].ljust(len(block), b"\0") for at, block in enumerate(blocks))
+    """Blocks of `new` that are not what they were; what lies beyond either's end is zero."""
+
+    def block(content: bytes, at: int) -> bytes:
+        return content[at : at + BLOCK_SIZE].ljust(BLOCK_SIZE, b"\0")
+
+    return sum(block(old, at) != block(new, at) for at in range(0, len(new), BLOCK_SIZE))
 
 
 @dataclass
@@ -47,6 +50,25 @@ class Trial:
         assert isinstance(nodes, list)
         bitmaps = [bitmap for entry in nodes if entry["node-name"] == node for bitmap in entry.get("dirty-bitmaps", ())]
         return [bitmap["name"] for bitmap in bitmaps if bitmap.get("recording")]
+
+    async def snapshot_job(self, what: str, name: str) -> str:
+        """Save or load a disk's snapshot and the VM's state in it; why it failed."""
+        machine, node = self.machine, f"{name}-format"
+        await machine.execute(f"snapshot-{what}", job_id="snapshot", tag="state", vmstate=node, devices=[node])
+        found = {}
+
+        async def over() -> bool:
+            jobs = await machine.execute("query-jobs")
+            assert isinstance(jobs, list)
+            found.update(next(job for job in jobs if job["id"] == "snapshot"))
+            return bool(found["status"] == "concluded")
+
+        await machine.until(over)
+        await machine.execute("job-dismiss", id="snapshot")
+        # Loading leaves the VM standing in a state of its own.
+        await machine.execute("cont")
+        await machine.execute("stop")
+        return str(found.get("error", ""))
 
     def must_be_proportionate(self, cycle: Cycle) -> None:
         """Noise does not compress: what is stored is what differs from the point before, and what describes it."""

@@ -5,10 +5,12 @@ from pathlib import Path
 import pytest
 
 from tests.recovery.memory import MemoryDisk, history
-from tests.recovery.test_materialise import MIB, restore
+from tests.recovery.test_materialise import KINDS, MIB, restore
 from understudy.errors import IntegrityError
 from understudy.model import blocks_of
 from understudy.recovery.place import ImageFormat
+
+pytestmark = pytest.mark.parametrize("kind", KINDS)
 
 
 async def test_a_base_that_cannot_be_told_to_its_end_means_a_scan(kind: ImageFormat, tmp_path: Path) -> None:

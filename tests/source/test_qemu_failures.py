@@ -33,7 +33,7 @@ async def test_a_refused_transaction_changes_nothing(two_disks):
     await machine.execute("block-dirty-bitmap-add", node="vdb-format", name=name)
     with pytest.raises(SourceRefused, match="transaction"):
         await source.freeze(point, base)
-    left = await machine.leftovers()
+    left = [name for name in await machine.leftovers() if "understudy-size-" not in name]
     assert sorted(left) == [f"{disk}-format:understudy-{MACHINE[:12]}-{base}" for disk in ("vda", "vdb")]
     await cycle(source, machine, base, content)
     await source.remove()

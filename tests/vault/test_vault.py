@@ -80,7 +80,7 @@ async def test_creation_through_every_failure(tmp_path: Path, action: Action) ->
 
 
 async def test_an_interrupted_creation_is_no_vault(store: FaultyStore) -> None:
-    store.plan(Fault(Action.FAIL_BEFORE, "create", names.DESCRIPTOR, times=-1))
+    store.plan(Fault(Action.FAIL_BEFORE, "create", names.DESCRIPTOR, times=-1), Fault(Action.FAIL_BEFORE, "delete", times=-1))
     with pytest.raises(StoreUnavailable):
         await Vault.create(store, UNLOCK, patience=QUICK)
     store.plan()
@@ -89,6 +89,15 @@ async def test_an_interrupted_creation_is_no_vault(store: FaultyStore) -> None:
     with pytest.raises(Conflict, match="not empty") as caught:
         await Vault.create(store, UNLOCK, patience=QUICK)
     assert "interrupted" in caught.value.hint
+
+
+async def test_a_creation_that_failed_leaves_nothing(store: FaultyStore) -> None:
+    store.plan(Fault(Action.FAIL_BEFORE, "create", names.DESCRIPTOR, times=-1))
+    with pytest.raises(StoreUnavailable):
+        await Vault.create(store, UNLOCK, patience=QUICK)
+    store.plan()
+    assert [info.name async for info in store.list("")] == []
+    await (await Vault.create(store, UNLOCK, patience=QUICK)).close()
 
 
 async def test_two_creations_at_once(store: FaultyStore) -> None:

@@ -28,6 +28,18 @@ async def run_job(session: QmpSession, command: str, job: str, arguments: Mappin
         raise SourceRefused(f"QEMU's job '{job}' ({command}) failed: {entry['error']}")
 
 
+async def until_ready(session: QmpSession, job: str) -> None:
+    """Wait for a mirror to have copied everything. `SourceRefused` if it ended instead."""
+
+    async def there() -> bool:
+        for entry in await session.execute("query-jobs"):
+            if entry["id"] == job:
+                return bool(entry["status"] == "ready")
+        raise SourceRefused(f"QEMU's job '{job}' failed")
+
+    await _wait(there, f"the job '{job}' to be ready")
+
+
 async def end_exports(session: QmpSession, prefix: str) -> None:
     """Disconnect every client of our exports and remove these."""
 
@@ -49,7 +61,7 @@ async def end_jobs(session: QmpSession, prefix: str) -> None:
         for job in ours:
             if job["status"] == "concluded":
                 await _if_there(session, "job-dismiss", {"id": job["id"]})
-            elif job["type"] == "backup" and job["status"] != "aborting":
+            elif job["type"] in ("backup", "mirror") and job["status"] != "aborting":
                 await _if_there(session, "block-job-cancel", {"device": job["id"], "force": True})
         return not ours
 

@@ -8,6 +8,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from understudy.errors import SourceRefused, SourceUnavailable, UnderstudyError
 from understudy.finish import finish
@@ -18,7 +19,7 @@ from understudy.source import qemu_bitmaps as records
 from understudy.source import qemu_view as overlays
 from understudy.source.protocol import CRASH, Snapshot, SourceInfo, Wish
 from understudy.source.qemu_around import Around, Moment, entered
-from understudy.source.qemu_bitmaps import Action, Bitmap, Record
+from understudy.source.qemu_bitmaps import Action, Record
 from understudy.source.qemu_break import BreakSnapshot
 from understudy.source.qemu_definition import Devices, define, devices
 from understudy.source.qemu_fleecing import Fleecing, at_once
@@ -31,7 +32,8 @@ from understudy.source.qemu_push import Push
 from understudy.source.qemu_scratch import RESERVE
 from understudy.source.qemu_server import ServedByAnother, forget_socket, stop_server
 from understudy.source.qemu_stage import Stage, View
-from understudy.source.qemu_survey import Survey, survey
+from understudy.source.qemu_survey import Survey, must_be_here, survey
+from understudy.source.qemu_witness import dismissal, witness, witnessed
 
 METHODS: Mapping[str, Callable[[Stage], View]] = {FLEECING: Fleecing, BREAK_SNAPSHOT: BreakSnapshot, PUSH: Push}
 
@@ -52,8 +54,8 @@ class _Freeze:
     """Whether the VM stood still already, for want of space or by an error of its storage."""
     view: View | None = None
     """A view that was begun, be it in part."""
-    records: Sequence[Bitmap] = ()
-    """Ours on every node, as they were right after the instant."""
+    nodes: Sequence[Mapping[str, Any]] = ()
+    """QEMU's, with their bitmaps, as they were right after the instant."""
 
 
 class QemuSource:
@@ -178,10 +180,12 @@ class QemuSource:
         freeze.starved = found.starved
         definition = await self._definition(session, found, plugged)
         bases = await self.trust(session, found, self._names, freeze.base)
+        if await witness(session, found.nodes, self._names, found.disks):
+            found = replace(found, nodes=await self._nodes(session))
         moment = Moment(session, self._lifeline, wish, freeze.point)
         if wish == CRASH and not self._view_wanted and _idle(bases):
             frozen_at = await at_once(session, self._records(freeze, found, bases))
-            if _idle(await self._ended(session, freeze, bases)):
+            if _idle(await self._ended(session, freeze, found, bases)):
                 idle = tuple(IdleDisk(info, self._want_view) for info in found.infos)
                 method = _chosen(found.capabilities, self._wanted)
                 return Snapshot(frozen_at, method, moment.consistency, idle, definition, excluded=found.excluded)
@@ -191,7 +195,7 @@ class QemuSource:
         self._view_wanted = False
         async with entered([gathered, *self.around, standing(self._pauser, view.pauses)], moment):
             frozen_at = await view.instant(self._records(freeze, found, bases))
-        disks = await view.open(await self._ended(session, freeze, bases))
+        disks = await view.open(await self._ended(session, freeze, found, bases))
         return Snapshot(
             *(frozen_at, method, moment.consistency, disks, definition),
             downgrade=moment.downgrade,
@@ -235,12 +239,14 @@ class QemuSource:
             actions += records.begin(known, disk.node, new, record, spoiled)
         return actions
 
-    async def _ended(self, session: QmpSession, freeze: _Freeze, bases: Sequence[Record]) -> list[Record]:
-        """The bases' records as they are after their end."""
-        freeze.records = await self._recorded(session)
-        ended = {(bitmap.node, bitmap.name): bitmap for bitmap in freeze.records}
+    async def _ended(self, session: QmpSession, freeze: _Freeze, found: Survey, bases: Sequence[Record]) -> list[Record]:
+        """The bases' records as they are after their end. Had the VM moved by then, the images would be another's already."""
+        freeze.nodes, said = await asyncio.gather(self._nodes(session), session.execute("query-status"))
+        await must_be_here(session, said["status"])
+        ended = {(bitmap.node, bitmap.name): bitmap for bitmap in records.bitmaps_of(freeze.nodes, self._names)}
         gone = "the disk was removed"
-        return [record if isinstance(record, str) else ended.get((record.node, record.name), gone) for record in bases]
+        now = [record if isinstance(record, str) else ended.get((record.node, record.name), gone) for record in bases]
+        return [witnessed(freeze.nodes, self._names, disk, record) for disk, record in zip(found.disks, now, strict=True)]
 
     async def _give_up(self, reason: str) -> None:
         """End the view to save the guest; the records stay as they are until the release."""
@@ -264,11 +270,12 @@ class QemuSource:
 
     async def _end(self, freeze: _Freeze, committed: bool | None, why: str) -> None:
         async def clean(session: QmpSession) -> None:
-            if freeze.view is not None:
+            if freeze.view is not None or committed is not True:
+                # A freeze that failed may have left what makes a witness.
                 await self._end_view(session)
             if committed is not None:
                 # What is dropped then needs no second look: where it is gone QEMU refuses, and is asked.
-                known = freeze.records if committed else ()
+                known = freeze.nodes if committed else ()
                 await self._settle(session, freeze.point if committed else freeze.base, known)
 
         await self._end_readers(why)
@@ -296,16 +303,17 @@ class QemuSource:
         if self._freeze is not None and self._freeze.view is not None:
             await self._freeze.view.end(why)
 
-    async def _settle(self, session: QmpSession, newest: str | None, known: Sequence[Bitmap] = ()) -> None:
+    async def _settle(self, session: QmpSession, newest: str | None, known: Sequence[Mapping[str, Any]] = ()) -> None:
         """Once more if the block graph changed between question and answer: a disk may be unplugged at any moment.
 
-        `known`: our records, where they were listed since the last of them was made.
+        `known`: its nodes, where they were listed since the last record of ours was made.
         """
         kept = self._names.bitmap(newest) if newest else None
         for attempt in range(3):
-            known = known or await self._recorded(session)
+            nodes = known or await self._nodes(session)
+            actions = records.settle(records.bitmaps_of(nodes, self._names), kept) + dismissal(nodes, self._names, kept)
             try:
-                await session.transaction(records.settle(known, kept))
+                await session.transaction(actions)
             except QmpRefused:
                 if attempt == 2:
                     raise
@@ -313,8 +321,9 @@ class QemuSource:
             else:
                 return
 
-    async def _recorded(self, session: QmpSession) -> list[Bitmap]:
-        return records.bitmaps_of(await session.execute("query-named-block-nodes", {"flat": True}), self._names)
+    async def _nodes(self, session: QmpSession) -> list[Mapping[str, Any]]:
+        found: list[Mapping[str, Any]] = await session.execute("query-named-block-nodes", {"flat": True})
+        return found
 
 
 async def tracked(session: QmpSession, found: Survey, names: Names, base: str | None) -> list[Record]:
@@ -322,9 +331,10 @@ async def tracked(session: QmpSession, found: Survey, names: Names, base: str | 
     known = records.bitmaps_of(found.nodes, names)
     name = names.bitmap(base) if base else None
     own = {disk.node for disk in found.disks}
-    return [
+    bases = [
         records.usable_base([bitmap for bitmap in known if bitmap.node not in own - {disk.node}], disk.node, name) for disk in found.disks
     ]
+    return [witnessed(found.nodes, names, disk, record) for disk, record in zip(found.disks, bases, strict=True)]
 
 
 def _chosen(capabilities: Capabilities, wanted: Wanted) -> str:

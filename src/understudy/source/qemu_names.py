@@ -39,6 +39,16 @@ class Names:
         """The node that shows the disk through such a filter as it was."""
         return f"{self.prefix}{disk}{self.FROZEN}"
 
+    def void(self, disk: int) -> str:
+        """The node of the disk's size that holds nothing: with the next two it marks a disk's end."""
+        return f"{self.prefix}{disk}-void"
+
+    def end(self, disk: int) -> str:
+        return f"{self.prefix}{disk}-end"
+
+    def origin(self, disk: int) -> str:
+        return f"{self.prefix}{disk}-zero"
+
     def job(self, disk: int) -> str:
         return f"{self.prefix}{disk}-job"
 
@@ -63,6 +73,17 @@ class Names:
     def selection(self, point: str) -> str:
         """A copy of the base's record: what is to be copied out."""
         return f"{self.bitmap(point)}-push"
+
+    def witness(self, size: int) -> str:
+        """A mark at the end of a disk of this size."""
+        return f"{self._witness}{size}"
+
+    def owns_witness(self, name: str) -> bool:
+        return name.startswith(self._witness)
+
+    @property
+    def _witness(self) -> str:
+        return f"understudy-size-{self.machine[:12]}-"
 
     def owns_bitmap(self, name: str) -> bool:
         return name.startswith(f"understudy-{self.machine[:12]}-")

@@ -14,7 +14,7 @@ from understudy.source.qemu_method import Capabilities, dotted
 OLDEST = (6, 0, 0)
 """Exports with bitmaps by block-export-add, and jobs as used here."""
 
-INACTIVE = frozenset({"inmigrate", "postmigrate", "finish-migrate", "restore-vm"})
+INACTIVE = frozenset({"inmigrate", "finish-migrate"})
 """States in which another process may own the images."""
 
 STARVED = "io-error"
@@ -57,8 +57,7 @@ async def survey(session: QmpSession, selection: Mapping[str, str], exclude: Col
         session.execute("query-iothreads"),
     )
     status = said["status"]
-    if status in INACTIVE:
-        raise SourceRefused(f"the VM is being migrated ({status})", hint="replicate it where it runs, when the migration is over")
+    await must_be_here(session, status)
     found = candidates(blocks, nodes, graph)
     if strict:
         must_be_there(found, exclude)
@@ -69,6 +68,19 @@ async def survey(session: QmpSession, selection: Mapping[str, str], exclude: Col
     sectors = await asyncio.gather(*(_sector(session, disk) for disk in disks))
     infos = [DiskInfo(disk.name, disk.size, sector) for disk, sector in zip(disks, sectors, strict=True)]
     return Survey(tuple(disks), tuple(infos), nodes, capabilities, status == STARVED, tuple(left_out))
+
+
+async def must_be_here(session: QmpSession, status: str) -> None:
+    """`SourceRefused` if by its state another process may own the VM's images, or if nobody said yet that they are as they should be."""
+    if status == "postmigrate":
+        if (await session.execute("query-migrate")).get("status") != "completed":
+            raise SourceRefused("this VM stands still since its migration failed", hint="set it going, or migrate it again")
+        hint = "protect it again by the QMP socket of that one"
+        raise SourceRefused("this VM has been migrated to another QEMU, and does not run in this one any more", hint=hint)
+    if status == "restore-vm":
+        raise SourceRefused("this VM stands still since a snapshot was loaded", hint="when its disks are as they should be, set it going")
+    if status in INACTIVE:
+        raise SourceRefused(f"the VM is being migrated ({status})", hint="replicate it where it runs, when the migration is over")
 
 
 async def _sector(session: QmpSession, disk: QemuDisk) -> int:

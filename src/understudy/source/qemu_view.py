@@ -80,7 +80,7 @@ async def still_frozen(session: QmpSession, names: Names, disks: int) -> bool:
 
 async def saving(session: QmpSession, names: Names) -> bool:
     """Whether a job of ours may hold up the guest's writes."""
-    return any(job["id"].startswith(names.prefix) for job in await session.execute("query-jobs"))
+    return any(job["id"].startswith(names.prefix) and job["type"] == "backup" for job in await session.execute("query-jobs"))
 
 
 async def starved(session: QmpSession) -> bool:
