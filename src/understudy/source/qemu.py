@@ -137,7 +137,8 @@ class QemuSource:
         await finish(self._release(committed))
 
     async def pending(self) -> int | None:
-        recording = [bitmap.dirty for bitmap in await self._recorded(await self._connected()) if bitmap.recording]
+        nodes = await self._nodes(await self._connected())
+        recording = [bitmap.dirty for bitmap in records.bitmaps_of(nodes, self._names) if bitmap.recording]
         return sum(recording) if recording else None
 
     async def remove(self) -> None:
