@@ -265,7 +265,9 @@ class FakeService:
     async def events(self, query: EventQuery) -> tuple[Event, ...]:
         await self._called()
         wanted = [
-            event for event in self.events_now if query.machine in (None, event.machine) and (not query.kinds or event.kind in query.kinds)
+            event
+            for event in self.events_now
+            if query.machine in (None, event.machine) and (not query.kinds or event.kind in query.kinds) and event.kind not in query.without
         ]
         if query.after is None:
             return tuple(wanted[-query.limit :])
@@ -306,5 +308,5 @@ async def _group_cycle(engine: FakeEngine, name: str, app_consistent: bool) -> A
 
 
 def event(number: int, **changes: Any) -> Event:
-    plain = Event(id=number, at=NOW + number * SECOND, kind="machine.cycle", severity="info", message=f"point {number}", machine="web")
+    plain = Event(id=number, at=NOW + number * SECOND, kind="machine.health", severity="info", message=f"point {number}", machine="web")
     return msgspec.structs.replace(plain, **changes)

@@ -56,9 +56,11 @@ def test_a_job_is_cancelled_once(daemon: FakeService, typed: Typed) -> None:
 def test_events_are_told_oldest_first(daemon: FakeService, typed: Typed) -> None:
     machine = daemon.machines[0].id
     daemon.events_now += [event(1, machine=machine, message="point 1"), event(2, machine=None, kind="request", message="x", actor="anna")]
+    daemon.events_now.append(event(3, machine=machine, message="point 2", kind="machine.cycle"))
     first, second = typed("events").stdout.splitlines()
-    assert first.endswith("machine.cycle     web: point 1")
+    assert first.endswith("machine.health    web: point 1")
     assert second.endswith("request           x (anna)")
+    assert typed("events", "--cycles").stdout.splitlines()[2].endswith("machine.cycle     web: point 2")
     assert [document["id"] for document in lines(typed("events", "--kind", "request", "--json"))] == [2]
 
 

@@ -115,6 +115,7 @@ async def test_events_are_found_by_machine_kind_and_number(tmp_path: Path) -> No
         assert [one.message for one in await journal.events(EventQuery(limit=2))] == ["4", "5"]
         assert [one.message for one in await journal.events(EventQuery(after=every[1].id, limit=2))] == ["2", "3"]
         assert [one.message for one in await journal.events(EventQuery(machine="m1", kinds=("b",)))] == ["3", "5"]
+        assert [one.message for one in await journal.events(EventQuery(machine="m1", without=("b",)))] == ["1"]
 
 
 @pytest.mark.parametrize("damage", [b"", b"garbage" * 1000, None])

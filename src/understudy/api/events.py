@@ -10,7 +10,7 @@ from understudy.engine import Event, EventQuery
 async def _list(call: Call) -> Page[Event]:
     asked = call.asked(EventsAsked)
     more = 0 if asked.after is None else 1
-    query = EventQuery(after=asked.after, machine=asked.machine, kinds=asked.kind, limit=asked.limit + more)
+    query = EventQuery(after=asked.after, machine=asked.machine, kinds=asked.kind, without=asked.without, limit=asked.limit + more)
     found = await call.service.events(query)
     shown = found[: asked.limit]
     return Page(items=shown, next=str(shown[-1].id) if len(found) > len(shown) else None)

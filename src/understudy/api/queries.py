@@ -9,6 +9,7 @@ from understudy.engine import JobState, Value
 KIND_PATTERN = "^[a-z][a-z.-]{0,62}$"
 NAME_PATTERN = "^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$"
 
+Kinds: TypeAlias = Annotated[tuple[Annotated[str, msgspec.Meta(pattern=KIND_PATTERN)], ...], msgspec.Meta(max_length=20)]
 Limit: TypeAlias = Annotated[int, msgspec.Meta(ge=1, le=1000)]
 Name: TypeAlias = Annotated[str, msgspec.Meta(pattern=NAME_PATTERN)]
 Number: TypeAlias = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
@@ -42,12 +43,13 @@ class JobsAsked(Value, frozen=True, forbid_unknown_fields=True):
 
 
 class EventsAsked(Value, frozen=True, forbid_unknown_fields=True):
-    """Oldest first, after event `after`; without it the newest."""
+    """Oldest first, after event `after`; without it the newest. `kind`: only these; `without`: but not these."""
 
     limit: Limit = 100
     after: Number | None = None
     machine: Name | None = None
-    kind: Annotated[tuple[Annotated[str, msgspec.Meta(pattern=KIND_PATTERN)], ...], msgspec.Meta(max_length=20)] = ()
+    kind: Kinds = ()
+    without: Kinds = ()
 
 
 class StreamAsked(Value, frozen=True, forbid_unknown_fields=True):

@@ -23,22 +23,27 @@ AGAIN_SECONDS = 2.0
 @click.command("events")
 @click.argument("machine", metavar="[NAME]", required=False, shell_complete=machine_names)
 @click.option("kinds", "--kind", multiple=True, help="Only events of this kind, such as machine.health or request; may be repeated.")
+@click.option("--cycles", is_flag=True, help="Tell each cycle that made a point, too.")
 @click.option("--limit", type=click.IntRange(1, 1000), default=50, show_default=True, help="Begin with so many of the newest.")
 @click.option("--follow", is_flag=True, help="Stay, and show those to come.")
 @asking
-async def command(session: Session, machine: str | None, kinds: tuple[str, ...], limit: int, follow: bool) -> None:
-    """Show what happened, oldest first: of machine NAME, or of all. With --json each event is a line."""
-    await until_stopped(lambda stop: _told(session, EventQuery(machine=machine, kinds=kinds, limit=limit), follow, stop))
+async def command(session: Session, machine: str | None, kinds: tuple[str, ...], cycles: bool, limit: int, follow: bool) -> None:
+    """Show what happened, oldest first: of machine NAME, or of all. With --json each event is a line.
+
+    Who asked for what are those of the kind `request`.
+    """
+    query = EventQuery(machine=machine, kinds=kinds, without=() if cycles or kinds else ("machine.cycle",), limit=limit)
+    await until_stopped(lambda stop: _told(session, query, follow, stop))
 
 
 async def _told(session: Session, query: EventQuery, follow: bool, stop: asyncio.Event) -> None:
     async with session.daemon.opened() as service:
         names = {status.id: status.name for status in await service.statuses()}
         wanted = {query.machine, *(identity for identity, name in names.items() if name == query.machine)}
-        last = 0
+        last = max((event.id for event in await service.events(EventQuery(limit=1))), default=0)
         for event in await service.events(query):
             _tell(session, event, names)
-            last = event.id
+            last = max(last, event.id)
         if not follow:
             return
         while not stop.is_set():
@@ -48,11 +53,15 @@ async def _told(session: Session, query: EventQuery, follow: bool, stop: asyncio
                     if not isinstance(item, Event):
                         continue
                     last = item.id
-                    if (query.machine is None or item.machine in wanted) and (not query.kinds or item.kind in query.kinds):
+                    if (query.machine is None or item.machine in wanted) and _is_wanted(item, query):
                         _tell(session, item, names)
             except DaemonUnavailable as error:
                 session.output.warn(error.message)
             await pause(AGAIN_SECONDS, stop)
+
+
+def _is_wanted(event: Event, query: EventQuery) -> bool:
+    return event.kind in query.kinds if query.kinds else event.kind not in query.without
 
 
 async def _until(items: AsyncGenerator[T, None], stop: asyncio.Event) -> AsyncIterator[T]:

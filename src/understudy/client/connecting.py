@@ -81,7 +81,8 @@ class RemoteService:
 
     async def events(self, query: EventQuery) -> tuple[Event, ...]:
         asked = {"limit": query.limit, "after": query.after, "machine": query.machine}
-        path = "/v1/events" + "".join(f"{'&' if place else '?'}kind={quote(kind, safe='')}" for place, kind in enumerate(query.kinds))
+        named = [f"kind={quote(kind, safe='')}" for kind in query.kinds] + [f"without={quote(kind, safe='')}" for kind in query.without]
+        path = f"/v1/events?{'&'.join(named)}" if named else "/v1/events"
         return (await self._channel.ask(_Events, "GET", path, query=asked)).items
 
     async def follow(self, after: int | None) -> AsyncGenerator[Event | Job, None]:

@@ -45,11 +45,12 @@ class JobQuery(Value, frozen=True):
 
 
 class EventQuery(Value, frozen=True):
-    """Oldest first, after event `after`; None: the newest `limit`."""
+    """Oldest first, after event `after`; None: the newest `limit`. `kinds`: only these, without any: all; `without`: but not these."""
 
     after: int | None = None
     machine: str | None = None
     kinds: tuple[str, ...] = ()
+    without: tuple[str, ...] = ()
     limit: int = 100
 
 

@@ -56,9 +56,10 @@ def read_events(connection: sqlite3.Connection, query: EventQuery) -> tuple[Even
     if query.machine is not None:
         where.append("machine = ?")
         values.append(query.machine)
-    if query.kinds:
-        where.append(f"kind IN ({', '.join('?' * len(query.kinds))})")
-        values.extend(query.kinds)
+    for kinds, words in ((query.kinds, "IN"), (query.without, "NOT IN")):
+        if kinds:
+            where.append(f"kind {words} ({', '.join('?' * len(kinds))})")
+            values.extend(kinds)
     order = "DESC" if query.after is None else "ASC"
     rows = connection.execute(
         f"SELECT body FROM events WHERE {' AND '.join(where)} ORDER BY id {order} LIMIT ?", (*values, min(max(query.limit, 0), _MOST))

@@ -16,13 +16,17 @@ function make(tag, attributes = {}, ...inner) {
 }
 function put(element, text) { if (element.textContent !== text) element.textContent = text; }
 
+function two(s, large, much, small, little) {
+  const rest = Math.floor((s % much) / little);
+  return `${Math.floor(s / much)} ${large}${rest ? ` ${rest} ${small}` : ""}`;
+}
 function duration(seconds) {
   if (seconds < 0.9995) return `${Math.round(Math.max(seconds, 0) * 1000)} ms`;
   if (seconds < 59.95) return `${seconds.toFixed(1)} s`;
   const s = Math.round(seconds);
-  if (s < 3600) return `${Math.floor(s / 60)} m ${s % 60} s`;
-  if (s < 86400) return `${Math.floor(s / 3600)} h ${Math.floor((s % 3600) / 60)} m`;
-  return `${Math.floor(s / 86400)} d ${Math.floor((s % 86400) / 3600)} h`;
+  if (s < 3600) return two(s, "m", 60, "s", 1);
+  if (s < 86400) return two(s, "h", 3600, "m", 60);
+  return two(s, "d", 86400, "h", 3600);
 }
 function ago(seconds) { return seconds < 1 ? "just now" : `${duration(seconds < 60 ? Math.floor(seconds) : seconds).replace(".0 s", " s")} ago`; }
 function size(bytes) {
@@ -80,7 +84,7 @@ function rowOf(name) {
   const cell = (kind) => make("td", kind ? { class: kind } : {});
   const button = make("button", { type: "button", "aria-pressed": "false", title: "Show its points" }, name);
   button.addEventListener("click", () => choose(name));
-  const cells = { health: cell(), state: cell(), rpo: cell("number"), course: cell("course"), newest: cell(), next: cell("dim"), cycle: cell("number"), verified: cell("dim") };
+  const cells = { health: cell(), rpo: cell("number"), course: cell("course"), state: cell(), newest: cell(), next: cell("dim"), cycle: cell("number"), verified: cell("dim") };
   const row = make("tr", { class: "machine" }, make("th", { scope: "row" }, button), ...Object.values(cells));
   const why = make("tr", { class: "why", hidden: true }, make("td", { colspan: 9 }));
   cells.rpo.append(make("span"), make("small"));
@@ -223,12 +227,16 @@ function showJobs() {
       parts.push(make("progress", { "aria-label": `${job.kind} ${nameOf(job.machine)}`, max: total || 1, value: total ? done : null }));
       const words = [phase, total ? `${Math.floor((100 * done) / total)} % of ${size(total)}` : "", rate ? `${size(rate)}/s` : "", left === null ? "" : `${duration(left)} left`];
       parts.push(make("div", { class: "quiet" }, words.filter(Boolean).join(", ")));
-    } else if (job.error) parts.push(make("div", { class: "quiet" }, `${job.error.message}${job.error.hint ? `: ${job.error.hint}` : ""}`));
+    } else if (job.ended_at !== null) parts.push(make("div", { class: "quiet" }, `${clock(job.ended_at)}, took ${duration((job.ended_at - (job.started_at ?? job.created_at)) / 1e9)}, asked for by ${job.actor}`));
+    if (job.error) parts.push(make("div", { class: "quiet" }, `${job.error.message}${job.error.hint ? `: ${job.error.hint}` : ""}`));
     return make("li", {}, ...parts);
   }));
 }
 
+// Points are told where machines and points are.
 function showEvent(event) {
+  state.last = Math.max(state.last ?? 0, event.id);
+  if (event.kind === "machine.cycle") return;
   const kind = { warning: "alert", error: "error" }[event.severity] ?? "";
   const by = event.actor ? ` (${event.actor})` : "";
   const line = make("li", {}, make("time", { datetime: new Date(event.at / 1e6).toISOString(), title: moment(event.at) }, clock(event.at)),
@@ -236,7 +244,6 @@ function showEvent(event) {
   $("events").prepend(line);
   while ($("events").children.length > KEPT) $("events").lastChild.remove();
   $("no-event").hidden = true;
-  state.last = Math.max(state.last ?? 0, event.id);
 }
 
 // An answer that is on its way is enough: many events ask for one more only when it is there.
@@ -276,10 +283,12 @@ async function begin() {
   state.me = await read("/v1/me");
   $("login").hidden = true;
   await readMachines();
-  const [jobs, events] = [await read("/v1/jobs?limit=50"), await read(state.last === null ? "/v1/events?limit=50" : `/v1/events?limit=200&after=${state.last}`)];
+  const newest = state.last === null ? await read("/v1/events?limit=1") : { items: [] };
+  const [jobs, events] = [await read("/v1/jobs?limit=50"), await read(state.last === null ? "/v1/events?limit=100&without=machine.cycle" : `/v1/events?limit=200&without=machine.cycle&after=${state.last}`)];
   state.jobs = new Map(jobs.items.map((job) => [job.id, job]));
   showJobs();
   events.items.forEach(showEvent);
+  state.last = Math.max(state.last ?? 0, newest.items.at(-1)?.id ?? 0);
   $("shown").hidden = false;
   if (state.points) $("time").replaceChildren(...timeLine(state.points.points));
 }
