@@ -2,7 +2,7 @@
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-qemu10 lint bench native sanitize install clean
+.PHONY: help demo test test-qemu10 lint bench load native sanitize install clean
 
 PYTHON ?=
 export PYTHON
@@ -12,7 +12,7 @@ PREFIX ?= /usr/local
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
-	@echo "  ARGS=... is passed on to demo, test and bench; PYTHON=... chooses the interpreter."
+	@echo "  ARGS=... is passed on to demo, test, bench and load; PYTHON=... chooses the interpreter."
 
 demo: ## a real guest is replicated, killed, and comes back from the vault (1-2 minutes)
 	@.ci/prepare guest
@@ -35,6 +35,10 @@ lint: ## ruff and mypy --strict
 bench: ## the kernels and the pipeline beside their limits
 	@.ci/prepare guest tests
 	.venv/bin/python -m pytest bench --benchmark-only -o addopts="--import-mode=importlib" $(ARGS)
+
+load: ## a hundred machines on a daemon: promises, kills, clocks; half an hour (ARGS="--machines 20 --minutes 2 ...")
+	@.ci/prepare guest tests
+	@.venv/bin/python -m tests.daemon.load $(ARGS)
 
 native: ## build the native kernels
 	@.ci/prepare

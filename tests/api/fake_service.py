@@ -153,6 +153,7 @@ class FakeService:
             running_cycles=1,
             running_jobs=0,
             loop_lag_seconds=0.002,
+            tasks=9,
             resident_bytes=90 << 20,
             libraries={"python": "3.11"},
         )

@@ -9,13 +9,19 @@ from tests.daemon.house import House
 
 
 @pytest.fixture
-def house() -> Iterator[House]:
-    """A vault, and a daemon that is not started yet."""
+def short() -> Iterator[Path]:
+    """A directory whose path leaves room for a socket's name."""
     directory = Path(tempfile.mkdtemp(prefix="us-"))
-    house = House(directory)
+    yield directory
+    shutil.rmtree(directory)
+
+
+@pytest.fixture
+def house(short: Path) -> Iterator[House]:
+    """A vault, and a daemon that is not started yet."""
+    house = House(short)
     house.create()
     yield house
     if house.process is not None:
         house.process.kill()
         house.process.wait()
-    shutil.rmtree(directory)

@@ -18,7 +18,7 @@ from tests.cli.installed import COMMAND, Host
 PATIENCE = 60.0
 
 
-class _Line(http.client.HTTPConnection):
+class Line(http.client.HTTPConnection):
     def __init__(self, path: Path) -> None:
         super().__init__("localhost", timeout=30)
         self._path = path
@@ -36,6 +36,8 @@ class House:
     directory: Path
     policy: dict[str, str] = field(default_factory=lambda: {"interval": "1s", "verify-every": "0"})
     limits: dict[str, Any] = field(default_factory=dict)
+    patience: float = PATIENCE
+    environment: dict[str, str] = field(default_factory=dict)
     process: subprocess.Popen[str] | None = None
 
     @property
@@ -74,7 +76,7 @@ class House:
         with (self.directory / "log").open("a") as log:
             environment = {name: value for name, value in os.environ.items() if not name.startswith("UNDERSTUDY_")}
             self.process = subprocess.Popen(
-                [COMMAND, "serve", "--config", str(self.config)], stdout=log, stderr=log, env=environment, text=True
+                [COMMAND, "serve", "--config", str(self.config)], stdout=log, stderr=log, env=environment | self.environment, text=True
             )
         if self.host.vault.exists():
             self.until(self._answers)
@@ -94,12 +96,12 @@ class House:
         """Its exit code."""
         self.send(number)
         assert self.process is not None
-        code = self.process.wait(PATIENCE)
+        code = self.process.wait(self.patience)
         self.process = None
         return code
 
     def ask(self, method: str, path: str, body: Any = None, status: int | None = None) -> Any:
-        line = _Line(self.socket)
+        line = Line(self.socket)
         try:
             line.request(method, path, None if body is None else json.dumps(body), {"Content-Type": "application/json"})
             answer = line.getresponse()
@@ -117,7 +119,7 @@ class House:
         return [event for event in found if not kinds or event["kind"] in kinds]
 
     def until(self, what: Callable[[], Any]) -> Any:
-        end = time.monotonic() + PATIENCE
+        end = time.monotonic() + self.patience
         while time.monotonic() < end:
             found = what()
             if found:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from tests.source.conformance import Conformance, Contents
-from understudy.errors import SourceRefused, SourceUnavailable
+from understudy.errors import SourceBusy, SourceRefused, SourceUnavailable
 from understudy.model import BLOCK_SIZE, Bytes
 from understudy.qemu.image_locks import written_by_another
 from understudy.source.block import BlockSource
@@ -80,9 +80,9 @@ async def test_a_file_written_while_read_is_refused(rig, action):
         await rig.write("sda", 0, 1, 7)
     else:
         os.truncate(path, path.stat().st_size + (1 if action == "grow" else -MIB))
-    with pytest.raises(SourceRefused, match="was written while it was being read"):
+    with pytest.raises(SourceBusy, match="was written while it was being read"):
         await disk.read_into(ONE, buffer)
-    with pytest.raises(SourceRefused, match="was written while it was being read"):
+    with pytest.raises(SourceBusy, match="was written while it was being read"):
         await disk.allocated()
     await source.release(False)
     disk = (await source.freeze("0" * 32, None)).disks[0]

@@ -1,10 +1,12 @@
 """What the API may ask of the daemon."""
 
+import asyncio
 import platform
 import resource
 import time
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -75,6 +77,7 @@ class DaemonService:
             running_cycles=self._slots.running,
             running_jobs=self._runner.running,
             loop_lag_seconds=self._pulse.lag,
+            tasks=len(asyncio.all_tasks()),
             resident_bytes=_resident(),
             libraries=_libraries(),
         )
@@ -169,6 +172,7 @@ def _resident() -> int:
         return 0
 
 
+@cache
 def _libraries() -> dict[str, str]:
     found = {"python": platform.python_version()}
     for name in _LIBRARIES:

@@ -104,6 +104,8 @@ class ServiceHealth(Value, frozen=True):
     running_cycles: int
     running_jobs: int
     loop_lag_seconds: float
+    tasks: int
+    """Of its event loop: some for each machine, request and job."""
     resident_bytes: int
     libraries: dict[str, str]
     """Providers and versions of the native libraries, python, msgspec, aiohttp."""

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from understudy import extents as ext
-from understudy.errors import SourceRefused, SourceUnavailable
+from understudy.errors import SourceBusy, SourceRefused, SourceUnavailable
 from understudy.model import BLOCK_SIZE, NO_EXTENTS, Bytes, DiskInfo, Extents, blocks_of
 from understudy.qemu.image_locks import written_by_another
 
@@ -45,9 +45,9 @@ class Medium:
         os.close(self.descriptor)
 
     def check(self) -> None:
-        """Raise `SourceRefused` if it was written since it was opened."""
+        """Raise `SourceBusy` if it was written since it was opened."""
         if _stamp(self.descriptor, self.regular) != self.stamp:
-            raise SourceRefused(
+            raise SourceBusy(
                 f"{self.path} (disk '{self.name}') was written while it was being read",
                 hint="stop what writes to it, or replicate a snapshot of it; a running VM needs its QMP socket",
             )
