@@ -6,7 +6,7 @@ import msgspec
 from aiohttp import web
 
 from understudy.engine import Failure, Value
-from understudy.errors import AccessDenied, InvalidRequest, NotFound, UnderstudyError
+from understudy.errors import AccessDenied, DaemonUnavailable, InvalidRequest, NotFound, UnderstudyError
 
 _LOG = logging.getLogger(__name__)
 
@@ -53,12 +53,10 @@ class NotJson(InvalidRequest):
     http_status = 415
 
 
-class Overdue(UnderstudyError):
+class Overdue(DaemonUnavailable):
     """The answer took too long and was given up."""
 
     code = "overdue"
-    http_status = 503
-    retryable = True
 
 
 def refused(error: UnderstudyError) -> web.Response:

@@ -22,7 +22,7 @@ def _family(kind: type[UnderstudyError]) -> Iterator[type[UnderstudyError]]:
 def error_of(failure: Failure, status: int = 500) -> UnderstudyError:
     """By its code; one that is not known here, by what HTTP calls it."""
     known = {kind.code: kind for kind in _family(UnderstudyError) if kind.__module__ == UnderstudyError.__module__}
-    by_status = {401: AccessDenied, 403: AccessDenied, 404: NotFound, 409: Conflict}
+    by_status = {401: AccessDenied, 403: AccessDenied, 404: NotFound, 409: Conflict, 503: DaemonUnavailable}
     kind = known.get(failure.code) or by_status.get(status) or (InvalidRequest if 400 <= status < 500 else UnderstudyError)
     return kind(failure.message, hint=failure.hint)
 
