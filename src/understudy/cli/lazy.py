@@ -1,6 +1,7 @@
 """A click group whose commands are imported when they are used, so that `--help` costs only click."""
 
 from collections.abc import Mapping
+from difflib import get_close_matches
 from importlib import import_module
 from typing import Any, NamedTuple
 
@@ -35,6 +36,14 @@ class LazyGroup(click.Group):
         command = import_module(entry.module).command
         assert isinstance(command, click.Command)
         return command
+
+    def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
+        try:
+            return super().resolve_command(ctx, args)
+        except click.UsageError as error:
+            close = get_close_matches(args[0], self._entries, 1)
+            error.message += f" Is it {close[0]!r}?" if close else ""
+            raise
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):

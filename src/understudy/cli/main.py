@@ -66,8 +66,8 @@ class Understudy(LazyGroup):
 def cli() -> None:
     """A stand-in ready for every virtual machine on this host.
 
-    The vault, its credential and the state directory may be given as options of each command or in the environment:
-    UNDERSTUDY_VAULT, UNDERSTUDY_KEY_FILE, UNDERSTUDY_PASSPHRASE_FILE, UNDERSTUDY_STATE_DIR.
+    Commands ask the daemon of this host, where one runs (UNDERSTUDY_SOCKET names its socket). With a vault that is named they open that
+    themselves: --vault, or UNDERSTUDY_VAULT, with UNDERSTUDY_KEY_FILE or UNDERSTUDY_PASSPHRASE_FILE, and UNDERSTUDY_STATE_DIR.
     """
 
 
