@@ -94,6 +94,12 @@ def test_a_reader_that_goes_away_is_no_news(flag: str) -> None:
     assert (done.returncode, done.stderr) == (141, "")
 
 
+def test_the_command_that_was_meant_is_named(typed: Typed) -> None:
+    told = typed("stauts")
+    assert (told.exit_code, "Is it 'status'?" in told.stderr) == (2, True)
+    assert "Is it" not in typed("nothing-like-it").stderr
+
+
 def test_the_runbook_lists_the_same_exit_codes() -> None:
     runbook = (Path(__file__).parents[2] / "docs" / "operations.md").read_text()
     rows = re.findall(r"^\| (\d+) \| ([^|]+) \|", runbook, re.MULTILINE)
