@@ -2,7 +2,7 @@
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-qemu10 lint bench load native sanitize install clean
+.PHONY: help demo test test-qemu10 test-systemd lint bench load native sanitize install clean
 
 PYTHON ?=
 export PYTHON
@@ -25,6 +25,10 @@ test: ## lint, then every test; real guests included, nothing skipped
 
 test-qemu10: ## the source and real guests with QEMU 10, which is downloaded and not installed
 	@.ci/qemu10 $(ARGS)
+
+test-systemd: ## what `make install` installs, in a booted systemd; needs root and systemd-nspawn (Debian: systemd-container)
+	@.ci/prepare guest tests
+	@.ci/systemd </dev/null
 
 lint: ## ruff and mypy --strict
 	@.ci/prepare
