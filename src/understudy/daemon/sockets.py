@@ -18,13 +18,16 @@ from understudy.errors import Busy, InvalidRequest, StateFailed
 API_DRAIN = 5.0
 """Seconds for answers that are under way when the daemon stops."""
 
+IDLE = 30.0
+"""Seconds for which a connection may send no whole head of a request: also its first, so that nobody holds connections for nothing."""
+
 
 @asynccontextmanager
 async def listening(app: web.Application, config: ApiConfig) -> AsyncIterator[None]:
     """Serve `app` on the socket, and with TLS on TCP where that is configured."""
     path = Path(config.socket)
     opened = await asyncio.to_thread(unix_socket, path)
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=API_DRAIN)
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=API_DRAIN, keepalive_timeout=IDLE)
     try:
         await runner.setup()
         await web.SockSite(runner, opened).start()
