@@ -5,6 +5,7 @@ import platform
 import resource
 import time
 from collections.abc import AsyncIterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
@@ -129,8 +130,12 @@ class DaemonService:
 
     async def audit(self, actor: str, action: str, data: dict[str, Any]) -> None:
         whose = next((str(data[part]) for part in ("machine", "name", "group", "instant", "job", "key", "label") if part in data), "")
-        message = f"{action} {whose}".rstrip()
-        await self._journal.told(Draft(kind="request", severity="info", message=message, actor=actor, data=data))
+        machine = None
+        with suppress(NotFound):
+            track = self._machines.find(str(data.get("machine", ""))).track
+            machine, whose = track.id, track.name
+        draft = Draft(kind="request", severity="info", message=f"{action} {whose}".rstrip(), machine=machine, actor=actor, data=data)
+        await self._journal.told(draft)
 
     def names(self) -> Sequence[str]:
         return [track.name for track in self._machines.tracks]
