@@ -25,7 +25,7 @@ from understudy.source.qemu_definition import Devices, define, devices
 from understudy.source.qemu_fleecing import Fleecing, at_once
 from understudy.source.qemu_frozen import IdleDisk
 from understudy.source.qemu_gate import gathered, standing
-from understudy.source.qemu_kept import Keeper
+from understudy.source.qemu_kept import Keeper, room
 from understudy.source.qemu_method import AUTO, BREAK_SNAPSHOT, FLEECING, PUSH, Capabilities, Refusal, Wanted, choose
 from understudy.source.qemu_names import Names
 from understudy.source.qemu_pause import Pauser
@@ -101,7 +101,8 @@ class QemuSource:
         found = await survey(session, self._selection, self._exclude, strict=True)
         method = _chosen(found.capabilities, self._wanted)
         definition = await self._definition(session, found, await devices(session))
-        return SourceInfo("qemu", method, found.infos, definition, lasting=method == PUSH, excluded=found.excluded)
+        fleeting = tuple(disk.name for disk in found.disks if not room(found, disk))
+        return SourceInfo("qemu", method, found.infos, definition, lasting=method == PUSH, excluded=found.excluded, fleeting=fleeting)
 
     async def relieve(self) -> None:
         async with self._changing:
