@@ -8,6 +8,7 @@ from understudy import engine
 from understudy.local.engine import LocalEngine
 from understudy.local.parts import Parts
 from understudy.qemu.agent_freeze import AgentFreeze
+from understudy.recovery.wrapper import wrap
 from understudy.source.block import BlockSource
 from understudy.source.protocol import DiskSource
 from understudy.source.qemu import QemuSource
@@ -16,6 +17,8 @@ from understudy.source.quiesce import Means, Quiesce
 from understudy.source.quiesced import QuiescedSource, QuiescedWhileRead, at_the_instant
 from understudy.store.protocol import ObjectStore
 from understudy.store.url import open_store, parse_url
+
+__all__ = ["open_engine", "open_source", "wrap"]
 
 
 @asynccontextmanager

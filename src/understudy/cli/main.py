@@ -29,6 +29,7 @@ COMMANDS = {
     "verify": Entry("understudy.cli.verify", "Prove points, or a whole vault without any key."),
     "collect": Entry("understudy.cli.collect", "Give back the space that no kept point needs."),
     "usage": Entry("understudy.cli.usage", "Show what machines and points take in the vault."),
+    "wrap": Entry("understudy.cli.wrap", "Make a raw disk keep track of changes over a restart of its VM."),
     "demo": Entry("understudy.cli.demo", "Replicate a real guest, kill it, and bring it back."),
 }
 

@@ -21,7 +21,7 @@ from understudy.source.qemu_survey import Survey
 
 RESTARTED = "the VM was restarted, and "
 NOTHING = "nothing was kept in its image"
-NO_ROOM = "a record that outlives that needs a qcow2 image"
+NO_ROOM = "a record that outlives that needs a qcow2 image: for a raw disk `understudy wrap` makes one"
 BROKEN = RESTARTED + "QEMU says that the record kept in its image is inconsistent: it was not shut down in order"
 OFF = RESTARTED + "the record kept in its image was switched off by someone else"
 RESIZED = RESTARTED + "the disk was resized since the last point"
