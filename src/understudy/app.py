@@ -13,6 +13,7 @@ from understudy.errors import InvalidRequest
 from understudy.local.engine import LocalEngine
 from understudy.local.parts import Parts
 from understudy.qemu.agent_freeze import AgentFreeze
+from understudy.recovery.wrapper import wrap
 from understudy.source.block import BlockSource
 from understudy.source.protocol import DiskSource
 from understudy.source.qemu import QemuSource
@@ -22,6 +23,8 @@ from understudy.source.quiesced import QuiescedSource, QuiescedWhileRead, at_the
 from understudy.store.paced import PacedStore
 from understudy.store.protocol import ObjectStore, Pace
 from understudy.store.url import open_store, parse_url
+
+__all__ = ["open_engine", "open_source", "wrap"]
 
 
 @asynccontextmanager

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.live.tampering import bitmaps
 from tests.live.trial import KIB64, Trial, begun, tool
 from tests.source.machine import MIB, blockdev
 from understudy.errors import SourceRefused
@@ -90,6 +91,8 @@ async def snapshot_applied(trial: Trial) -> None:
     await trial.write("cow", 1)
     await trial.followed.cycle()
     await trial.machine.quit()
+    for bitmap in bitmaps(path):
+        tool("qemu-img", "bitmap", "--remove", path, bitmap)
     tool("qemu-img", "snapshot", "-a", "before", path)
     await trial.machine.start()
 
@@ -258,7 +261,7 @@ async def migrated(trial: Trial) -> None:
 Loss = Callable[[Trial], Awaitable[None]]
 
 RESTARTED = ("the VM was restarted",)
-"""No record of changes outlives its QEMU."""
+"""No record of changes of a raw disk outlives its QEMU."""
 
 WAYS: dict[Loss, tuple[str, ...]] = {
     killed: RESTARTED,

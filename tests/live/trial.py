@@ -46,10 +46,11 @@ class Trial:
         return self.followed.machine
 
     async def records(self, node: str) -> list[str]:
+        """Those in memory."""
         nodes = await self.machine.execute("query-named-block-nodes", flat=True)
         assert isinstance(nodes, list)
         bitmaps = [bitmap for entry in nodes if entry["node-name"] == node for bitmap in entry.get("dirty-bitmaps", ())]
-        return [bitmap["name"] for bitmap in bitmaps if bitmap.get("recording")]
+        return [bitmap["name"] for bitmap in bitmaps if bitmap.get("recording") and not bitmap["persistent"]]
 
     async def snapshot_job(self, what: str, name: str) -> str:
         """Save or load a disk's snapshot and the VM's state in it; why it failed."""

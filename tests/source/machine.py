@@ -154,8 +154,8 @@ class Machine:
     def source(self) -> QemuSource:
         return QemuSource(MACHINE, self.qmp, self.state, wanted=self.wanted)
 
-    async def leftovers(self) -> list[str]:
-        """What of ours is in this QEMU or on its host."""
+    async def leftovers(self, *, lasting: bool = True) -> list[str]:
+        """What of ours is in this QEMU or on its host; `lasting`: with what outlives QEMU in images."""
         nodes = await self.execute("query-named-block-nodes", flat=True)
         jobs = await self.execute("query-jobs")
         exports = await self.execute("query-block-exports")
@@ -175,7 +175,7 @@ class Machine:
             found.append("NBD server")
         if self.state.exists():
             found += [str(path) for path in self.state.rglob("*")]
-        return found
+        return [name for name in found if lasting or "understudy-kept-" not in name]
 
 
 def read_image(disk: Disk) -> Bytes:

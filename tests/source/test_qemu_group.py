@@ -90,7 +90,7 @@ async def test_one_whose_vm_is_gone_fails_all_and_none_stands(machines: list[Mac
         assert all(isinstance(outcome, SourceUnavailable) for outcome in outcomes)
         for machine in (machines[0], machines[2]):
             assert await status(machine) == "running"
-            assert await machine.leftovers() == []
+            assert await machine.leftovers(lasting=False) == []
 
 
 async def test_one_that_never_comes_does_not_keep_the_others_standing(machines: list[Machine]) -> None:

@@ -77,6 +77,10 @@ async def command(
     out.table(table)
     if done.found.excluded:
         out.say(f"left out: {', '.join(done.found.excluded)}")
+    if done.found.fleeting:
+        out.say(
+            f"read whole after each restart of the VM: {', '.join(done.found.fleeting)} (for a raw disk, `understudy wrap` changes that)"
+        )
     points = "1 recovery point stays" if done.machine.points == 1 else f"{done.machine.points} recovery points stay"
     out.say(_SAID[done.outcome].format(name=name, id=done.machine.id, points=points), style="bold")
     out.say("the daemon replicates it from now on: understudy status" if session.remote else f"next: understudy replicate {name}")

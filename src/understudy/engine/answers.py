@@ -112,6 +112,8 @@ class Found(Value, frozen=True):
     quiesce: str = ""
     excluded: tuple[str, ...] = ()
     """Disks that are left out by the operator's wish."""
+    fleeting: tuple[str, ...] = ()
+    """Disks that a restart of the VM always makes be read whole, since their images have no room for a record of changes."""
 
 
 class Protected(Value, frozen=True):

@@ -67,4 +67,6 @@ def key_of(slot: Slot) -> engine.Key:
 
 def found_of(info: SourceInfo) -> engine.Found:
     disks = tuple(engine.Disk(name=disk.name, size=disk.size, sector=disk.sector) for disk in info.disks)
-    return engine.Found(kind=info.kind, method=info.method, disks=disks, quiesce=info.quiesce, excluded=info.excluded)
+    return engine.Found(
+        kind=info.kind, method=info.method, disks=disks, quiesce=info.quiesce, excluded=info.excluded, fleeting=info.fleeting
+    )

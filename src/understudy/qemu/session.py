@@ -4,6 +4,7 @@ import asyncio
 import errno
 import logging
 import socket
+import struct
 from collections.abc import Mapping, Sequence
 from typing import Any, Self
 
@@ -22,6 +23,8 @@ HELD = (
     "-qmp unix:<path>,server=on,wait=off"
 )
 QUEUE_PAUSE = 0.05
+
+_CREDENTIALS = struct.Struct("3i")
 
 # The library logs what it raises; every failure here reaches the caller as an exception.
 _QUIET = logging.getLogger("understudy.qemu.quiet")
@@ -91,6 +94,11 @@ class QmpSession:
     def descriptor(self) -> int:
         """The connection's, for whoever must act on it when this process cannot."""
         return self._connection.fileno()
+
+    @property
+    def peer(self) -> int:
+        """The process that listens, by its number; 0 if it cannot be seen from here."""
+        return int(_CREDENTIALS.unpack(self._connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size))[0])
 
     async def execute(self, command: str, arguments: Mapping[str, object] | None = None) -> Any:
         """Run a command, return its value. `QmpRefused` on an error; `SourceUnavailable` if the session ended: it is not known

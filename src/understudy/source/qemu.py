@@ -25,6 +25,7 @@ from understudy.source.qemu_definition import Devices, define, devices
 from understudy.source.qemu_fleecing import Fleecing, at_once
 from understudy.source.qemu_frozen import IdleDisk
 from understudy.source.qemu_gate import gathered, standing
+from understudy.source.qemu_kept import Keeper, room
 from understudy.source.qemu_method import AUTO, BREAK_SNAPSHOT, FLEECING, PUSH, Capabilities, Refusal, Wanted, choose
 from understudy.source.qemu_names import Names
 from understudy.source.qemu_pause import Pauser
@@ -82,6 +83,7 @@ class QemuSource:
         """How each disk's base record is judged."""
         self._qmp = qmp
         self._names = Names(machine, directory.absolute())
+        self._keeper = Keeper(self._names)
         self._selection = dict(disks or {})
         self._exclude = frozenset(exclude)
         self._wanted = wanted
@@ -99,7 +101,8 @@ class QemuSource:
         found = await survey(session, self._selection, self._exclude, strict=True)
         method = _chosen(found.capabilities, self._wanted)
         definition = await self._definition(session, found, await devices(session))
-        return SourceInfo("qemu", method, found.infos, definition, lasting=method == PUSH, excluded=found.excluded)
+        fleeting = tuple(disk.name for disk in found.disks if not room(found, disk))
+        return SourceInfo("qemu", method, found.infos, definition, lasting=method == PUSH, excluded=found.excluded, fleeting=fleeting)
 
     async def relieve(self) -> None:
         async with self._changing:
@@ -149,6 +152,7 @@ class QemuSource:
             await self.release(None)
         finally:
             self._lifeline.close()
+            await self._keeper.close()
             if self._session is not None:
                 await self._session.close()
 
@@ -180,18 +184,22 @@ class QemuSource:
         found, plugged = await asyncio.gather(survey(session, self._selection, self._exclude), devices(session))
         freeze.starved = found.starved
         definition = await self._definition(session, found, plugged)
-        bases = await self.trust(session, found, self._names, freeze.base)
+        if await self._keeper.adopt(session, found, freeze.base):
+            found = replace(found, nodes=await self._nodes(session))
+        bases = self._keeper.explained(found, freeze.base, await self.trust(session, found, self._names, freeze.base))
         if await witness(session, found.nodes, self._names, found.disks):
             found = replace(found, nodes=await self._nodes(session))
+        await self._keeper.begin(session, found, freeze.point, freeze.base, bases)
         moment = Moment(session, self._lifeline, wish, freeze.point)
-        if wish == CRASH and not self._view_wanted and _idle(bases):
+        if wish == CRASH and not self._view_wanted and records.idle(bases):
             frozen_at = await at_once(session, self._records(freeze, found, bases))
-            if _idle(await self._ended(session, freeze, found, bases)):
+            if records.idle(await self._ended(session, freeze, found, bases)):
                 idle = tuple(IdleDisk(info, self._want_view) for info in found.infos)
                 method = _chosen(found.capabilities, self._wanted)
                 return Snapshot(frozen_at, method, moment.consistency, idle, definition, excluded=found.excluded)
             # Something was written in the last moment: that must be read, from a view.
             await self._settle(session, freeze.base)
+            await self._keeper.begin(session, found, freeze.point, freeze.base, bases)
         method, view = await self._prepared(session, freeze, found, bases, wish)
         self._view_wanted = False
         async with entered([gathered, *self.around, standing(self._pauser, view.pauses)], moment):
@@ -320,7 +328,8 @@ class QemuSource:
                     raise
                 known = ()
             else:
-                return
+                break
+        await self._keeper.settle(session, nodes, newest)
 
     async def _nodes(self, session: QmpSession) -> list[Mapping[str, Any]]:
         found: list[Mapping[str, Any]] = await session.execute("query-named-block-nodes", {"flat": True})
@@ -328,7 +337,7 @@ class QemuSource:
 
 
 async def tracked(session: QmpSession, found: Survey, names: Names, base: str | None) -> list[Record]:
-    """Records that QEMU itself vouches for."""
+    """Records that QEMU itself vouches for, since they began in it."""
     known = records.bitmaps_of(found.nodes, names)
     name = names.bitmap(base) if base else None
     own = {disk.node for disk in found.disks}
@@ -343,7 +352,3 @@ def _chosen(capabilities: Capabilities, wanted: Wanted) -> str:
     if isinstance(method, Refusal):
         raise SourceRefused(method.reason, hint=method.hint)
     return method
-
-
-def _idle(bases: Sequence[Record]) -> bool:
-    return all(isinstance(record, records.Bitmap) and not record.dirty for record in bases)

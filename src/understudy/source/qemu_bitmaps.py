@@ -1,6 +1,6 @@
 """Which record of changes of ours is kept, merged or dropped. Pure; actions are QEMU's transaction actions."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -27,12 +27,22 @@ Record: TypeAlias = Bitmap | str
 
 
 def bitmaps_of(nodes: Sequence[Mapping[str, Any]], names: Names) -> list[Bitmap]:
-    """Ours, on every node of `query-named-block-nodes`. QEMU lists bitmaps without names, too, while jobs run."""
+    """Ours, on every node of `query-named-block-nodes`; not those in images."""
+    return _bitmaps(nodes, names.owns_bitmap)
+
+
+def kept_of(nodes: Sequence[Mapping[str, Any]], names: Names) -> list[Bitmap]:
+    """Ours that are kept in images."""
+    return _bitmaps(nodes, names.owns_kept)
+
+
+def _bitmaps(nodes: Sequence[Mapping[str, Any]], ours: Callable[[str], bool]) -> list[Bitmap]:
+    """QEMU lists bitmaps without names, too, while jobs run."""
     return [
         Bitmap(node["node-name"], bitmap["name"], bitmap["count"], bool(bitmap["recording"]), bool(bitmap.get("inconsistent", False)))
         for node in nodes
         for bitmap in node.get("dirty-bitmaps", ())
-        if names.owns_bitmap(bitmap.get("name", ""))
+        if ours(bitmap.get("name", ""))
     ]
 
 
@@ -85,6 +95,11 @@ def usable_base(bitmaps: Sequence[Bitmap], node: str, name: str | None) -> Recor
     if any(bitmap.name == name for bitmap in bitmaps):
         return "the record of changes belongs to another node: a snapshot was taken, or the disk was mirrored or replaced"
     return "QEMU has no record of changes since the last point: the VM was restarted, the disk was replaced, or somebody removed the record"
+
+
+def idle(bases: Sequence[Record]) -> bool:
+    """Whether nothing was written since any of them began."""
+    return all(isinstance(record, Bitmap) and not record.dirty for record in bases)
 
 
 def copied(node: str, source: str, copy: str) -> list[Action]:

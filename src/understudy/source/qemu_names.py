@@ -66,6 +66,14 @@ class Names:
         """The record of what was written since a point's freeze."""
         return f"understudy-{self.machine[:12]}-{point}"
 
+    def kept(self, point: str) -> str:
+        """The same, in the image, where it outlives QEMU."""
+        return f"{self._kept}{point}"
+
+    def kept_witness(self, size: int) -> str:
+        """The witness of its size, in the image."""
+        return f"{self._kept}size-{size}"
+
     def since_bitmap(self, point: str) -> str:
         """A copy of the record that is still being written."""
         return f"{self.bitmap(point)}-copy"
@@ -87,6 +95,17 @@ class Names:
 
     def owns_bitmap(self, name: str) -> bool:
         return name.startswith(f"understudy-{self.machine[:12]}-")
+
+    def owns_kept(self, name: str) -> bool:
+        return name.startswith(self._kept)
+
+    def kept_size(self, name: str) -> bool:
+        """Whether it is a kept witness."""
+        return name.startswith(f"{self._kept}size-")
+
+    @property
+    def _kept(self) -> str:
+        return f"understudy-kept-{self.machine[:12]}-"
 
     @property
     def scratch(self) -> Path:

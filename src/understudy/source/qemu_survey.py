@@ -23,11 +23,13 @@ STARVED = "io-error"
 
 @dataclass(frozen=True, slots=True)
 class Survey:
-    """What a QEMU has at one moment: the disks to follow, and its raw list of nodes."""
+    """What a QEMU has at one moment: the disks to follow, and its raw lists of nodes and of what they lie on."""
 
     disks: tuple[QemuDisk, ...]
     infos: tuple[DiskInfo, ...]
     nodes: Sequence[Mapping[str, Any]]
+    graph: Mapping[str, Any]
+    """As `x-debug-query-block-graph` gives it."""
     capabilities: Capabilities
     starved: bool
     """Whether the VM stands still, for want of space or by an error of its storage."""
@@ -67,7 +69,7 @@ async def survey(session: QmpSession, selection: Mapping[str, str], exclude: Col
     capabilities = Capabilities(session.version, len(disks), tuple(threaded))
     sectors = await asyncio.gather(*(_sector(session, disk) for disk in disks))
     infos = [DiskInfo(disk.name, disk.size, sector) for disk, sector in zip(disks, sectors, strict=True)]
-    return Survey(tuple(disks), tuple(infos), nodes, capabilities, status == STARVED, tuple(left_out))
+    return Survey(tuple(disks), tuple(infos), nodes, graph, capabilities, status == STARVED, tuple(left_out))
 
 
 async def must_be_here(session: QmpSession, status: str) -> None:
