@@ -85,6 +85,8 @@ async def test_the_dashboard_is_made_for_everybody(tab: Tab, service: FakeServic
     roles = {role for role, _ in named}
     assert {"banner", "main", "contentinfo", "table", "columnheader", "rowheader", "heading", "status"} <= roles
     assert not [role for role, name in named if role in ("button", "image", "region", "progressbar", "textbox") and not name]
+    landmarks = [name for role, name in named if role == "region"]
+    assert len(landmarks) == len(set(landmarks))
     assert any(role == "image" and name.startswith("RPO over the last") for role, name in named)
 
     # Text keeps a contrast of 4.5 to 1 on what lies behind it, in the light and in the dark.
