@@ -83,7 +83,8 @@ def test_a_user_has_the_highest_role_that_a_list_gives(user: str, groups: tuple[
     assert role_of(Settings(operators=("@backup",)), user, groups) == role
 
 
-async def test_tcp_needs_tls_and_a_token(service: FakeService, tmp_path: Path) -> None:
+async def test_tcp_needs_tls_and_a_token(service: FakeService, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO", "understudy.api")
     app = make_app(service, Settings(tokens=TOKENS))
     async with aiohttp.ClientSession() as session:
         headers = {"Authorization": "Bearer the secret of admin"}
@@ -110,6 +111,10 @@ async def test_tcp_needs_tls_and_a_token(service: FakeService, tmp_path: Path) -
             headers = {"Authorization": "Bearer the secret of viewer"}
             async with session.post(f"{url}/v1/scrub", headers=headers, ssl=False) as response:
                 assert response.status == 403
+    assert "POST /v1/scrub was refused: this needs the role operator, and viewer is viewer" in caplog.messages
+    assert "GET /v1/me was refused: this token is not known here" in caplog.messages
+    assert "secret" not in caplog.text
+    assert TOKENS[0].digest not in caplog.text
 
 
 async def test_a_page_of_another_site_cannot_lead_a_browser_here(http: aiohttp.ClientSession, service: FakeService) -> None:

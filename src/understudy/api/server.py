@@ -1,6 +1,7 @@
 """The application: each row of the table becomes an aiohttp route that lets in, reads, asks, and answers."""
 
 import asyncio
+import logging
 import time
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeAlias
@@ -25,6 +26,7 @@ from understudy.api.table import TABLE
 from understudy.engine import Service
 from understudy.errors import UnderstudyError
 
+_LOG = logging.getLogger(__name__)
 MOST_BYTES = 1 << 20
 _METHODS = {"GET", "HEAD", "OPTIONS", *(route.method for route in TABLE)}
 
@@ -63,6 +65,8 @@ async def _answering(request: web.Request, handler: _Next) -> web.StreamResponse
     try:
         response = await handler(request)
     except UnderstudyError as error:
+        if error.http_status in (401, 403):
+            _LOG.info("%s %s was refused: %s", _method(request), _named(request), error.message)
         response = refused(error)
     except web.HTTPException as error:
         response = refused_by_http(error)
