@@ -9,7 +9,7 @@ from understudy.engine import Failure, ReplicationPolicy
 from understudy.scheduler.health import Facts, health_of
 from understudy.scheduler.retry import Kind
 
-WELL = Facts(policy=ReplicationPolicy(interval=60), rpo=30.0, followed_for=1000.0, transfers=(1.0, 1.0))
+WELL = Facts(name="web", policy=ReplicationPolicy(interval=60), rpo=30.0, followed_for=1000.0, transfers=(1.0, 1.0))
 DOWN = Failure(code="store_unavailable", message="the vault does not answer", hint="look at it", retryable=True)
 FENCED = Failure(code="fenced", message="another site is the primary")
 

@@ -174,6 +174,7 @@ class Track:
 
     def facts(self) -> Facts:
         return Facts(
+            name=self.name,
             policy=self.policy,
             rpo=self.rpo,
             followed_for=self.clock() - self.since,

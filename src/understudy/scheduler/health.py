@@ -14,6 +14,7 @@ MISSED_TOO_OFTEN = 3
 class Facts(Value, frozen=True):
     """What is known of a machine now. Ages and durations in seconds; None: there is none yet."""
 
+    name: str
     policy: ReplicationPolicy
     rpo: float | None
     followed_for: float
@@ -64,7 +65,7 @@ def _failing(facts: Facts) -> list[Reason]:
             hint = "the log has the traceback; it is tried again by itself"
             return [Reason(code="fault", health="critical", message=f"a fault in understudy: {failure.message}", hint=hint)]
         case Kind.OVER:
-            hint = failure.hint or "find out which host is the machine's primary; `understudy replicate` tries again"
+            hint = failure.hint or f"find out which host is the machine's primary; `understudy replicate {facts.name}` tries again"
             return [Reason(code=failure.code, health="critical", message=failure.message, hint=hint)]
     return [Reason(code=failure.code, health="critical", message=failure.message, hint=failure.hint)]
 
@@ -77,7 +78,7 @@ def _ageing(facts: Facts) -> list[Reason]:
                 code="paused",
                 health="warning",
                 message="an operator has paused replication",
-                hint="`understudy policy set NAME --resume` goes on",
+                hint=f"`understudy policy set {facts.name} --resume` goes on",
             )
         ]
     if facts.waiting:
@@ -128,19 +129,25 @@ def _pacing(facts: Facts) -> list[Reason]:
 def _caring(facts: Facts) -> list[Reason]:
     reasons = []
     if facts.damage:
-        hint = "`understudy verify` tells which points can be trusted; the vault's storage loses what it was given"
+        hint = f"`understudy verify {facts.name} --all` tells which points can be trusted; the vault's storage loses what it was given"
         reasons.append(Reason(code="damage", health="critical", message=facts.damage, hint=hint))
     if facts.doubt:
         message = f"the host's default policy holds: {facts.doubt}"
-        reasons.append(Reason(code="policy", health="critical", message=message, hint="`understudy policy set` writes it anew"))
+        reasons.append(
+            Reason(code="policy", health="critical", message=message, hint=f"`understudy policy set {facts.name}` writes it anew")
+        )
     if facts.downgrade:
         message = f"a point that should be app-consistent is crash-consistent only: {facts.downgrade}"
         reasons.append(Reason(code="downgrade", health="warning", message=message, hint="look at the guest agent and the hooks"))
     if facts.has_retention and not facts.can_prune:
         message = "points are not pruned from here: a source's key may not drop what it wrote"
-        reasons.append(Reason(code="no-prune", health="normal", message=message, hint="`understudy prune` with an operator's key"))
+        reasons.append(
+            Reason(code="no-prune", health="normal", message=message, hint=f"`understudy prune {facts.name}` with an operator's key")
+        )
     every = facts.policy.verify_every
     if every and facts.can_verify and facts.verified_age is not None and facts.verified_age > 2 * every + 3600:
         message = f"the newest verified point was proven {facts.verified_age / 3600:.0f} hours ago"
-        reasons.append(Reason(code="unverified", health="warning", message=message, hint="`understudy verify`, or see why it fails"))
+        reasons.append(
+            Reason(code="unverified", health="warning", message=message, hint=f"`understudy verify {facts.name}`, or see why it fails")
+        )
     return reasons
