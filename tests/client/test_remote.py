@@ -193,3 +193,26 @@ async def test_events_are_followed(remote: RemoteService, service: FakeService) 
     assert isinstance(await anext(follow), Job)
     begun.cancel()
     await follow.aclose()
+
+
+async def test_what_was_lost_on_the_way_is_said_again_with_the_same_key(tmp_path: Path) -> None:
+    keys: list[str] = []
+
+    async def answer(request: web.Request) -> web.Response:
+        keys.append(request.headers["Idempotency-Key"])
+        if len(keys) in (1, 3, 4):
+            assert request.transport is not None
+            request.transport.abort()
+        return web.json_response({"name": "shop", "members": []})
+
+    app = web.Application()
+    app.router.add_post("/v1/groups", answer)
+    runner = web.AppRunner(app, shutdown_timeout=5)
+    await runner.setup()
+    await web.UnixSite(runner, str(tmp_path / "s")).start()
+    async with open_service(str(tmp_path / "s")) as remote:
+        assert (await remote.engine.create_group(CreateGroup(name="shop", machines=("web",)))).name == "shop"
+        with pytest.raises(DaemonUnavailable):
+            await remote.engine.create_group(CreateGroup(name="shop", machines=("web",)))
+    assert [keys.count(key) for key in dict.fromkeys(keys)] == [2, 2]
+    await runner.cleanup()

@@ -12,6 +12,9 @@ from understudy.errors import DaemonUnavailable
 
 T = TypeVar("T")
 
+_LOST = (aiohttp.ServerDisconnectedError, aiohttp.ClientPayloadError, ConnectionResetError)
+"""The request may have been done, but nobody heard of it."""
+
 
 class Channel:
     """Over the unix socket of a daemon on this host."""
@@ -30,19 +33,23 @@ class Channel:
         body: Any = None,
         key: str = "",
     ) -> T:
-        """The answer, of type `kind`; what the daemon refuses is raised."""
+        """The answer, of type `kind`; what the daemon refuses is raised. With a `key` what was lost on the way is said again, once."""
         headers = {"Idempotency-Key": key} if key else {}
         data = None if body is None else msgspec.json.encode(body)
         if data is not None:
             headers["Content-Type"] = "application/json"
         parameters = {name: str(value) for name, value in (query or {}).items() if value is not None}
-        try:
-            async with self._session.request(method, _url(path), params=parameters, data=data, headers=headers) as response:
-                content = await response.read()
-        except (TimeoutError, aiohttp.ClientError, OSError) as error:
-            raise unreachable(self._socket, error) from error
-        if response.status >= 400:
-            raise raised_by(content, response.status)
+        status, content = 0, b""
+        for is_last in (True,) if not key else (False, True):
+            try:
+                async with self._session.request(method, _url(path), params=parameters, data=data, headers=headers) as response:
+                    status, content = response.status, await response.read()
+                break
+            except (TimeoutError, aiohttp.ClientError, OSError) as error:
+                if is_last or not isinstance(error, _LOST):
+                    raise unreachable(self._socket, error) from error
+        if status >= 400:
+            raise raised_by(content, status)
         try:
             return msgspec.json.decode(content, type=kind)
         except msgspec.DecodeError as error:
