@@ -48,6 +48,14 @@ def test_a_line_a_machine_the_worst_first(daemon: FakeService, typed: Typed) -> 
     assert below[-1] == "verify running: writing, 25 % of 8.0 GiB, 180 MiB/s, 34.0 s left"
 
 
+def test_the_daemon_itself_may_be_ill() -> None:
+    service = msgspec.structs.replace(asyncio.run(FakeService().health()), health="warning", reasons=(AWAY,))
+    shown = Shown(service=service, machines=(status("web"),), jobs=())
+    told = [str(part) for part in parts_of(shown, in_detail=False, bars=False)]
+    assert told[0].startswith("host-a: 1 machine, normal, the daemon warning\n")
+    assert "daemon: critical: no QEMU listens at /run/mail.qmp" in told
+
+
 def test_all_is_well(daemon: FakeService, typed: Typed) -> None:
     del daemon.machines[1]
     told = typed("status")

@@ -26,6 +26,8 @@ def headline(service: ServiceHealth, machines: Sequence[MachineStatus]) -> Text:
         for health in _WORST_FIRST[:2]:
             if numbers[health]:
                 line.append(", ").append(f"{numbers[health]} {health}", style=STYLES[health])
+    if service.health != "normal":
+        line.append(", the daemon ").append(service.health, style=STYLES[service.health])
     up = duration(max(service.now - service.started_at, 0) / NANOSECONDS)
     running = f"{count(service.running_cycles, 'cycle')} and {count(service.running_jobs, 'job')} running"
     return line.append(f"\n{running}, up {up}, vault {service.vault}", style="dim")
