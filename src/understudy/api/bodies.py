@@ -134,7 +134,7 @@ class GroupBody(CreateGroup, frozen=True, forbid_unknown_fields=True):
     """Make a group of machines (names or ids) that this host follows."""
 
     name: Name
-    machines: Annotated[tuple[Name, ...], msgspec.Meta(min_length=1, max_length=1000)]
+    machines: Annotated[tuple[Name, ...], msgspec.Meta(min_length=2, max_length=64)]
 
 
 class AddKeyBody(AddKey, frozen=True, forbid_unknown_fields=True):

@@ -19,3 +19,8 @@ async def command(session: Session, key: str, new_key_file: str | None, new_pass
         rotated = await engine.rotate_key(RotateKey(slot=key, credential=new_credential(new_key_file, new_passphrase_file)))
     session.output.document(rotated)
     session.output.say(f"{rotated.role} key {rotated.label!r} is {rotated.slot[:12]} now, opens with a {rotated.kind.replace('-', ' ')}")
+    if session.remote:
+        # Only its holder can replace a slot, and that is the daemon.
+        session.output.warn(
+            "the daemon opens its vault with this key: name the new credential in its configuration before it is started again"
+        )
