@@ -11,6 +11,8 @@ from typing import Any
 
 from tests.daemon.house import House, Line
 
+SELDOM = ("/metrics", 15.0)
+"""What is asked so often only, in seconds."""
 PATHS = (
     "/v1/machines/{m}",
     "/v1/health",
@@ -18,7 +20,6 @@ PATHS = (
     "/v1/events?limit=50",
     "/v1/machines/{m}/points",
     "/v1/machines?limit=1000",
-    "/metrics",
 )
 
 
@@ -58,10 +59,12 @@ class Observer:
         self._thread.join()
 
     def _ask(self) -> None:
-        line, turn = Line(self._house.socket), 0
+        line, turn, scraped = Line(self._house.socket), 0, 0.0
         while not self._over.wait(self._pause):
             path = PATHS[turn % len(PATHS)]
             turn += 1
+            if time.monotonic() - scraped > SELDOM[1]:
+                path, scraped = SELDOM[0], time.monotonic()
             asked = path.replace("{m}", self._names[turn % len(self._names)])
             began = time.perf_counter()
             line.request("GET", asked)

@@ -1,5 +1,7 @@
 """`/metrics`."""
 
+import asyncio
+
 from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST
 
@@ -8,7 +10,9 @@ from understudy.api.routes import Call, Route
 
 
 async def _metrics(call: Call) -> web.Response:
-    text = call.request.app[METRICS].text(await call.service.health(), await call.service.statuses())
+    health, machines = await call.service.health(), await call.service.statuses()
+    # Of many machines that is a lot of text: others are answered meanwhile.
+    text = await asyncio.to_thread(call.request.app[METRICS].text, health, machines)
     return web.Response(body=text, headers={"Content-Type": CONTENT_TYPE_LATEST})
 
 

@@ -93,6 +93,12 @@ class Machines:
         async with found[0].aside():
             yield
 
+    def known(self, machine: str) -> str:
+        try:
+            return self.find(machine).track.id
+        except NotFound:
+            return ""
+
     def find(self, machine: str) -> Follower:
         """By name or id."""
         found = self._followers.get(machine)

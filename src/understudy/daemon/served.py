@@ -13,10 +13,16 @@ from understudy.local.engine import LocalEngine
 from understudy.local.here import Here, here_of, machines_here
 from understudy.local.policy_file import read_policy, write_policy
 from understudy.vault import names
+from understudy.vault.log.machine_log import MachineLog
+from understudy.vault.vault import Vault
 
 
 class Scheduled(Protocol):
     """Who replicates the machines."""
+
+    def known(self, machine: str) -> str:
+        """The id of the one machine that is followed under this name or id; empty if there is none, or are several."""
+        ...
 
     def aside(self, machine: str) -> AbstractAsyncContextManager[None]:
         """Leave the machine (its id) to somebody else meanwhile; nothing happens if it is not followed."""
@@ -66,11 +72,15 @@ class ServedEngine(LocalEngine):
 
     async def here(self, machine: str) -> Here:
         vault = await self._opened()
-        log = await vault.find(machine)
+        log = await self._find(vault, machine)
         return await asyncio.to_thread(here_of, vault.id, log, self._site)
 
     async def id_of(self, machine: str) -> str:
-        return (await (await self._opened()).find(machine)).machine_id
+        return self.scheduled.known(machine) or (await self._found(machine)).machine_id
+
+    async def _find(self, vault: Vault, machine: str) -> MachineLog:
+        """A machine that is followed is known by its name: the vault need not be searched for it."""
+        return await vault.find(self.scheduled.known(machine) or machine)
 
     async def policy(self, machine: str) -> engine.ReplicationPolicy | None:
         """Its own, by its id; None if it has none."""

@@ -106,14 +106,14 @@ class LocalEngine:
 
     async def unprotect(self, request: engine.Unprotect) -> engine.Unprotected:
         vault = await self._opened()
-        log = await vault.find(request.name)
+        log = await self._find(vault, request.name)
         await unfollow(vault, log, self._parts, self._site, forget=request.forget)
         return engine.Unprotected(machine=self._machine(vault, log.state), cleaned=not request.forget)
 
     @asynccontextmanager
     async def replicate(self, machine: str) -> AsyncIterator[engine.Replication]:
         vault = await self._opened()
-        log = await vault.find(machine)
+        log = await self._find(vault, machine)
         async with replication(vault, log, self._parts, self._site) as opened:
             yield opened
 
@@ -165,39 +165,39 @@ class LocalEngine:
         return await verified(vault, log, request, progress)
 
     async def retention(self, machine: str) -> engine.Retention:
-        return retention_of((await (await self._opened()).find(machine)).state)
+        return retention_of((await self._found(machine)).state)
 
     async def set_retention(self, request: engine.SetRetention) -> engine.Retention:
-        return await retention_set(await (await self._opened()).find(request.machine), request)
+        return await retention_set(await self._found(request.machine), request)
 
     async def prune(self, request: engine.Prune) -> engine.Pruned:
         vault = await self._opened()
-        return await pruned(vault, await vault.find(request.machine), request)
+        return await pruned(vault, await self._find(vault, request.machine), request)
 
     async def holds(self, machine: str) -> tuple[engine.Hold, ...]:
-        return holds_of((await (await self._opened()).find(machine)).state)
+        return holds_of((await self._found(machine)).state)
 
     async def add_hold(self, request: engine.AddHold) -> engine.Hold:
-        return await hold_added(await (await self._opened()).find(request.machine), request)
+        return await hold_added(await self._found(request.machine), request)
 
     async def remove_hold(self, request: engine.RemoveHold) -> engine.Hold:
-        return await hold_removed(await (await self._opened()).find(request.machine), request)
+        return await hold_removed(await self._found(request.machine), request)
 
     async def export_seed(self, request: engine.SeedExport, progress: engine.OnProgress) -> engine.Seeded:
         self._must_be_outside(Path(request.directory), "the seed", "it is a vault of its own")
         vault = await self._opened()
-        return await exported(vault, await vault.find(request.machine), self._parts, self._site, request, self._reads(), progress)
+        return await exported(vault, await self._find(vault, request.machine), self._parts, self._site, request, self._reads(), progress)
 
     async def import_seed(self, request: engine.SeedImport, progress: engine.OnProgress) -> engine.Seeded:
         return await imported(self._connection.vault, self._opened, self._parts, request, self._reads(), progress)
 
     async def collect(self, request: engine.Collect) -> engine.Collected:
         vault = await self._opened()
-        return await collected(vault, await vault.find(request.machine), self._site, request)
+        return await collected(vault, await self._find(vault, request.machine), self._site, request)
 
     async def usage(self, machine: str) -> engine.Usage:
         vault = await self._opened()
-        log = await vault.find(machine)
+        log = await self._find(vault, machine)
         return await usage_of(vault, log, self._site, self._machine(vault, log.state))
 
     def _reads(self) -> OpenVault:
@@ -241,12 +241,12 @@ class LocalEngine:
         """For restoring and proving: logs that are damaged are read past the damage."""
         try:
             vault = await self._opened()
-            return vault, await vault.find(machine)
+            return vault, await self._find(vault, machine)
         except RolledBack:
             raise
         except (IntegrityError, NotFound):
             vault = self._salvaged = self._salvaged or await self._open(salvage=True)
-            log = await vault.find(machine)
+            log = await self._find(vault, machine)
             if not vault.damage + log.damage:
                 raise
             return vault, log
@@ -260,6 +260,13 @@ class LocalEngine:
 
     def _must_be_outside(self, path: Path, what: str, why: str) -> None:
         must_be_outside(self._parts.vault_directory(self._connection.vault), path, what, why)
+
+    async def _found(self, machine: str) -> MachineLog:
+        return await self._find(await self._opened(), machine)
+
+    async def _find(self, vault: Vault, machine: str) -> MachineLog:
+        """`machine`: a name or an id."""
+        return await vault.find(machine)
 
     async def _opened(self) -> Vault:
         async with self._opening:

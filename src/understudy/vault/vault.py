@@ -158,7 +158,15 @@ class Vault:
         return found
 
     async def find(self, name_or_id: str) -> MachineLog:
-        """A machine's log, read to its end. `NotFound`, or `Conflict` where several have this name."""
+        """A machine's log, read to its end. `NotFound`, or `Conflict` where several have this name.
+
+        By an id no other machine is looked at, however many there are.
+        """
+        if _MACHINE_ID.fullmatch(name_or_id):
+            log = self._log(name_or_id)
+            await log.refresh()
+            if log.head.seq:
+                return log
         ids = await self._machine_ids()
         if name_or_id not in ids:
             named = await self._named(ids)
