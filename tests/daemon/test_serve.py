@@ -45,7 +45,7 @@ async def test_machines_are_replicated_by_themselves_also_after_a_kill(house: Ho
             assert state["cycles"]["count"] >= 2
         assert house.end() == 0
         left = [name for name in await vm.leftovers() if not name.startswith("/")]
-        assert left == ["vda-format:" + name for name in await bitmaps(vm)], "tracking goes on, nothing else stays"
+        assert left == ["vda-format:" + name for name in await bitmaps(vm)] != [], "tracking goes on, nothing else stays"
 
         target = house.directory / "restored"
         for name in ("files", "vm"):
@@ -60,9 +60,7 @@ async def test_machines_are_replicated_by_themselves_also_after_a_kill(house: Ho
 async def bitmaps(vm: Machine) -> list[str]:
     nodes = await vm.execute("query-named-block-nodes", flat=True)
     assert isinstance(nodes, list)
-    found = [bitmap["name"] for node in nodes for bitmap in node.get("dirty-bitmaps", ()) if node["node-name"] == "vda-format"]
-    assert len(found) == 1
-    return found
+    return [bitmap["name"] for node in nodes for bitmap in node.get("dirty-bitmaps", ()) if node["node-name"] == "vda-format"]
 
 
 def test_jobs_are_repeated_after_a_kill_and_a_cycle_that_runs_is_finished_by_a_stop(house: House) -> None:
