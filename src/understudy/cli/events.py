@@ -46,17 +46,20 @@ async def _told(session: Session, query: EventQuery, follow: bool, stop: asyncio
             last = max(last, event.id)
         if not follow:
             return
+        told = ""
         while not stop.is_set():
             # A daemon that is restarted goes on where this reader was.
             try:
                 async for item in _until(service.follow(last), stop):
                     if not isinstance(item, Event):
                         continue
-                    last = item.id
+                    last, told = item.id, ""
                     if (query.machine is None or item.machine in wanted) and _is_wanted(item, query):
                         _tell(session, item, names)
             except DaemonUnavailable as error:
-                session.output.warn(error.message)
+                if error.message != told:
+                    session.output.warn(error.message)
+                told = error.message
             await pause(AGAIN_SECONDS, stop)
 
 

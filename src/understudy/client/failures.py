@@ -42,4 +42,5 @@ def unreachable(socket: str, error: BaseException) -> DaemonUnavailable:
     if number in (errno.ENOENT, errno.ECONNREFUSED):
         hint = "does it run? `systemctl status understudy`, or begin it: `understudy serve`"
         return DaemonUnavailable(f"no daemon listens at {socket}", hint=hint)
-    return DaemonUnavailable(f"the connection to the daemon at {socket} broke: {error or type(error).__name__}", hint="try again")
+    why = f": {error}" if number else ""
+    return DaemonUnavailable(f"the connection to the daemon at {socket} broke{why}", hint="was it stopped? `systemctl status understudy`")
