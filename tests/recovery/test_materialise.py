@@ -161,8 +161,14 @@ async def test_a_sidecar_that_lies_is_found_out(kind: ImageFormat, tmp_path: Pat
             file.write(b"x")
     else:
         run("qemu-io", "-f", "qcow2", "-c", "write -P 7 5M 64k", path)
-    found = await restore(kind, points[1], tmp_path, points)
+    used = path.read_bytes()
+    with pytest.raises(Conflict, match="was written to since it was restored"):
+        await restore(kind, points[1], tmp_path, points)
+    assert path.read_bytes() == used
+    found = await restore(kind, points[1], tmp_path, points, overwrite=True)
     assert (found.trusted, found.reason) == ("scan", "it was touched since it was written")
+    path.chmod(0o640)
+    assert (await restore(kind, points[0], tmp_path, points)).reason == "it was touched since it was written"
     # A copy brings the sidecar's words, but is another file.
     for name in ("image", "image.understudy"):
         shutil.copy2(tmp_path / name, tmp_path / f"{name}.copy")
@@ -297,7 +303,7 @@ async def test_progress_tells_all_that_is_done(kind: ImageFormat, tmp_path: Path
     places = {"vda": Place(tmp_path / "image", kind)}
     await materialise(points[0], places, finder(points), listener=seen.append)
     (tmp_path / "image").touch()
-    done: Restored = await materialise(points[1], places, finder(points), listener=seen.append)
+    done: Restored = await materialise(points[1], places, finder(points), overwrite=True, listener=seen.append)
     assert done.disks[0].trusted == "scan"
     steps = [(step, list(told)) for step, told in itertools.groupby(seen, lambda item: item.step)]
     assert [step for step, _ in steps] == ["write", "prove", "scan", "write", "prove"]

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from xxhash import xxh3_128
 
-from tests.faults import Action, Fault
+from tests.faults import Action, Call, Fault
 from tests.replication.world import World, scribble
 from understudy.errors import Fenced, InDoubt, SecondWriter, StateFailed, StoreRefused, StoreUnavailable, UnderstudyError
 from understudy.model import BLOCK_SIZE
@@ -89,6 +89,21 @@ async def test_a_state_directory_without_room_for_a_journal(world: World) -> Non
             resource.setrlimit(resource.RLIMIT_FSIZE, limits)
         second = await replicator.cycle()
     assert await world.contents() == {first.point: {"vda": before}, second.point: {"vda": world.disk("vda").read_bytes()}}
+
+
+async def test_a_point_keeps_its_packs_though_the_state_directory_vanished_at_its_record(world: World) -> None:
+    def vanish(call: Call) -> None:
+        if call.op == "create" and "/log/" in call.name and world.state.is_dir():
+            shutil.rmtree(world.state)
+            world.state.touch()
+
+    async with world.replicator() as replicator:
+        await replicator.open()
+        replicator.vault.store.before = vanish  # type: ignore[attr-defined]
+        with pytest.raises(StateFailed):
+            await replicator.cycle()
+    world.state.unlink()
+    assert list((await world.contents()).values()) == [{"vda": world.disk("vda").read_bytes()}]
 
 
 async def test_lost_signatures_are_rebuilt_from_the_vault(world: World) -> None:

@@ -22,7 +22,7 @@ from understudy.errors import InvalidRequest, NotFound
 @click.option("--to", "directory", metavar="DIR", help="Write each disk to DIR/<disk>.raw or .qcow2.")
 @click.option("disks", "--disk", multiple=True, metavar="NAME=PATH", help="Write this disk to PATH; without --to, only disks so named.")
 @click.option("image_format", "--format", type=click.Choice(["raw", "qcow2"]), default="raw", show_default=True, help="Form of the images.")
-@click.option("--overwrite", is_flag=True, help="Also overwrite what does not hold this machine's disks.")
+@click.option("--overwrite", is_flag=True, help="Also overwrite what was not restored from this machine, or was used since.")
 @common
 async def command(
     session: Session,

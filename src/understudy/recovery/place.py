@@ -48,8 +48,8 @@ class Opened:
 def admit(place: Place, disk: PointDisk, subject: Subject, *, overwrite: bool) -> None:
     """Refuse a place that is not to be written to; nothing is touched.
 
-    Conflict for a device, or a file that we do not know as an image of this disk, unless `overwrite`; TargetFailed for what can
-    never take the disk.
+    Conflict for a device, a file that we do not know as an image of this disk, or one that was used since, unless `overwrite`;
+    TargetFailed for what can never take the disk.
     """
     path = place.path.resolve()
     status = _status(path)
@@ -62,14 +62,22 @@ def admit(place: Place, disk: PointDisk, subject: Subject, *, overwrite: bool) -
             raise Conflict(f"{path} is a block device and takes the disk as it is", hint="ask for the raw format")
         if not overwrite:
             raise Conflict(f"{path} is a block device: what it holds would be lost", hint="allow it to be overwritten (--overwrite)")
-    elif status.st_size and not st.ours(st.read(path), subject, status.st_ino):
-        if place.format == "raw" and status.st_size != disk.size:
-            raise not_this_disk(path, status.st_size, disk.size)
-        if not overwrite:
-            raise Conflict(
-                f"{path} exists and is not known to be an image of disk {disk.name!r} of this machine",
-                hint="name another target, or allow it to be overwritten (--overwrite)",
-            )
+    elif status.st_size:
+        _admit_file(path, status, place, disk, subject, overwrite)
+
+
+def _admit_file(path: Path, status: os.stat_result, place: Place, disk: PointDisk, subject: Subject, overwrite: bool) -> None:
+    standing = st.read(path)
+    ours = st.ours(standing, subject, status.st_ino)
+    if not ours and place.format == "raw" and status.st_size != disk.size:
+        raise not_this_disk(path, status.st_size, disk.size)
+    if overwrite:
+        return
+    hint = "name another target, or allow it to be overwritten (--overwrite)"
+    if not ours:
+        raise Conflict(f"{path} exists and is not known to be an image of disk {disk.name!r} of this machine", hint=hint)
+    if st.in_use(standing, Identity.of(path)):
+        raise Conflict(f"{path} was written to since it was restored: what is in no recovery point would be lost", hint=hint)
 
 
 async def open_place(place: Place, disk: PointDisk, subject: Subject, towards: str, *, overwrite: bool) -> Opened:

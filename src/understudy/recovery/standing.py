@@ -97,6 +97,14 @@ def ours(standing: Standing | None, subject: Subject, inode: int) -> bool:
     return standing is not None and standing.subject == subject and standing.inode == inode != 0
 
 
+def in_use(standing: Standing | None, now: Identity) -> bool:
+    """Whether somebody has written to an image since it was proven: it may hold what no point does. Its owner and mode may change."""
+    if standing is None or standing.identity is None or standing.towards:
+        return False
+    was = standing.identity
+    return (was.size, was.mtime_ns) != (now.size, now.mtime_ns)
+
+
 def held(standing: Standing | None, subject: Subject, now: Identity) -> Held:
     """What an existing file may be trusted to hold. Pure."""
     if standing is None:

@@ -168,7 +168,7 @@ class Replicator:
             raise
         except BaseException as error:
             await self._release(None, error)
-            if isinstance(error, StateFailed) and not self.log.in_doubt:
+            if isinstance(error, StateFailed) and not self.log.in_doubt and not self._counts(body.id):
                 # It could not be written down here that the record would be put, so it was not.
                 await finish(take_back(self.vault.store, self.log.machine_id, draft.uploaded))
             raise
@@ -234,6 +234,10 @@ class Replicator:
 
     def _unchanged(self, older: bytes, newer: bytes) -> bool:
         return unchanged(self.log.state.entries, older, newer)
+
+    def _counts(self, point: bytes) -> bool:
+        """Whether its record was read, or written: a state directory that vanishes at that moment tells of no doubt any more."""
+        return any(entry.point.id == point for entry in self.log.state.entries)
 
     def _basis(self) -> Basis:
         newest = self.log.state.newest

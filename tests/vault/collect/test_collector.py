@@ -8,7 +8,7 @@ import pytest
 from tests.faults import Action, Fault, FaultyStore
 from tests.replication.world import read_point
 from tests.vault.collect.stage import HOUR, Stage
-from understudy.errors import AccessDenied, IntegrityError, StoreRefused
+from understudy.errors import AccessDenied, IntegrityError, StoreRefused, StoreUnavailable
 from understudy.vault import kinds, names
 from understudy.vault.keys.unlock import KeyFile
 from understudy.vault.maps.reading import history_of
@@ -43,17 +43,33 @@ async def test_dropped_space_comes_back(stage: Stage) -> None:
     await stage.check()
 
 
-async def test_a_collection_that_does_not_fit_leaves_no_packs_behind(stage: Stage) -> None:
+async def test_a_collection_that_does_not_fit_leaves_nothing_behind(stage: Stage) -> None:
     await stage.cycles(12, writes=12)
-    await stage.prune((await stage.kept())[:-1])
-    before = packs(stage)
-    async with stage.operator(schedule=[Fault(Action.REFUSE, "create", "*/maps/*", times=-1)]) as (vault, log):
+    await stage.prune((await stage.kept())[:-3])
+    before = stage.stored()
+    async with stage.operator(schedule=[Fault(Action.REFUSE, "create", "*/maps/*", skip=2, times=-1)]) as (vault, log):
         with pytest.raises(StoreRefused):
             await stage.collector(vault, log).run()
         assert isinstance(vault.store, FaultyStore)
-        assert any(call.op == "create" and "/packs/" in call.name for call in vault.store.calls)
-    assert packs(stage) == before
+        made = [call.name.split("/")[2] for call in vault.store.calls if call.op == "create"]
+        assert "packs" in made
+        assert made.count("maps") == 3
+    assert stage.stored() == before
     assert (await stage.collect()).rewritten
+    await stage.check()
+
+
+async def test_where_nothing_can_be_moved_the_rest_comes_back(stage: Stage) -> None:
+    await stage.cycles(16, writes=12)
+    await stage.prune((await stage.kept())[:-1])
+    before = packs(stage)
+    with pytest.raises(StoreUnavailable) as failure:
+        await stage.collect(schedule=[Fault(Action.FAIL_BEFORE, "create", "*/packs/*", times=-1)])
+    assert "let go of meanwhile" in failure.value.hint
+    assert packs(stage) < before
+    await stage.check()
+    with_room = await stage.collect()
+    assert min(with_room.rewritten, with_room.deleted[1]) > 0
     await stage.check()
 
 

@@ -52,7 +52,7 @@ def dropping(history: History, rng: np.random.Generator, part: float) -> History
 async def mapped(history: History) -> History:
     """With an operator's maps of all points that are kept."""
     table = PackTable()
-    maps = await write_maps(history, await swept(history, table), table, {})
+    maps = [made async for made in write_maps(history, await swept(history, table), table, {})]
     assert len(maps) == len(history.points)
     return replace(history, maps={checkpoint.point: checkpoint for checkpoint in maps}, repack=1, checkpoints=())
 

@@ -2,11 +2,12 @@
 
 import asyncio
 from collections.abc import Callable, Collection
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from understudy.errors import AccessDenied, Conflict, IntegrityError
+from understudy.errors import AccessDenied, Conflict, IntegrityError, StoreUnavailable, UnderstudyError
 from understudy.finish import finish, finish_in_thread
 from understudy.vault import kinds, names
 from understudy.vault.collect import ripe, trimming, witness
@@ -60,7 +61,17 @@ class Collector:
                 return await self._collect()
             except Moved:
                 continue
+            except StoreUnavailable as error:
+                await self._without_moving(error)
+                raise
         raise Conflict("the machine's log goes on changing in ways that matter here", hint="is another collection or a failover under way?")
+
+    async def _without_moving(self, error: StoreUnavailable) -> None:
+        """Where there is no room to move anything there may be some to let go of what needs no moving, and then there is more."""
+        with suppress(UnderstudyError):
+            done = await self._collect(moving=False)
+            if done.deleted[0] + done.condemned[0]:
+                error.hint = f"{error.hint}; what nobody needs any part of was let go of meanwhile: collect again"
 
     async def survey(self) -> Survey:
         """Where a machine's space is, and what `run` would do now. Changes nothing, and takes no recovery key."""
@@ -100,9 +111,9 @@ class Collector:
             would,
         )
 
-    async def _collect(self) -> Collected:
+    async def _collect(self, *, moving: bool = True) -> Collected:
         remembered = await self._witness()
-        async with marked(self.vault, self.log, self._cut(remembered)) as found:
+        async with marked(self.vault, self.log, self._cut(remembered), moving=moving) as found:
             seen = self._seen(remembered, found)
             await self._remember(seen)
             due = ripe.due(found.state, seen) & found.condemned
@@ -194,19 +205,33 @@ class Collector:
 
     async def _repack(self, found: Marked) -> tuple[int, frozenset[str]]:
         """Bytes of new packs, and all objects that kept points are read from now."""
-        rewriter = Rewriter(found.history, found.table)
+        rewriter, maps = Rewriter(found.history, found.table), list[kinds.Checkpoint]()
         try:
             moved = await rewriter.run({index: found.marks.of(index) for index in found.decision.rewrite})
-            maps = await write_maps(found.history, found.spool.changes(), found.table, moved)
+            async for checkpoint in write_maps(found.history, found.spool.changes(), found.table, moved):
+                maps.append(checkpoint)
+            ref = await self._side_object(MAPS, encode_maps(maps))
         except BaseException:
             # A store that is full must not be fuller for having been collected.
-            await finish(rewriter.take_back())
+            await finish(self._take_back(rewriter, maps))
             raise
         stays = {pack_name(pack.id) for index, pack in found.packs.items() if index not in found.decision.rewrite}
         uses = stays | {pack_name(pack.id) for pack in rewriter.written} | {f"maps/{checkpoint.id.hex()}" for checkpoint in maps}
-        body = kinds.Repack(horizon=found.head, maps=await self._side_object(MAPS, encode_maps(maps)))
-        await self.log.append(body, for_repack(found.state, {*uses, f"objects/{body.maps.hash.hex()}"}))
+        body = kinds.Repack(horizon=found.head, maps=ref)
+        try:
+            await self.log.append(body, for_repack(found.state, {*uses, f"objects/{ref.hash.hex()}"}))
+        except Moved:
+            await finish(self._take_back(rewriter, maps))
+            raise
         return rewriter.stored, frozenset(uses)
+
+    async def _take_back(self, rewriter: Rewriter, maps: Collection[kinds.Checkpoint]) -> None:
+        """Delete what no record names; what the store does not delete now a later collection does."""
+        owner = names.machine(self.log.machine_id)
+        going = [pack_name(pack.id) for pack in rewriter.written] + [f"maps/{checkpoint.id.hex()}" for checkpoint in maps]
+        with suppress(UnderstudyError):
+            for name in going:
+                await self.vault.store.delete(f"{owner}/{name}")
 
     async def _condemn(self, going: Collection[str], before: MachineState, head: int) -> None:
         body = kinds.Condemn(objects=await self._side_object(CONDEMNED, encode_names(going)), grace=self.grace)

@@ -68,10 +68,13 @@ class Marked:
 
 
 @asynccontextmanager
-async def marked(vault: Vault, log: MachineLog, cut: Cut, watch: Callable[[Change], None] = lambda _: None) -> AsyncIterator[Marked]:
+async def marked(
+    vault: Vault, log: MachineLog, cut: Cut, watch: Callable[[Change], None] = lambda _: None, *, moving: bool = True
+) -> AsyncIterator[Marked]:
     """Mark a machine. `IntegrityError` for the first thing that cannot be read: nothing may be concluded from the rest.
 
-    `watch` is shown each change, in a thread.
+    `watch` is shown each change, in a thread. `moving`: whether needed parts of packs may be moved, so that the rest of them can go,
+    and records be trimmed.
 
     The listing first: what was there before the log was read, and is not named in it, was never named.
     """
@@ -98,8 +101,8 @@ async def marked(vault: Vault, log: MachineLog, cut: Cut, watch: Callable[[Chang
         async for change in changes(history, table):
             await asyncio.to_thread(take, change)
         packs = await needed(history, table, marks)
-        fixed = await held(history, state, table)
-        up_to = cut(stock, state, head, frozenset(table.packs[index].seq for index in fixed) - {0})
+        fixed = await held(history, state, table) if moving else set(packs)
+        up_to = cut(stock, state, head, frozenset(table.packs[index].seq for index in fixed) - {0}) if moving else 0
         decision = decide(state, stock.objects, packs, await _named(history, state, stock, packs), fixed, up_to)
         yield Marked(stock, state, head, history, table, marks, packs, decision, spool, up_to)
 

@@ -2,13 +2,12 @@
 
 import asyncio
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
-from understudy.errors import IntegrityError, UnderstudyError
+from understudy.errors import IntegrityError
 from understudy.model import BLOCK_SIZE, SIGNATURE_SIZE, Extents, Rows
 from understudy.native.layout import FRAME_BLOCKS, KIND_ZERO
 from understudy.store.protocol import Creation
@@ -65,12 +64,6 @@ class Rewriter:
                     taken[place] = np.concatenate([known, numbers])
         await self._finish(writer, disks)
         return {key: _sorted(np.concatenate(parts)) for key, parts in self._moved.items()}
-
-    async def take_back(self) -> None:
-        """Delete what was written, which no record names; what the store does not delete now a later collection does."""
-        with suppress(UnderstudyError):
-            for pack in self.written:
-                await self.history.store.delete(names.pack(self.history.machine_id, pack.id.hex()))
 
     async def _move(self, source: PackSource, writer: PackWriter, index: int, disk: bytes, place: int, unit: Rows) -> None:
         rows, packs = unit.copy(), [self.table.packs[index]]
