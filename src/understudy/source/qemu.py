@@ -26,7 +26,7 @@ from understudy.source.qemu_fleecing import Fleecing, at_once
 from understudy.source.qemu_frozen import IdleDisk
 from understudy.source.qemu_gate import gathered, standing
 from understudy.source.qemu_kept import Keeper, room
-from understudy.source.qemu_method import AUTO, BREAK_SNAPSHOT, FLEECING, PUSH, Capabilities, Refusal, Wanted, choose
+from understudy.source.qemu_method import AUTO, BREAK_SNAPSHOT, FLEECING, PUSH, Wanted, chosen
 from understudy.source.qemu_names import Names
 from understudy.source.qemu_pause import Pauser
 from understudy.source.qemu_push import Push
@@ -99,7 +99,7 @@ class QemuSource:
     async def probe(self) -> SourceInfo:
         session = await self._connected()
         found = await survey(session, self._selection, self._exclude, strict=True)
-        method = _chosen(found.capabilities, self._wanted)
+        method = chosen(found.capabilities, self._wanted)
         definition = await self._definition(session, found, await devices(session))
         fleeting = tuple(disk.name for disk in found.disks if not room(found, disk))
         return SourceInfo("qemu", method, found.infos, definition, lasting=method == PUSH, excluded=found.excluded, fleeting=fleeting)
@@ -195,7 +195,7 @@ class QemuSource:
             frozen_at = await at_once(session, self._records(freeze, found, bases))
             if records.idle(await self._ended(session, freeze, found, bases)):
                 idle = tuple(IdleDisk(info, self._want_view) for info in found.infos)
-                method = _chosen(found.capabilities, self._wanted)
+                method = chosen(found.capabilities, self._wanted)
                 return Snapshot(frozen_at, method, moment.consistency, idle, definition, excluded=found.excluded)
             # Something was written in the last moment: that must be read, from a view.
             await self._settle(session, freeze.base)
@@ -217,7 +217,7 @@ class QemuSource:
         """A view that only its instant is missing to. Whether somebody else's NBD server is in the way shows when ours is started."""
         capabilities = found.capabilities
         while True:
-            method = _chosen(capabilities, self._wanted)
+            method = chosen(capabilities, self._wanted)
             stage = Stage(
                 *(session, self._lifeline, self._names, found, freeze.point, bases),
                 reserve=self._reserve,
@@ -345,10 +345,3 @@ async def tracked(session: QmpSession, found: Survey, names: Names, base: str | 
         records.usable_base([bitmap for bitmap in known if bitmap.node not in own - {disk.node}], disk.node, name) for disk in found.disks
     ]
     return [witnessed(found.nodes, names, disk, record) for disk, record in zip(found.disks, bases, strict=True)]
-
-
-def _chosen(capabilities: Capabilities, wanted: Wanted) -> str:
-    method = choose(capabilities, wanted)
-    if isinstance(method, Refusal):
-        raise SourceRefused(method.reason, hint=method.hint)
-    return method

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from understudy.errors import SourceRefused
+
 FLEECING, BREAK_SNAPSHOT, PUSH = "fleecing", "break-snapshot", "push"
 AUTO = "auto"
 
@@ -86,3 +88,11 @@ def _obstacle(method: str, capabilities: Capabilities, wanted: Wanted) -> Refusa
 
 def dotted(version: tuple[int, int, int]) -> str:
     return ".".join(str(number) for number in version)
+
+
+def chosen(capabilities: Capabilities, wanted: Wanted) -> str:
+    """As `choose`; `SourceRefused` with the reason."""
+    method = choose(capabilities, wanted)
+    if isinstance(method, Refusal):
+        raise SourceRefused(method.reason, hint=method.hint)
+    return method
