@@ -73,11 +73,34 @@ def log_damage(vault: Vault, log: MachineLog) -> tuple[str, ...]:
 async def verified(vault: Vault, log: MachineLog, request: engine.Verify, progress: engine.OnProgress) -> engine.Verified:
     if request.level != "scrub":
         _must_hold_the_recovery_key(vault)
-    done = await verify_points(history_of(vault, log), request.points, request.level, listener_of(progress))
+    done = await _examined(vault, log, request, listener_of(progress))
     named = {damage.name for damage in done.damage}
     around = tuple(damage for damage in await surroundings(vault, log) if damage.name not in named)
     unrecorded = await _record(vault, log, done)
     return msgspec.structs.replace(_seen(log.state.name, replace(done, damage=done.damage + around)), unrecorded=unrecorded)
+
+
+async def _examined(vault: Vault, log: MachineLog, request: engine.Verify, listener: Listener) -> Verified:
+    """Who looks for longer than a collection's grace may look for what has gone lawfully: those points are examined as the log has them
+    then, and those that were dropped meanwhile left out."""
+    done = await verify_points(history_of(vault, log), request.points, request.level, listener)
+    while done.damage and not log.damage and await _collected(log):
+        kept = {entry.point.id.hex() for entry in log.state.points}
+        doubted = [point.point for point in done.points if point.damage and point.point in kept]
+        again = await verify_points(history_of(vault, log), doubted, request.level, listener)
+        verdicts = {point.point: point for point in again.points}
+        points = tuple(verdicts.get(point.point, point) for point in done.points if not point.damage or point.point in verdicts)
+        objects, read, seconds = done.objects + again.objects, done.read + again.read, done.seconds + again.seconds
+        done = replace(again, points=points, objects=objects, read=read, seconds=seconds)
+    return done
+
+
+async def _collected(log: MachineLog) -> bool:
+    """Whether the log says that anything was moved or condemned since it was read."""
+    before = log.state
+    await log.refresh()
+    now = log.state
+    return (before.repack, before.condemned, before.trims) != (now.repack, now.condemned, now.trims)
 
 
 async def _record(vault: Vault, log: MachineLog, done: Verified) -> str:
