@@ -6,6 +6,7 @@ import time
 from typing import Any
 
 from understudy.daemon.machines import Machines
+from understudy.daemon.memory import give_back
 from understudy.daemon.pulse import Pulse
 from understudy.daemon.runner import Runner
 from understudy.daemon.served import ServedEngine
@@ -68,6 +69,7 @@ class Maintenance:
     async def _turn(self, now: float) -> None:
         if now - self._checked >= CHECK_VAULT:
             self._checked = now
+            await asyncio.to_thread(give_back)
             await self._check_vault()
         if now - self._pruned >= PRUNE_JOBS and self._pulse.calm:
             self._pruned = now
