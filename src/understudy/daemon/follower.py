@@ -99,6 +99,12 @@ class Follower:
         """Something changed: look again what is due."""
         self._changed.set()
 
+    def again(self) -> None:
+        """The vault is there again: no backoff is waited for. A machine that was fenced is left alone all the same."""
+        if self.track.kind is not Kind.OVER:
+            self._retry_at = 0.0
+            self.poke()
+
     @asynccontextmanager
     async def aside(self) -> AsyncIterator[None]:
         """Another may own the machine until the context is left, one at a time; a cycle that runs comes to its end first."""

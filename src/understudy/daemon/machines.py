@@ -62,6 +62,11 @@ class Machines:
         task = self._tasks.create_task(follower.run(), name=f"follower {machine}")
         self._followers[machine] = follower, task
 
+    def again(self) -> None:
+        """The vault is there again."""
+        for follower, _ in self._followers.values():
+            follower.again()
+
     async def leave(self, machine: str) -> None:
         """Its last cycle is over: called by whoever has it aside."""
         found = self._followers.pop(machine, None)

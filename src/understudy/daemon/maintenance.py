@@ -67,7 +67,7 @@ class Maintenance:
                 failures, self._condition.fault = 0, ""
 
     async def _turn(self, now: float) -> None:
-        if now - self._checked >= CHECK_VAULT:
+        if now - self._checked >= (CHECK_VAULT if self._condition.vault is None else TICK):
             self._checked = now
             await asyncio.to_thread(give_back)
             await self._check_vault()
@@ -124,6 +124,7 @@ class Maintenance:
     def _well(self) -> None:
         if self._condition.vault is not None:
             self._journal.tell("vault.reachable", "info", "the vault can be used again")
+            self._machines.again()
         self._condition.vault = None
 
     async def _forget(self) -> None:

@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Protocol
 
 from understudy import engine
-from understudy.errors import NotFound
+from understudy.errors import NotFound, StoreUnavailable
 from understudy.local.engine import LocalEngine
 from understudy.local.here import Here, here_of, machines_here
 from understudy.local.policy_file import read_policy, write_policy
-from understudy.vault import names
+from understudy.vault import descriptor, names
 from understudy.vault.log.machine_log import MachineLog
 from understudy.vault.vault import Vault
 
@@ -54,8 +54,18 @@ class ServedEngine(LocalEngine):
         return (await self._opened()).identity.role == "operator"
 
     async def touch(self) -> None:
-        """Whether the vault answers, as it is opened now."""
-        await (await self._opened()).store.head(names.DESCRIPTOR)
+        """Whether the vault that is open answers, and is found where it was: what is open may be a file system that was taken away."""
+        vault, url = await self._opened(), self._connection.vault
+        await vault.store.head(names.DESCRIPTOR)
+        store = self._parts.open_store(url)
+        try:
+            found = descriptor.decode(await store.get(names.DESCRIPTOR, 0, 1 << 16)).id.hex()
+        except NotFound:
+            raise StoreUnavailable(f"the vault is not at {url} any more", hint="is its file system mounted?") from None
+        finally:
+            await store.close()
+        if found != vault.id:
+            raise StoreUnavailable(f"another vault is at {url}: it was {vault.id}, and is {found}", hint="bring the former one back")
 
     async def reopen(self) -> None:
         """Open the vault anew when it is needed next: what was open may be a file system that is gone. Who works with it fails, and

@@ -160,7 +160,7 @@ class DaemonService:
             message = f"a fault in understudy, in its upkeep: {self._condition.fault}"
             reasons.append(Reason(code="fault", health="critical", message=message, hint="the log has the traceback; it goes on by itself"))
         if self._journal.failed:
-            hint = "free space in the state directory; replication goes on, its events are in the log"
+            hint = "free space in the state directory; what happens meanwhile is in the log"
             reasons.append(
                 Reason(code="jobs", health="warning", message=f"jobs and events cannot be kept: {self._journal.failed}", hint=hint)
             )
