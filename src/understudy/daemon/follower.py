@@ -5,12 +5,12 @@ import random
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
 from understudy.daemon.slots import Slots
 from understudy.daemon.track import Track, failure_of
+from understudy.daemon.wanted import Wanted
 from understudy.engine import Cycle, Progress, Replication, Severity
 from understudy.errors import Busy, Conflict, SourceBusy, StoreUnavailable, UnderstudyError
 from understudy.jobs.journal import Journal
@@ -36,15 +36,6 @@ class Followed(Protocol):
     async def here(self, machine: str) -> Here: ...
 
     async def is_operator(self) -> bool: ...
-
-
-@dataclass(slots=True)
-class Wanted:
-    """Somebody waits for a cycle that begins from now on."""
-
-    app_consistent: bool
-    progress: Callable[[Progress], None]
-    done: "asyncio.Future[Cycle]"
 
 
 class Follower:
@@ -73,7 +64,7 @@ class Follower:
         finally:
             gone = Conflict(f"{self.track.name!r} is not followed any more: it was unprotected, or the daemon stops")
             for one in self._wanted:
-                _end(one, error=gone)
+                one.failed(gone)
 
     async def _run(self) -> None:
         while not self._stopping:
@@ -85,7 +76,7 @@ class Follower:
                 await self._follow()
             except Exception as error:
                 for one in self._wanted:
-                    _end(one, error=error)
+                    one.failed(error)
                 self._failed(error)
             finally:
                 self._out.set()
@@ -227,7 +218,7 @@ class Follower:
                 await self._made_one(replication, wanted)
             except Exception as error:
                 for one in wanted:
-                    _end(one, error=error)
+                    one.failed(error)
                 if not isinstance(error, UnderstudyError) or not _may_go_on(error):
                     raise
                 self._failed(error)
@@ -254,7 +245,7 @@ class Follower:
                 raise
             self._journal.tell("machine.abandoned", "info", f"a cycle of {track.name} was given up: {self._why}", machine=track.id)
             for one in wanted:
-                _end(one, error=Conflict(f"the cycle was given up: {self._why}"))
+                one.failed(Conflict(f"the cycle was given up: {self._why}"))
             return
         finally:
             self._cycle = None
@@ -262,7 +253,7 @@ class Follower:
         again = track.failures
         track.made(cycle)
         for one in wanted:
-            _end(one, cycle=cycle)
+            one.made(cycle)
         self._told(cycle, again)
         if cycle.cause != "delta" or not track.disks:
             await self._look_at_disks()
@@ -328,15 +319,6 @@ class Follower:
 def _may_go_on(error: UnderstudyError) -> bool:
     """After these the machine stays open. A store that is gone may be another one when it comes back."""
     return (error.retryable and not isinstance(error, Busy | StoreUnavailable)) or isinstance(error, SourceBusy)
-
-
-def _end(one: Wanted, *, cycle: Cycle | None = None, error: BaseException | None = None) -> None:
-    if one.done.done():
-        return
-    if cycle is not None:
-        one.done.set_result(cycle)
-    elif error is not None:
-        one.done.set_exception(error)
 
 
 async def _to_its_end(task: "asyncio.Task[Cycle]") -> Cycle:
