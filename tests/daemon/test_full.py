@@ -2,10 +2,11 @@
 
 import os
 import signal
+from contextlib import suppress
 from pathlib import Path
 
 from tests.daemon.house import House
-from tests.small import ROOT, small
+from tests.small import PAGE, ROOT, small
 
 MIB = 1 << 20
 
@@ -21,7 +22,10 @@ if ROOT:
                 disk.write_bytes(os.urandom(MIB))
                 house.ask("POST", "/v1/machines", {"name": "a", "source": {"kind": "block", "disks": {"vda": str(disk)}}})
                 before = house.points("a", 2)["points"]
-                state.fill()
+                with (state.path / "filler").open("wb", buffering=0) as filler, suppress(OSError):
+                    # Page by page: the daemon writes, too.
+                    while True:
+                        filler.write(bytes(PAGE))
                 house.ask("POST", "/v1/machines/a/replicate", {}, status=500)
                 health = house.until(lambda: found if (found := house.ask("GET", "/v1/health"))["health"] != "normal" else None)
                 assert [reason["code"] for reason in health["reasons"]] == ["jobs"]
