@@ -159,6 +159,6 @@ async def _check(path: Path, info: dict[str, Any], size: int, resize: bool) -> N
     if not resize:
         raise TargetFailed(
             f"{path} is an image of {capacity} bytes, the disk has {size}: it is not an image of this disk",
-            hint="name another target, or remove this file if it is not needed",
+            hint="name another target",
         )
     await qemu_img("resize", "-q", "-f", "qcow2", "--shrink", os.fspath(path), str(_virtual(size)))

@@ -175,7 +175,7 @@ def _check_file(fd: int, path: Path, size: int, resize: bool) -> None:
 def not_this_disk(path: Path, there: int, size: int) -> TargetFailed:
     return TargetFailed(
         f"{path} has {there} bytes, the disk {size}: it is not an image of this disk",
-        hint="name another target, or remove this file if it is not needed",
+        hint="name another target, or say that it is a qcow2 image, if it is one (--format qcow2)",
     )
 
 
