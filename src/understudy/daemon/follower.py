@@ -190,7 +190,7 @@ class Follower:
             return None
         if self._wanted:
             return 0.0
-        seconds: float = max(next_due(policy, track.transfers, track.began, now), self._retry_at) - now
+        seconds: float = self._due(now) - now
         if track.waiting and policy.initial_at is not None:
             seconds = max(seconds, policy.initial_at / 1e9 - wall)
         opens = opens_at(policy, wall, None)
@@ -201,9 +201,14 @@ class Follower:
         track.due_at = round((wall + seconds) * 1e9)
         return seconds
 
+    def _due(self, now: float) -> float:
+        """After a failure when it is tried again, however long the interval is."""
+        track = self.track
+        return max(self._retry_at, now) if track.failures else next_due(track.policy, track.transfers, track.began, now)
+
     async def _one(self, replication: Replication) -> None:
         track = self.track
-        due = max(next_due(track.policy, track.transfers, track.began, 0.0), self._retry_at, track.since)
+        due = max(self._due(0.0), track.since)
         ready = Ready(track.id, track.deadline, track.slow, track.weight, bool(self._wanted))
         async with self._slots.turn(ready):
             if self._stopping or self._aside or track.policy.paused:

@@ -58,7 +58,9 @@ def _failing(facts: Facts) -> list[Reason]:
     match facts.kind:
         case Kind.PASSES:
             often = "once" if facts.failures == 1 else f"{facts.failures} times in a row"
-            return [Reason(code=failure.code, health="warning", message=f"failed {often}: {failure.message}", hint=failure.hint)]
+            # Once may happen, and is over with the next try.
+            health: Health = "warning" if facts.failures > 1 else "normal"
+            return [Reason(code=failure.code, health=health, message=f"failed {often}: {failure.message}", hint=failure.hint)]
         case Kind.BUSY:
             return [Reason(code=failure.code, health="warning", message=failure.message, hint=failure.hint or "end the other process")]
         case Kind.FAULT:
