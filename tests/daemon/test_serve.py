@@ -13,6 +13,8 @@ from tests.cli.installed import COMMAND
 from tests.daemon.house import House
 from tests.source.machine import MIB, Machine, blockdev
 
+SLOW, RATE = 48 * MIB, 8 * MIB
+"""Three packs, of which the first goes at once: a cycle of them all is seen on its way on any host."""
 PAUSED = {"interval": 1, "verify_every": 0, "paused": True}
 
 
@@ -65,10 +67,10 @@ async def bitmaps(vm: Machine) -> list[str]:
 
 def test_jobs_are_repeated_after_a_kill_and_a_cycle_that_runs_is_finished_by_a_stop(house: House) -> None:
     house.start()
-    block(house, "slow", 6 * MIB)
+    block(house, "slow", SLOW)
     house.points("slow", 1)
-    house.ask("PUT", "/v1/machines/slow/policy", {"interval": 3600, "verify_every": 0, "rate": MIB})
-    (house.directory / "slow").write_bytes(os.urandom(6 * MIB))
+    house.ask("PUT", "/v1/machines/slow/policy", {"interval": 3600, "verify_every": 0, "rate": RATE})
+    (house.directory / "slow").write_bytes(os.urandom(SLOW))
     first = house.ask("POST", "/v1/machines/slow/replicate", {}, 202)
     house.until(
         lambda: (job := house.ask("GET", f"/v1/jobs/{first['id']}"))["state"] == "running" and job["progress"]["phase"] == "transfer"
@@ -81,13 +83,13 @@ def test_jobs_are_repeated_after_a_kill_and_a_cycle_that_runs_is_finished_by_a_s
     assert "begun again" in done["note"]
     assert [event["kind"] for event in house.events("job.repeated")] == ["job.repeated"]
 
-    (house.directory / "slow").write_bytes(os.urandom(6 * MIB))
+    (house.directory / "slow").write_bytes(os.urandom(SLOW))
     points = house.machine("slow")["points"]
     second = house.ask("POST", "/v1/machines/slow/replicate", {}, 202)
     house.until(lambda: house.ask("GET", f"/v1/jobs/{second['id']}")["progress"]["phase"] == "transfer")
     assert house.end() == 0
     house.start()
-    assert house.machine("slow")["policy"]["rate"] == MIB, "a machine's own policy is kept"
+    assert house.machine("slow")["policy"]["rate"] == RATE, "a machine's own policy is kept"
     assert house.points("slow", points + 1)
     ended = house.until(lambda: job if (job := house.ask("GET", f"/v1/jobs/{second['id']}"))["ended_at"] else None)
     assert (ended["state"], ended["attempts"]) == ("succeeded", 1)
@@ -208,10 +210,10 @@ def test_what_an_earlier_daemon_left_unreadable_is_told_and_ends_nothing(house: 
 
 def test_a_job_does_not_wait_for_a_machine_that_left(house: House) -> None:
     house.start()
-    disk = block(house, "slow", 6 * MIB)
+    disk = block(house, "slow", SLOW)
     house.points("slow", 1)
-    house.ask("PUT", "/v1/machines/slow/policy", {"interval": 3600, "verify_every": 0, "rate": MIB})
-    disk.write_bytes(os.urandom(6 * MIB))
+    house.ask("PUT", "/v1/machines/slow/policy", {"interval": 3600, "verify_every": 0, "rate": RATE})
+    disk.write_bytes(os.urandom(SLOW))
     first = house.ask("POST", "/v1/machines/slow/replicate", {}, 202)
     house.until(lambda: house.ask("GET", f"/v1/jobs/{first['id']}")["progress"]["phase"] == "transfer")
     second = house.ask("POST", "/v1/machines/slow/replicate", {}, 202)
