@@ -176,6 +176,7 @@ class Load:
     def jumps(self, seconds: float) -> None:
         """The wall clock is set: cycles come as before, no age changes, nothing is dropped."""
         self.settle("before the clock is set")
+        self.alone()
         points = {name: self.house.machine(name)["points"] for name in self.names}
         for hours in (HOURS, -HOURS, 0):
             self.clock.set(hours * 3600)
@@ -187,7 +188,7 @@ class Load:
                 self.must(ended["state"] == "succeeded", f"a prune failed: {ended['error']}")
         lost = [name for name in self.names if self.house.machine(name)["points"] < points[name]]
         self.must(not lost, f"points were dropped: {lost}")
-        self.must(len(self.house.events("daemon.clock-set")) == 3, "each jump is told")
+        self.must(len(all_events(self.house, "daemon.clock-set")) == 3, "each jump is told")
         self.settle("the clock was set")
 
     def _no_storm(self, seconds: float, when: str) -> None:
@@ -200,6 +201,11 @@ class Load:
         self.say(when, cycles=cycles, seconds=round(passed, 1), most=round(most))
         self.must(cycles <= most, f"a storm of cycles {when}")
         self.unharmed(when)
+
+    def alone(self) -> None:
+        """By the clock on the wall, so before that is set."""
+        found = overlapping(all_events(self.house, "machine.cycle"))
+        self.must(not found, f"cycles of one machine overlap: {found[:5]}")
 
     def unharmed(self, when: str) -> None:
         states = self.house.ask("GET", "/v1/machines?limit=1000")["items"]
@@ -223,7 +229,6 @@ class Load:
     def end(self, restore: int) -> None:
         """What is left, and whether it is what was there."""
         self.crowd.stop()
-        self.must(not overlapping(all_events(self.house, "machine.cycle")), "cycles of one machine overlap")
         for disk in self.crowd.disks[:restore]:
             self.house.ask("POST", f"/v1/machines/{disk.name}/replicate", {}, 202)
         self.house.until(lambda: not self.house.ask("GET", "/v1/jobs?state=pending&state=running")["items"])

@@ -77,6 +77,8 @@ class Track:
     failures: int = 0
     totals: CycleTotals = field(default_factory=CycleTotals)
     verified: tuple[int, int] | None = None
+    proven: float = 0.0
+    """When the newest verified point was, by `clock`."""
     seen_at: int | None = None
     operator: bool = True
     """Whether our key may prune and verify."""
@@ -92,13 +94,10 @@ class Track:
     def learn(self, here: Here, operator: bool) -> None:
         """How it stands in the vault."""
         machine = here.machine
-        self.name, self.source, self.retention, self.verified, self.operator = (
-            machine.name,
-            described(here.source),
-            here.retention,
-            here.verified,
-            operator,
-        )
+        self.name, self.source, self.retention, self.operator = machine.name, described(here.source), here.retention, operator
+        if here.verified is not None and here.verified != self.verified:
+            self.proven = self.clock() - max(0.0, (time.time_ns() - here.verified[1]) / 1e9)
+        self.verified = here.verified
         self.points, self.seen_at = machine.points, time.time_ns()
         point = machine.newest
         if point is not None:
@@ -140,7 +139,7 @@ class Track:
 
     @property
     def verified_age(self) -> float | None:
-        return max(0.0, (time.time_ns() - self.verified[1]) / 1e9) if self.verified else None
+        return max(self.clock() - self.proven, 0.0) if self.verified else None
 
     @property
     def deadline(self) -> float:
