@@ -26,7 +26,7 @@ from tests.daemon.crowd import INTERVALS, Crowd, Disk
 from tests.daemon.house import House
 from tests.daemon.observer import Observer, all_events, committed, overlapping, resources
 from understudy.demo.accelerator import find_accelerator
-from understudy.demo.console import Verdict
+from understudy.demo.console import Verdict, acknowledged_before
 from understudy.demo.disks import make_disk
 from understudy.demo.guest import Guest
 from understudy.demo.kit import build_kit
@@ -64,6 +64,8 @@ class Load:
         self.crowd = Crowd(directory / "disks", machines, rate)
         self.intervals = intervals
         self.guests: dict[str, Guest] = {}
+        self.run = secrets.token_hex(8)
+        """Marks the guests' records."""
         self.wrong: list[str] = []
         self.chance = random.Random(2)
 
@@ -260,13 +262,13 @@ async def _guest(load: Load, stack: AsyncExitStack, number: int) -> None:
     kit = await asyncio.to_thread(build_kit)
     found = await asyncio.to_thread(find_accelerator, kit)
     disks = [await asyncio.to_thread(make_disk, directory / f"{name}.qcow2", "qcow2", 1 << 30) for name in ("vda", "vdb")]
-    options = {"run": secrets.token_hex(8), "pause": "200"}
+    options = {"run": load.run, "pause": "200"}
     guest = await Guest.start(kit, found.accelerator, directory, "write", disks, options=options)
     load.guests[f"guest{number}"] = await stack.enter_async_context(guest)
     await guest.wait_for("ack", 120)
 
 
-async def _check(load: Load, name: str, guest: Guest) -> Verdict:
+async def _check(load: Load, name: str) -> Verdict:
     """Killed, restored, started: what its newest point holds."""
     target = load.house.directory / "restored"
     await asyncio.to_thread(load.house.host.run, "restore", f"{name}@latest", "--to", str(target))
@@ -275,7 +277,7 @@ async def _check(load: Load, name: str, guest: Guest) -> Verdict:
     kit = await asyncio.to_thread(build_kit)
     found = await asyncio.to_thread(find_accelerator, kit)
     disks = [GuestDisk(path, "raw") for path in sorted(target.glob("*.raw"))]
-    async with await Guest.start(kit, found.accelerator, directory, "check", disks) as checking:
+    async with await Guest.start(kit, found.accelerator, directory, "check", disks, options={"run": load.run}) as checking:
         verdict = await checking.verdict(240)
     shutil.rmtree(target)
     return verdict
@@ -297,12 +299,14 @@ async def play(directory: Path, asked: argparse.Namespace, intervals: tuple[int,
                 await asyncio.to_thread(load.kills, asked.kills)
             if asked.jump:
                 await asyncio.to_thread(load.jumps, asked.jump)
+            frozen = {name: load.house.machine(name)["newest_frozen_at"] for name in load.guests}
             await asyncio.to_thread(load.end, asked.restore)
             for name, guest in load.guests.items():
                 await guest.kill()
-                verdict = await _check(load, name, guest)
-                load.say(name, acknowledged=guest.newest, highest=verdict.highest)
-                load.must(verdict.sound, f"{name}: {verdict}")
+                verdict = await _check(load, name)
+                least = acknowledged_before(guest.acknowledged, frozen[name])
+                load.say(name, acknowledged=guest.newest, before_the_point=least, highest=verdict.highest)
+                load.must(verdict.sound and verdict.highest >= least > 0, f"{name}: {verdict}")
     finally:
         load.crowd.stop()
         if load.house.process is not None:
