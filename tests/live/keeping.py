@@ -12,11 +12,13 @@ from understudy.engine import Cycle
 from understudy.errors import SourceUnavailable
 from understudy.source.file_facts import obstacle
 from understudy.source.file_users import opened, writers
+from understudy.source.file_writers import FileWriters
 
 
 def seen(path: Path) -> bool:
     """Whether all that happens to this file can be seen on this host, by whoever runs this."""
     try:
+        FileWriters().close()
         return not obstacle(str(path)) and not writers([])
     except OSError:
         return False

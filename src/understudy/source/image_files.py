@@ -11,6 +11,7 @@ from functools import partial
 from understudy.finish import finish_in_thread
 from understudy.source.file_facts import Process, at_rest, facts, obstacle, process, unwritten
 from understudy.source.file_users import Inode, opened, writers
+from understudy.source.file_writers import FileWriters
 from understudy.source.image_events import ALL, QUIET, FileEvents
 from understudy.source.image_state import Happening, Stage, State, after
 
@@ -42,9 +43,14 @@ class ImageFiles:
     """Everything happens in one event loop."""
 
     def __init__(self) -> None:
-        """OSError if this host's inotify instances are used up."""
+        """OSError if the kernel does not tell this process of writes, or nobody any more."""
         self._files: dict[str, _File] = {}
-        self._events = FileEvents(self._happened)
+        self._wrote = FileWriters()
+        try:
+            self._events = FileEvents(self._happened)
+        except OSError:
+            self._wrote.close()
+            raise
         self._worker: asyncio.Task[None] | None = None
         self._changed = asyncio.Event()
         self._looked = _now()
@@ -76,6 +82,7 @@ class ImageFiles:
         for file in self._files.values():
             file.drop()
         self._events.close()
+        self._wrote.close()
 
     @property
     def held(self) -> bool:
@@ -126,7 +133,7 @@ class ImageFiles:
             await self.alone(self._holder)
 
     async def alone(self, holder: Process) -> None:
-        """Doubt those that others than `holder` have open for writing."""
+        """Doubt those that others than `holder` have open for writing, or wrote to since they were free."""
         self.drain()
         self._asked = _now()
         found = {file.inode: path for path, file in self._files.items() if file.state.stage in (Stage.HELD, Stage.OPENED)}
@@ -136,6 +143,7 @@ class ImageFiles:
             return
         try:
             users = await finish_in_thread(partial(writers, found))
+            wrote = {path: self._wrote.of(path) - {holder.pid} for path in found.values()}
         except OSError as error:
             for path in found.values():
                 self.doubts(path, f"it cannot be seen who writes to {path}: {error.strerror}")
@@ -143,7 +151,10 @@ class ImageFiles:
             self.drain()
             for inode, path in found.items():
                 others, file = users[inode] - {holder.pid}, self._files[path]
-                if others:
+                if wrote[path]:
+                    # An open file can lie in a socket's queue or in a ring of the kernel's: then it is nobody's that could be found.
+                    self.doubts(path, f"somebody wrote to {path} as the VM was started: {_named(wrote[path])}")
+                elif others:
                     self.doubts(path, f"{path} is open for writing elsewhere, too: {_named(others)}")
                 elif file.state.stage is Stage.HELD and not file.seen:
                     self._put(path, replace(file.state, stirred=False))
@@ -188,6 +199,7 @@ class ImageFiles:
         descriptor = self._files[path].descriptor
         assert descriptor is not None
         self._events.watch(path, ALL, descriptor)
+        self._wrote.add(path, descriptor)
         found = await finish_in_thread(partial(at_rest, descriptor))
         self.drain()
         if self.state(path).stage is Stage.CLOSED:
@@ -309,7 +321,7 @@ def _open_unseen(path: str) -> int:
     return os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
 
 
-def _named(users: Collection[int | str]) -> str:
+def _named(users: Collection[int] | Collection[int | str]) -> str:
     return ", ".join(sorted(f"process {user}" if isinstance(user, int) else f"/dev/{user}" for user in users))
 
 
