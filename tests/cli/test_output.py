@@ -11,6 +11,7 @@ from understudy.cli.output import Output, columns
 def test_nothing_of_a_table_is_cut(width: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
     monkeypatch.setenv("COLUMNS", str(width))
+    monkeypatch.setenv("LINES", "24")
     monkeypatch.setenv("TERM", "dumb")
     monkeypatch.setenv("NO_COLOR", "1")
     table = columns("point", "frozen at", "cause", right=("point",), wrapped=("cause",))

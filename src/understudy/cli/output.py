@@ -26,7 +26,7 @@ class Output:
         self.as_json = as_json
         # Names come from records that others wrote: what stands in square brackets or between colons is no command.
         # A table that goes to a file or a pipe keeps its full width: nothing is cut for a screen that is not there.
-        self.out = _Pipe(file=sys.stdout, width=None if sys.stdout.isatty() else 200, highlight=False, markup=False, emoji=False)
+        self.out = _console(None if sys.stdout.isatty() else 200)
         self.err = Console(file=sys.stderr, highlight=False, markup=False, emoji=False)
 
     @property
@@ -62,10 +62,11 @@ class Output:
         """On a screen that is too narrow for it, lines wrap; nothing is cut."""
         if not self.as_json:
             needed = Measurement.get(self.out, self.out.options.update(max_width=_WIDEST), table).minimum
-            if needed > self.out.width:
-                self.out.print(table, width=needed, crop=False, soft_wrap=True)
-            else:
-                self.out.print(table)
+            (self.out if needed <= self.out.width else _console(needed)).print(table)
+
+
+def _console(width: int | None) -> Console:
+    return _Pipe(file=sys.stdout, width=width, highlight=False, markup=False, emoji=False)
 
 
 def columns(*headings: str, right: tuple[str, ...] = (), wrapped: tuple[str, ...] = ()) -> Table:
