@@ -21,7 +21,7 @@ demo: ## a real guest is replicated, killed, and comes back from the vault (1-2 
 test: ## lint, then every test; real guests included, nothing skipped
 	@.ci/prepare guest tests
 	@$(MAKE) --no-print-directory lint
-	.venv/bin/python -m pytest $(ARGS)
+	.venv/bin/python -m pytest -n auto --maxprocesses 4 --dist worksteal $(ARGS)
 
 test-qemu10: ## the source and real guests with QEMU 10, which is downloaded and not installed
 	@.ci/qemu10 $(ARGS)
