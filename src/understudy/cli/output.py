@@ -61,7 +61,13 @@ class Output:
     def table(self, table: Table) -> None:
         """On a screen that is too narrow for it, lines wrap; nothing is cut."""
         if not self.as_json:
-            needed = Measurement.get(self.out, self.out.options.update(max_width=_WIDEST), table).minimum
+            options = self.out.options.update(max_width=_WIDEST)
+            for column in table.columns:
+                if column.no_wrap:
+                    # rich takes the longest word for the least width, and cuts what is longer.
+                    cells = (column.header, *column.cells)
+                    column.min_width = max(Measurement.get(self.out, options, cell).maximum for cell in cells)
+            needed = Measurement.get(self.out, options, table).minimum
             (self.out if needed <= self.out.width else _console(needed)).print(table)
 
 
