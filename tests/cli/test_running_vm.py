@@ -66,6 +66,11 @@ async def test_a_vm_is_followed_killed_restored_and_left(machine: Machine, host:
 
 async def test_a_vm_that_is_gone_can_be_forgotten(machine: Machine, host: Host) -> None:
     await done(host, "vault", "create")
+    with host.start("protect", "web", "--qmp", machine.qmp, "--exclude", "swap") as process:
+        _, errors = await asyncio.to_thread(process.communicate)
+    assert process.returncode == 3
+    assert "no disk 'swap'" in errors
+    assert "it has: vda, vdb" in errors
     await done(host, "protect", "web", "--qmp", machine.qmp)
     await machine.kill()
     with host.start("unprotect", "web") as process:

@@ -20,12 +20,16 @@ _NO_MACHINE = "0" * 32
 
 
 async def probed(parts: Parts, source: MachineSource, directory: Path) -> SourceInfo:
-    """Look at a machine without changing anything in it."""
+    """Look at a machine without changing anything in it. `NotFound` if a disk that shall be left out is not there: it may be misspelt."""
     opened = parts.open_source(source, _NO_MACHINE, "", directory)
     try:
-        return await opened.probe()
+        info = await opened.probe()
     finally:
         await opened.close()
+    if info.absent:
+        there = ", ".join(sorted([*(disk.name for disk in info.disks), *info.excluded]))
+        raise NotFound(f"this VM has no disk {', '.join(map(repr, info.absent))}", hint=f"it has: {there}")
+    return info
 
 
 async def found_or_none(vault: Vault, name: str) -> MachineLog | None:

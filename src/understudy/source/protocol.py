@@ -23,6 +23,8 @@ class SourceInfo:
     lasting: bool = False
     excluded: tuple[str, ...] = ()
     """Names of disks that are left out by the operator's wish."""
+    absent: tuple[str, ...] = ()
+    """What the operator wishes left out, and is not there: it may be plugged in again."""
     fleeting: tuple[str, ...] = ()
     """Names of disks whose images have no room for a record of changes that outlives a restart of the VM."""
 

@@ -98,11 +98,12 @@ class QemuSource:
 
     async def probe(self) -> SourceInfo:
         session = await self._connected()
-        found = await survey(session, self._selection, self._exclude, strict=True)
+        found = await survey(session, self._selection, self._exclude)
         method = chosen(found.capabilities, self._wanted)
         definition = await self._definition(session, found, await devices(session))
         fleeting = tuple(disk.name for disk in found.disks if not room(found, disk))
-        return SourceInfo("qemu", method, found.infos, definition, lasting=method == PUSH, excluded=found.excluded, fleeting=fleeting)
+        info = SourceInfo("qemu", method, found.infos, definition, lasting=method == PUSH, fleeting=fleeting)
+        return replace(info, excluded=found.excluded, absent=found.absent)
 
     async def relieve(self) -> None:
         async with self._changing:

@@ -5,7 +5,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from understudy.errors import SourceRefused
+from understudy.errors import NotFound, SourceRefused
 
 FILTERS = frozenset({"throttle", "copy-on-read", "copy-before-write", "preallocate", "compress", "blkdebug", "blklogwrites"})
 """Drivers whose node shows its child's content: what is below tracks every write, and stays when the filter goes."""
@@ -76,15 +76,13 @@ def without(found: Sequence[Candidate], exclude: Collection[str]) -> tuple[list[
     return [candidate for candidate in found if candidate not in unwanted], [candidate.name for candidate in unwanted]
 
 
-def must_be_there(found: Sequence[Candidate], wanted: Collection[str]) -> None:
-    """`SourceRefused` if one of these names nothing."""
-    for name in sorted(wanted):
-        if not any(name in candidate.aliases for candidate in found):
-            raise SourceRefused(f"this VM has no disk '{name}'", hint=_offer(found))
+def absent(found: Sequence[Candidate], wanted: Collection[str]) -> list[str]:
+    """Those of these that name nothing."""
+    return [name for name in sorted(wanted) if not any(name in candidate.aliases for candidate in found)]
 
 
 def chosen(found: Sequence[Candidate], selection: Mapping[str, str]) -> list[QemuDisk]:
-    """The operator's disks under the operator's names, or every writable one under its own. Raises `SourceRefused`."""
+    """The operator's disks under the operator's names, or every writable one under its own. Raises `SourceRefused`, or `NotFound`."""
     if selection:
         disks = [_selected(name, wanted, found) for name, wanted in selection.items()]
     else:
@@ -98,8 +96,10 @@ def chosen(found: Sequence[Candidate], selection: Mapping[str, str]) -> list[Qem
 
 def _selected(name: str, wanted: str, found: Sequence[Candidate]) -> QemuDisk:
     matches = [candidate for candidate in found if wanted in candidate.aliases]
-    if len(matches) != 1:
-        raise SourceRefused(f"this VM has {'more than one' if matches else 'no'} disk '{wanted}'", hint=_offer(found))
+    if not matches:
+        raise NotFound(f"this VM has no disk '{wanted}'", hint=_offer(found))
+    if len(matches) > 1:
+        raise SourceRefused(f"this VM has more than one disk '{wanted}'", hint=_offer(found))
     (match,) = matches
     if match.disk is None:
         raise SourceRefused(f"disk '{wanted}' cannot be replicated: {match.reason}")

@@ -8,7 +8,7 @@ from typing import Any
 from understudy.errors import SourceRefused
 from understudy.model import DiskInfo
 from understudy.qemu.session import QmpRefused, QmpSession
-from understudy.source.qemu_disks import QemuDisk, candidates, chosen, must_be_there, without
+from understudy.source.qemu_disks import QemuDisk, absent, candidates, chosen, without
 from understudy.source.qemu_method import Capabilities, dotted
 
 OLDEST = (6, 0, 0)
@@ -35,6 +35,8 @@ class Survey:
     """Whether the VM stands still, for want of space or by an error of its storage."""
     excluded: tuple[str, ...] = ()
     """Names of disks that are left out by the operator's wish."""
+    absent: tuple[str, ...] = ()
+    """What should be left out, and is not there."""
 
     def held(self, node: str) -> int:
         """Bytes that a disk's image takes, with those that it is laid on."""
@@ -46,8 +48,8 @@ class Survey:
         return total
 
 
-async def survey(session: QmpSession, selection: Mapping[str, str], exclude: Collection[str] = (), *, strict: bool = False) -> Survey:
-    """Changes nothing. `SourceRefused` says why this VM cannot be served; `strict`: also if `exclude` names what it has not."""
+async def survey(session: QmpSession, selection: Mapping[str, str], exclude: Collection[str] = ()) -> Survey:
+    """Changes nothing. `SourceRefused` says why this VM cannot be served; `NotFound` if it has not what `selection` names."""
     if session.version < OLDEST:
         raise SourceRefused(f"QEMU {dotted(session.version)} is too old", hint=f"{dotted(OLDEST)} or later is needed")
     # One round trip for all: QEMU answers each of them when its main loop comes by.
@@ -61,15 +63,14 @@ async def survey(session: QmpSession, selection: Mapping[str, str], exclude: Col
     status = said["status"]
     await must_be_here(session, status)
     found = candidates(blocks, nodes, graph)
-    if strict:
-        must_be_there(found, exclude)
+    missing = absent(found, exclude)
     found, left_out = without(found, exclude)
     disks = chosen(found, selection)
     threaded = [disk.name for disk in disks if iothreads and await _threaded(session, disk)]
     capabilities = Capabilities(session.version, len(disks), tuple(threaded))
     sectors = await asyncio.gather(*(_sector(session, disk) for disk in disks))
     infos = [DiskInfo(disk.name, disk.size, sector) for disk, sector in zip(disks, sectors, strict=True)]
-    return Survey(tuple(disks), tuple(infos), nodes, graph, capabilities, status == STARVED, tuple(left_out))
+    return Survey(tuple(disks), tuple(infos), nodes, graph, capabilities, status == STARVED, tuple(left_out), tuple(missing))
 
 
 async def must_be_here(session: QmpSession, status: str) -> None:
