@@ -56,6 +56,16 @@ class Moved(Ruins):
         return self._place
 
 
+async def must_name_both(keys: Ruins, seed: Path, ruins: Ruins, stranger: Ruins) -> None:
+    """Whoever's key is given: it is the vault that is wrong, not the key."""
+    with pytest.raises(Conflict, match="nothing was copied") as caught:
+        await bring(keys, seed, stranger.vault)
+    for vault in (ruins, stranger):
+        async with vault.engine() as opened:
+            assert (await opened.vault()).id in caught.value.message
+    assert "--vault" in caught.value.hint
+
+
 async def restorable(ruins: Ruins, state: str) -> set[str]:
     ((machine, points),) = ruins.held.items()
     async with ruins.engine(state=state) as opened:
@@ -95,6 +105,10 @@ async def test_an_initial_replication_travels(ruins: Ruins, tmp_path: Path) -> N
     assert (done.kind, done.point) == ("initial", None)
     assert (done.objects, done.copied) != (0, 0)
     assert not list(ruins.vault.glob("machines/*/packs/*"))
+    stranger = Ruins(tmp_path / "stranger", np.random.default_rng(4))
+    stranger.root.mkdir()
+    await stranger.create()
+    await must_name_both(stranger, seed, ruins, stranger)
     with pytest.raises(Conflict, match="not in the vault yet"):
         await ruins.cycles("web", 1, 5)
     assert (await export(ruins, seed, None, key="source", state="source-state")).objects == done.objects
@@ -130,8 +144,8 @@ async def test_what_does_not_belong_together_is_refused(ruins: Ruins, tmp_path: 
     stranger.root.mkdir()
     await stranger.create()
     before = stranger.objects()
-    with pytest.raises(Conflict, match="nothing was copied"):
-        await bring(ruins, seed, stranger.vault)
+    for keys in (ruins, stranger):
+        await must_name_both(keys, seed, ruins, stranger)
     with pytest.raises(Conflict, match="nothing was copied"):
         await export(ruins, stranger.vault, newest)
     assert stranger.objects() == before

@@ -14,7 +14,7 @@ from understudy.local.recovering import listener_of
 from understudy.local.site import Site
 from understudy.local.views import points_of
 from understudy.recovery.carry import Carried
-from understudy.recovery.seed import begin_packs, export_point, import_packs, import_vault, must_hold, seeded_machine
+from understudy.recovery.seed import begin_packs, export_point, import_packs, import_vault, must_be_of, must_hold, seeded_machine
 from understudy.replication.cycle import Replicator
 from understudy.replication.report import CycleProgress
 from understudy.store.protocol import ObjectStore
@@ -59,9 +59,12 @@ async def imported(
     began = time.monotonic()
     async with _opened(parts.open_store(Path(request.directory).as_uri())) as seed:
         if not await seeded_machine(seed):
+            async with _opened(parts.open_store(url)) as target:
+                await must_be_of(seed, target)
             log, done = await import_packs(seed, await opened(), listener_of(progress))
             return _seeded("initial", log.state.name, None, request.directory, done, began)
         async with _opened(parts.make_store(url)) as target:
+            await must_be_of(seed, target)
             done = await import_vault(await reads(seed), target, listener_of(progress))
     return _seeded("point", None, None, request.directory, done, began)
 

@@ -8,6 +8,7 @@ from understudy.recovery.progress import Listener
 from understudy.recovery.surroundings import surroundings
 from understudy.store.protocol import ObjectInfo, ObjectStore
 from understudy.vault import descriptor, names
+from understudy.vault.descriptor import Descriptor
 from understudy.vault.log.machine_log import MachineLog
 from understudy.vault.maps.diskmap import PackAt
 from understudy.vault.maps.history import History
@@ -18,6 +19,7 @@ from understudy.vault.packs import pack_layout
 from understudy.vault.vault import Vault
 
 _ELSEWHERE = "choose an empty directory, or one that holds an export of this vault"
+_ITS_OWN = "name the vault that the seed is of (--vault), or, for a recovery point, an empty place"
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +77,7 @@ async def import_vault(seed: Vault, target: ObjectStore, listener: Listener) -> 
     """
     contents = await _contents(seed.store)
     fresh = await target.head(names.DESCRIPTOR) is None
-    await _must_fit(seed.store, target)
+    await must_be_of(seed.store, target)
     if fresh:
         await _must_be_part(contents, target)
     for state in await seed.machines():
@@ -98,7 +100,7 @@ async def import_packs(seed: ObjectStore, vault: Vault, listener: Listener) -> t
     ids = {info.name.split("/")[1] for info in bodies}
     if len(ids) != 1:
         raise NotFound("there is no seed here, or none that was finished", hint="repeat the export, then the import")
-    await _must_fit(seed, vault.store)
+    await must_be_of(seed, vault.store)
     log = await vault.find(ids.pop())
     if log.state.newest is not None or log.state.intent is None:
         begun = "has recovery points already" if log.state.newest is not None else "has begun its initial replication anew"
@@ -155,13 +157,26 @@ async def _descriptor(store: ObjectStore) -> ObjectInfo:
     return info
 
 
+async def must_be_of(seed: ObjectStore, target: ObjectStore) -> None:
+    """`Conflict` if the target is another vault than the seed's. Needs no key: those of the one do not open the other."""
+    mine, other = await _descriptors(seed, target)
+    if other is not None and mine != other:
+        raise Conflict(f"this seed is of vault {mine.id.hex()}, and here is vault {other.id.hex()}: nothing was copied", hint=_ITS_OWN)
+
+
 async def _must_fit(source: ObjectStore, target: ObjectStore) -> None:
-    """`Conflict` if the target is another vault."""
-    if await target.head(names.DESCRIPTOR) is None:
-        return
-    mine, other = [descriptor.decode(await store.get(names.DESCRIPTOR, 0, 1 << 16)) for store in (source, target)]
-    if mine != other:
+    """`Conflict` if the target of an export is another vault."""
+    mine, other = await _descriptors(source, target)
+    if other is not None and mine != other:
         raise Conflict(f"vault {other.id.hex()} is there, and this is of vault {mine.id.hex()}: nothing was copied", hint=_ELSEWHERE)
+
+
+async def _descriptors(source: ObjectStore, target: ObjectStore) -> tuple[Descriptor, Descriptor | None]:
+    """The target's is None where no vault is."""
+    mine = descriptor.decode(await source.get(names.DESCRIPTOR, 0, 1 << 16))
+    if await target.head(names.DESCRIPTOR) is None:
+        return mine, None
+    return mine, descriptor.decode(await target.get(names.DESCRIPTOR, 0, 1 << 16))
 
 
 async def _must_be_part(contents: Contents, target: ObjectStore) -> None:
