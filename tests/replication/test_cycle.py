@@ -3,6 +3,7 @@
 import os
 import resource
 import shutil
+import subprocess
 from dataclasses import replace
 from pathlib import Path
 
@@ -61,6 +62,39 @@ async def test_an_idle_cycle_makes_a_point_of_no_size(world: World) -> None:
     assert first.stats.changed == -(-SIZE // 4096)
     assert (second.stats.changed, second.stats.stored) == (0, 0)
     assert second.parent == first.point
+
+
+async def test_holes_between_scattered_blocks_are_not_read(world: World) -> None:
+    """Nor is a hole taken for what was there before it."""
+    path, places = world.disk("vda"), [3, 70, 400, 401, 900, 5000, 8191]
+    os.truncate(path, 0)
+    os.truncate(path, 8192 * BLOCK_SIZE)
+    with path.open("r+b") as file:
+        for place in places:
+            file.seek(place * BLOCK_SIZE)
+            file.write(bytes([place % 251 + 1]) * BLOCK_SIZE)
+    expected: dict[str, dict[str, bytes]] = {}
+    async with world.replicator() as replicator:
+        await replicator.open()
+        found = []
+        for turn in range(3):
+            if turn == 2:
+                punch(path, 400, 1)
+                punch(path, 4990, 20)
+                with path.open("r+b") as file:
+                    file.seek(2000 * BLOCK_SIZE)
+                    file.write(b"new" * BLOCK_SIZE)
+            report = await replicator.cycle()
+            expected[report.point] = {"vda": path.read_bytes()}
+            found.append((report.stats.scanned, report.stats.changed, report.stats.zero))
+    # The three blocks that came, the two that went, and those that stayed.
+    assert found == [(7, 7, 0), (7, 0, 0), (7 - 2 + 3 + 2, 5, 2)]
+    assert await world.contents() == expected
+
+
+def punch(path: Path, first: int, blocks: int) -> None:
+    """Make a hole."""
+    subprocess.run(["fallocate", "-p", "-o", str(first * BLOCK_SIZE), "-l", str(blocks * BLOCK_SIZE), path], check=True)
 
 
 async def test_content_written_again_is_not_sent_again(world: World) -> None:

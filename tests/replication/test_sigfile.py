@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from understudy import extents as ext
-from understudy.model import Extents, Signatures
+from understudy.model import NO_EXTENTS, Extents, Signatures
 from understudy.native import blockhash
 from understudy.replication.sigfile import HEADER_LIMIT, HEADER_SIZE, Header, SignatureFile
 
@@ -55,6 +55,25 @@ def test_populated_covers_every_signature_and_skips_holes(tmp_path: Path) -> Non
     covered = set(ext.block_numbers(found).tolist())
     assert {5, 6, 7, 700_000} <= covered
     assert len(covered) < 4096
+    file.close()
+
+
+def test_outside_names_exactly_what_is_not_zero(tmp_path: Path) -> None:
+    rng = np.random.default_rng(5)
+    blocks = 300_000
+    file = build(tmp_path / "sig", header(blocks=blocks))
+    model = np.zeros((blocks, 16), dtype=np.uint8)
+    assert len(file.outside(ext.whole(blocks))) == len(file.outside(NO_EXTENTS)) == 0
+    for lengths in (1, 5, 3000):
+        first = np.sort(rng.choice(blocks - 3000, 200, replace=False))
+        rows = ext.union(np.stack([first, rng.integers(1, lengths + 1, 200)], axis=1))
+        signatures = rng.integers(0, 2, (ext.total(rows), 16), dtype=np.uint8) * rng.integers(0, 2, (ext.total(rows), 1), dtype=np.uint8)
+        model[ext.block_numbers(rows)] = signatures
+        file.advance(header(blocks=blocks), lambda f, e=rows, s=signatures: f.write(e, s))
+        inside = ext.union(np.stack([rng.choice(blocks, 150, replace=False), rng.integers(1, 2000, 150)], axis=1))
+        for extents in (NO_EXTENTS, inside, ext.whole(blocks)):
+            wanted = ext.difference(ext.runs(model.any(axis=1), ext.whole(blocks)), extents)
+            assert np.array_equal(file.outside(extents), wanted)
     file.close()
 
 

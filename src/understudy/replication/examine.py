@@ -4,6 +4,7 @@ import secrets
 from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import NamedTuple, TypeAlias
 
 from understudy import extents as ext
@@ -105,10 +106,11 @@ class Examination:
         ]
 
     async def every(self, look: Look, basis: Basis) -> Extents:
-        """All of a disk that is not a hole now or was not zero then."""
+        """All of a disk that is not a hole now or was not zero then: what is both is as it was."""
         found = await look.snapshot.allocated()
         if look.plan.parent is not None:
-            found = ext.union(found, (await self.local.exact(basis.id, look.plan.parent, self.rebuild)).populated())
+            file = await self.local.exact(basis.id, look.plan.parent, self.rebuild)
+            found = ext.union(found, await finish_in_thread(partial(file.outside, found)))
         return ext.clip(found, blocks_of(look.plan.info.size))
 
     async def tasks(self, looks: Sequence[Look], basis: Basis, extents: Sequence[Extents]) -> list[Task]:

@@ -134,6 +134,16 @@ class SignatureFile:
                 found.append((first, last - first))
         return np.array(found, dtype=np.int64) if found else NO_EXTENTS
 
+    def outside(self, extents: Extents) -> Extents:
+        """Every block outside of `extents` whose signature is not zero. Of what is inside no signature is read."""
+        found = [NO_EXTENTS]
+        for unit in ext.units(self.populated(), _CHUNK, _CHUNK):
+            base, end = int(unit[0, 0]), int(unit[-1].sum())
+            left = ext.difference(unit, ext.within(extents, base, end - base))
+            if len(left):
+                found.append(ext.runs(np.any(self.read(left), axis=1), left))
+        return ext.union(*found)
+
     def digest_beyond(self, blocks: int, secret: Signatures) -> int:
         """What the blocks from number `blocks` on contribute to the disk's digest: to be subtracted when the disk shrinks."""
         if blocks >= self.blocks:
