@@ -4,9 +4,11 @@ import asyncio
 import base64
 import itertools
 import json
+import os
 import shutil
 import ssl
 import subprocess
+import tempfile
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -84,24 +86,27 @@ async def browsing(directory: Path, url: str) -> AsyncIterator[Tab]:
     """A new browser at `url`, with nothing remembered."""
     program = shutil.which("chromium")
     assert program is not None, "chromium is missing: .ci/prepare guest tests"
-    process = await asyncio.create_subprocess_exec(
-        program, *_FLAGS, f"--user-data-dir={directory}", stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )
-    try:
-        port = await asyncio.to_thread(_port, directory / "DevToolsActivePort")
-        async with aiohttp.ClientSession() as session:
-            async with session.put(f"http://127.0.0.1:{port}/json/new?about:blank") as response:
-                target = await response.json(content_type=None)
-            async with session.ws_connect(target["webSocketDebuggerUrl"], max_msg_size=0) as socket:
-                tab = Tab(socket)
-                for domain in ("Page", "Runtime", "Log"):
-                    await tab.call(f"{domain}.enable")
-                await tab.call("Page.navigate", url=url)
-                yield tab
-    finally:
-        if process.returncode is None:
-            process.terminate()
-        await process.wait()
+    with tempfile.TemporaryDirectory() as temporary:
+        # What it leaves there when it is ended goes with the directory.
+        environment = {**os.environ, "TMPDIR": temporary}
+        process = await asyncio.create_subprocess_exec(
+            program, *_FLAGS, f"--user-data-dir={directory}", env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+        try:
+            port = await asyncio.to_thread(_port, directory / "DevToolsActivePort")
+            async with aiohttp.ClientSession() as session:
+                async with session.put(f"http://127.0.0.1:{port}/json/new?about:blank") as response:
+                    target = await response.json(content_type=None)
+                async with session.ws_connect(target["webSocketDebuggerUrl"], max_msg_size=0) as socket:
+                    tab = Tab(socket)
+                    for domain in ("Page", "Runtime", "Log"):
+                        await tab.call(f"{domain}.enable")
+                    await tab.call("Page.navigate", url=url)
+                    yield tab
+        finally:
+            if process.returncode is None:
+                process.terminate()
+            await process.wait()
 
 
 def _port(told: Path) -> int:
