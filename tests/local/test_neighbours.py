@@ -8,7 +8,8 @@ import pytest
 
 from understudy import engine
 from understudy.app import open_engine
-from understudy.errors import IntegrityError
+from understudy.errors import IntegrityError, NotFound
+from understudy.store.file import FileStore
 
 
 class Place:
@@ -53,6 +54,31 @@ async def place(tmp_path: Path) -> Place:
     made = Place(tmp_path)
     await made.make()
     return made
+
+
+async def test_a_group_reads_no_other_machine(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with place.engine() as opened:
+        await opened.unprotect(engine.Unprotect(name="mail"))
+        await opened.remove_group("shop")
+    read: set[str] = set()
+    get = FileStore.get
+
+    async def noted(store: FileStore, name: str, start: int = 0, length: int | None = None) -> bytes:
+        read.update(machine for machine, id_ in place.ids.items() if id_ in name)
+        return await get(store, name, start, length)
+
+    monkeypatch.setattr(FileStore, "get", noted)
+    async with place.engine() as opened:
+        await opened.create_group(engine.CreateGroup(name="shop", machines=("web", "db")))
+        await opened.groups()
+        async with opened.replicate_group("shop") as group:
+            await group.cycle(lambda _: None)
+    assert read == {"web", "db"}
+    async with place.engine() as opened:
+        with pytest.raises(NotFound, match="'mail' is not followed from this host"):
+            await opened.create_group(engine.CreateGroup(name="post", machines=("web", "mail")))
+        with pytest.raises(NotFound, match="no machine 'nope'"):
+            await opened.create_group(engine.CreateGroup(name="post", machines=("web", "nope")))
 
 
 async def test_a_prune_asks_those_whose_groups_it_may_break_and_nobody_else(place: Place) -> None:

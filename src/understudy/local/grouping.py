@@ -10,6 +10,7 @@ from understudy import engine
 from understudy.errors import Conflict, InvalidRequest, NotFound, UnderstudyError
 from understudy.local.following import followed_elsewhere, source_here
 from understudy.local.group_file import GroupFile, groups_directory, read_groups, remove_group, write_group
+from understudy.local.here import machines_here
 from understudy.local.parts import Parts
 from understudy.local.replicating import Opened, cycle_of, followed_up, replication
 from understudy.local.site import Site
@@ -29,9 +30,12 @@ async def groups_here(vault: Vault, site: Site) -> tuple[engine.Group, ...]:
 async def group_made(vault: Vault, site: Site, request: engine.CreateGroup) -> engine.Group:
     """Every machine must be one that this host follows. Said again for the same machines it changes nothing."""
     engine.checked_name("group", request.name)
+    followed = await vault.names(await asyncio.to_thread(machines_here, vault.id, site))
     found: dict[str, str] = {}
     for wanted in request.machines:
-        log = await vault.find(wanted)
+        named = [machine for machine, name in followed.items() if name == wanted]
+        # By its id nobody else's log is looked at. What is not followed here is sought in the vault, to say what is wrong with it.
+        log = await vault.find(named[0] if len(named) == 1 else wanted)
         if log.state.site != site.name:
             raise followed_elsewhere(log.state, site.name)
         source_here(site.directory(vault.id, log.machine_id), log.state)
