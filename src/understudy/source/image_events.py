@@ -1,5 +1,6 @@
 """inotify for some files: what happened to each, in order."""
 
+import errno
 from collections.abc import Callable, Iterator
 from itertools import islice
 from pathlib import Path
@@ -21,14 +22,26 @@ _MEANING = {
 }
 
 
+_LIMITS = {
+    errno.EMFILE: "this user's inotify instances or fanotify groups, or this process's files, are used up "
+    "(sysctl fs.inotify.max_user_instances, fs.fanotify.max_user_groups)",
+    errno.ENOSPC: "this user's inotify watches are used up (sysctl fs.inotify.max_user_watches)",
+}
+
+
+def why_not(error: OSError) -> str:
+    """Why the kernel does not tell of files: its own words for limits that are reached lead nobody to them."""
+    return _LIMITS.get(error.errno or 0) or error.strerror or str(error)
+
+
 class FileEvents:
     """`report` gets the file's path, None for all of them, and what happened."""
 
     def __init__(self, report: Callable[[str | None, Happening], None]) -> None:
         self._report = report
+        self._longest = int(Path("/proc/sys/fs/inotify/max_queued_events").read_text()) + 1
         self._inotify = Inotify(sync_timeout=0)
         self._paths: dict[int, str] = {}
-        self._longest = int(Path("/proc/sys/fs/inotify/max_queued_events").read_text()) + 1
 
     @property
     def descriptor(self) -> int:

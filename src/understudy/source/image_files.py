@@ -12,7 +12,7 @@ from understudy.finish import finish_in_thread
 from understudy.source.file_facts import Process, at_rest, facts, obstacle, process, unwritten
 from understudy.source.file_users import Inode, opened, writers
 from understudy.source.file_writers import FileWriters
-from understudy.source.image_events import ALL, QUIET, FileEvents
+from understudy.source.image_events import ALL, QUIET, FileEvents, why_not
 from understudy.source.image_state import Happening, Stage, State, after
 
 PULSE = 1.0
@@ -103,7 +103,7 @@ class ImageFiles:
             some = self._events.drain()
         except OSError as error:
             for path in self._files:
-                self.doubts(path, f"{path} cannot be watched: {error.strerror}")
+                self.doubts(path, f"{path} cannot be watched: {why_not(error)}")
             return
         if some:
             if _now() - self._looked > ASLEEP:
@@ -298,7 +298,7 @@ class ImageFiles:
         try:
             await look(path)
         except OSError as error:
-            self.doubts(path, f"{path} cannot be watched: {error.strerror}")
+            self.doubts(path, f"{path} cannot be watched: {why_not(error)}")
 
     def _happened(self, path: str | None, happening: Happening) -> None:
         for name in self._files if path is None else (path,):

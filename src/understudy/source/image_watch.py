@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 from understudy.source.file_facts import Process
 from understudy.source.image_chain import Chain
+from understudy.source.image_events import why_not
 from understudy.source.image_files import ImageFiles
 from understudy.source.image_state import Stage
 
@@ -36,6 +37,8 @@ class ImageWatch:
 
     def __init__(self) -> None:
         self._watched: _Watched | None = None
+        self._blind = ""
+        """Why its images could not be watched the last time that it was tried."""
 
     async def hold(self, holder: Process, disks: Sequence[Chain | str], records: Sequence[Collection[str]]) -> list[str]:
         """`holder` has these images open, and every write of its to them is in these records (their names), until it closes them.
@@ -51,7 +54,9 @@ class ImageWatch:
             try:
                 files = ImageFiles()
             except OSError as error:
-                return [f"this host's images cannot be watched: {error.strerror}"] * len(disks)
+                self._blind = f"nobody watched its images while it was down: {why_not(error)}"
+                return [f"its images cannot be watched: {why_not(error)}"] * len(disks)
+            self._blind = ""
             watched = self._watched = _Watched(files, holder, time.monotonic(), chains)
             await files.take(holder, {path: None for paths in chains.values() for path in paths})
             files.start()
@@ -69,7 +74,7 @@ class ImageWatch:
         """
         watched = self._watched
         if watched is None:
-            return [chain if isinstance(chain, str) else UNWATCHED for chain, _ in disks]
+            return [chain if isinstance(chain, str) else self._blind or UNWATCHED for chain, _ in disks]
         await watched.files.settled()
         reasons = [await _confirmed(watched, holder, chain, record) for chain, record in disks]
         # Those who were gone when it was looked who is there are told of now.
