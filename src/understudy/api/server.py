@@ -73,6 +73,7 @@ async def _answering(request: web.Request, handler: _Next) -> web.StreamResponse
     except ConnectionError:
         raise
     except Exception as error:
+        # A fault of our own is an answer, too, and logged there: who asks must not wait for one that never comes.
         response = refused_by_fault(error)
     if not response.prepared:
         response.headers.setdefault("Cache-Control", "no-store")

@@ -71,6 +71,7 @@ def reported(words: Sequence[str], body: Callable[[], None]) -> int:
     except BrokenPipeError:
         return _deaf()
     except Exception as error:
+        # The outermost frame: a fault of our own ends with words and its own exit code, never with a bare traceback.
         text = traceback.format_exc()
         if debug:
             sys.stderr.write(text)

@@ -75,6 +75,7 @@ class Follower:
             try:
                 await self._follow()
             except Exception as error:
+                # Also a fault of our own is told and tried again: it must not end the other machines' loops.
                 for one in self._wanted:
                     one.failed(error)
                 self._failed(error)
@@ -222,6 +223,7 @@ class Follower:
             try:
                 await self._made_one(replication, wanted)
             except Exception as error:
+                # Whatever it was, those who wait for this cycle hear of it; what is no ordinary failure goes on to `_run`.
                 for one in wanted:
                     one.failed(error)
                 if not isinstance(error, UnderstudyError) or not _may_go_on(error):

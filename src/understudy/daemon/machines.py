@@ -10,13 +10,14 @@ from understudy.daemon.follower import Follower
 from understudy.daemon.served import ServedEngine
 from understudy.daemon.slots import Slots
 from understudy.daemon.track import Track
-from understudy.engine import Cycle, Health, OnProgress, ReplicationPolicy, RpoSample
+from understudy.engine import Cycle, Health, OnProgress, ReplicationPolicy, RpoSample, Severity
 from understudy.errors import NotFound, StateFailed
 from understudy.jobs.journal import Journal
 from understudy.scheduler.health import health_of
 
 SAMPLE = 15.0
 """Seconds between two samples of the RPO's history, an hour of it in all."""
+_SEVERITY: dict[Health, Severity] = {"normal": "info", "warning": "warning", "critical": "error"}
 
 
 class Machines:
@@ -180,9 +181,8 @@ class Machines:
             return
         why = "; ".join(reason.message for reason in reasons if reason.health == health)
         message = f"{track.name}: {before} => {health}" + (f": {why}" if why and health != "normal" else "")
-        severity = {"normal": "info", "warning": "warning", "critical": "error"}[health]
         data = {"before": before, "after": health, "reasons": [reason.code for reason in reasons]}
-        self._journal.tell("machine.health", severity, message, machine=machine, data=data)  # type: ignore[arg-type]
+        self._journal.tell("machine.health", _SEVERITY[health], message, machine=machine, data=data)
 
     async def _policy(self, machine: str) -> tuple[ReplicationPolicy | None, str]:
         """Its own, and why that cannot be read."""

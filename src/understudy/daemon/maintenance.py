@@ -5,17 +5,11 @@ import random
 import time
 from typing import Any
 
-from understudy.daemon.machines import Machines
 from understudy.daemon.memory import give_back
-from understudy.daemon.pulse import Pulse
-from understudy.daemon.runner import Runner
-from understudy.daemon.served import ServedEngine
-from understudy.daemon.service import Condition
-from understudy.daemon.slots import Slots
+from understudy.daemon.running import Running
 from understudy.daemon.track import Track
 from understudy.engine import JobKind, StartJob
 from understudy.errors import StateFailed, UnderstudyError
-from understudy.jobs.journal import Journal
 from understudy.scheduler.retry import judge
 from understudy.scheduler.upkeep import Kept, due, first_turn
 
@@ -28,23 +22,8 @@ ACTOR = "maintenance"
 class Maintenance:
     """Opens the vault first, however long that takes. One job at a time, as jobs that anybody can see and cancel."""
 
-    def __init__(
-        self,
-        condition: Condition,
-        engine: ServedEngine,
-        machines: Machines,
-        runner: Runner,
-        journal: Journal,
-        slots: Slots,
-        pulse: Pulse,
-    ) -> None:
-        self._condition = condition
-        self._engine = engine
-        self._machines = machines
-        self._runner = runner
-        self._journal = journal
-        self._slots = slots
-        self._pulse = pulse
+    def __init__(self, daemon: Running) -> None:
+        self._daemon = daemon
         self._kept: dict[str, Kept] = {}
         self._job = ""
         self._reopening: asyncio.Task[None] | None = None
@@ -61,17 +40,17 @@ class Maintenance:
                 await self._turn(time.monotonic())
             except Exception as error:
                 failures += 1
-                self._condition.fault = f"{type(error).__name__}: {error}"
-                self._journal.fault(f"the upkeep broke: {self._condition.fault}", error)
+                self._daemon.condition.fault = f"{type(error).__name__}: {error}"
+                self._daemon.journal.fault(f"the upkeep broke: {self._daemon.condition.fault}", error)
             else:
-                failures, self._condition.fault = 0, ""
+                failures, self._daemon.condition.fault = 0, ""
 
     async def _turn(self, now: float) -> None:
-        if now - self._checked >= (CHECK_VAULT if self._condition.vault is None else TICK):
+        if now - self._checked >= (CHECK_VAULT if self._daemon.condition.vault is None else TICK):
             self._checked = now
             await asyncio.to_thread(give_back)
             await self._check_vault()
-        if now - self._pruned >= PRUNE_JOBS and self._pulse.calm:
+        if now - self._pruned >= PRUNE_JOBS and self._daemon.pulse.calm:
             self._pruned = now
             await self._forget()
         await self._keep(now)
@@ -81,29 +60,29 @@ class Maintenance:
         failures = 0
         while True:
             try:
-                self._condition.vault_id = await self._engine.vault_id()
-                await self._machines.begin()
+                self._daemon.condition.vault_id = await self._daemon.engine.vault_id()
+                await self._daemon.machines.begin()
             except Exception as error:
                 failures += 1
                 self._unwell(error if isinstance(error, UnderstudyError) else self._broken(error))
                 await asyncio.sleep(min(judge(error, failures, random.random()).seconds or 60.0, 60.0))
             else:
                 self._well()
-                self._runner.open()
+                self._daemon.runner.open()
                 return
 
     def _broken(self, error: Exception) -> UnderstudyError:
         message = f"a fault in understudy: {type(error).__name__}: {error}"
-        self._journal.fault(message, error)
+        self._daemon.journal.fault(message, error)
         return UnderstudyError(message, hint="the log has the traceback; it is tried again by itself")
 
     async def _check_vault(self) -> None:
         """Also follow what a command protected without asking the daemon."""
         try:
-            await self._engine.touch()
-            await self._machines.begin()
+            await self._daemon.engine.touch()
+            await self._daemon.machines.begin()
         except UnderstudyError as error:
-            again = self._condition.vault is not None
+            again = self._daemon.condition.vault is not None
             self._unwell(error)
             if again:
                 await self._reopen()
@@ -113,60 +92,64 @@ class Maintenance:
     async def _reopen(self) -> None:
         """In the background: a store that hangs may take for ever to be closed."""
         if self._reopening is None or self._reopening.done():
-            self._reopening = asyncio.create_task(self._engine.reopen(), name="reopen")
+            self._reopening = asyncio.create_task(self._daemon.engine.reopen(), name="reopen")
         await asyncio.wait([self._reopening], timeout=TICK)
 
     def _unwell(self, error: UnderstudyError) -> None:
-        if self._condition.vault is None or self._condition.vault.message != error.message:
-            self._journal.tell("vault.unreachable", "error", f"the vault cannot be used: {error.message}", data={"hint": error.hint})
-        self._condition.vault = error
+        if self._daemon.condition.vault is None or self._daemon.condition.vault.message != error.message:
+            self._daemon.journal.tell("vault.unreachable", "error", f"the vault cannot be used: {error.message}", data={"hint": error.hint})
+        self._daemon.condition.vault = error
 
     def _well(self) -> None:
-        if self._condition.vault is not None:
-            self._journal.tell("vault.reachable", "info", "the vault can be used again")
-            self._machines.again()
-        self._condition.vault = None
+        if self._daemon.condition.vault is not None:
+            self._daemon.journal.tell("vault.reachable", "info", "the vault can be used again")
+            self._daemon.machines.again()
+        self._daemon.condition.vault = None
 
     async def _forget(self) -> None:
         """What ended, and happened, long ago."""
-        keep = self._condition.config.maintenance
+        keep = self._daemon.condition.config.maintenance
         try:
-            await self._journal.prune(keep.jobs_for, keep.events_for)
+            await self._daemon.journal.prune(keep.jobs_for, keep.events_for)
         except StateFailed as error:
-            self._journal.tell("daemon.jobs-failed", "warning", error.message)
+            self._daemon.journal.tell("daemon.jobs-failed", "warning", error.message)
 
     async def _keep(self, now: float) -> None:
-        if self._slots.waiting or self._slots.running >= self._condition.config.limits.cycles or not self._pulse.calm:
+        if (
+            self._daemon.slots.waiting
+            or self._daemon.slots.running >= self._daemon.condition.config.limits.cycles
+            or not self._daemon.pulse.calm
+        ):
             return
-        if self._condition.vault is not None or self._runner.has(self._job):
+        if self._daemon.condition.vault is not None or self._daemon.runner.has(self._job):
             return
-        every = self._condition.config.maintenance.every
-        tracks = {track.id: track for track in self._machines.tracks}
+        every = self._daemon.condition.config.maintenance.every
+        tracks = {track.id: track for track in self._daemon.machines.tracks}
         self._kept = {machine: self._kept.get(machine) or first_turn(machine, every, now) for machine in tracks}
         for machine, track in tracks.items():
             kind, self._kept[machine] = due(track.care(), self._kept[machine], every, now)
-            if kind is not None and not self._runner.busy_with(machine):
+            if kind is not None and not self._daemon.runner.busy_with(machine):
                 await self._start(track, kind)
                 return
 
     async def _start(self, track: Track, kind: JobKind) -> None:
         parameters: dict[str, Any] = {}
         if kind == "collect":
-            parameters = {"grace_seconds": round(self._condition.config.maintenance.grace)}
+            parameters = {"grace_seconds": round(self._daemon.condition.config.maintenance.grace)}
         if kind == "verify":
             parameters = {"points": [await self._newest(track)], "level": "digest"}
             if parameters["points"] == [""]:
                 return
         request = StartJob(kind=kind, machine=track.id, parameters=parameters, actor=ACTOR)
         try:
-            self._job = (await self._runner.start(request, track.id)).id
+            self._job = (await self._daemon.runner.start(request, track.id)).id
         except UnderstudyError as error:
-            self._journal.tell("maintenance.failed", "warning", f"{kind} of {track.name}: {error.message}", machine=track.id)
+            self._daemon.journal.tell("maintenance.failed", "warning", f"{kind} of {track.name}: {error.message}", machine=track.id)
 
     async def _newest(self, track: Track) -> str:
         """The id of the newest point; empty without any."""
         try:
-            here = await self._engine.here(track.id)
+            here = await self._daemon.engine.here(track.id)
         except UnderstudyError:
             return ""
         return here.machine.newest.id if here.machine.newest else ""

@@ -11,7 +11,7 @@ from understudy.config.load import load
 from understudy.config.values import ApiConfig
 from understudy.daemon.logs import set_up
 from understudy.daemon.machines import Machines
-from understudy.daemon.service import Condition
+from understudy.daemon.running import Condition
 from understudy.daemon.slots import Slots
 from understudy.errors import UnderstudyError
 from understudy.jobs.journal import Journal

@@ -175,6 +175,7 @@ class Runner:
                 raise
             await finish(self._end(run, "cancelled", note=f"cancelled by {run.cancelled_by}"))
         except Exception as error:
+            # A fault of our own fails its job, and with a traceback; the daemon goes on.
             if not isinstance(error, UnderstudyError):
                 self._journal.fault(f"{_title(job)} broke: {type(error).__name__}: {error}", error, machine=job.machine, job=job.id)
             await finish(self._end(run, "failed", error=failure_of(error)))

@@ -20,8 +20,9 @@ from understudy.daemon.pacing import Pacing
 from understudy.daemon.pulse import Pulse
 from understudy.daemon.reload import Reload
 from understudy.daemon.runner import Runner
+from understudy.daemon.running import Condition, Running
 from understudy.daemon.served import ServedEngine
-from understudy.daemon.service import Condition, DaemonService
+from understudy.daemon.service import DaemonService
 from understudy.daemon.slots import Slots
 from understudy.daemon.sockets import listening
 from understudy.daemon.work import Doer
@@ -75,8 +76,8 @@ async def _serve(path: Path, config: Config, assembly: Assembly, asked: Asked, n
         machines = engine.scheduled = Machines(engine, slots, journal, config, tasks)
         runner = Runner(journal, Doer(engine, machines.cycle), tasks)
         pulse = Pulse(notifier, journal, machines.look)
-        service = DaemonService(condition, engine, machines, runner, journal, slots, pulse)
-        maintenance = Maintenance(condition, engine, machines, runner, journal, slots, pulse)
+        running = Running(condition, engine, machines, runner, journal, slots, pulse)
+        service, maintenance = DaemonService(running), Maintenance(running)
         await runner.recover()
         reload = Reload(path, condition, machines, slots, journal, lambda api: assembly.renew_app(app, api))
         background = [tasks.create_task(work, name=name) for name, work in (("events", journal.run()), ("pulse", pulse.run()))]

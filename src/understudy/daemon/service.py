@@ -6,7 +6,6 @@ import resource
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -16,54 +15,28 @@ import msgspec
 
 from understudy import __version__
 from understudy import engine as facade
-from understudy.config.values import Config
-from understudy.daemon.machines import Machines
-from understudy.daemon.pulse import LAG_TOLD, Pulse
-from understudy.daemon.runner import Runner
-from understudy.daemon.served import ServedEngine
-from understudy.daemon.slots import Slots
+from understudy.daemon.pulse import LAG_TOLD
+from understudy.daemon.running import Running
 from understudy.engine import Event, EventQuery, Job, JobQuery, MachineStatus, Reason, ReplicationPolicy, ServiceHealth, StartJob, VaultInfo
-from understudy.errors import NotFound, UnderstudyError
+from understudy.errors import NotFound
 from understudy.jobs.events import Draft
-from understudy.jobs.journal import Journal
 from understudy.scheduler.health import worst
 
 _LIBRARIES = ("msgspec", "aiohttp", "numpy", "lz4", "xxhash", "pynacl", "qemu.qmp")
 
 
-@dataclass(slots=True)
-class Condition:
-    """What is wrong with the daemon as a whole. `vault`: why it cannot be opened."""
-
-    config: Config
-    started_at: int
-    vault_id: str = ""
-    vault: UnderstudyError | None = None
-    reload: str = ""
-    fault: str = ""
-    """Why upkeep broke the last time."""
-
-
 class DaemonService:
     """Implements `engine.Service`."""
 
-    def __init__(
-        self, condition: Condition, engine: ServedEngine, machines: Machines, runner: Runner, journal: Journal, slots: Slots, pulse: Pulse
-    ) -> None:
-        self._condition = condition
-        self._engine = engine
-        self._machines = machines
-        self._runner = runner
-        self._journal = journal
-        self._slots = slots
-        self._pulse = pulse
+    def __init__(self, daemon: Running) -> None:
+        self._daemon = daemon
 
     @property
     def engine(self) -> facade.Engine:
-        return self._engine
+        return self._daemon.engine
 
     async def health(self) -> ServiceHealth:
-        condition = self._condition
+        condition = self._daemon.condition
         reasons = self._reasons()
         return ServiceHealth(
             health=worst([reason.health for reason in reasons]),
@@ -74,98 +47,98 @@ class DaemonService:
             vault_id=condition.vault_id,
             started_at=condition.started_at,
             now=time.time_ns(),
-            machines=len(self._machines),
-            running_cycles=self._slots.running,
-            running_jobs=self._runner.running,
-            loop_lag_seconds=self._pulse.lag,
+            machines=len(self._daemon.machines),
+            running_cycles=self._daemon.slots.running,
+            running_jobs=self._daemon.runner.running,
+            loop_lag_seconds=self._daemon.pulse.lag,
             tasks=len(asyncio.all_tasks()),
             resident_bytes=_resident(),
             libraries=_libraries(),
         )
 
     async def vault(self) -> VaultInfo:
-        return await self._engine.vault()
+        return await self._daemon.engine.vault()
 
     async def statuses(self) -> tuple[MachineStatus, ...]:
-        return tuple(track.status() for track in self._machines.tracks)
+        return tuple(track.status() for track in self._daemon.machines.tracks)
 
     async def status(self, machine: str) -> MachineStatus:
-        return self._machines.find(await self._id_of(machine)).track.status()
+        return self._daemon.machines.find(await self._id_of(machine)).track.status()
 
     async def set_policy(self, machine: str, policy: ReplicationPolicy, actor: str) -> ReplicationPolicy:
         facade.checked_policy(policy)
-        track = self._machines.find(await self._id_of(machine)).track
+        track = self._daemon.machines.find(await self._id_of(machine)).track
         before = track.policy
-        await self._machines.set_policy(track.id, policy)
+        await self._daemon.machines.set_policy(track.id, policy)
         changed = [name for name, value in msgspec.structs.asdict(policy).items() if value != getattr(before, name)]
         what = ", ".join(changed) or "nothing"
         message = f"the policy of {track.name} was set: {what} changed"
-        self._journal.tell("policy.set", "info", message, machine=track.id, actor=actor, data=msgspec.to_builtins(policy))
+        self._daemon.journal.tell("policy.set", "info", message, machine=track.id, actor=actor, data=msgspec.to_builtins(policy))
         return policy
 
     async def start(self, request: StartJob) -> Job:
         machine = await self._id_of(request.machine) if request.machine is not None else None
         if request.kind == "replicate" and machine is not None:
-            self._machines.find(machine)
-        return await self._runner.start(request, machine)
+            self._daemon.machines.find(machine)
+        return await self._daemon.runner.start(request, machine)
 
     async def jobs(self, query: JobQuery) -> tuple[Job, ...]:
         if query.machine is not None:
             query = msgspec.structs.replace(query, machine=await self._id_of(query.machine))
-        return tuple(self._runner.live(job) for job in await self._journal.jobs(query))
+        return tuple(self._daemon.runner.live(job) for job in await self._daemon.journal.jobs(query))
 
     async def job(self, job: str) -> Job:
-        return self._runner.live(await self._journal.job(job))
+        return self._daemon.runner.live(await self._daemon.journal.job(job))
 
     async def cancel(self, job: str, actor: str) -> Job:
-        return await self._runner.cancel(job, actor)
+        return await self._daemon.runner.cancel(job, actor)
 
     async def events(self, query: EventQuery) -> tuple[Event, ...]:
         if query.machine is not None:
             query = msgspec.structs.replace(query, machine=await self._id_of(query.machine))
-        return await self._journal.events(query)
+        return await self._daemon.journal.events(query)
 
     def follow(self, after: int | None) -> AsyncIterator[Event | Job]:
-        return self._journal.follow(after)
+        return self._daemon.journal.follow(after)
 
     async def audit(self, actor: str, action: str, data: dict[str, Any]) -> None:
         whose = next((str(data[part]) for part in ("machine", "name", "group", "instant", "job", "key", "label") if part in data), "")
         machine = None
         with suppress(NotFound):
-            track = self._machines.find(str(data.get("machine", ""))).track
+            track = self._daemon.machines.find(str(data.get("machine", ""))).track
             machine, whose = track.id, track.name
         draft = Draft(kind="request", severity="info", message=f"{action} {whose}".rstrip(), machine=machine, actor=actor, data=data)
-        await self._journal.told(draft)
+        await self._daemon.journal.told(draft)
 
     def names(self) -> Sequence[str]:
-        return [track.name for track in self._machines.tracks]
+        return [track.name for track in self._daemon.machines.tracks]
 
     async def _id_of(self, machine: str) -> str:
         """Also of machines that only the vault knows."""
         try:
-            return self._machines.find(machine).track.id
+            return self._daemon.machines.find(machine).track.id
         except NotFound:
-            return await self._engine.id_of(machine)
+            return await self._daemon.engine.id_of(machine)
 
     def _reasons(self) -> list[Reason]:
         reasons = []
-        vault = self._condition.vault
+        vault = self._daemon.condition.vault
         if vault is not None:
             reasons.append(Reason(code=vault.code, health="critical", message=vault.message, hint=vault.hint))
-        if self._condition.reload:
+        if self._daemon.condition.reload:
             hint = "correct the file and reload again: `understudy check-config` reads it"
-            message = f"the configuration was not reloaded: {self._condition.reload}"
+            message = f"the configuration was not reloaded: {self._daemon.condition.reload}"
             reasons.append(Reason(code="config", health="warning", message=message, hint=hint))
-        if self._condition.fault:
-            message = f"a fault in understudy, in its upkeep: {self._condition.fault}"
+        if self._daemon.condition.fault:
+            message = f"a fault in understudy, in its upkeep: {self._daemon.condition.fault}"
             reasons.append(Reason(code="fault", health="critical", message=message, hint="the log has the traceback; it goes on by itself"))
-        if self._journal.failed:
+        if self._daemon.journal.failed:
             hint = "free space in the state directory; what happens meanwhile is in the log"
             reasons.append(
-                Reason(code="jobs", health="warning", message=f"jobs and events cannot be kept: {self._journal.failed}", hint=hint)
+                Reason(code="jobs", health="warning", message=f"jobs and events cannot be kept: {self._daemon.journal.failed}", hint=hint)
             )
-        if self._pulse.lag > LAG_TOLD:
-            message = f"the daemon's loop was {self._pulse.lag:.1f} s late in the last minute"
+        if self._daemon.pulse.lag > LAG_TOLD:
+            message = f"the daemon's loop was {self._daemon.pulse.lag:.1f} s late in the last minute"
             reasons.append(Reason(code="late", health="warning", message=message, hint="this host has too little time or memory"))
         return reasons
 

@@ -1,0 +1,38 @@
+"""What one run of the daemon consists of: for those that serve it and look after it."""
+
+from dataclasses import dataclass
+
+from understudy.config.values import Config
+from understudy.daemon.machines import Machines
+from understudy.daemon.pulse import Pulse
+from understudy.daemon.runner import Runner
+from understudy.daemon.served import ServedEngine
+from understudy.daemon.slots import Slots
+from understudy.errors import UnderstudyError
+from understudy.jobs.journal import Journal
+
+
+@dataclass(slots=True)
+class Condition:
+    """What is wrong with the daemon as a whole. `vault`: why it cannot be opened."""
+
+    config: Config
+    started_at: int
+    vault_id: str = ""
+    vault: UnderstudyError | None = None
+    reload: str = ""
+    fault: str = ""
+    """Why upkeep broke the last time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """Its parts, made once and joined."""
+
+    condition: Condition
+    engine: ServedEngine
+    machines: Machines
+    runner: Runner
+    journal: Journal
+    slots: Slots
+    pulse: Pulse
