@@ -46,7 +46,7 @@ async def refused_beside_another(world: Restless) -> None:
 async def state_lost(world: Restless) -> None:
     await world.followed.end()
     shutil.rmtree(world.machine.state)
-    await world.followed.protect()
+    await world.followed.protect(adopt=True)
 
 
 async def protected_anew(world: Restless) -> None:

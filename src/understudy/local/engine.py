@@ -7,6 +7,7 @@ from pathlib import Path
 
 from understudy import engine
 from understudy.errors import AccessDenied, Conflict, IntegrityError, NotFound, RolledBack
+from understudy.local.claims import is_ours
 from understudy.local.collecting import collected, usage_of
 from understudy.local.following import follow_known, follow_new, found_or_none, probed, unfollow
 from understudy.local.group_recovering import bindings, group_restored, instants_of
@@ -300,7 +301,7 @@ class LocalEngine:
             yield unlock
 
     def _machine(self, vault: Vault, state: MachineState) -> engine.Machine:
-        here = state.site == self._site.name and followed(self._site.directory(vault.id, state.id))
+        here = followed(self._site.directory(vault.id, state.id)) and is_ours(vault.id, state, self._site)
         return machine_of(state, here)
 
 

@@ -2,10 +2,12 @@
 
 import asyncio
 import shutil
+from functools import partial
 from pathlib import Path
 
 from understudy.engine import MachineSource, Protect
-from understudy.errors import Conflict, NotFound, SourceUnavailable, StateFailed
+from understudy.errors import NotFound, SourceUnavailable, StateFailed
+from understudy.local.claims import begin_claims, expect_claim, is_ours, must_be_ours
 from understudy.local.machine_file import followed, read_source, remove_source, write_source
 from understudy.local.parts import Parts
 from understudy.local.policy_file import remove_policy
@@ -43,6 +45,7 @@ async def follow_new(vault: Vault, request: Protect, site: Site) -> MachineLog:
     """Killed in between, the vault knows a machine that no host follows; the repetition takes it up."""
     log = await vault.protect(request.name, site.name)
     with site.own(vault.id, log) as directory:
+        await asyncio.to_thread(begin_claims, vault.id, log, site)
         await asyncio.to_thread(write_source, directory, request.source)
     return log
 
@@ -52,22 +55,17 @@ async def follow_known(vault: Vault, log: MachineLog, request: Protect, site: Si
 
     Conflict if another site follows it, unless `adopt`: then this site claims its log, and the other one finds out.
     """
-    others = log.state.site != site.name
-    if others and not request.adopt:
-        raise followed_elsewhere(log.state, site.name)
+    others = not is_ours(vault.id, log.state, site)
+    if not request.adopt:
+        must_be_ours(vault.id, log.state, site)
     with site.own(vault.id, log) as directory:
         here = await asyncio.to_thread(followed, directory)
+        await asyncio.to_thread(begin_claims, vault.id, log, site)
         await asyncio.to_thread(write_source, directory, request.source)
         if others:
+            await asyncio.to_thread(partial(expect_claim, vault.id, log, site, adopt=True))
             await log.claim(site.name, adopt=True)
     return here and not others
-
-
-def followed_elsewhere(state: MachineState, site: str) -> Conflict:
-    return Conflict(
-        f"machine {state.name!r} is followed from site {state.site!r}, and this is {site!r}",
-        hint=f"if {state.site!r} does not follow it any more, take it over: understudy protect {state.name} … --adopt",
-    )
 
 
 def source_here(directory: Path, state: MachineState) -> MachineSource:

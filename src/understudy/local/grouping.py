@@ -8,7 +8,8 @@ from functools import partial
 
 from understudy import engine
 from understudy.errors import Conflict, InvalidRequest, NotFound, UnderstudyError
-from understudy.local.following import followed_elsewhere, source_here
+from understudy.local.claims import must_be_ours
+from understudy.local.following import source_here
 from understudy.local.group_file import GroupFile, groups_directory, read_groups, remove_group, write_group
 from understudy.local.here import machines_here
 from understudy.local.parts import Parts
@@ -36,8 +37,7 @@ async def group_made(vault: Vault, site: Site, request: engine.CreateGroup) -> e
         named = [machine for machine, name in followed.items() if name == wanted]
         # By its id nobody else's log is looked at. What is not followed here is sought in the vault, to say what is wrong with it.
         log = await vault.find(named[0] if len(named) == 1 else wanted)
-        if log.state.site != site.name:
-            raise followed_elsewhere(log.state, site.name)
+        must_be_ours(vault.id, log.state, site)
         source_here(site.directory(vault.id, log.machine_id), log.state)
         found[log.machine_id] = log.state.name
     if not 2 <= len(found) <= LARGEST:

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from understudy import engine
+from understudy.local.claims import is_ours
 from understudy.local.following import source_here
 from understudy.local.machine_file import followed
 from understudy.local.retaining import retention_of
@@ -33,7 +34,7 @@ def here_of(vault_id: str, log: MachineLog, site: Site) -> Here:
     state, directory = log.state, site.directory(vault_id, log.machine_id)
     proven = [(entry.seq, state.verified[entry.point.id]) for entry in state.points if entry.point.id in state.verified]
     return Here(
-        machine=machine_of(state, state.site == site.name),
+        machine=machine_of(state, is_ours(vault_id, state, site)),
         source=source_here(directory, state),
         directory=directory,
         retention=retention_of(state).policy,

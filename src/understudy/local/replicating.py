@@ -3,9 +3,12 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
+from pathlib import Path
 
 from understudy.engine import Cycle, OnProgress, Progress
-from understudy.local.following import followed_elsewhere, source_here
+from understudy.finish import finish_in_thread
+from understudy.local.claims import expect_claim, must_be_ours
+from understudy.local.following import source_here
 from understudy.local.parts import Parts
 from understudy.local.site import Site
 from understudy.replication.cycle import Replicator
@@ -49,14 +52,25 @@ class Opened:
 async def replication(vault: Vault, log: MachineLog, parts: Parts, site: Site) -> AsyncIterator[Opened]:
     """Own the machine until the context is left. What may fail for a while (store, VM) is first touched by the first cycle."""
     with site.own(vault.id, log) as directory:
-        spec = source_here(directory, log.state)
-        if log.state.site != site.name:
-            raise followed_elsewhere(log.state, site.name)
-        replicator = Replicator(vault, log, parts.open_source(spec, log.machine_id, log.state.name, directory), directory, site.name)
+        replicator = replicator_of(vault, log, parts, site, directory)
         try:
             yield Opened(replicator, log)
         finally:
             await replicator.close()
+
+
+def replicator_of(vault: Vault, log: MachineLog, parts: Parts, site: Site, directory: Path) -> Replicator:
+    """Of a machine that is followed from here, and owned. Its claim is remembered as this site's before it is made."""
+    spec = source_here(directory, log.state)
+    must_be_ours(vault.id, log.state, site)
+    source = parts.open_source(spec, log.machine_id, log.state.name, directory)
+
+    async def claiming() -> None:
+        # It may have been opened long ago.
+        await log.refresh()
+        await finish_in_thread(partial(expect_claim, vault.id, log, site))
+
+    return Replicator(vault, log, source, directory, site.name, claiming=claiming)
 
 
 def followed_up(progress: OnProgress, now: CycleProgress) -> None:

@@ -8,14 +8,13 @@ from typing import TypeAlias
 
 from understudy import engine
 from understudy.errors import Conflict
-from understudy.local.following import followed_elsewhere, source_here
 from understudy.local.parts import Parts
 from understudy.local.recovering import listener_of
+from understudy.local.replicating import replicator_of
 from understudy.local.site import Site
 from understudy.local.views import points_of
 from understudy.recovery.carry import Carried
 from understudy.recovery.seed import begin_packs, export_point, import_packs, import_vault, must_be_of, must_hold, seeded_machine
-from understudy.replication.cycle import Replicator
 from understudy.replication.report import CycleProgress
 from understudy.store.protocol import ObjectStore
 from understudy.vault import names
@@ -74,10 +73,7 @@ async def _initial(vault: Vault, log: MachineLog, parts: Parts, site: Site, targ
         progress(engine.Progress(phase=now.phase, done=now.done, total=now.total or None))
 
     with site.own(vault.id, log) as directory:
-        spec = source_here(directory, log.state)
-        if log.state.site != site.name:
-            raise followed_elsewhere(log.state, site.name)
-        replicator = Replicator(vault, log, parts.open_source(spec, log.machine_id, log.state.name, directory), directory, site.name)
+        replicator = replicator_of(vault, log, parts, site, directory)
         try:
             await replicator.open()
             await begin_packs(vault, target)

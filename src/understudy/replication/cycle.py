@@ -6,7 +6,7 @@
 import contextlib
 import secrets
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field, replace
@@ -52,6 +52,10 @@ def ignore(_: CycleProgress) -> None:
     """For callers that do not watch."""
 
 
+async def unannounced() -> None:
+    """For callers that do not mind who claims."""
+
+
 @dataclass(slots=True)
 class Replicator:
     """Replicates one machine: `open` once, `cycle` as often as wished, `close`. The caller holds the machine's lock on this host."""
@@ -62,6 +66,8 @@ class Replicator:
     directory: Path
     site: str
     slice_blocks: int = SLICE_BLOCKS
+    claiming: Callable[[], Awaitable[None]] = unannounced
+    """Awaited when nothing is in doubt and the log is about to be claimed; what it raises prevents that."""
     _local: LocalState = field(init=False)
     _threads: ThreadPoolExecutor = field(init=False)
     _initial: InitialReplication = field(init=False)
@@ -78,6 +84,7 @@ class Replicator:
         # First of all: a killed run's scratch files may be what leaves no room for the rest.
         await self.source.relieve()
         await self.log.settle()
+        await self.claiming()
         await self.log.claim(self.site)
         await self._settle()
 

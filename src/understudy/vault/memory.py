@@ -28,6 +28,10 @@ class Memory:
             return []
         return [name.removeprefix(prefix) for name in found if name.startswith(prefix) and "." not in name]
 
+    def claims(self, owner: str) -> Path:
+        """Which of a log's claims are this site's."""
+        return self.guard(owner).with_suffix(".claims")
+
     def log(self, owner: str) -> Path:
         """Where a log's attempt and locks are."""
         return self.directory / owner
