@@ -10,7 +10,7 @@ from understudy.daemon.follower import Follower
 from understudy.daemon.served import ServedEngine
 from understudy.daemon.slots import Slots
 from understudy.daemon.track import Track
-from understudy.engine import Cycle, Health, OnProgress, ReplicationPolicy, RpoSample, Severity
+from understudy.engine import Cycle, Health, OnProgress, ReplicationPolicy, Severity
 from understudy.errors import NotFound, StateFailed
 from understudy.jobs.journal import Journal
 from understudy.scheduler.health import health_of
@@ -168,8 +168,8 @@ class Machines:
         for machine, (follower, _) in self._followers.items():
             follower.look()
             track = follower.track
-            if sample and track.rpo is not None:
-                track.history.append(RpoSample(at=now(), seconds=round(track.rpo, 3)))
+            if sample:
+                track.sample(now())
             self._compare(machine, track)
         self._slots.pump()
 

@@ -2,7 +2,7 @@
 
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 
 import msgspec
@@ -66,9 +66,12 @@ class Track:
     due_at: int | None = None
     progress: Progress | None = None
     cycles: deque[Cycle] = field(default_factory=lambda: deque(maxlen=KEPT))
+    transfers: tuple[float, ...] = ()
+    """Seconds from freeze to commit of those, newest last."""
+    figures: CycleFigures = field(default_factory=CycleFigures)
     late: deque[int] = field(default_factory=lambda: deque(maxlen=LATELY))
     missed: int = 0
-    history: deque[RpoSample] = field(default_factory=lambda: deque(maxlen=HISTORY))
+    history: tuple[RpoSample, ...] = ()
     failure: Failure | None = None
     """That of the newest cycle."""
     last_failure: Failure | None = None
@@ -109,8 +112,11 @@ class Track:
     def made(self, cycle: Cycle) -> None:
         """A point was committed just now."""
         self.cycles.append(cycle)
+        # Once a cycle, not once a question: many machines are asked about all the time.
+        self.transfers = tuple(_transfer(cycle) for cycle in self.cycles)
+        self.figures = figures_of(self.cycles)
         self.newest, self.newest_frozen_at, self.method, self.points = cycle.number, cycle.frozen_at, cycle.method, self.points + 1
-        self.frozen = self.clock() - min(max(cycle.rpo_seconds, 0.0), cycle.seconds)
+        self.frozen = self.clock() - _transfer(cycle)
         self.seen_at, self.pending = time.time_ns(), None
         self.totals = msgspec.structs.replace(
             self.totals,
@@ -129,9 +135,10 @@ class Track:
         self.verdict, self.failure, self.failed_at = verdict, failure_of(error), time.time_ns()
         self.last_failure = self.failure
 
-    @property
-    def transfers(self) -> tuple[float, ...]:
-        return tuple(min(max(cycle.rpo_seconds, 0.0), cycle.seconds) for cycle in self.cycles)
+    def sample(self, at: int) -> None:
+        """Keep the RPO as it is now; `at`: wall-clock ns."""
+        if self.rpo is not None:
+            self.history = (*self.history[1 - HISTORY :], RpoSample(at=at, seconds=round(self.rpo, 3)))
 
     @property
     def rpo(self) -> float | None:
@@ -218,13 +225,13 @@ class Track:
             critical_rpo=limits.critical,
             computed_at=time.time_ns(),
             rpo_seconds=self.rpo,
-            rpo_history=tuple(self.history),
+            rpo_history=self.history,
             newest_point=self.newest,
             newest_frozen_at=self.newest_frozen_at,
             points=self.points,
             disks=self.disks,
             method=self.method,
-            cycles=self._figures(),
+            cycles=msgspec.structs.replace(self.figures, missed=self.missed),
             totals=msgspec.structs.replace(self.totals, missed=self.missed),
             progress=self.progress,
             pending_bytes=self._pending,
@@ -245,19 +252,22 @@ class Track:
             return max(now.total - now.done, 0)
         return self.pending
 
-    def _figures(self) -> CycleFigures:
-        seconds, stored = [cycle.seconds for cycle in self.cycles], [cycle.stored_bytes for cycle in self.cycles]
-        count = len(seconds)
-        if not count:
-            return CycleFigures(missed=self.missed)
-        return CycleFigures(
-            count=count,
-            average_seconds=sum(seconds) / count,
-            maximum_seconds=max(seconds),
-            average_bytes=sum(stored) // count,
-            maximum_bytes=max(stored),
-            missed=self.missed,
-        )
+
+def _transfer(cycle: Cycle) -> float:
+    """Seconds from its freeze to its commit. Told by the wall clock, which may have been set meanwhile; a cycle's own time was not."""
+    return min(max(cycle.rpo_seconds, 0.0), cycle.seconds)
+
+
+def figures_of(cycles: Collection[Cycle]) -> CycleFigures:
+    """Of at least one."""
+    seconds, stored = [cycle.seconds for cycle in cycles], [cycle.stored_bytes for cycle in cycles]
+    return CycleFigures(
+        count=len(cycles),
+        average_seconds=sum(seconds) / len(cycles),
+        maximum_seconds=max(seconds),
+        average_bytes=sum(stored) // len(cycles),
+        maximum_bytes=max(stored),
+    )
 
 
 def described(source: MachineSource) -> str:
