@@ -1,4 +1,4 @@
-"""One SQLite file, one connection, one thread. It is a cache: damaged, it is moved aside and begun anew."""
+"""One SQLite file, a connection that writes and one that reads. It is a cache: damaged, it is moved aside and begun anew."""
 
 import asyncio
 import contextlib
@@ -48,27 +48,34 @@ class Database:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="jobs")
+        self._reader = ThreadPoolExecutor(1, thread_name_prefix="jobs-read")
         self._connection: sqlite3.Connection | None = None
+        self._reading: sqlite3.Connection | None = None
         self.moved = ""
 
     async def open(self) -> None:
         """`StateFailed` if the directory cannot be written, or the file is of a newer version."""
-        await self._in_thread(self._open)
+        await self._in_thread(self._open, self._thread)
 
     async def run(self, work: Work[T]) -> T:
         """`work` in one transaction, durable when this returns; nothing of it stays if it raises. `StateFailed` if the file fails."""
-        return await self._in_thread(partial(self._transact, work))
+        return await self._in_thread(partial(self._transact, work), self._thread)
+
+    async def read(self, work: Work[T]) -> T:
+        """`work`, which changes nothing, on what was durable by now. It waits for no write: those wait for the disk."""
+        return await self._in_thread(partial(self._look, work), self._reader)
 
     async def close(self) -> None:
         """Everything that was asked for before is done first."""
-        if self._connection is not None:
-            await self._in_thread(self._connection.close)
-            self._connection = None
-        self._thread.shutdown()
+        for connection, thread in ((self._reading, self._reader), (self._connection, self._thread)):
+            if connection is not None:
+                await self._in_thread(connection.close, thread)
+            thread.shutdown()
+        self._connection = self._reading = None
 
-    async def _in_thread(self, call: Callable[[], T]) -> T:
+    async def _in_thread(self, call: Callable[[], T], thread: ThreadPoolExecutor) -> T:
         # A transaction is short, and goes to its end whether or not somebody still waits for it.
-        return await asyncio.shield(asyncio.get_running_loop().run_in_executor(self._thread, call))
+        return await asyncio.shield(asyncio.get_running_loop().run_in_executor(thread, call))
 
     def _open(self) -> None:
         try:
@@ -80,6 +87,8 @@ class Database:
                     raise
                 self._move_aside()
                 self._connection = self._connected()
+            self._reading = sqlite3.connect(self._path, isolation_level=None, check_same_thread=False)
+            self._reading.execute("PRAGMA query_only = ON")
         except (OSError, sqlite3.Error) as error:
             raise self._failed(error) from error
 
@@ -114,6 +123,18 @@ class Database:
         for old in sorted(self._path.parent.glob(f"{self._path.name}.damaged-*"))[:-3]:
             old.unlink(missing_ok=True)
         self.moved = str(aside)
+
+    def _look(self, work: Work[T]) -> T:
+        if self._reading is None:
+            raise StateFailed(f"{self._path} is closed")
+        try:
+            self._reading.execute("BEGIN")
+            try:
+                return work(self._reading)
+            finally:
+                self._reading.execute("ROLLBACK")
+        except sqlite3.Error as error:
+            raise self._failed(error) from error
 
     def _transact(self, work: Work[T]) -> T:
         if self._connection is None:

@@ -132,21 +132,21 @@ class Journal:
         self._bus.tell(job)
 
     async def job(self, id_: str) -> Job:
-        return await self._database.run(partial(read_job, id_=id_))
+        return await self._database.read(partial(read_job, id_=id_))
 
     async def jobs(self, query: JobQuery) -> tuple[Job, ...]:
-        return await self._database.run(partial(read_jobs, query=query))
+        return await self._database.read(partial(read_jobs, query=query))
 
     async def unfinished(self) -> Sequence[Job]:
-        return await self._database.run(unfinished)
+        return await self._database.read(unfinished)
 
     async def events(self, query: EventQuery) -> tuple[Event, ...]:
-        return await self._database.run(partial(read_events, query=query))
+        return await self._database.read(partial(read_events, query=query))
 
     async def follow(self, after: int | None) -> AsyncIterator[Event | Job]:
         """Events after `after` (None: from now on) and jobs as they change. `Overloaded` ends a reader that falls behind."""
         with self._bus.listening() as reader:
-            last = await self._database.run(last_event) if after is None else after
+            last = await self._database.read(last_event) if after is None else after
             while after is not None and (page := await self.events(EventQuery(after=last, limit=_PAGE))):
                 for event in page:
                     yield event
