@@ -11,7 +11,9 @@ from understudy import engine
 from understudy.errors import NotFound, StoreUnavailable
 from understudy.local.engine import LocalEngine
 from understudy.local.here import Here, here_of, machines_here
+from understudy.local.parts import Parts
 from understudy.local.policy_file import read_policy, write_policy
+from understudy.local.replicating import replication
 from understudy.vault import descriptor, names
 from understudy.vault.log.machine_log import MachineLog
 from understudy.vault.vault import Vault
@@ -45,6 +47,21 @@ class ServedEngine(LocalEngine):
     """`scheduled` is set before the first request."""
 
     scheduled: Scheduled
+
+    def __init__(self, connection: engine.Connection, parts: Parts) -> None:
+        super().__init__(connection, parts)
+        self._written: dict[str, tuple[Vault, MachineLog]] = {}
+        """By machine: the log that its loop appends to, and so has read."""
+
+    @asynccontextmanager
+    async def replicate(self, machine: str) -> AsyncIterator[engine.Replication]:
+        vault = await self._opened()
+        async with replication(vault, await self._find(vault, machine), self._parts, self._site) as opened:
+            self._written[opened.log.machine_id] = vault, opened.log
+            try:
+                yield opened
+            finally:
+                del self._written[opened.log.machine_id]
 
     async def vault_id(self) -> str:
         """Opens the vault if it is not open."""
@@ -82,7 +99,7 @@ class ServedEngine(LocalEngine):
 
     async def here(self, machine: str) -> Here:
         vault = await self._opened()
-        log = await self._find(vault, machine)
+        log = await self._look(vault, machine)
         return await asyncio.to_thread(here_of, vault.id, log, self._site)
 
     async def id_of(self, machine: str) -> str:
@@ -91,6 +108,11 @@ class ServedEngine(LocalEngine):
     async def _find(self, vault: Vault, machine: str) -> MachineLog:
         """A machine that is followed is known by its name: the vault need not be searched for it."""
         return await vault.find(self.scheduled.known(machine) or machine)
+
+    async def _look(self, vault: Vault, machine: str) -> MachineLog:
+        """A machine's log may have thousands of records, and is asked for all the time."""
+        opened, log = self._written.get(self.scheduled.known(machine), (None, None))
+        return await log.beside() if log is not None and opened is vault else await self._find(vault, machine)
 
     async def policy(self, machine: str) -> engine.ReplicationPolicy | None:
         """Its own, by its id; None if it has none."""

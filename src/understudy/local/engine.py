@@ -1,9 +1,10 @@
 """The engine inside this process."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import TypeAlias
 
 from understudy import engine
 from understudy.errors import AccessDenied, Conflict, IntegrityError, NotFound, RolledBack
@@ -29,6 +30,8 @@ from understudy.vault.keys.unlock import Unlock
 from understudy.vault.log.machine_log import MachineLog
 from understudy.vault.log.state import MachineState
 from understudy.vault.vault import Vault
+
+Find: TypeAlias = Callable[[Vault, str], Awaitable[MachineLog]]
 
 
 class LocalEngine:
@@ -143,7 +146,7 @@ class LocalEngine:
         return await group_restored(vault, instants, request, progress)
 
     async def points(self, machine: str) -> engine.Points:
-        vault, log = await self._readable(machine)
+        vault, log = await self._readable(machine, self._look)
         state = log.state
         void = tuple(f"record {record.seq} ({record.kind}) does not count: {record.reason}" for record in state.void)
         shown = points_of(state, await bindings(vault, state))
@@ -166,7 +169,7 @@ class LocalEngine:
         return await verified(vault, log, request, progress)
 
     async def retention(self, machine: str) -> engine.Retention:
-        return retention_of((await self._found(machine)).state)
+        return retention_of((await self._look(await self._opened(), machine)).state)
 
     async def set_retention(self, request: engine.SetRetention) -> engine.Retention:
         return await retention_set(await self._found(request.machine), request)
@@ -176,7 +179,7 @@ class LocalEngine:
         return await pruned(vault, await self._find(vault, request.machine), request)
 
     async def holds(self, machine: str) -> tuple[engine.Hold, ...]:
-        return holds_of((await self._found(machine)).state)
+        return holds_of((await self._look(await self._opened(), machine)).state)
 
     async def add_hold(self, request: engine.AddHold) -> engine.Hold:
         return await hold_added(await self._found(request.machine), request)
@@ -238,11 +241,11 @@ class LocalEngine:
             vault = self._salvaged = self._salvaged or await self._open(salvage=True)
             return vault, await instants_of(vault)
 
-    async def _readable(self, machine: str) -> tuple[Vault, MachineLog]:
+    async def _readable(self, machine: str, find: Find | None = None) -> tuple[Vault, MachineLog]:
         """For restoring and proving: logs that are damaged are read past the damage."""
         try:
             vault = await self._opened()
-            return vault, await self._find(vault, machine)
+            return vault, await (find or self._find)(vault, machine)
         except RolledBack:
             raise
         except (IntegrityError, NotFound):
@@ -268,6 +271,10 @@ class LocalEngine:
     async def _find(self, vault: Vault, machine: str) -> MachineLog:
         """`machine`: a name or an id."""
         return await vault.find(machine)
+
+    async def _look(self, vault: Vault, machine: str) -> MachineLog:
+        """As `_find`, to show what is there: records that this process has proven before need not be read again."""
+        return await self._find(vault, machine)
 
     async def _opened(self) -> Vault:
         async with self._opening:

@@ -25,7 +25,7 @@ class Opened:
 
     def __init__(self, replicator: Replicator, log: MachineLog) -> None:
         self.replicator = replicator
-        self._log = log
+        self.log = log
         self._open = False
 
     async def ready(self, progress: OnProgress) -> None:
@@ -36,12 +36,12 @@ class Opened:
                 await self.replicator.open()
             finally:
                 # Once it is claimed, a cycle does what is left. A claim for every try would fill the log while a VM is down.
-                self._open = self._log.state.writer == self._log.writer
+                self._open = self.log.state.writer == self.log.writer
 
     async def cycle(self, progress: OnProgress, app_consistent: bool = False) -> Cycle:
         await self.ready(progress)
         report = await self.replicator.cycle(partial(followed_up, progress), Wish(app_consistent=app_consistent))
-        return cycle_of(self._log.state.name, report)
+        return cycle_of(self.log.state.name, report)
 
     async def pending(self) -> int | None:
         """As the source tells it; None also before the first cycle."""

@@ -16,7 +16,7 @@ from understudy.vault.access import Access
 from understudy.vault.log import attempt, guard, lock
 from understudy.vault.log.attempt import Attempt
 from understudy.vault.log.patience import Patience
-from understudy.vault.log.record import MAX_RECORD, Head, Opened, open_record
+from understudy.vault.log.record import MAX_RECORD, Head, Opened, open_record, record_hash
 from understudy.vault.memory import Memory
 
 WINDOW = 64
@@ -91,6 +91,18 @@ class Chain:
     def begin(self, head: Head) -> None:
         """Go on after `head`, whatever was read so far; an empty head: read again from the beginning."""
         self.head = self._start = head
+
+    async def follow(self, other: "Chain") -> None:
+        """Go on where `other` stands. `RolledBack` if another record lies there now; one that is gone is for `read_on` to judge."""
+        self.head, self._start = other.head, other._start
+        if not self.head.seq:
+            return
+        try:
+            data = await self._place.store.get(names.record(self.owner, self.head.seq), 0, MAX_RECORD + 1)
+        except NotFound:
+            return
+        if record_hash(data) != self.head.hash:
+            raise guard.rolled_back(self.owner, self.head, self.head.seq)
 
     async def remember(self) -> None:
         """From now on this site refuses a vault without `head`."""

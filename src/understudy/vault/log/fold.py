@@ -5,7 +5,7 @@ from collections.abc import Collection, Iterable
 from understudy.vault import kinds
 from understudy.vault.kinds import Body
 from understudy.vault.log.judge import Record, Void
-from understudy.vault.log.keeping import NOTHING, Attached, Keeping
+from understudy.vault.log.keeping import NOTHING, Attached, Keeping, copied
 from understudy.vault.log.state import ClaimEntry, Lost, MachineState
 from understudy.vault.log.trim_state import Gone, LastClaim, Proof, TrimState
 
@@ -77,6 +77,12 @@ class Folder:
         if state.claim is not None:
             folder._claims.append(ClaimEntry(state.claim.seq, state.claim.epoch, state.claim.writer, state.claim.site))
         return folder
+
+    def copy(self) -> "Folder":
+        """One that takes records of its own from here on."""
+        other = copied(self)
+        other._keeping = copied(self._keeping)
+        return other
 
     def trim_state(self, maps: Collection[bytes]) -> TrimState:
         """What `resume` makes this of. `maps`: the points of the repack, later in the log, that makes these records needless."""

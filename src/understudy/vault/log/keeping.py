@@ -1,7 +1,8 @@
 """The part of a machine's fold that says what is kept: points, their maps, and what may go. Pure."""
 
+import copy
 from collections.abc import Collection, Iterable
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import msgspec
 
@@ -11,6 +12,8 @@ from understudy.vault.log.judge import Record
 from understudy.vault.log.lists import pack_name
 from understudy.vault.log.trim_state import KeptPoint, Trimmed, TrimState
 from understudy.vault.maps.points import Dropped, PointEntry
+
+T = TypeVar("T")
 
 
 class Attached(NamedTuple):
@@ -211,6 +214,13 @@ class Keeping:
             if entry.point.id not in made:
                 return f"it has no map of point {entry.point.id.hex()}, which is needed"
         return ""
+
+
+def copied(part: T) -> T:
+    """With lists and mappings of its own; what is in them is never changed."""
+    other = copy.copy(part)
+    vars(other).update({name: value.copy() for name, value in vars(part).items() if isinstance(value, list | dict)})
+    return other
 
 
 def needed(entries: Iterable[PointEntry], dropped: Iterable[bytes], horizon: int) -> list[PointEntry]:

@@ -147,6 +147,19 @@ class MachineLog(BaseLog):
     def _twin(self) -> "MachineLog":
         return MachineLog(self._place, self.machine_id, self._bundle, self._writer, self._settings)
 
+    async def beside(self) -> "MachineLog":
+        """Another one for reading, to the end of the log, that takes over what this one has read: only what came after it is fetched.
+
+        What this one read was proven then, and its last record must be the same still, or else trimmed. Whether every record before
+        that can still be read is not looked at again. Nothing happens to this one, whatever it is in the middle of.
+        """
+        other = self._twin()
+        other._trusted, other._folder, other._state = self._trusted, self._folder.copy(), self._state
+        other._hashes, other._refs = self._hashes.copy(), self._refs.copy()
+        await other._chain.follow(self._chain)
+        await other.refresh()
+        return other
+
     async def opened_as(self) -> str:
         """The machine's name, from its first record alone; empty if that is missing, damaged, or does not count."""
         try:
