@@ -15,6 +15,7 @@ from understudy.config.values import ApiConfig, Config
 from understudy.daemon.logs import set_up
 from understudy.daemon.machines import Machines
 from understudy.daemon.maintenance import Maintenance
+from understudy.daemon.memory import bound
 from understudy.daemon.notify import Notifier
 from understudy.daemon.pacing import Pacing
 from understudy.daemon.pulse import Pulse
@@ -126,6 +127,7 @@ async def _until_stopped(asked: Asked, notifier: Notifier, reload: Callable[[], 
 
 async def run(path: Path, assembly: Assembly) -> None:
     """`serve` as a process: signals ask, systemd listens."""
+    bound()
     loop = asyncio.get_running_loop()
     asked = Asked(asyncio.Event(), asyncio.Event())
     for number, event in {signal.SIGTERM: asked.stop, signal.SIGINT: asked.stop, signal.SIGHUP: asked.reload}.items():
