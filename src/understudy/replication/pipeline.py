@@ -100,15 +100,16 @@ class Pipeline:
         if not self._total:
             return tallies, Shipped((), b"", 0)
         units = _units(work)
-        idle = [PackWriter(self.access, self.machine_id, self.disks) for _ in range(WRITERS)]
+        lanes = min(LANES, -(-self._total // UNIT_BLOCKS))
+        idle = [PackWriter(self.access, self.machine_id, self.disks) for _ in range(min(WRITERS, lanes))]
         free: asyncio.LifoQueue[PackWriter] = asyncio.LifoQueue()
         # Last in, first out: a small delta fills one pack instead of starting several.
         for writer in idle:
             free.put_nowait(writer)
         try:
-            async with asyncio.TaskGroup() as lanes:
-                for _ in range(min(LANES, -(-self._total // UNIT_BLOCKS))):
-                    lanes.create_task(self._lane(units, tallies, work, free))
+            async with asyncio.TaskGroup() as running:
+                for _ in range(lanes):
+                    running.create_task(self._lane(units, tallies, work, free))
         except BaseExceptionGroup as group:
             raise first_failure(group) from None
         return tallies, await self._last([writer for writer in idle if not writer.empty])
