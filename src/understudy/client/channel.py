@@ -1,19 +1,26 @@
 """One connection to a daemon: requests with typed answers, and its failures as the errors that they are there."""
 
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any, TypeVar
 
 import aiohttp
 import msgspec
 
+from understudy import __version__
 from understudy.client.failures import raised_by, unreachable
+from understudy.engine import Value
 from understudy.errors import DaemonUnavailable
 
 T = TypeVar("T")
 
+_SOON = aiohttp.ClientTimeout(total=10)
 _LOST = (aiohttp.ServerDisconnectedError, aiohttp.ClientPayloadError, ConnectionResetError)
 """The request may have been done, but nobody heard of it."""
+
+
+class _Version(Value, frozen=True):
+    version: str
 
 
 class Channel:
@@ -50,12 +57,26 @@ class Channel:
                     raise unreachable(self._socket, error) from error
         if status >= 400:
             raise raised_by(content, status)
+        return await self.read(content, kind)
+
+    async def read(self, content: bytes | msgspec.Raw, kind: type[T]) -> T:
+        """What the daemon said, as a `kind`. What it does not say has the kind's own default: an older one does not know all of it."""
         try:
             return msgspec.json.decode(content, type=kind)
         except msgspec.DecodeError as error:
-            raise DaemonUnavailable(
-                f"the daemon's answer makes no sense: {error}", hint="are it and this command of the same version?"
-            ) from error
+            raise DaemonUnavailable(f"the daemon's answer makes no sense: {error}", hint=await self._versions()) from error
+
+    async def _versions(self) -> str:
+        """What to do where one does not understand the other."""
+        theirs = ""
+        with suppress(TimeoutError, aiohttp.ClientError, OSError, msgspec.DecodeError):
+            async with self._session.get(_url("/v1/version"), timeout=_SOON) as response:
+                theirs = msgspec.json.decode(await response.read(), type=_Version).version
+        if not theirs:
+            return "does an understudy listen there?"
+        if theirs == __version__:
+            return f"both are of version {theirs}: this is a fault in understudy"
+        return f"the daemon is of version {theirs}, this command of {__version__}: restart the daemon, or use the command that came with it"
 
     @asynccontextmanager
     async def stream(self, path: str, *, query: Mapping[str, str], last: int | None) -> AsyncIterator[aiohttp.StreamReader]:

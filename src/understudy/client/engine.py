@@ -155,7 +155,7 @@ class RemoteEngine:
         following: str | None = None
         while True:
             page = await self._channel.ask(_Page, "GET", path, query={"limit": 1000, "next": following})
-            found += msgspec.json.decode(page.items, type=tuple[kind, ...])  # type: ignore[valid-type]
+            found += await self._channel.read(page.items, tuple[kind, ...])  # type: ignore[valid-type]
             following = page.next
             if following is None:
                 return found
