@@ -8,7 +8,8 @@ from pathlib import Path
 import msgspec
 
 from understudy.config.load import load
-from understudy.config.values import ApiConfig
+from understudy.config.values import ApiConfig, TcpConfig
+from understudy.daemon.certificate import Certificate, read_certificate
 from understudy.daemon.logs import set_up
 from understudy.daemon.machines import Machines
 from understudy.daemon.running import Condition
@@ -29,11 +30,14 @@ class Reload:
     slots: Slots
     journal: Journal
     renew_api: Callable[[ApiConfig], None]
+    certificate: Certificate | None
 
     async def __call__(self) -> None:
         before = self.condition.config
         try:
             config = await asyncio.to_thread(load, self.path)
+            tcp = _kept(before.api.tcp, config.api.tcp)
+            context = await asyncio.to_thread(read_certificate, tcp) if tcp else None
             await asyncio.to_thread(self.renew_api, config.api)
         except UnderstudyError as error:
             self._refused(error.message, error.hint)
@@ -44,10 +48,12 @@ class Reload:
             self._refused(f"a fault in understudy: {error}", "the log has the traceback")
             return
         fixed = [name for name in _FIXED if getattr(config, name) != getattr(before, name)]
-        if (config.api.socket, config.api.tcp) != (before.api.socket, before.api.tcp):
+        if self.certificate is not None and context is not None:
+            self.certificate.use(context)
+        if (config.api.socket, config.api.tcp) != (before.api.socket, tcp):
             fixed.append("api")
         kept = {name: getattr(before, name) for name in _FIXED}
-        api = msgspec.structs.replace(config.api, socket=before.api.socket, tcp=before.api.tcp)
+        api = msgspec.structs.replace(config.api, socket=before.api.socket, tcp=tcp)
         self.condition.config = msgspec.structs.replace(config, **kept, api=api)
         self.condition.reload = ""
         set_up(config.log)
@@ -62,3 +68,10 @@ class Reload:
     def _refused(self, why: str, hint: str) -> None:
         self.condition.reload = why
         self.journal.tell("config.refused", "error", f"the configuration was not reloaded: {why}", data={"hint": hint})
+
+
+def _kept(before: TcpConfig | None, now: TcpConfig | None) -> TcpConfig | None:
+    """How it goes on: where it listens changes with a restart alone; its certificate, key and tokens at once."""
+    if before is None or now is None:
+        return before
+    return msgspec.structs.replace(now, host=before.host, port=before.port)

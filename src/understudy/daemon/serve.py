@@ -12,6 +12,7 @@ from aiohttp import web
 from understudy.config.key import connection_of
 from understudy.config.load import load
 from understudy.config.values import ApiConfig, Config
+from understudy.daemon.certificate import Certificate, read_certificate
 from understudy.daemon.logs import set_up
 from understudy.daemon.machines import Machines
 from understudy.daemon.maintenance import Maintenance
@@ -80,12 +81,14 @@ async def _serve(path: Path, config: Config, assembly: Assembly, asked: Asked, n
         running = Running(condition, engine, machines, runner, journal, slots, pulse)
         service, maintenance = DaemonService(running), Maintenance(running)
         await runner.recover()
-        reload = Reload(path, condition, machines, slots, journal, lambda api: assembly.renew_app(app, api))
+        tcp = config.api.tcp
+        certificate = Certificate(await asyncio.to_thread(read_certificate, tcp)) if tcp else None
+        reload = Reload(path, condition, machines, slots, journal, lambda api: assembly.renew_app(app, api), certificate)
         background = [tasks.create_task(work, name=name) for name, work in (("events", journal.run()), ("pulse", pulse.run()))]
         upkeep = [tasks.create_task(maintenance.run(), name="maintenance")]
         try:
             app = assembly.make_app(service, config.api)
-            async with listening(app, config.api):
+            async with listening(app, config.api, certificate):
                 journal.tell("daemon.started", "info", f"understudy serves {config.vault.url} as site {config.site}")
                 notifier.ready()
                 await _until_stopped(asked, notifier, reload)

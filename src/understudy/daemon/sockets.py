@@ -4,7 +4,6 @@ import asyncio
 import errno
 import os
 import socket
-import ssl
 import stat
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
@@ -12,7 +11,8 @@ from pathlib import Path
 
 from aiohttp import web
 
-from understudy.config.values import ApiConfig, TcpConfig
+from understudy.config.values import ApiConfig
+from understudy.daemon.certificate import Certificate
 from understudy.errors import Busy, InvalidRequest, StateFailed
 
 API_DRAIN = 5.0
@@ -23,18 +23,17 @@ IDLE = 30.0
 
 
 @asynccontextmanager
-async def listening(app: web.Application, config: ApiConfig) -> AsyncIterator[None]:
-    """Serve `app` on the socket, and with TLS on TCP where that is configured."""
+async def listening(app: web.Application, config: ApiConfig, certificate: Certificate | None = None) -> AsyncIterator[None]:
+    """Serve `app` on the socket, and on TCP, with `certificate`, where that is configured."""
     path = Path(config.socket)
     opened = await asyncio.to_thread(unix_socket, path)
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=API_DRAIN, keepalive_timeout=IDLE)
     try:
         await runner.setup()
         await web.SockSite(runner, opened).start()
-        if config.tcp is not None:
-            context = await asyncio.to_thread(_tls, config.tcp)
+        if config.tcp is not None and certificate is not None:
             try:
-                await web.TCPSite(runner, config.tcp.host, config.tcp.port, ssl_context=context).start()
+                await web.TCPSite(runner, config.tcp.host, config.tcp.port, ssl_context=certificate.context).start()
             except OSError as error:
                 where = f"{config.tcp.host}:{config.tcp.port}"
                 raise InvalidRequest(f"api.tcp.listen: {where} cannot be listened at: {error.strerror}") from None
@@ -44,16 +43,6 @@ async def listening(app: web.Application, config: ApiConfig) -> AsyncIterator[No
         opened.close()
         with suppress(FileNotFoundError):
             await asyncio.to_thread(path.unlink)
-
-
-def _tls(config: TcpConfig) -> ssl.SSLContext:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    try:
-        context.load_cert_chain(config.certificate, config.private_key)
-    except (OSError, ssl.SSLError) as error:
-        raise InvalidRequest(f"api.tcp.certificate and private-key cannot be used: {error}") from None
-    return context
 
 
 def unix_socket(path: Path) -> socket.socket:
