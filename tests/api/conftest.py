@@ -30,6 +30,7 @@ async def socket(tmp_path: Path, service: FakeService, settings: Settings) -> As
     await web.UnixSite(runner, path).start()
     yield path
     await runner.cleanup()
+    await service.close()
 
 
 @pytest.fixture

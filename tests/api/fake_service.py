@@ -131,6 +131,7 @@ class FakeService:
     readers: list["asyncio.Queue[Event | Job | BaseException]"] = field(default_factory=list)
     ends_at_once: bool = True
     delay: float = 0.0
+    working: "set[asyncio.Task[None]]" = field(default_factory=set)
     ids: Any = field(default_factory=itertools.count)
 
     async def _called(self) -> None:
@@ -200,11 +201,21 @@ class FakeService:
         self.jobs_now.append(job)
         self.tell(job)
         if self.ends_at_once:
-            asyncio.get_running_loop().call_later(0.02, lambda: asyncio.ensure_future(self._run(job)))
+            # A task from the start: what a timer begins while the loop is closed is never ended.
+            task = asyncio.create_task(self._run(job))
+            self.working.add(task)
+            task.add_done_callback(self.working.discard)
         return job
 
+    async def close(self) -> None:
+        """Jobs are given up."""
+        for task in self.working:
+            task.cancel()
+        await asyncio.gather(*self.working, return_exceptions=True)
+
     async def _run(self, job: Job) -> None:
-        """The job's work by the fake engine."""
+        """The job's work by the fake engine, in a moment."""
+        await asyncio.sleep(0.02)
         engine, given = self.engine, job.parameters
         points = tuple(given.get("points", ()))
         first = engine.points_now[0].id

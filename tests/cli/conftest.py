@@ -59,6 +59,7 @@ def daemon(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeServ
         served.set()
         await stop.wait()
         await runner.cleanup()
+        await service.close()
 
     thread = threading.Thread(target=loop.run_until_complete, args=(serve(),))
     thread.start()
