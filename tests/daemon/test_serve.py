@@ -95,6 +95,25 @@ def test_jobs_are_repeated_after_a_kill_and_a_cycle_that_runs_is_finished_by_a_s
     assert (ended["state"], ended["attempts"]) == ("succeeded", 1)
 
 
+def test_a_resynchronization_is_shown_while_it_runs(house: House) -> None:
+    house.start()
+    disk = block(house, "grown", SLOW)
+    house.points("grown", 1)
+    house.ask("PUT", "/v1/machines/grown/policy", {"interval": 3600, "verify_every": 0, "rate": RATE})
+    disk.write_bytes(os.urandom(SLOW + MIB))
+    house.ask("POST", "/v1/machines/grown/replicate", {}, 202)
+    state = house.until(
+        lambda: found if (found := house.machine("grown"))["phase"] == "resynchronizing" and found["progress"]["done"] else None
+    )
+    why = f"disk vda was resized from {SLOW} to {SLOW + MIB} bytes"
+    assert state["health"] == "warning"
+    assert [(reason["code"], reason["message"]) for reason in state["reasons"]] == [("resynchronizing", f"resynchronizing: {why}")]
+    assert (state["progress"]["phase"], state["progress"]["total"], state["progress"]["reason"]) == ("transfer", SLOW + MIB, why)
+    state = house.until(lambda: found if (found := house.machine("grown"))["phase"] == "protected" else None)
+    assert (state["health"], state["reasons"]) == ("normal", [])
+    assert house.events("machine.cycle")[-1]["data"]["cause"] == "resync"
+
+
 def test_a_changed_file_is_taken_over_and_a_wrong_one_is_not(house: House) -> None:
     house.start()
     block(house, "a")

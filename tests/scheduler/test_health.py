@@ -34,6 +34,7 @@ FENCED = Failure(code="fenced", message="another site is the primary")
         ({"transfers": (61.0,)}, "warning", ["transfer-too-long"]),
         ({"missed_lately": 3}, "warning", ["missed"]),
         ({"downgrade": "no agent"}, "warning", ["downgrade"]),
+        ({"resync": "disk vda was resized"}, "warning", ["resynchronizing"]),
         ({"policy": ReplicationPolicy(paused=True), "rpo": 1e6}, "warning", ["paused"]),
         ({"has_retention": True, "can_prune": False}, "normal", ["no-prune"]),
         ({"verified_age": 3 * 86400.0}, "warning", ["unverified"]),

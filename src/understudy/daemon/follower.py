@@ -230,7 +230,7 @@ class Follower:
                     raise
                 self._failed(error)
             finally:
-                track.running, track.progress = False, None
+                track.over()
 
     async def _made_one(self, replication: Replication, wanted: list[Wanted]) -> None:
         track = self.track
@@ -238,7 +238,7 @@ class Follower:
         app = any(one.app_consistent for one in wanted) or (every > 0 and self._made % every == 0)
 
         def progress(now: Progress) -> None:
-            track.progress = now
+            track.follow(now)
             for one in wanted:
                 one.progress(now)
 

@@ -65,6 +65,8 @@ class Track:
     closed: bool = False
     due_at: int | None = None
     progress: Progress | None = None
+    resync: str = ""
+    """Why the cycle that runs is a resynchronization; empty if it is none."""
     cycles: deque[Cycle] = field(default_factory=lambda: deque(maxlen=KEPT))
     transfers: tuple[float, ...] = ()
     """Seconds from freeze to commit of those, newest last."""
@@ -108,6 +110,14 @@ class Track:
         if point is not None and point.number != self.newest:
             self.newest, self.newest_frozen_at, self.method = point.number, point.frozen_at, point.method
             self.frozen = self.clock() - max(0.0, (time.time_ns() - point.frozen_at) / 1e9)
+
+    def follow(self, now: Progress) -> None:
+        """The cycle that runs is there."""
+        self.progress, self.resync = now, now.reason or self.resync
+
+    def over(self) -> None:
+        """No cycle runs."""
+        self.running, self.progress, self.resync = False, None, ""
 
     def made(self, cycle: Cycle) -> None:
         """A point was committed just now."""
@@ -176,7 +186,7 @@ class Track:
             return "waiting"
         if self.newest is None:
             return "initial"
-        return "protected"
+        return "resynchronizing" if self.resync else "protected"
 
     def facts(self) -> Facts:
         return Facts(
@@ -192,6 +202,7 @@ class Track:
             closed=self.closed,
             waiting=self.waiting,
             downgrade=self.downgrade,
+            resync=self.resync,
             verified_age=self.verified_age,
             can_verify=self.operator,
             can_prune=self.operator,

@@ -7,11 +7,12 @@ from understudy.engine.values import Level, Role, SeedKind, Value
 
 
 class Progress(Value, frozen=True):
-    """How far a long operation is. `total` is None while it is not known."""
+    """How far a long operation is. `total` is None while it is not known. `reason`: why a cycle is a resynchronization, if it is one."""
 
     phase: str
     done: int = 0
     total: int | None = None
+    reason: str = ""
 
 
 OnProgress: TypeAlias = Callable[[Progress], None]

@@ -74,7 +74,7 @@ def replicator_of(vault: Vault, log: MachineLog, parts: Parts, site: Site, direc
 
 
 def followed_up(progress: OnProgress, now: CycleProgress) -> None:
-    progress(Progress(phase=now.phase, done=now.done, total=now.total or None))
+    progress(Progress(phase=now.phase, done=now.done, total=now.total or None, reason=now.reason))
 
 
 def cycle_of(machine: str, report: CycleReport) -> Cycle:

@@ -16,7 +16,7 @@ from understudy.replication.journal import Head, JournalDisk
 from understudy.replication.local import LocalState, Rebuild
 from understudy.replication.pipeline import DiskTally, DiskWork, Pipeline, Shipped
 from understudy.replication.plan import DiskPlan, Lineage, disk_plan, lineage
-from understudy.replication.report import ProgressSink
+from understudy.replication.report import CycleProgress, ProgressSink
 from understudy.replication.sigfile import SignatureFile
 from understudy.replication.unchanged import brings_nothing
 from understudy.replication.upload import take_back
@@ -85,11 +85,14 @@ class Examination:
             looks = await self.look(snapshot, basis)
             plans = [look.plan for look in looks]
             gone = {disk.name for disk in basis.disks} - {plan.info.name for plan in plans}
+            cause = lineage(plans, sorted(gone), basis.generation, secrets.token_bytes(16), snapshot.excluded)
+            told = replace(self, progress=partial(_because, self.progress, cause.reason))
+            if cause.reason:
+                told.progress(CycleProgress("transfer"))
             tasks = await self.tasks(looks, basis, [await self._examined(look, basis) for look in looks])
             if save is not None:
                 tasks, basis = await save(tasks, basis)
-            part = await self.part(tasks, point, basis, inline=True)
-        cause = lineage(plans, sorted(gone), basis.generation, secrets.token_bytes(16), snapshot.excluded)
+            part = await told.part(tasks, point, basis, inline=True)
         return Examined(part.disks, cause, part.shipped, part.tallies)
 
     async def take_back(self) -> None:
@@ -174,6 +177,10 @@ class Examination:
             sector=plan.info.sector,
             digest=(digest % (1 << 128)).to_bytes(16, "big"),
         )
+
+
+def _because(sink: ProgressSink, reason: str, now: CycleProgress) -> None:
+    sink(replace(now, reason=reason))
 
 
 def statistics(tallies: Sequence[DiskTally], shipped: Shipped, seconds: float) -> PointStats:

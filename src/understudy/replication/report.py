@@ -16,6 +16,8 @@ class CycleProgress:
     done: int = 0
     total: int = 0
     stored: int = 0
+    reason: str = ""
+    """Why this is a resynchronization; empty if it is none, or nothing has been looked at yet."""
 
 
 ProgressSink: TypeAlias = Callable[[CycleProgress], None]
@@ -65,4 +67,5 @@ class Overall:
 
     def __call__(self, part: CycleProgress) -> None:
         done = self._before * BLOCK_SIZE
-        self.sink(CycleProgress(part.phase, done + part.done, max(self.whole * BLOCK_SIZE, done + part.total), self._stored + part.stored))
+        total, stored = max(self.whole * BLOCK_SIZE, done + part.total), self._stored + part.stored
+        self.sink(CycleProgress(part.phase, done + part.done, total, stored, part.reason))

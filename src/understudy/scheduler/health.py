@@ -30,6 +30,8 @@ class Facts(Value, frozen=True):
     """Its initial replication is to begin later."""
     downgrade: str = ""
     """Why the newest point that should be app-consistent is not."""
+    resync: str = ""
+    """Why the cycle that runs is a resynchronization."""
     verified_age: float | None = None
     can_verify: bool = True
     can_prune: bool = True
@@ -138,6 +140,9 @@ def _caring(facts: Facts) -> list[Reason]:
         reasons.append(
             Reason(code="policy", health="critical", message=message, hint=f"`understudy policy set {facts.name}` writes it anew")
         )
+    if facts.resync:
+        hint = "the disks are read in full and compared; only what differs is sent, and older points stay"
+        reasons.append(Reason(code="resynchronizing", health="warning", message=f"resynchronizing: {facts.resync}", hint=hint))
     if facts.downgrade:
         message = f"a point that should be app-consistent is crash-consistent only: {facts.downgrade}"
         reasons.append(Reason(code="downgrade", health="warning", message=message, hint="look at the guest agent and the hooks"))
