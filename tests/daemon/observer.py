@@ -99,15 +99,28 @@ def committed(house: House) -> dict[str, int]:
     return {machine["name"]: machine["newest_point"] or 0 for machine in house.ask("GET", "/v1/machines?limit=1000")["items"]}
 
 
-def overlapping(events: list[dict[str, Any]]) -> list[str]:
-    """Cycles of one machine of which one was frozen before the one before had ended. An event comes after its cycle's end."""
-    found, ended = [], dict[str, int]()
-    for event in sorted(events, key=lambda event: int(event["data"]["frozen_at"])):
-        machine, frozen = event["machine"], event["data"]["frozen_at"]
-        if frozen < ended.get(machine, 0):
-            found.append(f"{machine}: point {event['data']['point']}")
-        ended[machine] = event["at"]
+def overlapping(points: list[dict[str, Any]], ends: dict[int, int]) -> list[str]:
+    """Cycles of a machine that began before the one before had ended, or came out of order.
+
+    `points`: all that the vault has, oldest first. `ends`: when a point's cycle ended, of those that lived to tell; a killed one ended
+    after its freeze at least.
+    """
+    found, ended = [], 0
+    for point in points:
+        if point["frozen_at"] <= ended:
+            found.append(f"point {point['number']}")
+        ended = max(ended, ends.get(point["number"], point["frozen_at"]))
     return found
+
+
+def all_points(house: House, name: str) -> tuple[list[dict[str, Any]], list[str]]:
+    """Oldest first, and what of its log does not count."""
+    page = house.ask("GET", f"/v1/machines/{name}/points?limit=1000")
+    found = page["points"]
+    while page["next"]:
+        page = house.ask("GET", f"/v1/machines/{name}/points?limit=1000&next={page['next']}")
+        found = page["points"] + found
+    return found, page["void"]
 
 
 def all_events(house: House, kind: str, after: int = 0) -> list[dict[str, Any]]:
