@@ -47,7 +47,7 @@ class Chain:
 
     def __init__(self, place: Place, owner: str) -> None:
         self.owner = owner
-        self.head = self._start = Head()
+        self.head = self._start = self._seen = Head()
         self._place = place
         self._turn = asyncio.Lock()
 
@@ -61,7 +61,7 @@ class Chain:
         `IntegrityError` for a record that is damaged or missing, `RolledBack` if the log lacks what this site has seen of it.
         """
         # Before the listing: another process of this host may append and remember at any moment.
-        seen = await self.remembered()
+        seen = self._seen = await self.remembered()
         if self.head != self._start and not await self._grew():
             self._must_reach(seen, self.head)
             return
@@ -106,8 +106,10 @@ class Chain:
 
     async def remember(self) -> None:
         """From now on this site refuses a vault without `head`."""
-        if self._place.memory is not None and self.head.seq and not self._place.salvage:
-            await finish_in_thread(partial(guard.remember, self._place.memory.guard(self.owner), self.head))
+        if self._place.memory is None or self._place.salvage or not self.head.seq or self.head == self._seen:
+            return  # the last: as it was found when reading on began, and nothing came
+        await finish_in_thread(partial(guard.remember, self._place.memory.guard(self.owner), self.head))
+        self._seen = self.head
 
     async def must_still_end_here(self) -> None:
         """`RolledBack` if the store has lost the last record since it was read: nothing may be appended after a gap."""
