@@ -33,6 +33,8 @@ from understudy.demo.kit import build_kit
 from understudy.demo.machine import GuestDisk
 
 HOURS = 5
+MOST_MEMORY = 256
+"""MiB of a daemon with a hundred machines, beside the files that it maps."""
 
 
 class Clock:
@@ -114,6 +116,8 @@ class Load:
         self.say("steady", seconds=seconds, cycles=cycles, late=observer.late[:20], api=figures, first=seen[len(seen) // 3], last=seen[-1])
         self.must(cycles > 0, "there were no cycles")
         self.must(not (self.timed and observer.late), f"RPO thresholds were passed {len(observer.late)} times")
+        most = max(one["peak"] - one["mapped"] for one in seen)
+        self.must(most <= MOST_MEMORY, f"the daemon took {most} MiB beside what it maps")
         self.unharmed("under the load")
         # Cycles and requests that run make some of them come and go.
         for what, room in (("tasks", 40), ("descriptors", 40), ("threads", 20)):

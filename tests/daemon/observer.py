@@ -24,11 +24,11 @@ PATHS = (
 
 
 def resources(pid: int) -> dict[str, int]:
-    """Memory in MiB (`anonymous`: without mapped files; `peak`: the most that was resident at any time), descriptors and threads."""
+    """Memory in MiB (`mapped`: files; `peak`: the most that was resident at any time), descriptors and threads."""
     status = Path(f"/proc/{pid}/status").read_text()
     mib = {
         name: int(re.search(rf"^{field}:\s+(\d+)", status, re.M)[1]) >> 10
-        for name, field in (("resident", "VmRSS"), ("anonymous", "RssAnon"), ("peak", "VmHWM"))
+        for name, field in (("resident", "VmRSS"), ("mapped", "RssFile"), ("peak", "VmHWM"))
     }  # type: ignore[index]
     return {**mib, "descriptors": len(os.listdir(f"/proc/{pid}/fd")), "threads": len(os.listdir(f"/proc/{pid}/task"))}
 
