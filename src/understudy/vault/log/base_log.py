@@ -30,6 +30,7 @@ class BaseLog(ABC):
         self._writer = writer
         self._turn = asyncio.Lock()
         self._gaps: list[Gap] = []
+        self._asked = self._answered = 0
 
     @property
     def writer(self) -> bytes:
@@ -52,10 +53,18 @@ class BaseLog(ABC):
         return self._chain.in_doubt
 
     async def refresh(self) -> None:
-        """Read to the end of the log. `IntegrityError`, `RolledBack`; what came before the damage is known then."""
+        """Read to the end of the log. `IntegrityError`, `RolledBack`; what came before the damage is known then.
+
+        Of many who ask at once those that have to wait share one reading, which begins after all of them asked.
+        """
+        self._asked += 1
+        mine = self._asked
         async with self._turn:
-            await self._prepare()
-            await self._read_on()
+            if self._answered < mine:
+                all_of_them = self._asked
+                await self._prepare()
+                await self._read_on()
+                self._answered = all_of_them
 
     async def settle(self) -> None:
         """Resolve an append that an earlier call or run left in doubt, and read to the end. `InDoubt` if the store still does not tell."""
