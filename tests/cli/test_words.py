@@ -36,7 +36,7 @@ def test_sizes_have_a_binary_unit(count: int, said: str) -> None:
     ],
 )
 def test_durations_have_at_most_two_units(seconds: float, said: str) -> None:
-    assert words.duration(seconds) == said
+    assert units.duration(seconds) == said
 
 
 @pytest.mark.parametrize(

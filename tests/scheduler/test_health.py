@@ -48,3 +48,11 @@ def test_health(facts: dict[str, Any], health: str, codes: list[str]) -> None:
     for reason in reasons:
         assert reason.message
         assert reason.hint or reason.code in ("initial", "initial-later", "fenced")
+
+
+@pytest.mark.parametrize("rpo", [11240.0, None])
+def test_a_machine_that_is_late_says_how_much_and_what_fails(rpo: float | None) -> None:
+    late = msgspec.structs.replace(WELL, rpo=rpo, failure=DOWN, kind=Kind.PASSES, failures=9)
+    first = health_of(late)[1][0]
+    assert first.message == ("there is no recovery point yet" if rpo is None else "the newest point is 3 h 7 m old, more than 5 m")
+    assert first.hint == "its cycles fail: the vault does not answer"

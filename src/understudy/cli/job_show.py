@@ -8,7 +8,8 @@ from understudy.cli.completing import job_ids
 from understudy.cli.job_words import STYLES, how_far, what
 from understudy.cli.progress import shown
 from understudy.cli.session import Session, asking
-from understudy.cli.words import NANOSECONDS, duration, local_time
+from understudy.cli.words import NANOSECONDS, local_time
+from understudy.engine.units import duration
 
 
 @click.command("show")

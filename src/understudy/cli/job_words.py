@@ -1,7 +1,8 @@
 """A job in words. Pure."""
 
-from understudy.cli.words import NANOSECONDS, duration, size
+from understudy.cli.words import NANOSECONDS, size
 from understudy.engine import Job, JobState
+from understudy.engine.units import duration
 
 STYLES: dict[JobState, str] = {
     "pending": "dim",

@@ -4,9 +4,9 @@ import re
 from typing import get_args
 
 from understudy.cli.output import Output
-from understudy.cli.words import duration, local_time, size
+from understudy.cli.words import local_time, size
 from understudy.engine import Day, ReplicationPolicy, Window
-from understudy.engine.units import bytes_of
+from understudy.engine.units import bytes_of, duration
 from understudy.errors import InvalidRequest
 
 DAYS: tuple[Day, ...] = get_args(Day)

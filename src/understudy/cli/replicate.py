@@ -16,9 +16,9 @@ from understudy.cli.progress import shown
 from understudy.cli.session import Session
 from understudy.cli.session import command as common
 from understudy.cli.stopping import pause, until_stopped
-from understudy.cli.words import duration, local_time, size
+from understudy.cli.words import local_time, size
 from understudy.engine import Cycle, Engine, GroupCycle, GroupReplication, Replication
-from understudy.engine.units import seconds_of
+from understudy.engine.units import duration, seconds_of
 from understudy.errors import Busy, InvalidRequest, UnderstudyError
 from understudy.model import BLOCK_SIZE
 

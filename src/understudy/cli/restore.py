@@ -11,8 +11,9 @@ from understudy.cli.restore_group import restore_group
 from understudy.cli.selecting import select, split
 from understudy.cli.session import Session
 from understudy.cli.session import command as common
-from understudy.cli.words import age, duration, local_time, size
+from understudy.cli.words import age, local_time, size
 from understudy.engine import ImageFormat, Point, Restore, RestoredDisk
+from understudy.engine.units import duration
 from understudy.errors import InvalidRequest, NotFound
 
 

@@ -1,7 +1,8 @@
 """A retention policy as people read it."""
 
-from understudy.cli.words import count, duration
+from understudy.cli.words import count
 from understudy.engine import Policy
+from understudy.engine.units import duration
 
 
 def policy_words(machine: str, policy: Policy | None) -> str:

@@ -7,8 +7,9 @@ from rich.text import Text
 from understudy.cli.policy_words import policy_line
 from understudy.cli.retention_words import kept_words
 from understudy.cli.status_words import job_line, moment
-from understudy.cli.words import NANOSECONDS, age, count, duration, size
+from understudy.cli.words import NANOSECONDS, age, count, size
 from understudy.engine import Job, MachineStatus, RpoSample
+from understudy.engine.units import duration
 
 _BARS = "▁▂▃▄▅▆▇█"
 _WIDTH = 40

@@ -8,8 +8,9 @@ from rich.text import Text
 
 from understudy.cli.job_words import how_far, what
 from understudy.cli.output import columns
-from understudy.cli.words import NANOSECONDS, count, duration
+from understudy.cli.words import NANOSECONDS, count
 from understudy.engine import Health, Job, MachineStatus, Reason, ServiceHealth
+from understudy.engine.units import duration
 
 STYLES: dict[Health, str] = {"normal": "green", "warning": "bold yellow", "critical": "bold red"}
 _WORST_FIRST: tuple[Health, ...] = ("critical", "warning", "normal")

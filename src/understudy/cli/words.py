@@ -3,11 +3,10 @@
 import time
 from datetime import datetime
 
+from understudy.engine.units import duration
+
 NANOSECONDS = 1_000_000_000
 
-_UP_TO_HOURS = (("m", 60), ("s", 1))
-_UP_TO_DAYS = (("h", 3600), ("m", 60))
-_BEYOND = (("d", 86400), ("h", 3600))
 _UNITS = ("B", "KiB", "MiB", "GiB", "TiB", "PiB")
 
 
@@ -21,18 +20,6 @@ def size(count: float) -> str:
     if unit == "B":
         return f"{int(count)} B"
     return f"{value:.1f} {unit}" if value < 10 else f"{value:.0f} {unit}"
-
-
-def duration(seconds: float) -> str:
-    """Two units at most: 12 ms, 3.4 s, 5 m 10 s, 3 h 2 m, 4 d 1 h; one where the other is nothing: 1 m."""
-    if seconds < 0.9995:
-        return f"{max(seconds, 0) * 1000:.0f} ms"
-    if seconds < 59.95:
-        return f"{seconds:.1f} s"
-    whole = round(seconds)
-    (large, much), (small, little) = _UP_TO_HOURS if whole < 3600 else _UP_TO_DAYS if whole < 86400 else _BEYOND
-    rest = whole % much // little
-    return f"{whole // much} {large} {rest} {small}" if rest else f"{whole // much} {large}"
 
 
 def local_time(at: int) -> str:

@@ -10,6 +10,9 @@ _BYTES = {"": 1, "b": 1}
 _BYTES |= {f"{letter}{unit}": 1 << 10 * power for power, letter in enumerate("kmgt", 1) for unit in ("", "ib")}
 _BYTES |= {f"{letter}b": 1000**power for power, letter in enumerate("kmgt", 1)}
 _LONGEST = 1000 * 366 * 86400.0
+_UP_TO_HOURS = (("m", 60), ("s", 1))
+_UP_TO_DAYS = (("h", 3600), ("m", 60))
+_BEYOND = (("d", 86400), ("h", 3600))
 
 
 def seconds_of(text: str, *, zero: bool = False) -> float:
@@ -53,3 +56,15 @@ def minute_of(text: str) -> int:
     if not 0 <= minute <= 24 * 60:
         raise InvalidRequest(f"{text!r} is no time of day", hint="write it as 22:00, from 00:00 to 24:00")
     return minute
+
+
+def duration(seconds: float) -> str:
+    """Two units at most: 12 ms, 3.4 s, 5 m 10 s, 3 h 2 m, 4 d 1 h; one where the other is nothing: 1 m."""
+    if seconds < 0.9995:
+        return f"{max(seconds, 0) * 1000:.0f} ms"
+    if seconds < 59.95:
+        return f"{seconds:.1f} s"
+    whole = round(seconds)
+    (large, much), (small, little) = _UP_TO_HOURS if whole < 3600 else _UP_TO_DAYS if whole < 86400 else _BEYOND
+    rest = whole % much // little
+    return f"{whole // much} {large} {rest} {small}" if rest else f"{whole // much} {large}"

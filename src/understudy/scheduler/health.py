@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from understudy.engine import Failure, Health, Reason, ReplicationPolicy
+from understudy.engine.units import duration
 from understudy.engine.values import Value
 from understudy.scheduler.pace import thresholds, too_long
 from understudy.scheduler.retry import Kind
@@ -89,20 +90,20 @@ def _ageing(facts: Facts) -> list[Reason]:
         return [Reason(code="initial-later", health="normal", message="the initial replication waits for its time")]
     if facts.rpo is None:
         if facts.followed_for > critical and facts.failure is not None:
-            return [Reason(code="no-point", health="critical", message="there is no recovery point yet", hint="see why the cycles fail")]
+            return [Reason(code="no-point", health="critical", message="there is no recovery point yet", hint=_late(facts))]
         return [Reason(code="initial", health="warning", message="there is no recovery point yet: the initial replication is under way")]
     if facts.rpo <= warning:
         return []
     health: Health = "critical" if facts.rpo > critical and not facts.closed else "warning"
     why = " while a window forbids sending" if facts.closed else ""
     limit = critical if health == "critical" else warning
-    message = f"the newest point is {facts.rpo:.0f} s old, more than {limit:g} s{why}"
+    message = f"the newest point is {duration(facts.rpo)} old, more than {duration(limit)}{why}"
     return [Reason(code="rpo", health=health, message=message, hint=_late(facts))]
 
 
 def _late(facts: Facts) -> str:
     if facts.failure is not None:
-        return "see why the cycles fail"
+        return f"its cycles fail: {facts.failure.message}"
     return "the window's end, a longer threshold, or another window" if facts.closed else "see whether the vault or the host is too slow"
 
 
@@ -110,11 +111,12 @@ def _pacing(facts: Facts) -> list[Reason]:
     reasons = []
     warning = thresholds(facts.policy).warning
     if longest := too_long(facts.policy, facts.transfers):
+        held = f"to hold an RPO of {duration(warning)} it must fit in {duration(warning / 2)}"
         reasons.append(
             Reason(
                 code="transfer-too-long",
                 health="warning",
-                message=f"a transfer takes {longest:.1f} s: to hold an RPO of {warning:g} s it must fit in {warning / 2:g} s",
+                message=f"a transfer takes {duration(longest)}: {held}",
                 hint="raise the rate, give the vault more bandwidth, or allow a longer RPO",
             )
         )
@@ -153,7 +155,7 @@ def _caring(facts: Facts) -> list[Reason]:
         )
     every = facts.policy.verify_every
     if every and facts.can_verify and facts.verified_age is not None and facts.verified_age > 2 * every + 3600:
-        message = f"the newest verified point was proven {facts.verified_age / 3600:.0f} hours ago"
+        message = f"the newest verified point was proven {duration(facts.verified_age)} ago"
         reasons.append(
             Reason(code="unverified", health="warning", message=message, hint=f"`understudy verify {facts.name}`, or see why it fails")
         )
