@@ -30,7 +30,7 @@ __all__ = ["open_engine", "open_source", "wrap"]
 @asynccontextmanager
 async def open_engine(connection: engine.Connection) -> AsyncIterator[engine.Engine]:
     """The engine inside this process."""
-    local = LocalEngine(connection, Parts(open_store, _make_store, _vault_directory, open_source))
+    local = LocalEngine(connection, Parts(open_store, _make_store, vault_directory, open_source))
     try:
         yield local
     finally:
@@ -43,7 +43,7 @@ async def serve(path: Path) -> None:
 
 
 def _paced_parts(pace: Pace) -> Parts:
-    return Parts(lambda url: PacedStore(open_store(url), pace), _make_store, _vault_directory, open_source)
+    return Parts(lambda url: PacedStore(open_store(url), pace), _make_store, vault_directory, open_source)
 
 
 def _make_app(service: engine.Service, config: ApiConfig) -> web.Application:
@@ -70,7 +70,8 @@ def _make_store(url: str) -> ObjectStore:
     return open_store(url, make=True)
 
 
-def _vault_directory(url: str) -> Path | None:
+def vault_directory(url: str) -> Path | None:
+    """Where on this host the vault is, if it is a directory. `InvalidRequest` if `url` is no address, `Unsupported` for later kinds."""
     parsed = parse_url(url)
     return Path(parsed.path) if parsed.kind == "file" else None
 

@@ -1,6 +1,9 @@
 """`understudy check-config`."""
 
+import grp
 import os
+import pwd
+from collections.abc import Iterator
 from pathlib import Path
 
 import click
@@ -10,7 +13,8 @@ from understudy.cli.credentials import readable_by_others
 from understudy.cli.output import Output
 from understudy.config.key import key_path
 from understudy.config.load import load
-from understudy.errors import InvalidRequest, NotFound
+from understudy.config.values import ApiConfig
+from understudy.errors import InvalidRequest, NotFound, UnderstudyError
 
 
 @click.command("check-config")
@@ -20,10 +24,11 @@ from understudy.errors import InvalidRequest, NotFound
 def command(config: str, as_json: bool, debug: bool) -> None:
     """Read the daemon's configuration, and say what is wrong with it.
 
-    Looks at the file and at the files that it names; opens no vault.
+    Looks at the file, and at the files, users and groups that it names; opens no vault.
     """
     out = Output(as_json)
     found = load(Path(config))
+    _checked_url(found.vault.url)
     if found.vault.key_file:
         _must_exist("vault.key-file", key_path(found.vault))
         if readable_by_others(found.vault.key_file):
@@ -33,8 +38,30 @@ def command(config: str, as_json: bool, debug: bool) -> None:
     if found.api.tcp:
         for key in ("certificate", "private_key", "tokens"):
             _must_exist(f"api.tcp.{key.replace('_', '-')}", Path(getattr(found.api.tcp, key)))
+    for stranger in _strangers(found.api):
+        out.warn(f"{stranger} on this host, so nobody is let in by it")
     out.document(found)
     out.say(f"{config} is right: site {found.site}, vault {found.vault.url}, state in {found.state_dir}, API at {found.api.socket}")
+
+
+def _checked_url(url: str) -> None:
+    """Only as it is written: a look at a file server that hangs would hold up the daemon's start."""
+    from understudy.app import vault_directory
+
+    try:
+        vault_directory(url)
+    except UnderstudyError as error:
+        raise type(error)(f"vault.url: {error.message}", hint=error.hint) from None
+
+
+def _strangers(api: ApiConfig) -> Iterator[str]:
+    """Those whom this host does not know: it may come to, so that they are no mistake for certain."""
+    for key, people in (("admins", api.admins), ("operators", api.operators), ("viewers", api.viewers)):
+        for one in people:
+            try:
+                grp.getgrnam(one[1:]) if one.startswith("@") else pwd.getpwnam(one)
+            except KeyError:
+                yield f"api.{key}: there is no {'group' if one.startswith('@') else 'user'} {one.removeprefix('@')}"
 
 
 def _must_exist(key: str, path: Path) -> None:
