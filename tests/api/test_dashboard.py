@@ -30,7 +30,7 @@ async def test_the_dashboard_shows_what_the_service_says(tab: Tab, service: Fake
     service.ends_at_once = False
     job = await service.start(StartJob(kind="restore", machine="web", parameters={}, actor="anna"))
     service.jobs_now[0] = msgspec.structs.replace(job, progress=JobProgress(phase="writing", done=1, total=4))
-    service.machines.append(status("evil", source=HOSTILE, method=HOSTILE, phase="protected"))
+    service.machines.append(status("evil", source=HOSTILE, method=HOSTILE, failures=2))
     service.tell(event(1, message=HOSTILE, machine=service.machines[0].id))
 
     await tab.value(ENTER.format("wrong"))
@@ -43,6 +43,7 @@ async def test_the_dashboard_shows_what_the_service_says(tab: Tab, service: Fake
     assert await tab.texts("tr.why:not([hidden])") == ["the newest point is 45 s old: give it a longer interval"]
     assert await tab.value('document.querySelectorAll("#rows svg polyline").length') == 3
     assert "of 10 s" in (await tab.texts("#rows td.number"))[0]
+    assert await tab.texts("#rows tr.machine td:nth-of-type(4)") == ["protected", "failing", "protected"]
     assert await tab.value('document.querySelector("#jobs progress").value') == 1
     assert "25 %" in (await tab.texts("#jobs .quiet"))[0]
     assert await tab.texts("#summary") == ["3 machines: 1 warning"]

@@ -2,6 +2,7 @@
 
 import asyncio
 import io
+from typing import Any
 
 import msgspec
 import pytest
@@ -12,6 +13,7 @@ from tests.cli.conftest import Typed, lines
 from tests.cli.fake_engine import SECOND
 from understudy.cli.status import Shown, parts_of
 from understudy.cli.status_details import course
+from understudy.cli.status_words import table_of
 from understudy.engine import Failure, JobProgress, Progress, Reason, RpoSample, StartJob
 
 AWAY = Reason(code="source_unavailable", health="critical", message="no QEMU listens at /run/mail.qmp", hint="start the VM")
@@ -46,6 +48,22 @@ def test_a_line_a_machine_the_worst_first(daemon: FakeService, typed: Typed) -> 
     assert below[1:3] == ["mail: critical: no QEMU listens at /run/mail.qmp", "  start the VM"]
     assert below[3:5] == ["db: warning: the newest point is 45 s old", "  give it a longer interval"]
     assert below[-1] == "verify running: writing, 25 % of 8.0 GiB, 180 MiB/s, 34.0 s left"
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({}, "in 2.0 s protected"),
+        ({"failures": 1}, "in 2.0 s failing"),
+        ({"failures": 3, "phase": "initial", "progress": Progress(phase="freeze", done=0)}, "now failing: freeze"),
+        ({"failures": 3, "phase": "paused", "next_at": None}, "- paused"),
+        ({"next_at": NOW + SECOND // 5}, "due protected"),
+    ],
+)
+def test_what_a_machine_does_and_when_it_goes_on(changes: dict[str, Any], said: str) -> None:
+    console = Console(width=200, record=True, file=io.StringIO())
+    console.print(table_of([status("web", **changes)], (), NOW))
+    assert " ".join(console.export_text().splitlines()[-1].split()).endswith(said)
 
 
 def test_the_daemon_itself_may_be_ill() -> None:

@@ -78,15 +78,18 @@ def _next(machine: MachineStatus, now: int) -> str:
         return "now"
     if machine.next_at is None:
         return "-"
-    return "due" if machine.next_at <= now else f"in {duration(round((machine.next_at - now) / NANOSECONDS))}"
+    seconds = round((machine.next_at - now) / NANOSECONDS)
+    return f"in {duration(seconds)}" if seconds > 0 else "due"
 
 
 def _doing(machine: MachineStatus) -> str:
     progress = machine.progress
+    # Whoever sees "protected" beside a machine whose cycles fail looks no further.
+    state = "failing" if machine.failures and machine.phase in ("protected", "initial") else machine.phase
     if progress is None:
-        return machine.phase
+        return state
     done = f" {100 * progress.done // progress.total} %" if progress.total else ""
-    return f"{machine.phase}: {progress.phase}{done}"
+    return f"{state}: {progress.phase}{done}"
 
 
 def job_line(job: Job) -> str:

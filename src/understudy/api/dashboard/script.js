@@ -96,7 +96,8 @@ function showMachine(entry) {
   if (cells.health.textContent !== machine.health) cells.health.replaceChildren(make("span", { class: `health ${machine.health}` }, machine.health));
   const progress = machine.progress;
   const far = progress && progress.total ? ` ${Math.floor((100 * progress.done) / progress.total)} %` : "";
-  put(cells.state, progress ? `${machine.phase}: ${progress.phase}${far}` : machine.phase);
+  const state = machine.failures && ["protected", "initial"].includes(machine.phase) ? "failing" : machine.phase;
+  put(cells.state, progress ? `${state}: ${progress.phase}${far}` : state);
   put(cells.cycle, machine.cycles.count ? `${size(machine.cycles.average_bytes)}, ${duration(machine.cycles.average_seconds)}` : "–");
   put(cells.verified, machine.verified_point === null ? "not yet" : `point ${machine.verified_point}`);
   cells.course.replaceChildren(...course(machine));
