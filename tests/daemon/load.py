@@ -12,7 +12,6 @@ import random
 import secrets
 import shutil
 import signal
-import subprocess
 import sys
 import tempfile
 import time
@@ -22,6 +21,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from tests.daemon.clock import Clock
 from tests.daemon.crowd import INTERVALS, Crowd, Disk
 from tests.daemon.house import House
 from tests.daemon.observer import Observer, all_events, all_points, committed, overlapping, resources
@@ -35,21 +35,6 @@ from understudy.demo.machine import GuestDisk
 HOURS = 5
 MOST_MEMORY = 256
 """MiB of a daemon with a hundred machines, beside the files that it maps."""
-
-
-class Clock:
-    """The wall clock of processes with its environment."""
-
-    def __init__(self, directory: Path) -> None:
-        self._file, library = directory / "clock", directory / "set_clock.so"
-        self._file.write_bytes(bytes(8))
-        source = Path(__file__).with_name("set_clock.c")
-        subprocess.run(["gcc", "-shared", "-fPIC", "-O2", "-Wall", "-Wextra", "-Werror", "-o", library, source, "-ldl"], check=True)
-        self.environment = {"LD_PRELOAD": str(library), "SET_CLOCK": str(self._file)}
-
-    def set(self, seconds: int) -> None:
-        with self._file.open("r+b") as file:
-            file.write(seconds.to_bytes(8, "little", signed=True))
 
 
 class Load:
