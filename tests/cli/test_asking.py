@@ -70,7 +70,10 @@ def test_what_is_named_of_a_policy_changes(daemon: FakeService, typed: Typed) ->
     assert told.exit_code == 0, told.stderr
     window = Window(begin="08:00", end="18:00", rate=0, days=("mon", "tue", "wed"))
     assert daemon.machines[0].policy == msgspec.structs.replace(before, rate=5 << 20, windows=(window,), paused=True)
-    assert "mon, tue, wed 08:00 to 18:00: nothing is sent" in typed("policy", "show", "web").stdout
+    shown = typed("policy", "show", "web").stdout
+    assert shown == told.stdout
+    assert "mon, tue, wed 08:00 to 18:00: nothing is sent" in shown
+    assert "  RPO             warning from 10.0 s (derived), critical from 30.0 s (derived)\n" in shown
     assert lines(typed("policy", "set", "web", "--no-windows", "--resume", "--json"))[0]["windows"] == []
     now = daemon.machines[0].policy
     for wrong in ((), ("--interval", "soon"), ("--window", "never"), ("--interval", "0.5s"), ("--no-windows", "--window", "08:00-09:00 0")):

@@ -65,8 +65,9 @@ async def command(
     async with session.daemon.opened() as service:
         status = await service.status(name)
         policy = await service.set_policy(status.id, checked_policy(msgspec.structs.replace(status.policy, **changes)))
+        status = await service.status(status.id)
     session.output.document(policy)
-    policy_told(session.output, status.name, policy)
+    policy_told(session.output, status)
 
 
 def _instant(text: str) -> int:

@@ -15,4 +15,4 @@ async def command(session: Session, name: str) -> None:
     async with session.daemon.opened() as service:
         status = await service.status(name)
     session.output.document(status.policy)
-    policy_told(session.output, status.name, status.policy)
+    policy_told(session.output, status)

@@ -5,7 +5,7 @@ from typing import get_args
 
 from understudy.cli.output import Output
 from understudy.cli.words import local_time, size
-from understudy.engine import Day, ReplicationPolicy, Window
+from understudy.engine import Day, MachineStatus, ReplicationPolicy, Window
 from understudy.engine.units import bytes_of, duration
 from understudy.errors import InvalidRequest
 
@@ -13,15 +13,13 @@ DAYS: tuple[Day, ...] = get_args(Day)
 _WINDOW = re.compile(r"(?:(?P<days>[a-z][a-z,-]*)\s+)?(?P<begin>\d{2}:\d{2})-(?P<end>\d{2}:\d{2})\s+(?P<rate>\S+)")
 
 
-def policy_told(output: Output, name: str, policy: ReplicationPolicy) -> None:
-    """A line each of what is wished for."""
-    output.say(f"{name}: a cycle each {duration(policy.interval)}{', paused' if policy.paused else ''}", style="bold")
-    limits = [
-        f"{what} from an RPO of {duration(rpo)} on"
-        for what, rpo in (("warning", policy.warning_rpo), ("critical", policy.critical_rpo))
-        if rpo
-    ]
-    output.say(f"  health          {', '.join(limits) or 'derived from the interval'}")
+def policy_told(output: Output, machine: MachineStatus) -> None:
+    """A line each of what is wished for, with the limits that hold where none is named."""
+    policy = machine.policy
+    output.say(f"{machine.name}: a cycle each {duration(policy.interval)}{', paused' if policy.paused else ''}", style="bold")
+    limits = (("warning", policy.warning_rpo, machine.warning_rpo), ("critical", policy.critical_rpo, machine.critical_rpo))
+    told = [f"{what} from {duration(rpo)}{'' if named else ' (derived)'}" for what, named, rpo in limits]
+    output.say(f"  RPO             {', '.join(told)}")
     every = {0: "no point", 1: "every point"}.get(policy.app_every, f"every {policy.app_every}th point")
     output.say(f"  app-consistent  {every}")
     output.say(f"  rate            {f'at most {size(policy.rate)}/s' if policy.rate else 'unlimited'}")
