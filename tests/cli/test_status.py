@@ -102,6 +102,9 @@ def test_of_a_machine_that_is_named_all_is_told(daemon: FakeService, typed: Type
         "j0000, restore running",
     ):
         assert words in told
+    assert "drilled" not in told
+    daemon.machines[0] = status("web", drilled_at=NOW - 60 * SECOND)
+    assert "  drilled         1 m ago\n" in typed("status", "web").stdout
     assert typed("status", "nobody").exit_code == 3
     (document,) = lines(typed("status", "web", "--json"))
     assert document.keys() == {"service", "machines", "jobs"}

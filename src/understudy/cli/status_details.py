@@ -45,7 +45,8 @@ def _told(machine: MachineStatus, jobs: Sequence[Job], now: int, bars: bool) -> 
         yield "last error", f"{machine.last_error.message} ({age(machine.last_error_at, now)})"
     proven = "no point yet" if machine.verified_at is None else f"point {machine.verified_point}, {age(machine.verified_at, now)}"
     yield "verified", proven
-    yield "drilled", "never" if machine.drilled_at is None else age(machine.drilled_at, now)
+    if machine.drilled_at is not None:
+        yield "drilled", age(machine.drilled_at, now)
     yield "vault", "has not answered yet" if machine.vault_seen_at is None else f"answered {age(machine.vault_seen_at, now)}"
     for job in jobs:
         yield "job", f"{job.id}, {job_line(job)}"
