@@ -49,7 +49,7 @@ def test_values_are_what_they_say() -> None:
         (LEAST + '[limits]\nmemory = "1MiB"\n', "limits.memory", "128MiB"),
         (LEAST + '[policy]\ninterval = "often"\n', "policy.interval", "30s"),
         (LEAST + '[policy]\ninterval = "10ms"\n', "policy", "from 1 s"),
-        (LEAST + '[policy]\nwarning-rpo = "5m"\ncritical-rpo = "4m"\n', "policy", "smaller"),
+        (LEAST + '[policy]\nwarning-rpo = "5m"\ncritical-rpo = "4m"\n', "policy", "not less"),
         (LEAST + '[[policy.windows]]\nbegin = "24:01"\nend = "06:00"\nrate = "0"\n', "policy.windows[].begin", "22:00"),
         (LEAST + '[[policy.windows]]\nbegin = "22:00"\nrate = "0"\n', "policy.windows[].end", "06:00"),
         (LEAST + '[[policy.windows]]\nbeginn = "22:00"\n', "policy.windows.beginn", "did you mean begin?"),

@@ -52,7 +52,8 @@ def checked_policy(policy: ReplicationPolicy) -> ReplicationPolicy:
     if min(warning, critical, policy.verify_every, policy.rate, policy.app_every) < 0:
         raise InvalidRequest("a policy has no negative numbers", hint="0 derives an RPO from the interval, and switches the rest off")
     if warning and critical and critical < warning:
-        raise InvalidRequest(f"critical at {critical:g} s would come before warning at {warning:g} s", hint="the latter is the smaller one")
+        message = f"a critical RPO of {critical:g} s is less than the warning RPO of {warning:g} s"
+        raise InvalidRequest(message, hint="take one that is not less, or 0: derived from the interval")
     if warning and warning < policy.interval:
         raise InvalidRequest(
             f"an RPO of {warning:g} s cannot be held with a cycle each {policy.interval:g} s",
