@@ -62,6 +62,7 @@ def test_events_are_told_oldest_first(daemon: FakeService, typed: Typed) -> None
     assert second.endswith("request           x (anna)")
     assert typed("events", "--cycles").stdout.splitlines()[2].endswith("machine.cycle     web: point 2")
     assert [document["id"] for document in lines(typed("events", "--kind", "request", "--json"))] == [2]
+    assert typed("events", "--kind", "job.ended").stdout == "no event\n"
 
 
 def test_what_is_named_of_a_policy_changes(daemon: FakeService, typed: Typed) -> None:

@@ -41,10 +41,13 @@ async def _told(session: Session, query: EventQuery, follow: bool, stop: asyncio
         names = {status.id: status.name for status in await service.statuses()}
         wanted = {query.machine, *(identity for identity, name in names.items() if name == query.machine)}
         last = max((event.id for event in await service.events(EventQuery(limit=1))), default=0)
-        for event in await service.events(query):
+        found = await service.events(query)
+        for event in found:
             _tell(session, event, names)
             last = max(last, event.id)
         if not follow:
+            if not found:
+                session.output.say("no event")
             return
         told = ""
         while not stop.is_set():
