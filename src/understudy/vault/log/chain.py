@@ -105,9 +105,9 @@ class Chain:
             raise guard.rolled_back(self.owner, self.head, self.head.seq)
 
     async def remember(self) -> None:
-        """From now on this site refuses a vault without `head`."""
+        """From now on this site refuses a vault without `head`. If it did already when reading on began, nothing is written."""
         if self._place.memory is None or self._place.salvage or not self.head.seq or self.head == self._seen:
-            return  # the last: as it was found when reading on began, and nothing came
+            return
         await finish_in_thread(partial(guard.remember, self._place.memory.guard(self.owner), self.head))
         self._seen = self.head
 
