@@ -29,6 +29,12 @@ def test_every_command_asks_the_daemon(house: House, monkeypatch: pytest.MonkeyP
     typed("protect", "db", "--disk", f"vda={other}")
     house.points("web", 1)
     typed("policy", "set", "web", "--interval", "1h", "--verify-every", "0")
+    typed("policy", "set", "db", "--interval", "2h", "--pause")
+    house.until(
+        lambda: "the policy of db was set: interval changed; replication is paused" in typed("events", "db", "--kind", "policy.set")
+    )
+    typed("policy", "set", "db", "--resume")
+    house.until(lambda: "the policy of db was set: replication goes on" in typed("events", "db", "--kind", "policy.set"))
     for words in (
         ("replicate", "web"),
         ("hold", "add", "web", "--reason", "why not"),
@@ -67,7 +73,7 @@ def test_every_command_asks_the_daemon(house: House, monkeypatch: pytest.MonkeyP
         *(
             "protect",
             "protect",
-            "setPolicy",
+            *("setPolicy",) * 3,
             "replicate",
             "addHold",
             "setRetention",

@@ -71,8 +71,11 @@ class DaemonService:
         before = track.policy
         await self._daemon.machines.set_policy(track.id, policy)
         changed = [name for name, value in msgspec.structs.asdict(policy).items() if value != getattr(before, name)]
-        what = ", ".join(changed) or "nothing"
-        message = f"the policy of {track.name} was set: {what} changed"
+        values = ", ".join(name for name in changed if name != "paused")
+        told = [f"{values} changed"] if values else []
+        if "paused" in changed:
+            told.append("replication is paused" if policy.paused else "replication goes on")
+        message = f"the policy of {track.name} was set: {'; '.join(told) or 'nothing changed'}"
         self._daemon.journal.tell("policy.set", "info", message, machine=track.id, actor=actor, data=msgspec.to_builtins(policy))
         return policy
 
