@@ -56,3 +56,10 @@ def test_a_machine_that_is_late_says_how_much_and_what_fails(rpo: float | None) 
     first = health_of(late)[1][0]
     assert first.message == ("there is no recovery point yet" if rpo is None else "the newest point is 3 h 7 m old, more than 5 m")
     assert first.hint == "its cycles fail: the vault does not answer"
+
+
+@pytest.mark.parametrize(("rpo", "kind"), [(130.0, Kind.PASSES), (11240.0, Kind.PERSON)])
+def test_a_failure_that_was_told_before_the_age_is_not_told_twice(rpo: float, kind: Kind) -> None:
+    told = health_of(msgspec.structs.replace(WELL, rpo=rpo, failure=DOWN, kind=kind, failures=9))[1]
+    assert [reason.code for reason in told] == ["store_unavailable", "rpo"]
+    assert told[1].hint == "its cycles fail"

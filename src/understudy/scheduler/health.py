@@ -90,7 +90,7 @@ def _ageing(facts: Facts) -> list[Reason]:
         return [Reason(code="initial-later", health="normal", message="the initial replication waits for its time")]
     if facts.rpo is None:
         if facts.followed_for > critical and facts.failure is not None:
-            return [Reason(code="no-point", health="critical", message="there is no recovery point yet", hint=_late(facts))]
+            return [Reason(code="no-point", health="critical", message="there is no recovery point yet", hint=_late(facts, "critical"))]
         return [Reason(code="initial", health="warning", message="there is no recovery point yet: the initial replication is under way")]
     if facts.rpo <= warning:
         return []
@@ -98,12 +98,14 @@ def _ageing(facts: Facts) -> list[Reason]:
     why = " while a window forbids sending" if facts.closed else ""
     limit = critical if health == "critical" else warning
     message = f"the newest point is {duration(facts.rpo)} old, more than {duration(limit)}{why}"
-    return [Reason(code="rpo", health=health, message=message, hint=_late(facts))]
+    return [Reason(code="rpo", health=health, message=message, hint=_late(facts, health))]
 
 
-def _late(facts: Facts) -> str:
+def _late(facts: Facts, health: Health) -> str:
     if facts.failure is not None:
-        return f"its cycles fail: {facts.failure.message}"
+        # Whose reason is not as bad stands below this one; any other was read already.
+        below = health == "critical" and facts.kind in (Kind.PASSES, Kind.BUSY)
+        return f"its cycles fail: {facts.failure.message}" if below else "its cycles fail"
     return "the window's end, a longer threshold, or another window" if facts.closed else "see whether the vault or the host is too slow"
 
 
