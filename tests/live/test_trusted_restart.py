@@ -167,18 +167,16 @@ async def test_one_disk_of_several_is_doubted(trial: Trial) -> None:
 
 async def test_a_writer_that_nobody_can_find_is_told(trial: Trial) -> None:
     await at_rest(trial)
-    queue = written_and_hidden(trial.data)
-    await trial.machine.start()
-    await must_be_told(trial, await again(trial), {"hidden": f"somebody wrote to {trial.data}"})
-    await trial.followed.prove()
-    for end in queue:
-        end.close()
+    one, other = socket.socketpair()
+    with one, other:
+        written_and_hidden(trial.data, one)
+        await trial.machine.start()
+        await must_be_told(trial, await again(trial), {"hidden": str(trial.data)})
+        await trial.followed.prove()
 
 
-def written_and_hidden(path: Path) -> tuple[socket.socket, socket.socket]:
-    """By a process that is gone; the open file lies in the queue between these, where no process shows it."""
-    ends = socket.socketpair()
+def written_and_hidden(path: Path, end: socket.socket) -> None:
+    """By a process that is gone; the open file lies in the socket's queue, where no process shows it."""
     program = "import os, socket, sys; end = socket.socket(fileno=int(sys.argv[2])); file = os.open(sys.argv[1], os.O_RDWR)\n"
     program += "os.pwrite(file, b'x' * 4096, 1 << 17); socket.send_fds(end, [b' '], [file])"
-    subprocess.run([sys.executable, "-c", program, path, str(ends[0].fileno())], pass_fds=[ends[0].fileno()], check=True)
-    return ends
+    subprocess.run([sys.executable, "-c", program, path, str(end.fileno())], pass_fds=[end.fileno()], check=True)
