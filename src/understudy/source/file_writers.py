@@ -4,6 +4,7 @@ import ctypes
 import errno
 import os
 import struct
+import weakref
 from typing import TypeAlias
 
 _CLOEXEC, _NONBLOCK, _UNLIMITED_QUEUE, _REPORT_FID = 0x1, 0x2, 0x10, 0x200
@@ -30,6 +31,8 @@ class FileWriters:
     def __init__(self) -> None:
         """OSError if this process may not know (that takes CAP_SYS_ADMIN), or this host's fanotify groups are used up."""
         self._group = _checked(_libc.fanotify_init(_CLOEXEC | _NONBLOCK | _UNLIMITED_QUEUE | _REPORT_FID, os.O_RDONLY))
+        # A host has few of them: one that is forgotten goes with its object.
+        self._closing = weakref.finalize(self, os.close, self._group)
         self._writers: dict[_Handle, set[int]] = {}
         self._handles: dict[str, _Handle] = {}
         self._lost = False
@@ -57,7 +60,8 @@ class FileWriters:
         return set(self._writers[self._handles[path]]) if path in self._handles else set()
 
     def close(self) -> None:
-        os.close(self._group)
+        """Idempotent."""
+        self._closing()
 
     def _note(self, info: bytes, process: int) -> None:
         *_, length, kind = _INFO.unpack_from(info)
