@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 import os
+import socket
 import subprocess
 from pathlib import Path
 
@@ -56,11 +57,17 @@ def test_nothing_is_overwritten(raw: Path, tmp_path: Path) -> None:
 
 def test_a_disk_in_use(raw: Path, tmp_path: Path) -> None:
     with subprocess.Popen(["qemu-nbd", "-t", "-f", "raw", "-k", str(tmp_path / "socket"), str(raw)]) as server:
-        while not (tmp_path / "socket").exists():
-            assert server.poll() is None
-        with pytest.raises(Conflict, match="in use"):
-            made(raw, tmp_path / "new.qcow2")
-        server.terminate()
+        try:
+            while not (tmp_path / "socket").exists():
+                assert server.poll() is None
+            with socket.socket(socket.AF_UNIX) as client:
+                # It listens before it has opened the image, and greets afterwards.
+                client.connect(str(tmp_path / "socket"))
+                assert client.recv(8) == b"NBDMAGIC"
+                with pytest.raises(Conflict, match="in use"):
+                    made(raw, tmp_path / "new.qcow2")
+        finally:
+            server.kill()
     assert not (tmp_path / "new.qcow2").exists()
 
 
