@@ -7,7 +7,7 @@ from understudy.errors import InvalidRequest
 from understudy.machine.definition import Controller, Disk, Firmware, MachineDefinition, Nic
 from understudy.machine.extra import objections
 from understudy.machine.identity import fresh_identity
-from understudy.machine.reading import KEY, as_recorded, from_toml, judged, of_point
+from understudy.machine.reading import KEY, as_recorded, from_toml, judged, of_point, to_toml
 
 UUID = "00112233-4455-6677-8899-aabbccddeeff"
 FULL = MachineDefinition(
@@ -29,6 +29,10 @@ def test_through_a_point():
         of_point({"kind": "block"})
     with pytest.raises(InvalidRequest, match=r"cannot be read here.*memory"):
         of_point({KEY: {**as_recorded(FULL), "memory": -1}})
+
+
+def test_as_an_operator_reads_it() -> None:
+    assert from_toml(to_toml(FULL)) == FULL
 
 
 def test_from_an_operators_file():

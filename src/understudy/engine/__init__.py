@@ -27,6 +27,7 @@ from understudy.engine.answers import (
     VaultInfo,
     Verified,
 )
+from understudy.engine.definition import SetDefinition, ShownDefinition
 from understudy.engine.groups import (
     CreateGroup,
     Group,
@@ -146,8 +147,10 @@ __all__ = [
     "Seeded",
     "Service",
     "ServiceHealth",
+    "SetDefinition",
     "SetRetention",
     "Severity",
+    "ShownDefinition",
     "StartJob",
     "Unprotect",
     "Unprotected",

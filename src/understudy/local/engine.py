@@ -10,6 +10,7 @@ from understudy import engine
 from understudy.errors import AccessDenied, Conflict, IntegrityError, NotFound, RolledBack
 from understudy.local.claims import is_ours
 from understudy.local.collecting import collected, usage_of
+from understudy.local.defining import definition_set, definition_shown
 from understudy.local.following import follow_known, follow_new, found_or_none, probed, unfollow
 from understudy.local.group_recovering import bindings, group_restored, instants_of
 from understudy.local.grouping import group_made, group_removed, group_replication, groups_here
@@ -167,6 +168,14 @@ class LocalEngine:
     async def verify(self, request: engine.Verify, progress: engine.OnProgress) -> engine.Verified:
         vault, log = await self._readable(request.machine)
         return await verified(vault, log, request, progress)
+
+    async def definition(self, machine: str) -> engine.ShownDefinition:
+        vault = await self._opened()
+        return await definition_shown(vault, await self._find(vault, machine))
+
+    async def set_definition(self, request: engine.SetDefinition) -> engine.SetDefinition:
+        vault = await self._opened()
+        return await definition_set(vault, await self._find(vault, request.machine), request)
 
     async def retention(self, machine: str) -> engine.Retention:
         return retention_of((await self._look(await self._opened(), machine)).state)

@@ -71,6 +71,11 @@ def from_toml(text: str) -> MachineDefinition:
         ) from None
 
 
+def to_toml(definition: MachineDefinition) -> str:
+    """What `from_toml` reads, with what is not the default."""
+    return msgspec.toml.encode(definition).decode()
+
+
 def _places(definition: MachineDefinition) -> list[tuple[str, str]]:
     found = [(controller.bus, controller.address) for controller in definition.controllers]
     found += [(disk.controller, disk.address) for disk in definition.disks if disk.bus == "virtio-blk"]
