@@ -11,6 +11,8 @@ from understudy.demo.kit import Kit
 from understudy.hypervisor.protocol import State, Status
 from understudy.hypervisor.qemu.driver import QemuHypervisor
 
+TRIES, PAUSE = 1200, 0.2
+"""Each question costs QEMU and this host some of the time that the guest needs."""
 INIT = """#!/bin/busybox sh
 /bin/busybox --install -s /bin
 mount -t proc proc /proc
@@ -47,20 +49,20 @@ class Stage:
     root: Path
 
     async def until(self, run: str, found: Callable[[State], bool]) -> State:
-        for _ in range(600):
+        for _ in range(TRIES):
             state = await self.hypervisor.state(run)
             if found(state):
                 return state
-            await asyncio.sleep(0.05)
+            await asyncio.sleep(PAUSE)
         raise AssertionError(state)
 
     async def says(self, run: str, word: str) -> list[str]:
         """All lines until the guest said this one."""
-        for _ in range(600):
+        for _ in range(TRIES):
             lines = (await self.hypervisor.console(run)).decode(errors="replace").replace("\r", "").splitlines()
             if any(line.startswith(word) for line in lines):
                 return [line for line in lines if line.startswith("@")]
             state = await self.hypervisor.state(run)
             assert state.status in (Status.RUNNING, Status.SHUT_DOWN), (state, lines[-20:])
-            await asyncio.sleep(0.05)
+            await asyncio.sleep(PAUSE)
         raise AssertionError(lines)

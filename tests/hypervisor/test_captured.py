@@ -6,7 +6,7 @@ import subprocess
 
 import msgspec
 
-from tests.hypervisor.stage import SEES, WAITS, make_kernel
+from tests.hypervisor.stage import PAUSE, SEES, TRIES, WAITS, make_kernel
 from understudy.errors import SourceUnavailable
 from understudy.hypervisor.protocol import Host, RawImage
 from understudy.machine.definition import Cpu, MachineDefinition
@@ -53,19 +53,19 @@ def foreign(kit, root, kernel):
 
 
 async def connected(path):
-    for _ in range(600):
+    for _ in range(TRIES):
         with contextlib.suppress(SourceUnavailable):
             return await QmpSession.connect(str(path))
-        await asyncio.sleep(0.05)
+        await asyncio.sleep(PAUSE)
     raise AssertionError(path)
 
 
 async def seen_by(path):
-    for _ in range(1200):
+    for _ in range(TRIES):
         lines = path.read_text(errors="replace").splitlines() if path.exists() else []
         if "@seen" in lines:
             return [line for line in lines if line.startswith("@")]
-        await asyncio.sleep(0.05)
+        await asyncio.sleep(PAUSE)
     raise AssertionError(lines)
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from tests.hypervisor.stage import SEES, WAITS
 from understudy.errors import Conflict, InvalidRequest, TargetFailed
-from understudy.hypervisor.protocol import Host, Overlay, Patience, RawImage, Status
+from understudy.hypervisor.protocol import Patience, Status
 from understudy.hypervisor.qemu.driver import QemuHypervisor
 from understudy.hypervisor.qemu.locks import held
 from understudy.hypervisor.qemu.places import places_of
@@ -82,31 +82,6 @@ async def test_what_qemu_refuses(stage, define):
     with pytest.raises(InvalidRequest, match="may not be used"):
         await QemuHypervisor(stage.root / "vms").start("other", definition, host)
     assert (await stage.hypervisor.state("other")).status is Status.ABSENT
-
-
-WRITES = """
-dd if=/dev/zero bs=4096 count=1 2>/dev/null | tr '\\0' x | dd of=/dev/vda conv=fsync 2>/dev/null
-echo @written
-"""
-READS = """
-echo "@read $(dd if=/dev/vda bs=1 count=3 2>/dev/null)"
-"""
-
-
-async def test_an_overlay_keeps_what_is_below(stage, define):
-    definition, host = define(WRITES + WAITS)
-    image = host.disks["vda"]
-    assert isinstance(image, RawImage)
-    overlay = Overlay(stage.root / "over" / "vda.qcow2", image, 1 << 20)
-    host = Host({"vda": overlay}, accelerator="tcg")
-    await stage.hypervisor.start("drill", definition, host)
-    await stage.says("drill", "@written")
-    await stage.hypervisor.destroy("drill")
-    assert not any(image.path.read_bytes())
-    # What was written is there at the next start.
-    reads, _ = define(READS + WAITS)
-    await stage.hypervisor.start("drill", reads, host)
-    assert "@read xxx" in await stage.says("drill", "@read")
 
 
 STARTER = """

@@ -13,6 +13,7 @@ from tests.hypervisor.stage import WAITS
 from understudy.hypervisor.protocol import Host, NbdImage, Overlay, Status, Tap
 
 COPIES = """
+echo "@had $(dd if=/dev/vda bs=4096 skip=1 count=1 2>/dev/null | head -c 7)"
 echo "@read $(dd if=/dev/vda bs=1 count=3 2>/dev/null)"
 echo "written here" | dd of=/dev/vda bs=4096 seek=1 conv=fsync 2>/dev/null
 echo "@wrote $(dd if=/dev/vda bs=4096 skip=1 count=1 2>/dev/null | head -c 7)"
@@ -51,9 +52,13 @@ async def test_an_export_and_a_tap_elsewhere(stage, define, root, namespace):
         said = await stage.says("drill", "@wrote")
         assert "@read abc" in said
         assert "@wrote written" in said
+        assert "@had written" not in said
         await stage.hypervisor.destroy("drill")
         assert (await stage.hypervisor.state("drill")).status is Status.ENDED
         assert path.read_bytes() == b"abc".ljust(1 << 20, b"\0")
+        # The overlay keeps it for the next start.
+        await stage.hypervisor.start("drill", definition, host)
+        await stage.says("drill", "@had written")
     finally:
         process.send_signal(signal.SIGTERM)
         await process.wait()

@@ -134,6 +134,9 @@ class QemuHypervisor:
             old = records.read(places)
             if old is None or old.digest != record.digest:
                 raise Conflict(f"{definition.name!r} runs already, started from something else", hint="end it first")
+            if old.ended:
+                # An end that did not come off is not the reason of the next one.
+                records.write(places, msgspec.structs.replace(old, ended=""))
         else:
             life = taken(places.life)
             if life is None:
