@@ -248,12 +248,13 @@ async def _firmware(found: _Findings) -> Firmware:
         files = {node["node-name"]: str(node["image"]["filename"]) for node in nodes}
         blocks = {block["device"]: block.get("inserted", {}).get("node-name", "") for block in await found.session.execute("query-block")}
         code, variables = (files.get(str(name), files.get(blocks.get(str(name), ""), "")) for name in flash)
+        template = _template(code)
         found.miss(
-            f"the contents of its UEFI variables ({variables or 'none'}) are in no point: it starts with the template that the definition "
-            "names as firmware.variables, and finds its boot loader by the default path; nothing to do for most guests"
+            f"the contents of its UEFI variables ({variables or 'none'}) are in no point: it starts with the template "
+            f"{template or 'that you name as firmware.variables'}, and finds its boot loader by the default path; most guests do"
         )
-        if code.startswith("/") and variables.startswith("/"):
-            return Firmware(kind="uefi", code=code, variables=variables)
+        if code.startswith("/") and template:
+            return Firmware(kind="uefi", code=code, variables=template)
         found.miss(f"the files of its UEFI firmware; {CORRECT}")
         return Firmware()
     named = str(await property_of(found.session, "/machine", "firmware") or "")
@@ -262,6 +263,12 @@ async def _firmware(found: _Findings) -> Firmware:
     if named and named not in ("bios.bin", "bios-256k.bin", "bios-microvm.bin"):
         found.miss(f"its firmware {named} has no path: it starts with QEMU's own; {CORRECT}")
     return Firmware()
+
+
+def _template(code: str) -> str:
+    """The variables' template beside a firmware's image, as distributions name the two; empty if it cannot be told."""
+    directory, _, name = code.rpartition("/")
+    return f"{directory}/{name.replace('CODE', 'VARS').replace('.secboot', '')}" if "CODE" in name else ""
 
 
 async def _kernel(found: _Findings) -> Kernel | None:
