@@ -138,9 +138,13 @@ def test_refusals(definition, host, words):
 
 
 def test_where_it_is_started():
-    assert launcher("", "s", systemd=False) == ["setsid", "--fork"]
-    scope = ["systemd-run", "--scope", "--quiet", "--collect", "--unit=s", "--"]
-    assert launcher("ns", "s", systemd=True) == [*scope, "setsid", "--fork", "ip", "netns", "exec", "ns"]
+    log = Path("/r/a/qemu.log")
+    assert launcher("", "s", log, systemd=False) == ["setsid", "--fork"]
+    assert launcher("ns", "s", log, systemd=False) == ["setsid", "--fork", "ip", "netns", "exec", "ns"]
+    service = ["systemd-run", "--quiet", "--collect", "--unit=s", "--service-type=exec", "--property=UMask=0077"]
+    service += ["--property=StandardOutput=append:/r/a/qemu.log", "--property=StandardError=append:/r/a/qemu.log"]
+    assert launcher("", "s", log, systemd=True) == [*service, "--"]
+    assert launcher("ns", "s", log, systemd=True) == [*service, "--property=NetworkNamespacePath=/run/netns/ns", "--"]
     assert namespace_of([Tap("a", "ns"), Tap("b", "ns"), Isolated()]) == "ns"
     for several in ([Tap("a", "ns"), Tap("b")], [Tap("a", "ns"), Bridge("b")]):
         with pytest.raises(InvalidRequest):

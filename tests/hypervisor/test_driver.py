@@ -15,6 +15,7 @@ from understudy.hypervisor.protocol import Patience, Status
 from understudy.hypervisor.qemu.driver import QemuHypervisor
 from understudy.hypervisor.qemu.locks import held
 from understudy.hypervisor.qemu.places import places_of
+from understudy.hypervisor.qemu.record import read
 
 
 async def test_a_life(stage, define):
@@ -133,14 +134,13 @@ async def test_a_killed_starter_leaves_nothing_or_what_is_found(stage, define, m
     )
     assert await process.wait() == -signal.SIGKILL
     places = places_of(stage.root / "vms", "web1")
-    left = held(places.life)
-    assert left == (moment not in ("before the record", "before the process"))
-    if left:
+    if moment not in ("before the record", "before the process"):
         # Seen at once, whatever the moment; and the same one goes on.
         found = await stage.until("web1", lambda state: state.status in (Status.STARTING, Status.RUNNING))
         assert found.alive
         await vms.start("web1", definition, host)
     else:
+        assert not held(places.life)
         assert not (await vms.state("web1")).alive
         await vms.start("web1", definition, host)
     running = await vms.state("web1")
@@ -148,3 +148,31 @@ async def test_a_killed_starter_leaves_nothing_or_what_is_found(stage, define, m
     assert running.process
     await vms.destroy("web1")
     assert not held(places.life)
+
+
+async def test_a_late_process_is_not_wanted_any_more(stage, define):
+    """Its starter gave up on it, and somebody else started or ended the run since."""
+    definition, host = define(WAITS)
+    vms = stage.hypervisor
+    places = places_of(stage.root / "vms", "web1")
+    state = await vms.start("web1", definition, host)
+    token = read(places).token
+    for late, words in ((token, "is this run already"), ("0" * 16, "is this run already")):
+        assert words in await held_as(places, late)
+    await vms.destroy("web1")
+    assert "not wanted" in await held_as(places, token)
+    again = await vms.start("web1", definition, host)
+    assert again.process != state.process
+    os.kill(again.process, signal.SIGKILL)
+    await stage.until("web1", lambda state: not state.alive)
+    assert "not wanted" in await held_as(places, token)
+    await vms.forget("web1")
+    assert "cannot be read" in await held_as(places, token)
+
+
+async def held_as(places, token):
+    command = (sys.executable, "-m", "understudy.hypervisor.qemu.hold", str(places.directory), token)
+    process = await asyncio.create_subprocess_exec(*command, stderr=asyncio.subprocess.PIPE)
+    _, errors = await process.communicate()
+    assert process.returncode == 1
+    return errors.decode()

@@ -144,10 +144,9 @@ class QemuHypervisor:
             try:
                 await prepare(definition, host, places)
                 records.write(places, record)
-                await launch(record.command, places, life, namespace=namespace, scope=f"understudy-{places.directory.name}-{record.token}")
             finally:
-                # From here on it is held by QEMU alone, if it lives.
                 os.close(life)
+            await launch(record.command[0], places, record.token, namespace=namespace)
         await process.appeared()
         await process.let_go()
         return await process.state()

@@ -6,10 +6,11 @@ import os
 import shutil
 import signal
 import subprocess
-from collections.abc import Sequence
+import sys
 from pathlib import Path
 
 from understudy.errors import TargetFailed, Unsupported
+from understudy.hypervisor.qemu import hold
 from understudy.hypervisor.qemu.places import Places
 from understudy.hypervisor.qemu.record import birth
 
@@ -18,35 +19,32 @@ _LAUNCHED = 30.0
 _LOG_BYTES = 4096
 
 
-def launcher(namespace: str, scope: str, *, systemd: bool) -> list[str]:
-    """The words before the command: a session of its own, without parent; a scope of its own where a service manager would otherwise
-    end all that a service left; a network namespace where its taps are in one."""
-    words = []
-    if systemd:
-        words += ["systemd-run", "--scope", "--quiet", "--collect", f"--unit={scope}", "--"]
-    words += ["setsid", "--fork"]
-    if namespace:
-        words += ["ip", "netns", "exec", namespace]
-    return words
+def launcher(namespace: str, unit: str, log: Path, *, systemd: bool) -> list[str]:
+    """The words before the command. A service manager starts it as a service of its own: what restricts us must not restrict it, our
+    credentials are not for it, and it stays when we go. Without one it gets a session of its own and no parent."""
+    if not systemd:
+        return ["setsid", "--fork", *(["ip", "netns", "exec", namespace] if namespace else [])]
+    words = ["systemd-run", "--quiet", "--collect", f"--unit={unit}", "--service-type=exec", "--property=UMask=0077"]
+    words += [f"--property={stream}=append:{log}" for stream in ("StandardOutput", "StandardError")]
+    return [*words, *([f"--property=NetworkNamespacePath=/run/netns/{namespace}"] if namespace else []), "--"]
 
 
 def has_systemd() -> bool:
     return _SYSTEMD.is_dir() and os.geteuid() == 0 and shutil.which("systemd-run") is not None
 
 
-async def launch(command: Sequence[str], places: Places, life: int, *, namespace: str, scope: str) -> None:
-    """Start it, with the descriptor `life` inherited. That it started does not mean that it goes on: its lock and its QMP socket tell."""
-    words = [*launcher(namespace, scope, systemd=has_systemd()), *command]
-    for program in (words[0], command[0]):
-        if shutil.which(program) is None:
-            raise Unsupported(f"there is no {program} here", hint="apt-get install qemu-system-x86 util-linux iproute2")
+async def launch(program: str, places: Places, token: str, *, namespace: str) -> None:
+    """Start the recorded command. That it started does not mean that it goes on: its lock and its QMP socket tell."""
+    unit = f"understudy-{places.directory.name}-{token}"
+    words = launcher(namespace, unit, places.log, systemd=has_systemd())
+    for needed in (words[0], program):
+        if shutil.which(needed) is None:
+            raise Unsupported(f"there is no {needed} here", hint="apt-get install qemu-system-x86 util-linux iproute2")
+    words += [sys.executable, "-m", hold.__name__, str(places.directory), token]
 
     def spawn() -> int:
         with places.log.open("wb") as log:
-            done = subprocess.run(
-                words, stdin=subprocess.DEVNULL, stdout=log, stderr=log, pass_fds=(life,), cwd="/", timeout=_LAUNCHED, check=False
-            )
-        return done.returncode
+            return subprocess.run(words, stdin=subprocess.DEVNULL, stdout=log, stderr=log, timeout=_LAUNCHED, check=False).returncode
 
     try:
         status = await asyncio.to_thread(spawn)

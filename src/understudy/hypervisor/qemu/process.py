@@ -50,6 +50,8 @@ class RunProcess:
     async def state(self) -> State:
         record = read(self.places)
         if not self.alive:
+            if record is not None and not self._began() and held(self.places.guard):
+                return State(Status.STARTING, "its process is about to begin")
             return past(record, self.places)
         if record is None:
             return State(Status.STARTING, "its record is being written")
@@ -80,7 +82,8 @@ class RunProcess:
         """It answers, and who it is is on record. `TargetFailed` with QEMU's words if it ended instead."""
         deadline = asyncio.get_running_loop().time() + APPEARS
         while True:
-            if not self.alive:
+            # In this order: what had begun and is not alive then has ended.
+            if self._began() and not self.alive:
                 raise TargetFailed(
                     f"QEMU did not start: {launch.last_words(self.places) or 'it said nothing'}", hint="correct what it names"
                 )
@@ -90,10 +93,17 @@ class RunProcess:
                     return
             except SourceUnavailable as error:
                 if asyncio.get_running_loop().time() > deadline:
-                    raise TargetFailed(
-                        f"QEMU started and does not answer: {error.message}", hint="destroy it, and start it again"
-                    ) from error
+                    words = launch.last_words(self.places) or error.message
+                    raise TargetFailed(f"QEMU does not answer: {words}", hint="destroy it, and start it again") from error
             await asyncio.sleep(POLL)
+
+    def _began(self) -> bool:
+        """Whether the recorded process came so far as to take its lock, whatever became of it."""
+        record = read(self.places)
+        try:
+            return record is not None and self.places.life.read_bytes() == record.token.encode()
+        except FileNotFoundError:
+            return False
 
     async def let_go(self) -> None:
         """The guest runs, if it was held at its start."""
