@@ -28,6 +28,7 @@ from understudy.engine.answers import (
     Verified,
 )
 from understudy.engine.definition import SetDefinition, ShownDefinition
+from understudy.engine.exporting import Export, ExportedDisk, ExportState, StartExport
 from understudy.engine.groups import (
     CreateGroup,
     Group,
@@ -88,6 +89,9 @@ __all__ = [
     "EngineFactory",
     "Event",
     "EventQuery",
+    "Export",
+    "ExportState",
+    "ExportedDisk",
     "Failure",
     "Found",
     "FreezeMethod",
@@ -151,6 +155,7 @@ __all__ = [
     "SetRetention",
     "Severity",
     "ShownDefinition",
+    "StartExport",
     "StartJob",
     "Unprotect",
     "Unprotected",
