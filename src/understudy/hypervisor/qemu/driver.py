@@ -39,7 +39,9 @@ class QemuHypervisor:
         self._files_from = tuple(files_from)
 
     async def check(self, definition: MachineDefinition, host: Host) -> Sequence[Finding]:
-        return await examine(definition, host, self._files_from)
+        with state_directory(self._root):
+            await asyncio.to_thread(self._root.mkdir, mode=0o700, parents=True, exist_ok=True)
+        return await examine(definition, host, self._files_from, self._root)
 
     async def start(self, run: str, definition: MachineDefinition, host: Host) -> State:
         places, program = places_of(self._root, run), PROGRAMS[definition.architecture]

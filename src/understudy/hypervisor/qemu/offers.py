@@ -6,10 +6,13 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
+from understudy.durable import state_directory
 from understudy.errors import SourceUnavailable, Unsupported
 from understudy.qemu.session import QmpSession
 
 PATIENCE = 20.0
+_ACCELERATORS = {"kvm": "kvm", "tcg": "tcg,split-wx=on"}
+"""The daemon's service may not make memory that it wrote executable; so an emulator that is its child is told to map it twice."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,12 +24,23 @@ class Offers:
     missing: tuple[str, ...] | None
 
 
-async def ask(program: str, accelerator: str, model: str) -> Offers:
-    """`Unsupported` if it cannot be asked."""
-    with tempfile.TemporaryDirectory(prefix="us-") as directory:
+async def ask(program: str, accelerator: str, model: str, beside: Path) -> Offers:
+    """`Unsupported` if it cannot be asked. `beside`: a directory that may be written to, where a service has no other."""
+    with state_directory(beside), tempfile.TemporaryDirectory(prefix="ask-", dir=beside) as directory:
         socket = Path(directory) / "qmp"
         process = await asyncio.create_subprocess_exec(
-            *(program, "-machine", f"none,accel={accelerator}", "-S", "-nodefaults", "-no-user-config", "-display", "none"),
+            *(
+                program,
+                "-machine",
+                "none",
+                "-accel",
+                _ACCELERATORS[accelerator],
+                "-S",
+                "-nodefaults",
+                "-no-user-config",
+                "-display",
+                "none",
+            ),
             *("-qmp", f"unix:{socket},server=on,wait=off"),
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.DEVNULL,

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from understudy.errors import InvalidRequest, UnderstudyError
 from understudy.hypervisor.protocol import Bridge, Finding, Host, NbdImage, Overlay, Qcow2Image, RawImage, Tap
-from understudy.hypervisor.qemu.arguments import PROGRAMS, cpu_model
+from understudy.hypervisor.qemu.arguments import PROGRAMS, Accelerator, cpu_model
 from understudy.hypervisor.qemu.device_arguments import namespace_of
 from understudy.hypervisor.qemu.offers import Offers, ask
 from understudy.machine.definition import MachineDefinition
@@ -28,8 +28,8 @@ _NETWORKS = Path("/sys/class/net")
 _NAMESPACES = Path("/run/netns")
 
 
-async def examine(definition: MachineDefinition, host: Host, files_from: Sequence[Path]) -> list[Finding]:
-    """Everything that was looked at, well or not."""
+async def examine(definition: MachineDefinition, host: Host, files_from: Sequence[Path], beside: Path) -> list[Finding]:
+    """Everything that was looked at, well or not. `beside`: a directory for QEMU's socket meanwhile."""
     try:
         judged(definition)
         namespace_of(list(host.networks.values()))
@@ -45,10 +45,9 @@ async def examine(definition: MachineDefinition, host: Host, files_from: Sequenc
         found.append(
             Finding("acceleration", "warn", f"the machine is emulated, and slow: {refusal}", "enable virtualisation in the firmware")
         )
+    accelerator: Accelerator = "kvm" if accelerated else "tcg"
     try:
-        offers = await ask(
-            program, "kvm" if accelerated else "tcg", cpu_model(definition.cpu, "kvm" if accelerated else "tcg").partition(",")[0]
-        )
+        offers = await ask(program, accelerator, cpu_model(definition.cpu, accelerator).partition(",")[0], beside)
     except UnderstudyError as error:
         return [*found, Finding("qemu", "fail", error.message, error.hint)]
     found += [
