@@ -2,6 +2,7 @@
 
 import asyncio
 import errno
+import gc
 import json
 import random
 import socket
@@ -156,6 +157,8 @@ async def test_what_cannot_be_read_is_an_error_and_the_rest_is_there(tmp_path: P
 @pytest.mark.parametrize("structured", [False, True])
 async def test_answers_to_the_letter(tmp_path: Path, structured: bool) -> None:
     """Every request that is refused is refused by the error of the protocol, and the connection goes on."""
+    faults: list[dict[str, object]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: faults.append(context))
     async with served(tmp_path, Memory(writable=False)) as path:
         reader, writer = await asyncio.open_unix_connection(path)
         await reader.readexactly(wire.GREETING.size)
@@ -183,7 +186,14 @@ async def test_answers_to_the_letter(tmp_path: Path, structured: bool) -> None:
                 assert struct.unpack_from(">I", await reader.readexactly(size))[0] == error
             else:
                 assert wire.SIMPLE.unpack(await reader.readexactly(16)) == (wire.SIMPLE_MAGIC, error, 5)
+        # Reads of nothing are answered, and leave no fault behind.
+        writer.write(2 * wire.REQUEST.pack(wire.REQUEST_MAGIC, wire.NOT_IN_PIECES, wire.Command.READ, 6, 0, 0))
+        empty = wire.CHUNK.pack(wire.STRUCTURED_MAGIC, wire.CHUNK_DONE, wire.Chunk.NONE, 6) + bytes(4)
+        answer = empty if structured else wire.SIMPLE.pack(wire.SIMPLE_MAGIC, 0, 6)
+        assert await reader.readexactly(2 * len(answer)) == 2 * answer
         writer.close()
+    gc.collect()
+    assert not faults
 
 
 async def test_who_stalls_is_disconnected_and_disturbs_nobody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -147,6 +147,7 @@ class Serving:
             return
         if not asked.length:
             await self._send(say.nothing(cookie))
+            return
         for part in parts(asked.offset, asked.length, asked.length if self._whole(asked) else PIECE):
             data = await self._tried(asked, self.device.read(*part))
             last = part.offset + part.length == end
