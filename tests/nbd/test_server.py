@@ -136,7 +136,7 @@ async def test_many_clients_at_once(tmp_path: Path) -> None:
                 assert np.array_equal(buffer, device.bytes[offset : offset + len(buffer)])
 
     async with served(tmp_path, device) as path:
-        await asyncio.gather(*(one(seed) for seed in range(20)))
+        await asyncio.gather(*(one(seed) for seed in range(12)))
 
 
 async def test_what_cannot_be_read_is_an_error_and_the_rest_is_there(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

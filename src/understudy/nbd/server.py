@@ -22,7 +22,7 @@ log = logging.getLogger(__name__)
 
 PATIENCE = 15.0
 """Seconds for a whole handshake, TLS and all."""
-CLIENTS = 32
+CLIENTS = 16
 """Clients that have opened an export: each may hold 32 MiB."""
 GREETED = 64
 """Connections in the handshake, which hold next to nothing; more wait until the kernel's queue is full."""
