@@ -21,7 +21,7 @@ LAYERS = (
     ("local",),
     ("replication", "recovery"),
     ("vault",),
-    ("source", "store"),
+    ("source", "hypervisor", "store"),
     ("qemu", "nbd"),
     ("native",),
     ("config",),
@@ -29,6 +29,7 @@ LAYERS = (
     ("extents",),
     ("finish",),
     ("durable",),
+    ("machine",),
     ("model",),
     ("errors",),
 )
@@ -44,15 +45,17 @@ ONLY = {
     "jobs": {"engine", "durable", "errors", "finish"},
     "config": {"engine", "errors"},
     "engine": {"model", "errors"},
+    "hypervisor": {"qemu", "machine", "durable", "finish", "errors"},
+    "machine": {"model", "errors"},
     "native": set(),
     "model": set(),
     "errors": set(),
 }
 NEVER = {
-    "vault": {"source", "qemu", "nbd"},
+    "vault": {"source", "hypervisor", "machine", "qemu", "nbd"},
 }
 # Files of these parts stand for one kind each behind a Protocol; only the composition root, and their own part, name them.
-KINDS = {"source", "store"}
+KINDS = {"source", "hypervisor", "store"}
 OPEN_TO_ALL = {"protocol", "names"}
 
 

@@ -1,5 +1,6 @@
 """The composition root: the only place that names concrete kinds of stores and sources and joins the parts."""
 
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -11,6 +12,10 @@ from understudy.config.values import ApiConfig
 from understudy.daemon.serve import Assembly, run
 from understudy.errors import InvalidRequest
 from understudy.local.engine import LocalEngine
+from understudy.local.export_file import exports_here
+from understudy.local.export_process import run_export
+from understudy.local.export_serving import Order
+from understudy.local.exporting import export_started
 from understudy.local.parts import Parts
 from understudy.qemu.agent_freeze import AgentFreeze
 from understudy.recovery.wrapper import wrap
@@ -30,7 +35,7 @@ __all__ = ["open_engine", "open_source", "wrap"]
 @asynccontextmanager
 async def open_engine(connection: engine.Connection) -> AsyncIterator[engine.Engine]:
     """The engine inside this process."""
-    local = LocalEngine(connection, Parts(open_store, _make_store, vault_directory, open_source))
+    local = _local(connection)
     try:
         yield local
     finally:
@@ -40,6 +45,36 @@ async def open_engine(connection: engine.Connection) -> AsyncIterator[engine.Eng
 async def serve(path: Path) -> None:
     """The daemon, until a signal ends it. `path`: its configuration."""
     await run(path, Assembly(_paced_parts, _make_app, _renew_app))
+
+
+async def start_export(connection: engine.Connection, request: engine.StartExport) -> engine.Export:
+    """A process of its own serves a point over NBD when this returns, and goes on after this one."""
+    program = (sys.executable, "-c", "from understudy.app import export_process; export_process()")
+    return await export_started(program, Order(connection, request))
+
+
+async def stop_export(connection: engine.Connection, name: str, *, discard: bool) -> engine.Export:
+    """Its process has ended, and nothing of it is left. `Conflict` if it has an overlay that is not to be discarded."""
+    local = _local(connection)
+    try:
+        return await local.stop_export(name, discard=discard)
+    finally:
+        await local.close()
+
+
+def exports(state_dir: str) -> tuple[engine.Export, ...]:
+    """What this host exports, by name."""
+    return exports_here(Path(state_dir))
+
+
+def export_process() -> None:
+    """The process that `start_export` begins: its order comes on standard input, one answer goes to standard output, and its log to
+    standard error."""
+    run_export(Parts(open_store, _make_store, vault_directory, open_source))
+
+
+def _local(connection: engine.Connection) -> LocalEngine:
+    return LocalEngine(connection, Parts(open_store, _make_store, vault_directory, open_source))
 
 
 def _paced_parts(pace: Pace) -> Parts:

@@ -177,3 +177,13 @@ class Overloaded(UnderstudyError):
     exit_code = 18
     http_status = 503
     retryable = True
+
+
+def known() -> dict[str, type[UnderstudyError]]:
+    """The family's members here by their codes, for who hears of a failure elsewhere."""
+    found, todo = {UnderstudyError.code: UnderstudyError}, [UnderstudyError]
+    while todo:
+        children = [kind for kind in todo.pop().__subclasses__() if kind.__module__ == __name__]
+        found.update((kind.code, kind) for kind in children)
+        todo += children
+    return found

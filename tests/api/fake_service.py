@@ -37,7 +37,9 @@ from understudy.engine import (
     SeedExport,
     SeedImport,
     ServiceHealth,
+    SetDefinition,
     SetRetention,
+    ShownDefinition,
     StartJob,
     VaultInfo,
     Verify,
@@ -51,6 +53,14 @@ ENDED = ("succeeded", "failed", "cancelled")
 @dataclass
 class FakeServiceEngine(FakeEngine):
     """What the command line's fake does not need."""
+
+    async def definition(self, machine: str) -> ShownDefinition:
+        self._asked(("definition", machine))
+        return ShownDefinition(machine="web", given=True, point="", text='name = "web"', unknown=("unknown: a thing",))
+
+    async def set_definition(self, request: SetDefinition) -> SetDefinition:
+        self._asked(request)
+        return request
 
     async def retention(self, machine: str) -> Retention:
         self._asked(("retention", machine))

@@ -31,6 +31,7 @@ from understudy.engine import (
     RotateKey,
     SeedExport,
     SeedImport,
+    SetDefinition,
     Verify,
 )
 from understudy.errors import Conflict, DaemonUnavailable, InvalidRequest, NotFound, StoreUnavailable, TargetFailed, UnderstudyError
@@ -74,6 +75,9 @@ async def test_the_same_request_gives_the_same_answer(remote: RemoteService, ser
     for name, request in (
         ("points", "web"),
         ("usage", "web"),
+        ("definition", "web"),
+        ("set_definition", SetDefinition(machine="web", text='name = "web"')),
+        ("set_definition", SetDefinition(machine="web", text=None)),
         ("retention", "web"),
         ("holds", "web"),
         ("vault", None),

@@ -7,7 +7,8 @@ import pytest
 
 from tests.source.conformance import Contents, covers, shows
 from tests.source.machine import MACHINE, METHODS, MIB, Machine, blockdev, drive
-from understudy.errors import NotFound, SourceRefused, SourceUnavailable
+from understudy.errors import InvalidRequest, NotFound, SourceRefused, SourceUnavailable
+from understudy.machine.reading import of_point
 from understudy.model import Lost, Tracked
 from understudy.qemu.session import QmpSession
 from understudy.source.protocol import DiskSource
@@ -206,6 +207,20 @@ async def test_the_definition(start_machine, short_directory):
     assert found["machine"].startswith("pc-q35")
     assert found["networks"] == [{"id": "nic", "model": "virtio-net-pci", "mac": "52:54:00:00:00:01", "netdev": "net"}]
     assert found["disks"][0] | {"name": "a", "size": MIB, "sector": 4096, "format": "qcow2"} == found["disks"][0]
+    start = of_point(found)
+    assert (start.name, start.uuid, start.memory, start.cpu.count) == ("web1", found["uuid"], 16 * MIB, 2)
+    assert [(disk.name, disk.bus, disk.sector) for disk in start.disks] == [("a", "virtio-blk", 4096)]
+    assert [(nic.name, nic.mac, nic.network) for nic in start.nics] == [("nic", "52:54:00:00:00:01", "user")]
+    await source.close()
+
+
+async def test_what_cannot_be_started_is_followed_all_the_same(start_machine, short_directory):
+    machine = await start_machine(blockdev(short_directory, "a", "qcow2", MIB), options=["-name", "x" * 200])
+    source = machine.source()
+    found = (await source.probe()).definition
+    assert "cannot be described" in found["unstartable"]
+    with pytest.raises(InvalidRequest, match="does not say what its machine is made of"):
+        of_point(found)
     await source.close()
 
 

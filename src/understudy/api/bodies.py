@@ -56,6 +56,12 @@ class PolicyBody(ReplicationPolicy, frozen=True, forbid_unknown_fields=True):
     verify_every: Annotated[float, msgspec.Meta(ge=0, le=_YEAR)] = 86400.0
 
 
+class DefinitionBody(Value, frozen=True, forbid_unknown_fields=True):
+    """What a machine is started from, in TOML; null: what each of its points says."""
+
+    text: Annotated[str, msgspec.Meta(max_length=65536)] | None
+
+
 class RetentionBody(Policy, frozen=True, forbid_unknown_fields=True):
     """Which points a prune keeps from now on: all of the newest `all_for` seconds; the newest of each of so many hours, days …"""
 

@@ -1,7 +1,7 @@
 """Machines: which there are, how they are, how they are replicated, and that they are followed at all."""
 
 from understudy.api.answers import Names, Page, paged
-from understudy.api.bodies import PolicyBody, ProtectBody, RetentionBody
+from understudy.api.bodies import DefinitionBody, PolicyBody, ProtectBody, RetentionBody
 from understudy.api.parts import plain
 from understudy.api.queries import Paging, UnprotectAsked
 from understudy.api.routes import Call, Route
@@ -12,7 +12,9 @@ from understudy.engine import (
     Protected,
     ReplicationPolicy,
     Retention,
+    SetDefinition,
     SetRetention,
+    ShownDefinition,
     Unprotect,
     Unprotected,
     Usage,
@@ -46,6 +48,15 @@ async def _policy(call: Call) -> ReplicationPolicy:
 
 async def _set_policy(call: Call) -> ReplicationPolicy:
     return await call.service.set_policy(call.path["machine"], plain(call.given(PolicyBody), ReplicationPolicy), call.identity.name)
+
+
+async def _definition(call: Call) -> ShownDefinition:
+    return await call.service.engine.definition(call.path["machine"])
+
+
+async def _set_definition(call: Call) -> SetDefinition:
+    request = SetDefinition(machine=call.path["machine"], text=call.given(DefinitionBody).text)
+    return await call.service.engine.set_definition(request)
 
 
 async def _retention(call: Call) -> Retention:
@@ -100,6 +111,17 @@ ROUTES = (
         _set_policy,
         ReplicationPolicy,
         body=PolicyBody,
+    ),
+    Route("GET", f"{_ONE}/definition", "showDefinition", "operator", "What a machine is started from", _definition, ShownDefinition),
+    Route(
+        "PUT",
+        f"{_ONE}/definition",
+        "setDefinition",
+        "operator",
+        "Say what a machine is started from",
+        _set_definition,
+        SetDefinition,
+        body=DefinitionBody,
     ),
     Route("GET", f"{_ONE}/retention", "showRetention", "viewer", "Which points a prune keeps", _retention, Retention),
     Route(

@@ -51,6 +51,14 @@ class Session:
         credential = None if keyless else self._credential(creates)
         return Connection(vault=url, state_dir=self.state_dir, site=self.site, credential=credential)
 
+    def must_name_a_vault(self, what: str) -> None:
+        """For what has the vault opened by a process of its own, with a key that the daemon does not give away."""
+        if self.remote:
+            raise InvalidRequest(
+                f"{what} reads the vault with a key of its own, not through the daemon",
+                hint="name the vault and the key: --vault URL --key-file FILE, or UNDERSTUDY_VAULT and UNDERSTUDY_KEY_FILE",
+            )
+
     def engine(self, *, keyless: bool = False) -> AbstractAsyncContextManager[Engine]:
         """The daemon's, or one in this process for this command's own connection."""
         return self.opener(keyless=keyless)()

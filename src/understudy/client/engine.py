@@ -113,6 +113,13 @@ class RemoteEngine:
     async def usage(self, machine: str) -> engine.Usage:
         return await self._channel.ask(engine.Usage, "GET", f"{_machine(machine)}/usage")
 
+    async def definition(self, machine: str) -> engine.ShownDefinition:
+        return await self._channel.ask(engine.ShownDefinition, "GET", f"{_machine(machine)}/definition")
+
+    async def set_definition(self, request: engine.SetDefinition) -> engine.SetDefinition:
+        body = {"text": request.text}
+        return await self._channel.ask(engine.SetDefinition, "PUT", f"{_machine(request.machine)}/definition", body=body)
+
     async def retention(self, machine: str) -> engine.Retention:
         return await self._channel.ask(engine.Retention, "GET", f"{_machine(machine)}/retention")
 

@@ -1,29 +1,21 @@
 """A daemon's failures, as the errors that they were there."""
 
 import errno
-from collections.abc import Iterator
 
 import msgspec
 
 from understudy.engine import Failure, Value
-from understudy.errors import AccessDenied, Conflict, DaemonUnavailable, InvalidRequest, NotFound, UnderstudyError
+from understudy.errors import AccessDenied, Conflict, DaemonUnavailable, InvalidRequest, NotFound, UnderstudyError, known
 
 
 class _Refusal(Value, frozen=True):
     error: Failure
 
 
-def _family(kind: type[UnderstudyError]) -> Iterator[type[UnderstudyError]]:
-    yield kind
-    for child in kind.__subclasses__():
-        yield from _family(child)
-
-
 def error_of(failure: Failure, status: int = 500) -> UnderstudyError:
     """By its code; one that is not known here, by what HTTP calls it."""
-    known = {kind.code: kind for kind in _family(UnderstudyError) if kind.__module__ == UnderstudyError.__module__}
     by_status = {401: AccessDenied, 403: AccessDenied, 404: NotFound, 409: Conflict, 503: DaemonUnavailable}
-    kind = known.get(failure.code) or by_status.get(status) or (InvalidRequest if 400 <= status < 500 else UnderstudyError)
+    kind = known().get(failure.code) or by_status.get(status) or (InvalidRequest if 400 <= status < 500 else UnderstudyError)
     return kind(failure.message, hint=failure.hint)
 
 

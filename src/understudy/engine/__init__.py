@@ -27,6 +27,8 @@ from understudy.engine.answers import (
     VaultInfo,
     Verified,
 )
+from understudy.engine.definition import SetDefinition, ShownDefinition
+from understudy.engine.exporting import Export, ExportedDisk, ExportState, StartExport
 from understudy.engine.groups import (
     CreateGroup,
     Group,
@@ -87,6 +89,9 @@ __all__ = [
     "EngineFactory",
     "Event",
     "EventQuery",
+    "Export",
+    "ExportState",
+    "ExportedDisk",
     "Failure",
     "Found",
     "FreezeMethod",
@@ -146,8 +151,11 @@ __all__ = [
     "Seeded",
     "Service",
     "ServiceHealth",
+    "SetDefinition",
     "SetRetention",
     "Severity",
+    "ShownDefinition",
+    "StartExport",
     "StartJob",
     "Unprotect",
     "Unprotected",

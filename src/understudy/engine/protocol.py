@@ -17,6 +17,7 @@ from understudy.engine.answers import (
     VaultInfo,
     Verified,
 )
+from understudy.engine.definition import SetDefinition, ShownDefinition
 from understudy.engine.groups import CreateGroup, Group, GroupReplication, GroupRestored, Instant, RestoreGroup
 from understudy.engine.requests import (
     AddKey,
@@ -103,6 +104,12 @@ class Engine(Protocol):
 
     async def scrub(self, progress: OnProgress) -> Verified:
         """Hash every pack and object that names its own hash, without any key."""
+        ...
+
+    async def definition(self, machine: str) -> ShownDefinition: ...
+
+    async def set_definition(self, request: SetDefinition) -> SetDefinition:
+        """The request as it counts from now on."""
         ...
 
     async def retention(self, machine: str) -> Retention: ...

@@ -10,6 +10,9 @@ from understudy import engine
 from understudy.errors import AccessDenied, Conflict, IntegrityError, NotFound, RolledBack
 from understudy.local.claims import is_ours
 from understudy.local.collecting import collected, usage_of
+from understudy.local.defining import definition_set, definition_shown
+from understudy.local.export_file import read_export
+from understudy.local.exporting import export_stopped
 from understudy.local.following import follow_known, follow_new, found_or_none, probed, unfollow
 from understudy.local.group_recovering import bindings, group_restored, instants_of
 from understudy.local.grouping import group_made, group_removed, group_replication, groups_here
@@ -168,6 +171,14 @@ class LocalEngine:
         vault, log = await self._readable(request.machine)
         return await verified(vault, log, request, progress)
 
+    async def definition(self, machine: str) -> engine.ShownDefinition:
+        vault = await self._opened()
+        return await definition_shown(vault, await self._find(vault, machine))
+
+    async def set_definition(self, request: engine.SetDefinition) -> engine.SetDefinition:
+        vault = await self._opened()
+        return await definition_set(vault, await self._find(vault, request.machine), request)
+
     async def retention(self, machine: str) -> engine.Retention:
         return retention_of((await self._look(await self._opened(), machine)).state)
 
@@ -203,6 +214,11 @@ class LocalEngine:
         vault = await self._opened()
         log = await self._find(vault, machine)
         return await usage_of(vault, log, self._site, self._machine(vault, log.state))
+
+    async def stop_export(self, name: str, *, discard: bool) -> engine.Export:
+        export = await asyncio.to_thread(read_export, self._site.state, name)
+        log = await self._found(export.machine_id)
+        return await export_stopped(log, self._site.state, self._site.name, name, discard=discard)
 
     def _reads(self) -> OpenVault:
         """How another copy of the vault is opened, with our credential and without a memory of it."""

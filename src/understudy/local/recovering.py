@@ -31,7 +31,7 @@ async def restored(vault: Vault, log: MachineLog, request: engine.Restore, progr
     """Directories that are missing above the targets are made."""
     found = history_of(vault, log).find(bytes.fromhex(request.point))
     point = next(point for point in points_of(log.state) if point.id == found.point.id.hex())
-    _must_hold_the_recovery_key(vault)
+    must_hold_the_recovery_key(vault)
     places = {disk: Place(Path(path), request.format) for disk, path in request.targets.items()}
     for place in places.values():
         await asyncio.to_thread(_make_directory, place.path.parent)
@@ -72,7 +72,7 @@ def log_damage(vault: Vault, log: MachineLog) -> tuple[str, ...]:
 
 async def verified(vault: Vault, log: MachineLog, request: engine.Verify, progress: engine.OnProgress) -> engine.Verified:
     if request.level != "scrub":
-        _must_hold_the_recovery_key(vault)
+        must_hold_the_recovery_key(vault)
     done = await _examined(vault, log, request, listener_of(progress))
     named = {damage.name for damage in done.damage}
     around = tuple(damage for damage in await surroundings(vault, log) if damage.name not in named)
@@ -122,7 +122,7 @@ async def scrubbed(store: ObjectStore, progress: engine.OnProgress) -> engine.Ve
     return _seen(None, await scrub_vault(store, listener_of(progress)))
 
 
-def _must_hold_the_recovery_key(vault: Vault) -> None:
+def must_hold_the_recovery_key(vault: Vault) -> None:
     """Said before anything is read or written."""
     if not vault.access.recovery_private:
         raise AccessDenied(

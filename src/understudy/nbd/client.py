@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from understudy.model import BytesLike
 from understudy.nbd import wire
+from understudy.nbd.channel import bytes_of
 from understudy.nbd.connection import Connection
 from understudy.nbd.failure import NbdFailed
 from understudy.nbd.handshake import BlockSizes
@@ -76,7 +77,7 @@ class NbdClient:
     def _reads(self, pieces: Iterable[tuple[int, BytesLike]], bounced: list[tuple[memoryview, memoryview]]) -> Iterator[Request]:
         unit = self.block_size.minimum
         for offset, buffer in pieces:
-            view = _bytes(buffer)
+            view = bytes_of(buffer)
             if view.readonly:
                 raise ValueError("a read needs a writable buffer")
             self._check(offset, len(view))
@@ -95,7 +96,7 @@ class NbdClient:
         Where the range is not a multiple of the server's smallest block, the blocks at its ends are read first: two writes into
         one such block must not overlap in time.
         """
-        view = _bytes(buffer)
+        view = bytes_of(buffer)
         self._check(offset, len(view), writing=True)
         head, middle, tail = aligned(offset, len(view), self.block_size.minimum, self.size)
         for edge in (head, tail):
@@ -175,10 +176,6 @@ class NbdClient:
     def _need(self, flag: Flags, words: str) -> None:
         if not self.flags & flag:
             raise NbdFailed(f"the NBD export cannot {words}")
-
-
-def _bytes(buffer: BytesLike) -> memoryview:
-    return (buffer.data if isinstance(buffer, np.ndarray) else memoryview(buffer)).cast("B")
 
 
 def _located(rows: NDArray[np.int64], asked: Part, wanted: Part) -> NDArray[np.int64]:

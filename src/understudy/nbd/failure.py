@@ -32,3 +32,7 @@ def printable(raw: bytes | bytearray | memoryview) -> str:
     """A server's text, safe for a terminal and a log line."""
     text = bytes(raw[:200]).decode("utf-8", "replace")
     return "".join(character if character.isprintable() else "?" for character in text)
+
+
+class ClientBroke(Exception):
+    """A client sent what the protocol forbids, or fell silent: its connection ends, and nothing else does."""

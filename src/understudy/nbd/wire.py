@@ -32,6 +32,7 @@ LENGTH = struct.Struct(">I")
 DATA = struct.Struct(">IQ")  # length, offset
 HOLE = struct.Struct(">IQI")  # length, offset, size of the hole
 ERROR = struct.Struct(">IIH")  # length, error, length of the message
+OLD_EXPORT = struct.Struct(">QH")  # size, transmission flags
 EXPORT = struct.Struct(">HQH")  # information type, size, transmission flags
 BLOCK_SIZES = struct.Struct(">HIII")
 
@@ -39,19 +40,30 @@ BLOCK_SIZES = struct.Struct(">HIII")
 class Option(IntEnum):
     EXPORT_NAME = 1
     ABORT = 2
+    LIST = 3
+    STARTTLS = 5
+    INFO = 6
     GO = 7
     STRUCTURED_REPLY = 8
+    LIST_META_CONTEXT = 9
     SET_META_CONTEXT = 10
 
 
 class Reply(IntEnum):
     ACK = 1
+    SERVER = 2
     INFO = 3
     META_CONTEXT = 4
+    UNSUPPORTED = ERROR_BIT | 1
+    INVALID = ERROR_BIT | 3
+    TLS_REQUIRED = ERROR_BIT | 5
+    UNKNOWN = ERROR_BIT | 6
 
 
 class Info(IntEnum):
     EXPORT = 0
+    NAME = 1
+    DESCRIPTION = 2
     BLOCK_SIZE = 3
 
 
@@ -88,8 +100,16 @@ class Flags(IntFlag):
     CAN_MULTI_CONN = 256
 
 
+FUA = 1
+"""Command flag: answer when it is on stable storage."""
 NO_HOLE = 2
 """Command flag of WRITE_ZEROES: do not punch a hole."""
+NOT_IN_PIECES = 4
+"""Command flag of READ: answer in one chunk."""
+ONE_EXTENT = 8
+"""Command flag of BLOCK_STATUS: one extent is enough."""
+
+BASE_ALLOCATION = "base:allocation"
 
 HOLE_BIT = 1
 ZERO_BIT = 2

@@ -68,11 +68,11 @@ class GuestAgent:
     def descriptor(self) -> int:
         return self._connection.fileno()
 
-    async def execute(self, command: str, timeout: float) -> Any:
+    async def execute(self, command: str, timeout: float, arguments: Mapping[str, object] | None = None) -> Any:
         """The command's value. `AgentRefused`; `AgentSilent` after `timeout` seconds, `AgentGone`: then it may still be carried out."""
         number = _number()
         # What a dead client may have left half written ends with the first byte; its error is skipped with all else.
-        asked = self._first + _line("guest-sync-delimited", {"id": number}) + _line(command)
+        asked = self._first + _line("guest-sync-delimited", {"id": number}) + _line(command, arguments)
         try:
             async with asyncio.timeout(timeout):
                 await asyncio.get_running_loop().sock_sendall(self._connection, asked)

@@ -4,7 +4,10 @@ import asyncio
 import re
 from typing import Any
 
+from understudy.errors import InvalidRequest
+from understudy.machine.reading import KEY, as_recorded
 from understudy.model import Definition
+from understudy.qemu.capture import Followed, capture
 from understudy.qemu.session import QmpSession
 from understudy.source.qemu_survey import Survey, get
 
@@ -31,6 +34,7 @@ async def define(session: QmpSession, survey: Survey, plugged: Devices) -> Defin
     cpus = await session.execute("query-cpus-fast")
     memory = await session.execute("query-memory-size-summary")
     return {
+        **await _startable(session, survey),
         "kind": "qemu",
         "name": (await session.execute("query-name")).get("name", ""),
         "uuid": (await session.execute("query-uuid"))["UUID"],
@@ -59,6 +63,15 @@ async def define(session: QmpSession, survey: Survey, plugged: Devices) -> Defin
             for disk, info in zip(survey.disks, survey.infos, strict=True)
         ],
     }
+
+
+async def _startable(session: QmpSession, survey: Survey) -> Definition:
+    """What the machine can be started from; or why it cannot, which is no reason not to keep its data."""
+    followed = [Followed(disk.name, disk.device, info.sector) for disk, info in zip(survey.disks, survey.infos, strict=True)]
+    try:
+        return {KEY: as_recorded(await capture(session, followed))}
+    except InvalidRequest as error:
+        return {"unstartable": error.message}
 
 
 async def _networks(session: QmpSession, plugged: Devices) -> list[dict[str, Any]]:

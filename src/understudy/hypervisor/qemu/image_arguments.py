@@ -1,0 +1,62 @@
+"""A disk's block nodes: its image, and what it lies on. The topmost one is named after the disk."""
+
+import hashlib
+from typing import assert_never
+
+from understudy.hypervisor.protocol import DiskImage, Image, NbdImage, Overlay, Qcow2Image, RawImage
+from understudy.hypervisor.qemu.options import Value, joined
+
+Pairs = list[tuple[str, Value | None]]
+
+
+def node_of(disk: str) -> str:
+    """The node that the disk's device is joined to; QEMU allows 31 characters, and a disk's name has up to 63."""
+    return f"d-{disk}" if len(disk) <= 24 else f"d-{disk[:15]}-{_short(disk)}"
+
+
+def image_arguments(disk: str, image: DiskImage) -> list[str]:
+    """`-blockdev` for each node, the lowest first."""
+    node = node_of(disk)
+    if isinstance(image, Overlay):
+        below = f"{node}-b"
+        words = _nodes(below, image.below, read_only=True)
+        words += _blockdev([("driver", "file"), ("filename", str(image.path)), ("node-name", f"{node}-f"), ("discard", "unmap")])
+        return words + _blockdev(
+            [
+                ("driver", "qcow2"),
+                ("file", f"{node}-f"),
+                ("backing", below),
+                ("node-name", node),
+                ("discard", "unmap"),
+            ]
+        )
+    return _nodes(node, image, read_only=False)
+
+
+def _nodes(node: str, image: Image, *, read_only: bool) -> list[str]:
+    common: Pairs = [("node-name", node), ("read-only", read_only), ("discard", "unmap")]
+    match image:
+        case NbdImage():
+            server: Pairs = [("server.type", "unix"), ("server.path", str(image.socket)), ("export", image.export)]
+            return _blockdev([("driver", "nbd"), *server, ("reconnect-delay", image.patience), *common])
+        case RawImage():
+            return _file(node, image.path.is_block_device(), str(image.path), read_only) + _blockdev(
+                [("driver", "raw"), ("file", f"{node}-f"), *common]
+            )
+        case Qcow2Image():
+            return _file(node, False, str(image.path), read_only) + _blockdev([("driver", "qcow2"), ("file", f"{node}-f"), *common])
+        case _:
+            assert_never(image)
+
+
+def _file(node: str, device: bool, path: str, read_only: bool) -> list[str]:
+    driver = "host_device" if device else "file"
+    return _blockdev([("driver", driver), ("filename", path), ("node-name", f"{node}-f"), ("read-only", read_only), ("discard", "unmap")])
+
+
+def _blockdev(pairs: Pairs) -> list[str]:
+    return ["-blockdev", joined("", pairs)]
+
+
+def _short(name: str) -> str:
+    return hashlib.sha256(name.encode()).hexdigest()[:8]
