@@ -18,6 +18,7 @@ LAYERS = (
     ("daemon",),
     ("api", "client"),
     ("scheduler", "jobs"),
+    ("failover",),
     ("local",),
     ("replication", "recovery"),
     ("vault",),

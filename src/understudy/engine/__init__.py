@@ -41,6 +41,22 @@ from understudy.engine.groups import (
     RestoreGroup,
 )
 from understudy.engine.jobs import Event, Failure, Job, JobKind, JobProgress, JobState, JobStep, Severity
+from understudy.engine.networks import (
+    ANY,
+    PLACES,
+    Look,
+    MachineNetworks,
+    MappedNic,
+    NetworkRule,
+    NicSetting,
+    Place,
+    Placement,
+    SetNetworks,
+    ShownNetworks,
+    StartKind,
+    checked_networks,
+    place_of,
+)
 from understudy.engine.policy import Day, ReplicationPolicy, Window, checked_policy
 from understudy.engine.protocol import Engine, EngineFactory, Replication
 from understudy.engine.requests import (
@@ -68,6 +84,8 @@ from understudy.engine.status import CycleFigures, CycleTotals, Health, MachineS
 from understudy.engine.values import FreezeMethod, ImageFormat, Level, Role, SeedKind, Value, checked_name, checked_words
 
 __all__ = [
+    "ANY",
+    "PLACES",
     "AddHold",
     "AddKey",
     "BlockSource",
@@ -115,12 +133,19 @@ __all__ = [
     "KeyFile",
     "KeyRemoved",
     "Level",
+    "Look",
     "Machine",
+    "MachineNetworks",
     "MachineSource",
     "MachineStatus",
+    "MappedNic",
+    "NetworkRule",
+    "NicSetting",
     "OnProgress",
     "Passphrase",
     "Phase",
+    "Place",
+    "Placement",
     "Point",
     "PointGroup",
     "PointUsage",
@@ -152,11 +177,14 @@ __all__ = [
     "Service",
     "ServiceHealth",
     "SetDefinition",
+    "SetNetworks",
     "SetRetention",
     "Severity",
     "ShownDefinition",
+    "ShownNetworks",
     "StartExport",
     "StartJob",
+    "StartKind",
     "Unprotect",
     "Unprotected",
     "Usage",
@@ -167,6 +195,8 @@ __all__ = [
     "Weight",
     "Window",
     "checked_name",
+    "checked_networks",
     "checked_policy",
     "checked_words",
+    "place_of",
 ]

@@ -1,0 +1,1 @@
+"""Bringing a machine up somewhere else."""
