@@ -27,6 +27,17 @@ from understudy.engine.answers import (
     VaultInfo,
     Verified,
 )
+from understudy.engine.checks import (
+    AgentCheck,
+    Check,
+    Checked,
+    Checks,
+    ConsoleCheck,
+    RunningCheck,
+    ScriptCheck,
+    TcpCheck,
+    checked_checks,
+)
 from understudy.engine.definition import SetDefinition, ShownDefinition
 from understudy.engine.exporting import Export, ExportedDisk, ExportState, StartExport
 from understudy.engine.groups import (
@@ -88,10 +99,15 @@ __all__ = [
     "PLACES",
     "AddHold",
     "AddKey",
+    "AgentCheck",
     "BlockSource",
+    "Check",
+    "Checked",
+    "Checks",
     "Collect",
     "Collected",
     "Connection",
+    "ConsoleCheck",
     "CreateGroup",
     "CreateVault",
     "Credential",
@@ -170,6 +186,8 @@ __all__ = [
     "Role",
     "RotateKey",
     "RpoSample",
+    "RunningCheck",
+    "ScriptCheck",
     "SeedExport",
     "SeedImport",
     "SeedKind",
@@ -185,6 +203,7 @@ __all__ = [
     "StartExport",
     "StartJob",
     "StartKind",
+    "TcpCheck",
     "Unprotect",
     "Unprotected",
     "Usage",
@@ -194,6 +213,7 @@ __all__ = [
     "Verify",
     "Weight",
     "Window",
+    "checked_checks",
     "checked_name",
     "checked_networks",
     "checked_policy",

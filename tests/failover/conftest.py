@@ -1,0 +1,6 @@
+"""Machines to look at: those of the hypervisor's tests."""
+
+from tests.hypervisor.conftest import define as define
+from tests.hypervisor.conftest import kit as kit
+from tests.hypervisor.conftest import root as root
+from tests.hypervisor.conftest import stage as stage
