@@ -125,3 +125,20 @@ def test_record_by_record_or_at_once() -> None:
     for count, record in enumerate(said, 1):
         folder.take(record)
         assert folder.state() == fold("ab" * 16, said[:count])
+
+
+def test_the_newest_drills_are_remembered() -> None:
+    def drill(number: int, **more: object) -> kinds.Drill:
+        fields = {"id": bytes([number]) * 16, "point": P1.id, "site": "there", "began_at": number, "seconds": 1.5, "outcome": "passed"}
+        return kinds.Drill(**(fields | more))  # type: ignore[arg-type]
+
+    base = ((1, A, PROTECT), (1, A, CLAIM), (1, A, P1))
+    state = state_of(*base, *((1, B, drill(number)) for number in range(12)))
+    assert [drill.began_at for drill in state.drills] == list(range(2, 12))
+    # Said twice, where it was not known whether it had been said; of a point that is dropped; by a site that is not the primary.
+    gone = kinds.Prune(points=(P1.id,))
+    state = state_of(*base, (1, A, P2), (1, B, drill(1)), (1, B, gone), (1, B, drill(2)), (1, B, drill(1, note="again")))
+    assert state.drills == (drill(1), drill(2))
+    assert state.void == ()
+    state = state_of(*base, (1, B, drill(1)), (1, B, FAILOVER), (1, A, drill(2)), (2, B, drill(3)))
+    assert [drill.began_at for drill in state.drills] == [1, 2, 3]

@@ -43,6 +43,7 @@ EXAMPLES: dict[str, Body] = {
     "hold": kinds.Hold(id=b"h" * 16, point=b"1" * 16, reason="x"),
     "intent": kinds.Intent(id=b"i" * 16),
     "verified": kinds.Verified(point=b"1" * 16),
+    "drill": kinds.Drill(id=b"d" * 16, point=b"1" * 16, site="here", began_at=1, seconds=2.5, outcome="passed"),
     "retention": kinds.Retention(least=2),
     "prune": kinds.Prune(points=(b"1" * 16,)),
     "repack": kinds.Repack(horizon=1, maps=OBJECT),

@@ -53,7 +53,7 @@ def random_log(rng: random.Random) -> tuple[list[tuple[Record, Attached]], Folde
     for _ in range(rng.randrange(20, 120)):
         state = folder.state()
         some = [entry.point.id for entry in state.entries] or [b"x" * 16]
-        match rng.randrange(12):
+        match rng.randrange(13):
             case 0:
                 writer = rng.randbytes(16)
                 say(kinds.Claim(site=rng.choice(["here", "there"])))
@@ -81,6 +81,9 @@ def random_log(rng: random.Random) -> tuple[list[tuple[Record, Attached]], Folde
                 say(kinds.Failover(epoch=state.epoch + 1, site="there"))
             case 9 if state.entries:
                 say(kinds.Checkpoint(point=rng.choice(some), id=b"c" * 16, size=1, directory=(0, 1), repack=state.repack))
+            case 10:
+                id_ = bytes([rng.randrange(20)]) * 16
+                say(kinds.Drill(id=id_, point=rng.choice(some), site="there", began_at=len(records), seconds=1.5, outcome="passed"))
             case _:
                 newest = state.newest
                 say(msgspec.structs.replace(a_point(rng.randbytes(16), newest.point.id if newest else b""), frozen_at=len(records)))

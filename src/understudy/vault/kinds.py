@@ -148,6 +148,25 @@ class Verified(Body, frozen=True, kw_only=True, omit_defaults=True):
     point: Id
 
 
+class Drill(Body, frozen=True, kw_only=True, omit_defaults=True):
+    """A copy of `point` was started at `site`, looked at, and is gone again."""
+
+    kind: ClassVar[str] = "drill"
+    skippable: ClassVar[bool] = True
+    id: Id
+    point: Id
+    site: Words
+    began_at: Count
+    """When it was asked for: the operator's wall clock, ns."""
+    seconds: Annotated[float, msgspec.Meta(ge=0, le=1e12)]
+    """From there until its guest ran; 0: it never did."""
+    outcome: Words
+    """passed or failed."""
+    checks: Words = ""
+    """What was looked at, and what came of it."""
+    note: Words = ""
+
+
 class Retention(Body, frozen=True, kw_only=True, omit_defaults=True):
     """Which points pruning keeps from now on. Seconds and numbers; what else stays is in vault/retention."""
 
@@ -276,7 +295,7 @@ def refs_of(body: Body) -> tuple[ObjectRef, ...]:
 BODIES: Mapping[str, type[Body]] = {
     body.kind: body
     for body in (
-        *(Protect, Claim, Point, Checkpoint, Intent, Hold, Verified, Failover, Definition, Note),
+        *(Protect, Claim, Point, Checkpoint, Intent, Hold, Verified, Drill, Failover, Definition, Note),
         *(Retention, Prune, Repack, Condemn, Trim),
         *(Genesis, Identity, Revoke),
     )

@@ -12,6 +12,9 @@ from understudy.vault.log.trim_state import Gone, LastClaim, Proof, TrimState
 _OF_THE_PRIMARY = (kinds.Claim, kinds.Point, kinds.Checkpoint, kinds.Definition, kinds.Failover, kinds.Intent)
 """What only the present epoch may say."""
 
+DRILLS = 10
+"""So many drills are remembered."""
+
 
 def fold(machine_id: str, records: Iterable[Record]) -> MachineState:
     folder = Folder(machine_id)
@@ -32,6 +35,7 @@ class Folder:
         self._claims: list[ClaimEntry] = []
         self._keeping = Keeping()
         self._definition: kinds.Definition | None = None
+        self._drills: dict[bytes, kinds.Drill] = {}
         self._void: list[Void] = []
         self._missed = False
         self._any_writer = False
@@ -60,6 +64,7 @@ class Folder:
             intent=keeping.intent,
             retention=keeping.retention,
             verified=dict(keeping.verified),
+            drills=tuple(self._drills.values()),
             lost=tuple(self._lost),
             named=None if self._unknown else self._references(),
             definition=self._definition.definition if self._definition else None,
@@ -74,6 +79,7 @@ class Folder:
         folder._name, folder._site, folder._epoch, folder._writer = state.name, state.site, state.epoch, state.writer
         folder._keeping = Keeping.resume(state)
         folder._definition = state.definition
+        folder._drills = {drill.id: drill for drill in state.drills}
         if state.claim is not None:
             folder._claims.append(ClaimEntry(state.claim.seq, state.claim.epoch, state.claim.writer, state.claim.site))
         return folder
@@ -104,6 +110,7 @@ class Folder:
             intent=keeping.intent,
             retention=keeping.retention,
             definition=self._definition,
+            drills=tuple(self._drills.values()),
         )
 
     def miss(self) -> None:
@@ -189,6 +196,10 @@ class Folder:
                 self._writer, self._site, self._any_writer = record.writer, site, False
             case kinds.Definition():
                 self._definition = body
+            case kinds.Drill(id=id_):
+                # Said again, where it was not known whether it had been said.
+                self._drills.setdefault(id_, body)
+                self._drills = dict(list(self._drills.items())[-DRILLS:])
             case kinds.Trim(up_to=up_to):
                 last = max((claim.seq for claim in self._claims if claim.seq <= up_to), default=0)
                 self._claims = [claim for claim in self._claims if claim.seq >= last]

@@ -34,6 +34,7 @@ RIGHTS: Mapping[str, Right] = {
     "note": Right(_MACHINE | _SETTINGS, _BOTH),
     "hold": Right(_MACHINE, _OPERATOR),
     "verified": Right(_MACHINE, _OPERATOR),
+    "drill": Right(_MACHINE, _OPERATOR),
     "retention": Right(_MACHINE, _OPERATOR),
     "prune": Right(_MACHINE, _OPERATOR),
     "repack": Right(_MACHINE, _OPERATOR),

@@ -66,6 +66,8 @@ class MachineState:
     retention: kinds.Retention | None = None
     verified: Mapping[bytes, int] = field(default_factory=dict)
     """Kept points that were proven: when last (the operator's wall clock, ns), by point."""
+    drills: tuple[kinds.Drill, ...] = ()
+    """The newest of them, oldest first."""
     named: frozenset[bytes] | None = frozenset()
     """Hashes of the side objects that records name; None where a record of a kind that this version does not know may name more."""
     trims: tuple[Trimmed, ...] = ()

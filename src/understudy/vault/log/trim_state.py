@@ -5,7 +5,7 @@ from typing import NamedTuple
 import msgspec
 
 from understudy.errors import IntegrityError
-from understudy.vault.kinds import Checkpoint, Count, Definition, Hold, Id, Intent, ObjectRef, Point, Retention, Words
+from understudy.vault.kinds import Checkpoint, Count, Definition, Drill, Hold, Id, Intent, ObjectRef, Point, Retention, Words
 from understudy.vault.malformed import MALFORMED
 
 PURPOSE = "trim"
@@ -74,6 +74,8 @@ class TrimState(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     intent: Intent | None = None
     retention: Retention | None = None
     definition: Definition | None = None
+    drills: tuple[Drill, ...] = ()
+    """The newest, oldest first."""
 
 
 _encoder = msgspec.msgpack.Encoder(order="deterministic")
