@@ -19,6 +19,7 @@ LAYERS = (
     ("api", "client"),
     ("scheduler", "jobs"),
     ("failover",),
+    ("replica",),
     ("local",),
     ("replication", "recovery"),
     ("vault",),

@@ -1,8 +1,9 @@
 """The composition root: the only place that names concrete kinds of stores and sources and joins the parts."""
 
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 
 from aiohttp import web
@@ -11,17 +12,23 @@ from understudy import api, engine
 from understudy.config.values import ApiConfig
 from understudy.daemon.serve import Assembly, run
 from understudy.errors import InvalidRequest
+from understudy.hypervisor.qemu.driver import QemuHypervisor
+from understudy.hypervisor.qemu.readiness import FILES_FROM
 from understudy.local.engine import LocalEngine
-from understudy.local.export_file import exports_here
+from understudy.local.export_file import exports_here, read_export
 from understudy.local.export_process import run_export
 from understudy.local.export_serving import Order
+from understudy.local.exporting import ended as export_ended
 from understudy.local.exporting import export_started
 from understudy.local.parts import Parts
 from understudy.qemu.agent_freeze import AgentFreeze
 from understudy.recovery.wrapper import wrap
+from understudy.replica.exports import Exports
+from understudy.replica.replicas import Replicas
 from understudy.source.block import BlockSource
 from understudy.source.protocol import DiskSource
 from understudy.source.qemu import QemuSource
+from understudy.source.qemu_begin import begin_records
 from understudy.source.qemu_method import Wanted
 from understudy.source.quiesce import Means, Quiesce
 from understudy.source.quiesced import QuiescedSource, QuiescedWhileRead, at_the_instant
@@ -60,6 +67,18 @@ async def stop_export(connection: engine.Connection, name: str, *, discard: bool
         return await local.stop_export(name, discard=discard)
     finally:
         await local.close()
+
+
+def open_replicas(connection: engine.Connection, files_from: Sequence[Path] = FILES_FROM) -> Replicas:
+    """What runs on this host from points of this vault. `files_from`: where definitions may name firmware and kernels."""
+    state = Path(connection.state_dir)
+    served = Exports(
+        find=partial(read_export, state),
+        start=partial(start_export, connection),
+        stop=partial(stop_export, connection, discard=False),
+        end=partial(export_ended, state),
+    )
+    return Replicas(state / "replicas", QemuHypervisor(state / "vms", files_from), served, begin_records)
 
 
 def exports(state_dir: str) -> tuple[engine.Export, ...]:

@@ -1,6 +1,6 @@
 """What a failover needs of a host's hypervisor. The docstrings are the contract."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
@@ -49,13 +49,11 @@ class Overlay:
 DiskImage: TypeAlias = Image | Overlay
 
 
-@dataclass(frozen=True, slots=True)
-class Isolated:
+class Isolated(Struct, frozen=True, tag_field="kind", tag="isolated"):
     """A cable that leads nowhere."""
 
 
-@dataclass(frozen=True, slots=True)
-class UserNetwork:
+class UserNetwork(Struct, frozen=True, tag_field="kind", tag="user"):
     """QEMU's own: a guest behind address translation. `restricted`: it reaches nobody, and only `forwards` reach it.
 
     `forwards`: (port of 127.0.0.1, port of the guest).
@@ -65,16 +63,14 @@ class UserNetwork:
     forwards: tuple[tuple[int, int], ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Tap:
+class Tap(Struct, frozen=True, tag_field="kind", tag="tap"):
     """An interface that exists already. `namespace`: the network namespace that it is in; all of a machine's are in one."""
 
     interface: str
     namespace: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Bridge:
+class Bridge(Struct, frozen=True, tag_field="kind", tag="bridge"):
     """A bridge of this host that QEMU's helper may join (/etc/qemu/bridge.conf)."""
 
     name: str
@@ -84,6 +80,9 @@ Network: TypeAlias = Isolated | UserNetwork | Tap | Bridge
 ISOLATED = Isolated()
 
 
+Accelerator: TypeAlias = Literal["auto", "kvm", "tcg"]
+
+
 @dataclass(frozen=True, slots=True)
 class Host:
     """What a machine is given here: an image for each disk of its definition, and what each network card is joined to."""
@@ -91,7 +90,9 @@ class Host:
     disks: Mapping[str, DiskImage]
     networks: Mapping[str, Network] = field(default_factory=dict)
     """By the card's name. A card that is not named is isolated."""
-    accelerator: Literal["auto", "kvm", "tcg"] = "auto"
+    seed: Path | None = None
+    """An image that the guest sees as one more disk, and cannot write to: cloud-init's NoCloud."""
+    accelerator: Accelerator = "auto"
 
 
 class Status(Enum):
@@ -185,6 +186,10 @@ class Addresses(Struct, frozen=True, kw_only=True):
     servers: tuple[Annotated[str, Meta(pattern=r"\A[0-9a-fA-F.:]{2,45}\Z")], ...] = ()
 
 
+Held: TypeAlias = Callable[[Path], Awaitable[None]]
+"""What is done before a guest is let go, by the socket for whoever replicates the machine. More than once, if a start is repeated."""
+
+
 class Hypervisor(Protocol):
     """Machines by `run`: a name that the caller chose once for one incarnation of one machine, and that is its lock on this host."""
 
@@ -192,10 +197,11 @@ class Hypervisor(Protocol):
         """Whether `start` would work, as far as that can be told without doing it. Changes nothing."""
         ...
 
-    async def start(self, run: str, definition: MachineDefinition, host: Host) -> State:
+    async def start(self, run: str, definition: MachineDefinition, host: Host, held: Held | None = None) -> State:
         """Its guest runs when this returns. A record is durable before there is a process, which outlives its starter.
 
         Repeatable: one that runs already under this name is left as it is, if it was started from the same; else `Conflict`. Never two.
+        `held` is awaited while the guest stands still at its start; if it fails the guest stays so.
         """
         ...
 

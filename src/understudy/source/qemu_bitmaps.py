@@ -67,13 +67,18 @@ def settle(bitmaps: Sequence[Bitmap], newest: str | None) -> list[Action]:
     return actions
 
 
+def record_of(node: str, name: str) -> Action:
+    """A new one, in memory."""
+    return "block-dirty-bitmap-add", {"node": node, "name": name, "persistent": False, "granularity": GRANULARITY}
+
+
 def begin(known: Sequence[Bitmap], node: str, name: str, base: Record, spoiled: str | None) -> list[Action]:
     """Start a new record on `node` at the instant at which the base's ends.
 
     `known`: ours, on every node; `spoiled`: the name of a base's record that does not count if `base` is a reason. It ends for good:
     a cycle that fails would merge it with the new record, and its gap would show no more.
     """
-    actions: list[Action] = [("block-dirty-bitmap-add", {"node": node, "name": name, "persistent": False, "granularity": GRANULARITY})]
+    actions = [record_of(node, name)]
     if not isinstance(base, str):
         actions.append(("block-dirty-bitmap-disable", {"node": node, "name": base.name}))
     elif any(bitmap.node == node and bitmap.name == spoiled for bitmap in known):

@@ -5,7 +5,7 @@ from typing import Literal
 
 from understudy.errors import InvalidRequest
 from understudy.hypervisor.protocol import ISOLATED, Host
-from understudy.hypervisor.qemu.device_arguments import agent_arguments, controller_arguments, disk_devices, nic_arguments
+from understudy.hypervisor.qemu.device_arguments import agent_arguments, controller_arguments, disk_devices, nic_arguments, seed_arguments
 from understudy.hypervisor.qemu.image_arguments import image_arguments
 from understudy.hypervisor.qemu.options import escaped, joined
 from understudy.hypervisor.qemu.places import Places
@@ -61,7 +61,11 @@ def arguments(definition: MachineDefinition, host: Host, setting: Setting) -> li
         command += ["-chardev", f"ringbuf,id={CONSOLE},size={CONSOLE_BYTES}", "-serial", f"chardev:{CONSOLE}"]
     if definition.agent:
         command += agent_arguments(definition, places.agent)
-    return command + list(definition.extra)
+    command += definition.extra
+    if host.seed is not None:
+        # Last, so that no other device gets another place by it.
+        command += seed_arguments(definition, host.seed)
+    return command
 
 
 def cpu_model(cpu: Cpu, accelerator: Accelerator) -> str:

@@ -14,6 +14,7 @@ Pairs = list[tuple[str, Value | None]]
 
 OWN_SCSI = "us-scsi"
 OWN_SERIAL = "us-serial"
+SEED = "us-seed"
 AGENT_PORT = "org.qemu.guest_agent.0"
 
 
@@ -54,6 +55,15 @@ def _disk(disk: Disk, scsi: str) -> str:
             return joined("ide-hd", [*pairs, ("bus", disk.controller), ("unit", unit), *rest, ("wwn", disk.wwn or None)])
         case _:
             assert_never(disk.bus)
+
+
+def seed_arguments(definition: MachineDefinition, seed: Path) -> list[str]:
+    """By a bus that the guest knows how to drive, since it has a disk there."""
+    file = joined("", [("driver", "file"), ("filename", str(seed)), ("node-name", f"{SEED}-file"), ("read-only", True)])
+    image = joined("", [("driver", "raw"), ("file", f"{SEED}-file"), ("node-name", SEED), ("read-only", True)])
+    virtio = any(disk.bus == "virtio-blk" for disk in definition.disks)
+    device = joined("virtio-blk-pci" if virtio else "ide-cd", [("drive", SEED), ("id", SEED)])
+    return ["-blockdev", file, "-blockdev", image, "-device", device]
 
 
 def nic_arguments(number: int, nic: Nic, network: Network) -> list[str]:

@@ -13,7 +13,7 @@ import msgspec
 from understudy.durable import state_directory, sync_directory
 from understudy.errors import Busy, Conflict, SourceUnavailable
 from understudy.finish import finish
-from understudy.hypervisor.protocol import Addresses, Finding, Host, Output, Patience, Picture, State, Status, Step
+from understudy.hypervisor.protocol import Addresses, Finding, Held, Host, Output, Patience, Picture, State, Status, Step
 from understudy.hypervisor.qemu import guest
 from understudy.hypervisor.qemu import record as records
 from understudy.hypervisor.qemu.arguments import PROGRAMS, Accelerator, Setting, arguments
@@ -43,7 +43,7 @@ class QemuHypervisor:
             await asyncio.to_thread(self._root.mkdir, mode=0o700, parents=True, exist_ok=True)
         return await examine(definition, host, self._files_from, self._root)
 
-    async def start(self, run: str, definition: MachineDefinition, host: Host) -> State:
+    async def start(self, run: str, definition: MachineDefinition, host: Host, held: Held | None = None) -> State:
         places, program = places_of(self._root, run), PROGRAMS[definition.architecture]
         files_allowed(definition, self._files_from)
         namespace, accelerator = namespace_of(list(host.networks.values())), _accelerator(host)
@@ -60,7 +60,7 @@ class QemuHypervisor:
         )
         self._make(places)
         with guarded(places.guard, f"the run {run!r}"):
-            return await finish(self._start(places, record, definition, host, namespace))
+            return await finish(self._start(places, record, definition, host, namespace, held))
 
     async def state(self, run: str) -> State:
         return await RunProcess(places_of(self._root, run)).state()
@@ -130,7 +130,9 @@ class QemuHypervisor:
         places = places_of(self._root, run)
         return places.qmp, places.agent
 
-    async def _start(self, places: Places, record: records.Record, definition: MachineDefinition, host: Host, namespace: str) -> State:
+    async def _start(
+        self, places: Places, record: records.Record, definition: MachineDefinition, host: Host, namespace: str, before: Held | None
+    ) -> State:
         process = RunProcess(places)
         if process.alive:
             old = records.read(places)
@@ -150,7 +152,7 @@ class QemuHypervisor:
                 os.close(life)
             await launch(record.command[0], places, record.token, namespace=namespace)
         await process.appeared()
-        await process.let_go()
+        await process.let_go(before)
         return await process.state()
 
     def _make(self, places: Places) -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import msgspec
 
 from understudy.errors import SourceUnavailable, TargetFailed
-from understudy.hypervisor.protocol import State, Status
+from understudy.hypervisor.protocol import Held, State, Status
 from understudy.hypervisor.qemu import launch
 from understudy.hypervisor.qemu.arguments import IDENTITY
 from understudy.hypervisor.qemu.locks import held
@@ -105,11 +105,18 @@ class RunProcess:
         except FileNotFoundError:
             return False
 
-    async def let_go(self) -> None:
-        """The guest runs, if it was held at its start."""
+    async def let_go(self, before: Held | None) -> None:
+        """The guest runs, if it was held at its start. `before` is done first."""
+        if not await self._at_its_start():
+            return
+        if before is not None:
+            await before(self.places.qmp)
         async with self.session() as session:
-            if (await session.execute("query-status"))["status"] == "prelaunch":
-                await session.execute("cont")
+            await session.execute("cont")
+
+    async def _at_its_start(self) -> bool:
+        async with self.session() as session:
+            return bool((await session.execute("query-status"))["status"] == "prelaunch")
 
     async def end(self, reason: str) -> None:
         """No process when this returns; what its disks hold is written out if QEMU still can."""
