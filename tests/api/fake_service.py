@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 
+from tests.api.fake_stand_in import FakeStandIn
 from tests.cli.fake_engine import DISKS, FIRST_FREEZE, SECOND, FakeEngine
 from understudy.engine import (
     AddHold,
@@ -128,7 +129,7 @@ BEHIND = (Reason(code="rpo", health="warning", message="the newest point is 45 s
 
 
 @dataclass
-class FakeService:
+class FakeService(FakeStandIn):
     """Machines `web` and `db`; jobs end when `end` says so; `failures` are raised by the calls to come."""
 
     machines: list[MachineStatus] = field(default_factory=lambda: [status("web"), status("db", health="warning", reasons=BEHIND)])

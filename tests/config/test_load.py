@@ -7,7 +7,7 @@ import pytest
 
 from understudy.config.file import ALLOWED, File, Table
 from understudy.config.load import load, parse
-from understudy.engine import ReplicationPolicy, Window
+from understudy.engine import NetworkRule, ReplicationPolicy, Window
 from understudy.errors import InvalidRequest, NotFound
 
 LEAST = '[vault]\nurl = "file:///srv/vault"\nkey-file = "/etc/understudy/vault.key"\n'
@@ -30,6 +30,12 @@ def test_values_are_what_they_say() -> None:
     assert (config.site, config.limits.cycles, config.limits.rate, config.limits.memory) == ("host-a", 2, 10 << 20, 1 << 30)
     assert (config.policy.interval, config.policy.warning_rpo, config.policy.verify_every) == (5.0, 20.0, 0.0)
     assert config.policy.windows == (Window(begin="22:00", end="06:00", rate=1_000_000, days=("mon",)),)
+    rules = '[[networks]]\nsource = "br0"\nsite = "a"\ntarget = "bridge:br1"\ntest = "tap:t0@lab"\n'
+    rules += '[[networks]]\nsource = "*"\ntarget = "none"\n'
+    assert parse(LEAST + rules).networks == (
+        NetworkRule(source="br0", site="a", target="bridge:br1", test="tap:t0@lab"),
+        NetworkRule(source="*", target="none"),
+    )
     assert (config.maintenance.every, config.maintenance.jobs_for, config.log.format) == (1800.0, 7 * 86400.0, "json")
 
 
@@ -58,6 +64,15 @@ def test_values_are_what_they_say() -> None:
         (LEAST + '[api]\nadmins = ["@"]\n', "api.admins", "@libvirt"),
         (LEAST + '[api.tcp]\nlisten = "127.0.0.1:8443"\n', "api.tcp.certificate", "PEM"),
         (LEAST + '[log]\nlevel = "loud"\n', "log.level", "debug"),
+        (LEAST + '[networks]\nsource = "br0"\n', "networks", "tables of source"),
+        (LEAST + '[[networks]]\ntarget = "none"\n', "networks[].source", "such as br0"),
+        (LEAST + '[[networks]]\nsource = ""\ntarget = "none"\n', "networks[].source", "such as br0"),
+        (LEAST + '[[networks]]\nsource = "br0"\n', "networks[].target", "bridge:NAME"),
+        (LEAST + '[[networks]]\nsource = "br0"\ntarget = "br1"\n', "networks[].target", "bridge:NAME"),
+        (LEAST + '[[networks]]\nsource = "br0"\ntest = "tap:"\n', "networks[].test", "tap:INTERFACE"),
+        (LEAST + '[[networks]]\nsource = "br0"\ntarget = "none"\nsite = "a b"\n', "networks[].site", "every site"),
+        (LEAST + 2 * '[[networks]]\nsource = "br0"\ntarget = "none"\n', "networks[].source", "such as br0"),
+        (LEAST + '[[networks]]\nsource = "br0"\ntraget = "none"\n', "networks.traget", "did you mean target?"),
     ],
 )
 def test_a_mistake_names_its_key_and_what_is_allowed(text: str, key: str, hint: str) -> None:

@@ -1,5 +1,6 @@
 """What may be sent. Paths are the daemon's host's, and absolute. A field that is not here is refused."""
 
+from collections.abc import Mapping
 from typing import Annotated, TypeAlias
 
 import msgspec
@@ -11,6 +12,9 @@ from understudy.engine import (
     CreateGroup,
     ImageFormat,
     Level,
+    MachineNetworks,
+    NicSetting,
+    Placement,
     Policy,
     Protect,
     ReplicationPolicy,
@@ -26,6 +30,10 @@ Many: TypeAlias = Annotated[int, msgspec.Meta(ge=0, le=1_000_000)]
 Seconds: TypeAlias = Annotated[float, msgspec.Meta(ge=0, le=_MONTH)]
 TimeOfDay: TypeAlias = Annotated[str, msgspec.Meta(pattern="^([01][0-9]|2[0-3]):[0-5][0-9]$")]
 EndOfDay: TypeAlias = Annotated[str, msgspec.Meta(pattern="^([01][0-9]|2[0-3]):[0-5][0-9]$|^24:00$")]
+
+
+Interface: TypeAlias = Annotated[str, msgspec.Meta(pattern="^[0-9a-fA-F.:]{2,45}/[0-9]{1,3}$")]
+Server: TypeAlias = Annotated[str, msgspec.Meta(pattern="^[0-9a-fA-F.:]{2,45}$")]
 
 
 class ProtectBody(Protect, frozen=True, forbid_unknown_fields=True):
@@ -60,6 +68,30 @@ class DefinitionBody(Value, frozen=True, forbid_unknown_fields=True):
     """What a machine is started from, in TOML; null: what each of its points says."""
 
     text: Annotated[str, msgspec.Meta(max_length=65536)] | None
+
+
+class NicBody(NicSetting, frozen=True, forbid_unknown_fields=True):
+    """One network card. `network`: bridge:NAME, tap:INTERFACE, tap:INTERFACE@NAMESPACE, user, user:open,PORT-PORT or none."""
+
+    network: Annotated[str, msgspec.Meta(max_length=100)] = ""
+    mac: Annotated[str, msgspec.Meta(pattern="^(keep|new|[0-9a-f]{2}(:[0-9a-f]{2}){5})?$")] = ""
+    addresses: Annotated[tuple[Interface, ...], msgspec.Meta(max_length=16)] = ()
+    gateway: Annotated[str, msgspec.Meta(pattern="^[0-9a-fA-F.:]{0,45}$")] = ""
+    servers: Annotated[tuple[Server, ...], msgspec.Meta(max_length=16)] = ()
+
+
+class PlacementBody(Placement, frozen=True, forbid_unknown_fields=True):
+    """A machine's network cards by their names in its definition."""
+
+    nics: Annotated[Mapping[Name, NicBody], msgspec.Meta(max_length=64)] = msgspec.field(default_factory=dict)
+
+
+class NetworksBody(MachineNetworks, frozen=True, forbid_unknown_fields=True):
+    """How a machine comes up on this site from now on, in failovers and in tests."""
+
+    failover: PlacementBody = PlacementBody()
+    test: PlacementBody = PlacementBody()
+    name: Annotated[str, msgspec.Meta(pattern="^[^\\x00-\\x1f\\x7f-\\x9f]*$", max_length=128)] = ""
 
 
 class RetentionBody(Policy, frozen=True, forbid_unknown_fields=True):

@@ -1,12 +1,13 @@
 """All that can be asked, in one table: it drives what is let in, what is described, and what is tested."""
 
-from understudy.api import events, groups, jobs, machines, measures, page, points, schema, vault
+from understudy.api import events, groups, jobs, machines, measures, page, points, schema, standing_in, vault
 from understudy.api.routes import Route
 
 TABLE: tuple[Route, ...] = (
     *vault.ROUTES,
     *machines.ROUTES,
     *points.ROUTES,
+    *standing_in.ROUTES,
     *jobs.ROUTES,
     *groups.ROUTES,
     *events.ROUTES,

@@ -10,7 +10,19 @@ from understudy.client.channel import Channel
 from understudy.client.engine import OnJob, RemoteEngine
 from understudy.client.events import items
 from understudy.client.waiting import waited_for
-from understudy.engine import Event, EventQuery, Job, JobQuery, MachineStatus, OnProgress, ReplicationPolicy, ServiceHealth, Value
+from understudy.engine import (
+    Event,
+    EventQuery,
+    Job,
+    JobQuery,
+    MachineNetworks,
+    MachineStatus,
+    OnProgress,
+    ReplicationPolicy,
+    ServiceHealth,
+    ShownNetworks,
+    Value,
+)
 
 # A little longer than any route takes, so that it is the daemon who says what took too long.
 _TIMEOUT = aiohttp.ClientTimeout(total=330, sock_connect=10)
@@ -63,6 +75,13 @@ class RemoteService:
 
     async def set_policy(self, machine: str, policy: ReplicationPolicy) -> ReplicationPolicy:
         return await self._channel.ask(ReplicationPolicy, "PUT", f"{_machine(machine)}/policy", body=policy)
+
+    async def networks(self, machine: str) -> ShownNetworks:
+        return await self._channel.ask(ShownNetworks, "GET", f"{_machine(machine)}/networks")
+
+    async def set_networks(self, machine: str, own: MachineNetworks | None) -> ShownNetworks:
+        method = "DELETE" if own is None else "PUT"
+        return await self._channel.ask(ShownNetworks, method, f"{_machine(machine)}/networks", body=own)
 
     async def jobs(self, query: JobQuery) -> tuple[Job, ...]:
         asked = {"limit": query.limit, "next": query.before, "machine": query.machine}

@@ -4,10 +4,11 @@ from typing import Literal
 
 import msgspec
 
-from understudy.engine import Day
+from understudy.engine import PLACES, Day
 
 _SPAN = "a duration such as 500ms, 30s, 5m, 1h30m or 1d"
 _RATE = 'bytes a second such as "20MiB"; "0" is unlimited'
+_NETWORK = f"{PLACES}; none: isolated"
 _PEOPLE = 'users, or groups with an @: ["root", "@libvirt"]'
 
 ALLOWED = {
@@ -38,6 +39,11 @@ ALLOWED = {
     "policy.windows[].begin": "a local time of day, such as 22:00",
     "policy.windows[].end": "a local time of day, such as 06:00; before `begin`: on the next day",
     "policy.windows[].rate": 'bytes a second such as "20MiB"; "0": nothing is sent',
+    "networks": "tables of source, target, test and perhaps site",
+    "networks[].site": "the site whose machines it is for; none: every site",
+    "networks[].source": 'what a network card is joined to there, such as br0; "*": whatever no other table names',
+    "networks[].target": f"in a failover: {_NETWORK}",
+    "networks[].test": f"in a test: {_NETWORK}",
     "maintenance.every": _SPAN,
     "maintenance.grace": f"{_SPAN}: how long readers may go on with what is condemned",
     "maintenance.jobs-for": _SPAN,
@@ -95,6 +101,13 @@ class PolicyTable(Table, frozen=True):
     windows: tuple[WindowTable, ...] = ()
 
 
+class NetworkTable(Table, frozen=True):
+    source: str
+    target: str = ""
+    test: str = ""
+    site: str = ""
+
+
 class MaintenanceTable(Table, frozen=True):
     every: str | float = "1h"
     grace: str | float = "15m"
@@ -114,5 +127,6 @@ class File(Table, frozen=True):
     api: ApiTable = ApiTable()
     limits: LimitsTable = LimitsTable()
     policy: PolicyTable = PolicyTable()
+    networks: tuple[NetworkTable, ...] = ()
     maintenance: MaintenanceTable = MaintenanceTable()
     log: LogTable = LogTable()

@@ -10,9 +10,9 @@ from typing import Any, TypeVar, get_args
 
 import msgspec
 
-from understudy.config.file import ALLOWED, ApiTable, File, PolicyTable, Table, TcpTable, VaultTable
+from understudy.config.file import ALLOWED, ApiTable, File, NetworkTable, PolicyTable, Table, TcpTable, VaultTable
 from understudy.config.values import ApiConfig, Config, Limits, Log, Maintenance, TcpConfig, VaultConfig
-from understudy.engine import ReplicationPolicy, Window, checked_name
+from understudy.engine import NetworkRule, ReplicationPolicy, Window, checked_name, place_of
 from understudy.engine.policy import checked_policy
 from understudy.engine.units import bytes_of, minute_of, seconds_of
 from understudy.errors import InvalidRequest, NotFound
@@ -116,6 +116,7 @@ def _config(file: File) -> Config:
         api=_api(file.api),
         limits=Limits(cycles=cycles, rate=_bytes("limits.rate", file.limits.rate), memory=memory),
         policy=_policy(file.policy),
+        networks=_networks(file.networks),
         maintenance=Maintenance(
             every=_seconds("maintenance.every", every.every),
             grace=_seconds("maintenance.grace", every.grace, zero=True),
@@ -180,6 +181,24 @@ def _policy(table: PolicyTable) -> ReplicationPolicy:
         windows=tuple(windows),
     )
     return _of("policy", lambda: checked_policy(policy))
+
+
+def _networks(tables: tuple[NetworkTable, ...]) -> tuple[NetworkRule, ...]:
+    rules: list[NetworkRule] = []
+    for table in tables:
+        if not table.source:
+            raise _refuse("networks[].source", "no network is named")
+        if table.site:
+            _of("networks[].site", lambda site=table.site: checked_name("site", site))  # type: ignore[misc]
+        for key, place in (("target", table.target), ("test", table.test)):
+            if place:
+                _of(f"networks[].{key}", lambda place=place: place_of(place))  # type: ignore[misc]
+        if not (table.target or table.test):
+            raise _refuse("networks[].target", f"nothing is said of {table.source!r}: neither target nor test")
+        if any((rule.source, rule.site) == (table.source, table.site) for rule in rules):
+            raise _refuse("networks[].source", f"{table.source!r} at {table.site or 'any site'} is named twice")
+        rules.append(NetworkRule(source=table.source, target=table.target, test=table.test, site=table.site))
+    return tuple(rules)
 
 
 def _seconds(key: str, value: str | float, *, zero: bool = False) -> float:

@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from understudy.engine import ReplicationPolicy
+from understudy.engine import NetworkRule, ReplicationPolicy
 from understudy.engine.values import Value
 
 
@@ -55,7 +55,7 @@ class Log(Value, frozen=True):
 
 
 class Config(Value, frozen=True):
-    """`policy`: of machines without one of their own."""
+    """`policy`: of machines without one of their own. `networks`: what other sites' networks become here."""
 
     site: str
     state_dir: str
@@ -63,5 +63,6 @@ class Config(Value, frozen=True):
     api: ApiConfig
     limits: Limits = Limits()
     policy: ReplicationPolicy = ReplicationPolicy()
+    networks: tuple[NetworkRule, ...] = ()
     maintenance: Maintenance = Maintenance()
     log: Log = Log()

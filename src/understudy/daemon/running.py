@@ -8,6 +8,7 @@ from understudy.daemon.pulse import Pulse
 from understudy.daemon.runner import Runner
 from understudy.daemon.served import ServedEngine
 from understudy.daemon.slots import Slots
+from understudy.daemon.stand_in import StandIn
 from understudy.errors import UnderstudyError
 from understudy.jobs.journal import Journal
 
@@ -36,3 +37,4 @@ class Running:
     journal: Journal
     slots: Slots
     pulse: Pulse
+    stand_in: StandIn

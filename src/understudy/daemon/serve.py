@@ -27,6 +27,7 @@ from understudy.daemon.served import ServedEngine
 from understudy.daemon.service import DaemonService
 from understudy.daemon.slots import Slots
 from understudy.daemon.sockets import listening
+from understudy.daemon.stand_in import StandIn
 from understudy.daemon.work import Doer
 from understudy.engine import Service
 from understudy.finish import first_failure
@@ -78,7 +79,8 @@ async def _serve(path: Path, config: Config, assembly: Assembly, asked: Asked, n
         machines = engine.scheduled = Machines(engine, slots, journal, config, tasks)
         runner = Runner(journal, Doer(engine, machines.cycle), tasks)
         pulse = Pulse(notifier, journal, machines.look)
-        running = Running(condition, engine, machines, runner, journal, slots, pulse)
+        stand_in = StandIn(engine, journal, lambda: condition.config)
+        running = Running(condition, engine, machines, runner, journal, slots, pulse, stand_in)
         service, maintenance = DaemonService(running), Maintenance(running)
         await runner.recover()
         tcp = config.api.tcp

@@ -14,6 +14,7 @@ from understudy.local.here import Here, here_of, machines_here
 from understudy.local.parts import Parts
 from understudy.local.policy_file import read_policy, write_policy
 from understudy.local.replicating import replication
+from understudy.local.site import Site
 from understudy.vault import descriptor, names
 from understudy.vault.log.machine_log import MachineLog
 from understudy.vault.vault import Vault
@@ -102,6 +103,11 @@ class ServedEngine(LocalEngine):
         log = await self._look(vault, machine)
         return await asyncio.to_thread(here_of, vault.id, log, self._site)
 
+    async def log_of(self, machine: str) -> tuple[Vault, MachineLog]:
+        """A machine's log, read to its end, and the vault that it is in."""
+        vault = await self._opened()
+        return vault, await self._look(vault, machine)
+
     async def id_of(self, machine: str) -> str:
         return self.scheduled.known(machine) or (await self._found(machine)).machine_id
 
@@ -113,6 +119,10 @@ class ServedEngine(LocalEngine):
         """A machine's log may have thousands of records, and is asked for all the time."""
         opened, log = self._written.get(self.scheduled.known(machine), (None, None))
         return await log.beside() if log is not None and opened is vault else await self._find(vault, machine)
+
+    @property
+    def site(self) -> Site:
+        return self._site
 
     async def policy(self, machine: str) -> engine.ReplicationPolicy | None:
         """Its own, by its id; None if it has none."""

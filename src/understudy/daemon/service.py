@@ -79,6 +79,12 @@ class DaemonService:
         self._daemon.journal.tell("policy.set", "info", message, machine=track.id, actor=actor, data=msgspec.to_builtins(policy))
         return policy
 
+    async def networks(self, machine: str) -> facade.ShownNetworks:
+        return await self._daemon.stand_in.networks(machine)
+
+    async def set_networks(self, machine: str, own: facade.MachineNetworks | None, actor: str) -> facade.ShownNetworks:
+        return await self._daemon.stand_in.set_networks(machine, own, actor)
+
     async def start(self, request: StartJob) -> Job:
         machine = await self._id_of(request.machine) if request.machine is not None else None
         if request.kind == "replicate" and machine is not None:

@@ -4,6 +4,7 @@ A place is written as `bridge:NAME`, `tap:INTERFACE`, `tap:INTERFACE@NAMESPACE`,
 """
 
 import re
+from collections.abc import Mapping
 from typing import Annotated, Literal, TypeAlias
 
 import msgspec
@@ -64,7 +65,7 @@ class NicSetting(Value, frozen=True):
 class Placement(Value, frozen=True):
     """A machine's cards by their names in its definition. uuid not set: kept in a failover, new in a test."""
 
-    nics: dict[str, NicSetting] = msgspec.field(default_factory=dict)
+    nics: Mapping[str, NicSetting] = msgspec.field(default_factory=dict)
     uuid: Literal["", "keep", "new"] = ""
 
 
@@ -91,7 +92,7 @@ class Look(Value, frozen=True):
 
 
 class MappedNic(Value, frozen=True):
-    """Where a card comes up. `mac` empty: a new one each time."""
+    """Where a card comes up. `network` empty: nothing says it. `mac` empty: a new one each time."""
 
     nic: str
     source: str
@@ -113,13 +114,6 @@ class ShownNetworks(Value, frozen=True):
     findings: tuple[Look, ...]
     """Of a failover."""
     test_findings: tuple[Look, ...]
-
-
-class SetNetworks(Value, frozen=True):
-    """How a machine comes up on this site from now on; None: as its definition and the site's rules say."""
-
-    machine: str
-    own: MachineNetworks | None
 
 
 def place_of(text: str) -> Place:

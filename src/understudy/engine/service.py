@@ -5,6 +5,7 @@ from typing import Any, Protocol
 
 from understudy.engine.answers import VaultInfo
 from understudy.engine.jobs import Event, Job, JobKind, JobState
+from understudy.engine.networks import MachineNetworks, ShownNetworks
 from understudy.engine.policy import ReplicationPolicy
 from understudy.engine.protocol import Engine
 from understudy.engine.status import MachineStatus, ServiceHealth
@@ -71,6 +72,14 @@ class Service(Protocol):
     async def status(self, machine: str) -> MachineStatus: ...
 
     async def set_policy(self, machine: str, policy: ReplicationPolicy, actor: str) -> ReplicationPolicy: ...
+
+    async def networks(self, machine: str) -> ShownNetworks:
+        """What the machine's network cards become on this site, and what is in the way of that now."""
+        ...
+
+    async def set_networks(self, machine: str, own: MachineNetworks | None, actor: str) -> ShownNetworks:
+        """How the machine comes up on this site from now on; None: as its definition and the site's rules say."""
+        ...
 
     async def start(self, request: StartJob) -> Job:
         """Durable when it returns."""

@@ -1,0 +1,32 @@
+"""The fake service's part of a site that could start another site's machines."""
+
+from abc import abstractmethod
+from dataclasses import dataclass, field
+
+from understudy.engine import Look, MachineNetworks, MachineStatus, MappedNic, ShownNetworks
+
+
+@dataclass
+class FakeStandIn:
+    networks_set: dict[str, MachineNetworks] = field(default_factory=dict)
+
+    @abstractmethod
+    async def status(self, machine: str) -> MachineStatus: ...
+
+    async def networks(self, machine: str) -> ShownNetworks:
+        found = await self.status(machine)
+        own = self.networks_set.get(found.name, MachineNetworks())
+        nic = MappedNic(nic="net0", source="br0", network="bridge:br1", mac="52:54:00:00:00:01", addresses=("10.0.0.5/24",))
+        unmapped = MappedNic(nic="net1", source="dmz", network="", mac="52:54:00:00:00:02")
+        fails = Look(what="networks", verdict="fail", words="net1: nothing says what stands for dmz here", hint="say it")
+        return ShownNetworks(
+            machine=found.name, site="host-b", own=own, failover=(nic, unmapped), test=(), findings=(fails,), test_findings=()
+        )
+
+    async def set_networks(self, machine: str, own: MachineNetworks | None, actor: str) -> ShownNetworks:
+        found = await self.status(machine)
+        if own is None:
+            self.networks_set.pop(found.name, None)
+        else:
+            self.networks_set[found.name] = own
+        return await self.networks(machine)

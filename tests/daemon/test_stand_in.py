@@ -1,0 +1,85 @@
+"""A site that could start another site's machines: what they become there, from its configuration and what is set for them."""
+
+import signal
+from pathlib import Path
+
+from tests.cli.installed import Host
+from tests.daemon.house import House
+
+DEFINITION = """
+name = "web"
+uuid = "00112233-4455-6677-8899-aabbccddeeff"
+memory = 268435456
+
+[[disks]]
+name = "vda"
+
+[[nics]]
+name = "net0"
+mac = "52:54:00:00:00:01"
+network = "br0"
+"""
+RULE = '[[networks]]\nsite = "there"\nsource = "br0"\ntarget = "{}"\n'
+
+
+def elsewhere(house: House) -> Host:
+    """Another site with a machine of one point."""
+    host = Host(house.directory / "there", house.host.vault, house.host.key, {"UNDERSTUDY_SITE": "there"})
+    disk, file = house.directory / "disk", house.directory / "web.toml"
+    disk.write_bytes(b"x" * (1 << 20))
+    file.write_text(DEFINITION)
+    host.run("protect", "web", "--disk", f"vda={disk}")
+    host.run("definition", "set", "web", str(file))
+    host.run("replicate", "web")
+    return host
+
+
+def configure(house: House, more: str) -> None:
+    """Tables of a file may come in any order, but after what belongs to none."""
+    house.configure()
+    house.config.write_text(house.config.read_text() + more)
+
+
+def test_rules_and_what_is_set(house: House, short: Path) -> None:
+    elsewhere(house)
+    configure(house, RULE.format("none"))
+    house.start()
+    path = "/v1/machines/web/networks"
+    shown = house.ask("GET", path)
+    assert (shown["machine"], shown["site"]) == ("web", "there")
+    assert [(nic["source"], nic["network"], nic["mac"]) for nic in shown["failover"]] == [("br0", "none", "52:54:00:00:00:01")]
+    assert [(nic["network"], nic["mac"]) for nic in shown["test"]] == [("none", "")]
+    assert {found["verdict"] for found in shown["findings"] + shown["test_findings"]} == {"pass"}
+    # A rule that changes holds after a reload, and what the host has is looked at.
+    configure(house, RULE.format("bridge:us-none0"))
+    house.send(signal.SIGHUP)
+    failing = house.until(lambda: [found for found in house.ask("GET", path)["findings"] if found["verdict"] == "fail"])
+    assert failing[0]["words"] == "net0: there is no bridge us-none0 here"
+    # What is set for the machine counts before, and outlives the daemon.
+    house.ask("PUT", path, {"failover": {"nics": {"net0": {"network": "user", "addresses": ["10.0.2.15/24"]}}}, "cpus": 2})
+    assert [event["message"] for event in house.events("networks.set")] == ["what web is joined to here was set"]
+    assert house.end(signal.SIGKILL) == -signal.SIGKILL
+    house.start()
+    shown = house.ask("GET", path)
+    assert (shown["own"]["cpus"], shown["failover"][0]["network"]) == (2, "user")
+    # It has no channel to an agent.
+    assert [found["verdict"] for found in shown["findings"]] == ["pass", "warn"]
+    shown = house.ask("PUT", path, {"failover": {"nics": {"net1": {"network": "user"}}}})
+    assert [found["words"] for found in shown["findings"] if "net1" in found["words"]] == [
+        "a network card net1 is mapped, and the machine has none of that name"
+    ]
+    house.ask("PUT", path, {"failover": {"nics": {"net0": {"network": "br0"}}}}, status=422)
+    house.ask("DELETE", path)
+    assert house.ask("GET", path)["failover"][0]["network"] == "bridge:us-none0"
+    assert house.end() == 0
+
+
+def test_a_machine_of_which_nothing_is_known_can_be_mapped_all_the_same(house: House) -> None:
+    host = Host(house.directory / "there", house.host.vault, house.host.key, {"UNDERSTUDY_SITE": "there"})
+    disk = house.directory / "disk"
+    disk.write_bytes(b"x" * (1 << 20))
+    host.run("protect", "web", "--disk", f"vda={disk}")
+    house.start()
+    shown = house.ask("PUT", "/v1/machines/web/networks", {"memory": 1 << 30})
+    assert (shown["own"]["memory"], shown["failover"]) == (1 << 30, [])
+    assert [(found["verdict"], found["words"]) for found in shown["findings"]] == [("fail", "machine 'web' has no point yet")]
