@@ -49,6 +49,7 @@ probe() {
             want systemd has systemd-analyze
             want chromium has chromium
             want openssl has openssl
+            want iproute2 has ip
             want liblz4-1 loads liblz4.so.1
             want libxxhash0 loads libxxhash.so.0
             want libsodium23 loads libsodium.so.23

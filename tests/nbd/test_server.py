@@ -289,11 +289,11 @@ async def test_tcp_is_inside_tls_with_certificates_on_both_sides(tmp_path: Path)
     server = NbdServer({"disk0": Export(device)})
     port = server.listen_tcp("127.0.0.1", 0, context)
     try:
-        uri = f"nbds://localhost:{port}/disk0?tls-certificates={tmp_path}"
+        uri = f"nbds://127.0.0.1:{port}/disk0?tls-certificates={tmp_path}"
         await tool("nbdcopy", uri, str(tmp_path / "copy"))
         assert (tmp_path / "copy").read_bytes() == device.bytes.tobytes()
         (tmp_path / "client-cert.pem").unlink()
-        for refused in (uri, f"nbd://localhost:{port}/disk0"):
+        for refused in (uri, f"nbd://127.0.0.1:{port}/disk0"):
             done = await asyncio.to_thread(subprocess.run, ["nbdinfo", refused], capture_output=True, timeout=60)
             assert done.returncode
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
@@ -320,5 +320,5 @@ async def certificates(directory: Path) -> None:
     await tool(*openssl("req", *key, "-subj", "/CN=authority", "-out", ca[0], "-keyout", ca[1]))
     for who in ("server", "client"):
         out = ("-out", str(directory / f"{who}-cert.pem"), "-keyout", str(directory / f"{who}-key.pem"))
-        names = ("-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost", "-addext", "basicConstraints=critical,CA:false")
+        names = ("-subj", "/CN=here", "-addext", "subjectAltName=IP:127.0.0.1", "-addext", "basicConstraints=critical,CA:false")
         await tool(*openssl("req", *key, *names, "-CA", ca[0], "-CAkey", ca[1], *out))

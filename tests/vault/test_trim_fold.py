@@ -77,8 +77,20 @@ def random_log(rng: random.Random) -> tuple[list[tuple[Record, Attached]], Folde
             case 7:
                 bodies = (kinds.Intent(id=rng.randbytes(16)), kinds.Retention(daily=rng.randrange(5)), kinds.Definition(definition=ref))
                 say(rng.choice(bodies))
-            case 8 if rng.random() < 0.2:
-                say(kinds.Failover(epoch=state.epoch + 1, site="there"))
+            case 8 if rng.random() < 0.4:
+                point = rng.choice([b"", *some])
+                say(kinds.Failover(epoch=state.epoch + 1, site=rng.choice(["here", "there"]), point=point, mode="unplanned"))
+            case 10:
+                asked = [*(request.id for request in state.authority.requests), rng.randbytes(16)]
+                bodies = (
+                    kinds.Commit(epoch=state.epoch),
+                    kinds.Request(id=rng.choice(asked), action="shutdown", site="here", by="there", cancelled=rng.random() < 0.5),
+                    kinds.Answer(id=rng.choice(asked), outcome=rng.choice(["began", "done"])),
+                    kinds.Withdraw(point=state.authority.final or b"x" * 16),
+                    kinds.Isolation(after=rng.randrange(100)),
+                    kinds.StandDown(site="here", epoch=state.epoch, running=False, text=""),
+                )
+                say(rng.choice(bodies))
             case 9 if state.entries:
                 say(kinds.Checkpoint(point=rng.choice(some), id=b"c" * 16, size=1, directory=(0, 1), repack=state.repack))
             case 10:
@@ -86,5 +98,6 @@ def random_log(rng: random.Random) -> tuple[list[tuple[Record, Attached]], Folde
                 say(kinds.Drill(id=id_, point=rng.choice(some), site="there", began_at=len(records), seconds=1.5, outcome="passed"))
             case _:
                 newest = state.newest
-                say(msgspec.structs.replace(a_point(rng.randbytes(16), newest.point.id if newest else b""), frozen_at=len(records)))
+                point_ = a_point(rng.randbytes(16), newest.point.id if newest else b"")
+                say(msgspec.structs.replace(point_, frozen_at=len(records), final=rng.random() < 0.05))
     return records, folder

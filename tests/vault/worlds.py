@@ -24,7 +24,9 @@ def passphrase(text: str) -> Passphrase:
     return Passphrase(text, operations=1, memory=8192)
 
 
-def a_point(id_: bytes | None = None, parent: bytes = b"", inline: bytes = b"", generation: bytes = b"g" * 16) -> kinds.Point:
+def a_point(
+    id_: bytes | None = None, parent: bytes = b"", inline: bytes = b"", generation: bytes = b"g" * 16, *, final: bool = False
+) -> kinds.Point:
     disk = kinds.PointDisk(id=b"d" * 16, name="vda", size=1 << 20, sector=512, digest=bytes(16))
     return kinds.Point(
         id=id_ or secrets.token_bytes(16),
@@ -36,6 +38,7 @@ def a_point(id_: bytes | None = None, parent: bytes = b"", inline: bytes = b"", 
         cause="delta" if parent else "initial",
         disks=(disk,),
         inline=inline,
+        final=final,
     )
 
 

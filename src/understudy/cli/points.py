@@ -69,6 +69,10 @@ def _table(points: tuple[Point, ...]) -> Table:
 def _cause(point: Point) -> str:
     """With what went another way than it was wished to."""
     cause = f"{point.cause}: {point.reason}" if point.reason else point.cause
+    if point.final:
+        cause = f"{cause}; final, its machine was shut down"
+    if point.superseded:
+        cause = f"{cause}; superseded by a failover to an earlier point"
     return f"{cause}; not app-consistent: {point.downgrade}" if point.downgrade else cause
 
 

@@ -19,12 +19,13 @@ def split(text: str) -> tuple[str, str]:
 
 
 def select(machine: str, listing: Points, text: str) -> Point:
-    """The one point that `text` means. `NotFound` says what is known of one that was dropped."""
+    """The one point that `text` means; a superseded one only by its number or id. `NotFound` says what is known of one that was dropped."""
     points = listing.points
     if not points:
         raise NotFound(f"{machine} has no recovery point yet", hint=f"make one with `understudy replicate {machine}`")
+    counting = [point for point in points if not point.superseded] or points
     if text == "latest":
-        return points[-1]
+        return counting[-1]
     numbered = [point for point in points if str(point.number) == text]
     if numbered:
         return numbered[0]
@@ -40,7 +41,7 @@ def select(machine: str, listing: Points, text: str) -> Point:
     if instant is None:
         _must_not_be_gone(machine, listing, text)
         raise NotFound(f"{machine} has no point {text!r}", hint=f"`understudy points {machine}` lists them; {_HINT}")
-    before = [point for point in points if point.frozen_at < instant]
+    before = [point for point in counting if point.frozen_at < instant]
     if not before:
         older = "; older ones were dropped by pruning" if listing.dropped or listing.trimmed else ""
         raise NotFound(

@@ -54,6 +54,10 @@ class Point(Value, frozen=True):
     group: PointGroup | None = None
     verified_at: int | None = None
     """When its disks were proven and that was written down; None: never."""
+    superseded: bool = False
+    """The machine was failed over to an earlier point since, and has not gone on from this one."""
+    final: bool = False
+    """Its machine had shut down before."""
 
 
 class Machine(Value, frozen=True):

@@ -89,6 +89,7 @@ def _decide(state: MachineState, whole: dict[bytes, tuple[str, ...]], wanted: di
     given = Circumstances(
         now=time.time_ns(),
         dropped=state.dropped.keys(),
+        head=state.head,
         holds=state.holds,
         verified=state.verified.keys(),
         whole={group for group, members in whole.items() if state.id in members},

@@ -34,6 +34,8 @@ def point_of(entry: PointEntry, state: MachineState, group: engine.PointGroup | 
         disks=tuple(engine.Disk(name=disk.name, size=disk.size, sector=disk.sector) for disk in point.disks),
         group=group,
         verified_at=state.verified.get(point.id),
+        superseded=point.id in state.superseded,
+        final=point.final,
     )
 
 

@@ -1,36 +1,15 @@
 """Bodies of the log's records: one typed struct a kind, encoded as deterministic MessagePack with unknown fields ignored."""
 
 from collections.abc import Mapping
-from typing import Annotated, ClassVar, TypeAlias
+from typing import Annotated, ClassVar
 
 import msgspec
 
-Id: TypeAlias = Annotated[bytes, msgspec.Meta(min_length=16, max_length=16)]
-Hash: TypeAlias = Annotated[bytes, msgspec.Meta(min_length=32, max_length=32)]
-PublicKey: TypeAlias = Annotated[bytes, msgspec.Meta(min_length=32, max_length=32)]
-Count: TypeAlias = Annotated[int, msgspec.Meta(ge=0, le=(1 << 63) - 1)]
-Words: TypeAlias = Annotated[str, msgspec.Meta(pattern=r"\A[^\x00-\x1f\x7f-\x9f]*\Z")]
-"""For people; no control characters, which could speak to their terminal."""
-DiskName: TypeAlias = Annotated[str, msgspec.Meta(pattern=r"\A[A-Za-z0-9][A-Za-z0-9._-]{0,62}\Z")]
-"""Becomes part of a file's name where the disk is restored."""
+from understudy.vault.body import Body, Count, DiskName, Hash, Id, ObjectRef, PublicKey, Words
+from understudy.vault.kinds_of_authority import Answer, Commit, Failover, Isolation, Request, StandDown, Withdraw
 
-
-class Body(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What a record says. `skippable`: a reader that does not know the kind may go on without it."""
-
-    kind: ClassVar[str]
-    skippable: ClassVar[bool] = False
-
-    def references(self) -> list["ObjectRef"]:
-        """The side objects that it names."""
-        return [value for field in self.__struct_fields__ if isinstance(value := getattr(self, field), ObjectRef)]
-
-
-class ObjectRef(msgspec.Struct, frozen=True, kw_only=True):
-    """A side object: its name's hash and its length in bytes as stored."""
-
-    hash: Hash
-    size: Count
+__all__ = ["Answer", "Body", "Commit", "Count", "DiskName", "Failover", "Hash", "Id", "Isolation", "ObjectRef", "PublicKey"]
+__all__ += ["Request", "StandDown", "Withdraw", "Words"]
 
 
 class PackRef(msgspec.Struct, frozen=True, kw_only=True):
@@ -111,6 +90,8 @@ class Point(Body, frozen=True, kw_only=True, omit_defaults=True):
     inline: bytes = b""
     """A whole pack small enough to travel in the record; its id is in its header."""
     definition: ObjectRef | None = None
+    final: bool = False
+    """The machine was shut down before: nothing of it has run since, and its source appends no more points until it takes this back."""
     stats: PointStats = PointStats()
 
 
@@ -225,14 +206,6 @@ class Intent(Body, frozen=True, kw_only=True, omit_defaults=True):
     id: Id
 
 
-class Failover(Body, frozen=True, kw_only=True, omit_defaults=True):
-    """Another site is the primary from here on: `epoch` is one more than before, and its points need a claim of that site."""
-
-    kind: ClassVar[str] = "failover"
-    epoch: Count
-    site: Words
-
-
 class Definition(Body, frozen=True, kw_only=True, omit_defaults=True):
     """The machine's shape changed between two points."""
 
@@ -297,6 +270,7 @@ BODIES: Mapping[str, type[Body]] = {
     for body in (
         *(Protect, Claim, Point, Checkpoint, Intent, Hold, Verified, Drill, Failover, Definition, Note),
         *(Retention, Prune, Repack, Condemn, Trim),
+        *(Commit, Request, Answer, Withdraw, Isolation, StandDown),
         *(Genesis, Identity, Revoke),
     )
 }

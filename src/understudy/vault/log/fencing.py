@@ -34,7 +34,9 @@ def check(state: MachineState, body: Body, writer: Writer) -> None:
         case kinds.Failover(epoch=epoch):
             if epoch != state.epoch + 1:
                 raise Fenced(f"machine {state.name!r} is in epoch {state.epoch} at site {state.site!r}: another failover was first")
-        case kinds.Point() | kinds.Checkpoint() | kinds.Definition() | kinds.Intent():
+        case kinds.Commit(epoch=epoch) if epoch != state.epoch:
+            raise Fenced(f"machine {state.name!r} is in epoch {state.epoch} at site {state.site!r}: another failover was first")
+        case kinds.Point() | kinds.Checkpoint() | kinds.Definition() | kinds.Intent() | kinds.Isolation():
             _must_be_primary(state, body, writer)
 
 

@@ -4,12 +4,17 @@ from collections.abc import Collection, Iterable
 
 from understudy.vault import kinds
 from understudy.vault.kinds import Body
+from understudy.vault.log import authority
+from understudy.vault.log.authority import NOBODY, Position
 from understudy.vault.log.judge import Record, Void
 from understudy.vault.log.keeping import NOTHING, Attached, Keeping, copied
 from understudy.vault.log.state import ClaimEntry, Lost, MachineState
-from understudy.vault.log.trim_state import Gone, LastClaim, Proof, TrimState
+from understudy.vault.log.trim_state import Gone, LastClaim, Proof, Superseded, TrimState
 
-_OF_THE_PRIMARY = (kinds.Claim, kinds.Point, kinds.Checkpoint, kinds.Definition, kinds.Failover, kinds.Intent)
+_OF_THE_PRIMARY = (
+    *(kinds.Claim, kinds.Point, kinds.Checkpoint, kinds.Definition, kinds.Failover, kinds.Intent),
+    *(kinds.Commit, kinds.Request, kinds.Answer, kinds.Withdraw, kinds.Isolation),
+)
 """What only the present epoch may say."""
 
 DRILLS = 10
@@ -34,6 +39,7 @@ class Folder:
         self._writer = b""
         self._claims: list[ClaimEntry] = []
         self._keeping = Keeping()
+        self._authority = NOBODY
         self._definition: kinds.Definition | None = None
         self._drills: dict[bytes, kinds.Drill] = {}
         self._void: list[Void] = []
@@ -69,6 +75,9 @@ class Folder:
             named=None if self._unknown else self._references(),
             definition=self._definition.definition if self._definition else None,
             trims=tuple(keeping.trims),
+            head=keeping.head,
+            superseded=dict(keeping.superseded),
+            authority=self._authority,
             void=tuple(self._void),
         )
 
@@ -78,7 +87,7 @@ class Folder:
         folder = cls(machine_id)
         folder._name, folder._site, folder._epoch, folder._writer = state.name, state.site, state.epoch, state.writer
         folder._keeping = Keeping.resume(state)
-        folder._definition = state.definition
+        folder._definition, folder._authority = state.definition, state.authority
         folder._drills = {drill.id: drill for drill in state.drills}
         if state.claim is not None:
             folder._claims.append(ClaimEntry(state.claim.seq, state.claim.epoch, state.claim.writer, state.claim.site))
@@ -111,6 +120,9 @@ class Folder:
             retention=keeping.retention,
             definition=self._definition,
             drills=tuple(self._drills.values()),
+            head=b"" if keeping.entries and keeping.entries[-1].point.id == keeping.head else keeping.head,
+            superseded=tuple(Superseded(point=point, epoch=epoch) for point, epoch in keeping.superseded.items()),
+            authority=self._authority,
         )
 
     def miss(self) -> None:
@@ -155,7 +167,11 @@ class Folder:
 
     def refusal(self, body: Body, attached: Attached = NOTHING) -> str:
         """Why this would not count if it came next, as far as what is kept decides that."""
-        return self._keeping.refusal(body, attached)
+        return self._keeping.refusal(body, attached) or authority.refusal(self._authority, body, self._position)
+
+    @property
+    def _position(self) -> Position:
+        return Position(self._epoch, self._site, self._keeping.head)
 
     def _apply(self, record: Record, attached: Attached) -> str:
         body = record.body
@@ -172,7 +188,10 @@ class Folder:
         if body is None:
             return ""
         reason = self._refusal(record, body) or self._keeping.refusal(body, attached)
+        if not (reason or self._missed):
+            reason = authority.refusal(self._authority, body, self._position)
         if not reason:
+            self._authority = authority.applied(self._authority, record, body, self._position)
             self._count(record, body)
             self._keeping.apply(record, body, attached)
         return reason

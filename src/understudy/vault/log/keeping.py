@@ -55,6 +55,10 @@ class Keeping:
         self.intent: kinds.Intent | None = None
         self.retention: kinds.Retention | None = None
         self.verified: dict[bytes, int] = {}
+        self.head = b""
+        """The point that the machine goes on from: the newest, or what it was failed over to since."""
+        self.superseded: dict[bytes, int] = {}
+        """Points that the machine did not go on from: the epoch that began without them, by point."""
         self.trims: list[Trimmed] = []
         self.trimmed = 0
         self._by_id: dict[bytes, PointEntry] = {}
@@ -80,6 +84,8 @@ class Keeping:
         keeping.maps = {checkpoint.point: checkpoint for checkpoint in state.maps}
         keeping.repack, keeping.horizon, keeping.trimmed = state.repack, state.horizon, state.trimmed
         keeping.intent, keeping.retention = state.intent, state.retention
+        keeping.head = state.head or keeping.head
+        keeping.superseded = {gone.point: gone.epoch for gone in state.superseded}
         return keeping
 
     def points_for(self, maps: Collection[bytes]) -> tuple[KeptPoint, ...]:
@@ -113,6 +119,8 @@ class Keeping:
                 return self._refused_repack(horizon, attached.maps)
             case kinds.Trim(up_to=up_to):
                 return self._refused_trim(up_to)
+            case kinds.Failover(point=point) if point and (point in self.dropped or not (self._knows(point) or self.missed)):
+                return "it goes on from a point that is not kept"
         return ""
 
     def apply(self, record: Record, body: Body, attached: Attached = NOTHING) -> None:
@@ -121,7 +129,7 @@ class Keeping:
             case kinds.Point():
                 entry = PointEntry(record.seq, msgspec.structs.replace(body, inline=b""), len(body.inline))
                 self.add(entry)
-                self.intent, self.condemning, self.lost_list = None, False, ""
+                self.intent, self.condemning, self.lost_list, self.head = None, False, "", body.id
             case kinds.Checkpoint(repack=repack):
                 if repack > self.repack:  # one that could not be read
                     self.checkpoints.clear()
@@ -153,12 +161,25 @@ class Keeping:
                 self.trims.append(Trimmed(record.seq, record.at, body.up_to, body.hash, body.state, body.grace))
             case kinds.Intent():
                 self.intent = body
-            case kinds.Failover():
+            case kinds.Failover(epoch=epoch, point=point):
                 self.intent = None
+                if point and point != self.head:
+                    self._go_back(point, epoch)
 
     def add(self, entry: PointEntry) -> None:
         self.entries.append(entry)
         self._by_id[entry.point.id] = entry
+        self.head = entry.point.id
+
+    def _go_back(self, point: bytes, epoch: int) -> None:
+        """Go on from an earlier point: what was made after it is superseded, and what it is laid on is not, even if it was."""
+        at, self.head = point, point
+        for entry in reversed(self.entries):
+            if entry.point.id == at:
+                self.superseded.pop(at, None)
+                at = entry.point.parent
+            elif at == point:
+                self.superseded.setdefault(entry.point.id, epoch)
 
     def _knows(self, point: bytes) -> bool:
         return point in self._by_id or point in self.dropped
@@ -174,12 +195,13 @@ class Keeping:
         self._by_id = {entry.point.id: entry for entry in entries}
         self.dropped = {point: dropped for point, dropped in self.dropped.items() if dropped.seq > up_to or point in self.maps}
         self.condemned = [condemned for condemned in self.condemned if condemned.seq > up_to]
+        self.superseded = {point: epoch for point, epoch in self.superseded.items() if point in self._by_id}
         self.trims = [trim for trim in self.trims if trim.seq > up_to]
         self.trimmed = up_to
 
     def _refused_trim(self, up_to: int) -> str:
-        newest = self.entries[-1].seq if self.entries else 0
-        if not 1 < up_to < newest:
+        head = self._by_id.get(self.head)
+        if not 1 < up_to < (head.seq if head else 0):
             return f"record {up_to} is not before that of the newest point"
         if up_to > self.horizon:
             return f"no repack has the maps of the points up to record {up_to}"
@@ -200,7 +222,7 @@ class Keeping:
         kept = self.kept()
         held = {hold.point for hold in self.holds.values()}
         for point in points:
-            if kept and point == kept[-1].point.id:
+            if kept and point in (kept[-1].point.id, self.head):
                 return "it drops the newest point"
             if point in held:
                 return f"it drops point {point.hex()}, which is held"

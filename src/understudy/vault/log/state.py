@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from understudy.vault import kinds
+from understudy.vault.log.authority import NOBODY, AuthorityState
 from understudy.vault.log.judge import Void
 from understudy.vault.log.keeping import Condemned
 from understudy.vault.log.trim_state import Trimmed
@@ -70,6 +71,11 @@ class MachineState:
     """The newest of them, oldest first."""
     named: frozenset[bytes] | None = frozenset()
     """Hashes of the side objects that records name; None where a record of a kind that this version does not know may name more."""
+    head: bytes = b""
+    """The point that the machine goes on from."""
+    superseded: Mapping[bytes, int] = field(default_factory=dict)
+    """Points that it did not go on from: the epoch that began without them, by point."""
+    authority: AuthorityState = NOBODY
     trims: tuple[Trimmed, ...] = ()
     """Oldest first; none that is trimmed itself."""
     lost: tuple[Lost, ...] = ()
@@ -78,7 +84,8 @@ class MachineState:
 
     @property
     def newest(self) -> PointEntry | None:
-        return self.points[-1] if self.points else None
+        """The one that the machine goes on from: of points that were made after it, and superseded, none counts."""
+        return next((entry for entry in reversed(self.points) if entry.point.id == self.head), self.points[-1] if self.points else None)
 
     def condemns(self, ref: kinds.ObjectRef) -> bool:
         """Whether this side object may be deleted."""
@@ -93,4 +100,4 @@ class MachineState:
     @property
     def generation(self) -> bytes | None:
         """Of the newest point."""
-        return self.points[-1].point.generation if self.points else None
+        return self.newest.point.generation if self.newest else None

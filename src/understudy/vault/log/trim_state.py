@@ -6,6 +6,7 @@ import msgspec
 
 from understudy.errors import IntegrityError
 from understudy.vault.kinds import Checkpoint, Count, Definition, Drill, Hold, Id, Intent, ObjectRef, Point, Retention, Words
+from understudy.vault.log.authority import NOBODY, AuthorityState
 from understudy.vault.malformed import MALFORMED
 
 PURPOSE = "trim"
@@ -39,6 +40,13 @@ class Proof(msgspec.Struct, frozen=True, kw_only=True):
 
     point: Id
     at: int
+
+
+class Superseded(msgspec.Struct, frozen=True, kw_only=True):
+    """A point that the machine did not go on from when `epoch` began."""
+
+    point: Id
+    epoch: Count
 
 
 class Trimmed(NamedTuple):
@@ -76,6 +84,10 @@ class TrimState(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     definition: Definition | None = None
     drills: tuple[Drill, ...] = ()
     """The newest, oldest first."""
+    head: bytes = b""
+    """The point that the machine went on from then; empty: the newest."""
+    superseded: tuple[Superseded, ...] = ()
+    authority: AuthorityState = NOBODY
 
 
 _encoder = msgspec.msgpack.Encoder(order="deterministic")

@@ -30,6 +30,8 @@ class Circumstances:
 
     now: int
     dropped: Collection[bytes] = ()
+    head: bytes = b""
+    """The point that the machine goes on from."""
     holds: Collection[Hold] = ()
     verified: Collection[bytes] = ()
     whole: Collection[bytes] = ()
@@ -99,6 +101,7 @@ def _always(points: Sequence[PointEntry], given: Circumstances, reasons: list[li
     if points:
         reasons[-1].append("the newest")
     for what, those in (
+        ("the machine goes on from it", [entry.point.id == given.head and entry is not points[-1] for entry in points]),
         ("the newest verified one", [entry.point.id in given.verified for entry in points]),
         ("the newest app-consistent one", [entry.point.consistency == "app" for entry in points]),
         ("of the newest whole group", [entry.point.group in given.whole for entry in points]),

@@ -1,0 +1,154 @@
+"""The part of a machine's fold that says which site runs it, and what sites ask of each other. Pure."""
+
+from typing import NamedTuple
+
+import msgspec
+
+from understudy.vault import kinds
+from understudy.vault.kinds import Body, Count, Id, Words
+from understudy.vault.log.judge import Record
+
+ANSWERS = 16
+"""Requests that were answered or cancelled, of this epoch, that are still told of."""
+
+
+class FailoverEntry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The failover that began the present epoch: record `seq`, written `at` (its writer's wall clock, ns)."""
+
+    seq: Count
+    at: int
+    epoch: Count
+    site: Words
+    before: Words
+    """The primary until then."""
+    point: bytes
+    """What the machine goes on from; empty where the log had no point."""
+    mode: Words = ""
+    reason: Words = ""
+    committed: int = 0
+    """When that was accepted; 0: not yet."""
+
+
+class Asked(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A request, and the newest answer to it."""
+
+    id: Id
+    seq: Count
+    at: int
+    action: Words
+    site: Words
+    by: Words
+    outcome: Words = ""
+    """began, done, failed, cancelled; empty: nobody has answered."""
+    text: Words = ""
+
+    @property
+    def open(self) -> bool:
+        return self.outcome in ("", "began")
+
+
+class Stood(msgspec.Struct, frozen=True, kw_only=True):
+    """What a former primary said last, `at` its wall clock (ns)."""
+
+    site: Words
+    epoch: Count
+    running: bool
+    text: Words
+    at: int
+
+
+class AuthorityState(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """As it is after some records. `since`: points of this epoch; `final`: the last one of its source, empty if none is."""
+
+    failover: FailoverEntry | None = None
+    since: Count = 0
+    final: bytes = b""
+    isolation: Count = 0
+    requests: tuple[Asked, ...] = ()
+    stood: tuple[Stood, ...] = ()
+
+
+NOBODY = AuthorityState()
+
+
+class Position(NamedTuple):
+    """Where the machine stands when a record comes: the primary and the point that it would go on from."""
+
+    epoch: int
+    site: str
+    head: bytes
+
+
+def refusal(now: AuthorityState, body: Body, position: Position) -> str:
+    """Why this does not count after all that came before; empty if it does."""
+    match body:
+        case kinds.Point() | kinds.Intent() if now.final:
+            return f"point {now.final.hex()} was the last one before a planned failover"
+        case kinds.Withdraw(point=point) if point != now.final:
+            return "it is of a point that is not final"
+        case kinds.Commit(epoch=epoch):
+            if epoch != position.epoch or now.failover is None:
+                return f"no failover began epoch {epoch}"
+            if now.failover.committed:
+                return "that was committed before"
+        case kinds.Request(id=id_, cancelled=False) if _asked(now, id_) is not None:
+            return "this request exists already"
+        case kinds.Request(id=id_, cancelled=True) | kinds.Answer(id=id_):
+            asked = _asked(now, id_)
+            if asked is None:
+                return "nothing was asked for under this id"
+            if not asked.open:
+                return f"that request is {asked.outcome} already"
+    return ""
+
+
+def applied(now: AuthorityState, record: Record, body: Body, position: Position) -> AuthorityState:
+    """Fold in what `refusal` has let pass. `position` is that from before the record."""
+    replace = msgspec.structs.replace
+    match body:
+        case kinds.Point(id=point, final=final):
+            return replace(now, since=now.since + 1, final=point if final else b"")
+        case kinds.Withdraw():
+            return replace(now, final=b"")
+        case kinds.Failover(epoch=epoch, site=site, point=point, mode=mode, reason=reason):
+            entry = FailoverEntry(
+                seq=record.seq,
+                at=record.at,
+                epoch=epoch,
+                site=site,
+                before=position.site,
+                point=point or position.head,
+                mode=mode,
+                reason=reason,
+            )
+            return AuthorityState(failover=entry)
+        case kinds.Commit() if now.failover is not None:
+            return replace(now, failover=replace(now.failover, committed=max(record.at, 1)))
+        case kinds.Request(id=id_, cancelled=True):
+            return _answered(now, id_, "cancelled", "")
+        case kinds.Request(id=id_, action=action, site=site, by=by):
+            asked = Asked(id=id_, seq=record.seq, at=record.at, action=action, site=site, by=by)
+            return replace(now, requests=(*_bounded(now.requests), asked))
+        case kinds.Answer(id=id_, outcome=outcome, text=text):
+            return _answered(now, id_, outcome, text)
+        case kinds.Isolation(after=after):
+            return replace(now, isolation=after)
+        case kinds.StandDown(site=site, epoch=epoch, running=running, text=text):
+            said = Stood(site=site, epoch=epoch, running=running, text=text, at=record.at)
+            return replace(now, stood=(*(one for one in now.stood if one.site != site), said))
+    return now
+
+
+def _asked(now: AuthorityState, id_: bytes) -> Asked | None:
+    return next((asked for asked in now.requests if asked.id == id_), None)
+
+
+def _answered(now: AuthorityState, id_: bytes, outcome: str, text: str) -> AuthorityState:
+    replace = msgspec.structs.replace
+    return replace(now, requests=tuple(replace(asked, outcome=outcome, text=text) if asked.id == id_ else asked for asked in now.requests))
+
+
+def _bounded(requests: tuple[Asked, ...]) -> tuple[Asked, ...]:
+    """Open ones stay."""
+    over = [asked for asked in requests if not asked.open][: max(0, len(requests) - ANSWERS)]
+    return tuple(asked for asked in requests if asked not in over)
