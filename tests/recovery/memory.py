@@ -10,7 +10,7 @@ from understudy import extents as ext
 from understudy.errors import IntegrityError
 from understudy.model import BLOCK_SIZE, Bytes, Extents, Signatures, blocks_of
 from understudy.native import blockhash
-from understudy.recovery.materialise import MachineContent
+from understudy.recovery.disk_work import MachineContent
 from understudy.vault.access import Secrets
 from understudy.vault.kinds import PointDisk
 

@@ -15,7 +15,8 @@ from understudy import extents as ext
 from understudy.errors import Conflict, IntegrityError, InvalidRequest, TargetFailed
 from understudy.model import BLOCK_SIZE
 from understudy.recovery import scan
-from understudy.recovery.materialise import MachineContent, materialise
+from understudy.recovery.disk_work import MachineContent
+from understudy.recovery.materialise import materialise
 from understudy.recovery.place import ImageFormat, Place
 from understudy.recovery.progress import Progress
 from understudy.recovery.qcow2 import Qcow2Target
@@ -247,13 +248,13 @@ async def test_a_damaged_vault_never_gives_a_wrong_image(kind: ImageFormat, tmp_
     item.damaged = None
     found = await restore(kind, points[0], tmp_path, points)
     assert found.trusted == ("scan" if kind == "raw" else "new")
-    # Onto an existing image: what was begun is not believed afterwards.
+    # Onto an existing image: what was begun is on record, as far as it came, and made good.
     newer = points[1].disks["vda"]
     assert isinstance(newer, MemoryDisk)
     newer.damaged = int(ext.intersection(newer.differing(item), newer.data())[-1, 0])
     with pytest.raises(IntegrityError):
         await restore(kind, points[1], tmp_path, points)
-    assert (await restore(kind, points[0], tmp_path, points)).trusted == "scan"
+    assert (await restore(kind, points[0], tmp_path, points)).trusted == "known"
 
 
 async def test_a_digest_that_is_not_that_of_the_blocks(kind: ImageFormat, tmp_path: Path) -> None:

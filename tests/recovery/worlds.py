@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from understudy.recovery.content import read_point
-from understudy.recovery.materialise import MachineContent
+from understudy.recovery.disk_work import MachineContent
 from understudy.replication.cycle import Replicator
 from understudy.source.block import BlockSource
 from understudy.store.file import FileStore

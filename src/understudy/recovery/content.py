@@ -1,7 +1,7 @@
 """A machine's points as the vault's reader gives them, in the form that materialise takes."""
 
 from understudy.errors import IntegrityError, NotFound
-from understudy.recovery.materialise import FindPoint, MachineContent
+from understudy.recovery.disk_work import FindPoint, MachineContent
 from understudy.vault.maps.history import History
 from understudy.vault.maps.parts import PointParts
 from understudy.vault.maps.reader import large_disks
@@ -20,11 +20,12 @@ async def read_point(history: History, point: str) -> MachineContent:
 
 
 def finder(history: History) -> FindPoint:
-    """For materialise: a point that a target holds, as long as the vault can still tell what that is."""
+    """For materialise: a point that a target holds, as long as the vault can still tell what that is. It may be dropped since."""
+    told = history.with_dropped()
 
     async def find(point: str) -> MachineContent | None:
         try:
-            return await read_point(history, point)
+            return await read_point(told, point)
         except (NotFound, IntegrityError, ValueError):
             # Not known any more: the target is read and compared instead.
             return None

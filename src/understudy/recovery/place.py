@@ -8,11 +8,11 @@ from typing import Literal, TypeAlias
 
 import msgspec
 
-from understudy.errors import Conflict, TargetFailed
+from understudy.errors import Conflict, NotFound, TargetFailed
 from understudy.recovery import standing as st
 from understudy.recovery.failure import target_failed
 from understudy.recovery.image_lock import lock_image, while_busy
-from understudy.recovery.protocol import Target
+from understudy.recovery.protocol import Resizing, Target, unminded
 from understudy.recovery.qcow2 import Qcow2Target
 from understudy.recovery.raw import RawTarget, not_this_disk
 from understudy.recovery.standing import Held, Identity, Sparse, Standing, Subject, Unknown
@@ -38,6 +38,8 @@ class Opened:
     path: Path
     file: Path
     device: bool = False
+    proven: int = 0
+    """When the whole of it was last proven (wall-clock ns), as far as that is on record."""
 
     @property
     def new(self) -> bool:
@@ -100,7 +102,32 @@ async def open_place(place: Place, disk: PointDisk, subject: Subject, towards: s
         st.write(path, msgspec.structs.replace(making, inode=status.st_ino))
         return Opened(await _onto_empty(path, place.format, disk), Sparse(), path, path)
     held = st.held(standing, subject, Identity.of(path))
-    return Opened(await _open(path, place.format, disk, ours), held, path, path)
+
+    def resizing() -> None:
+        st.write(path, msgspec.structs.replace(making, inode=status.st_ino))
+
+    return Opened(
+        await _open(path, place.format, disk, ours, resizing), held, path, path, proven=standing.proven if standing is not None else 0
+    )
+
+
+async def open_existing(place: Place, disk: PointDisk, subject: Subject) -> Opened:
+    """Open an image or device whatever it holds; it is neither made nor resized, and nothing is put on record.
+
+    `NotFound`; `Conflict` if it is in use; `TargetFailed` if it has not the disk's size.
+    """
+    path = place.path.resolve()
+    status = _status(path)
+    if status is None:
+        raise NotFound(f"there is no {path}", hint="a new image is made by restoring, or as a standby")
+    if stat.S_ISBLK(status.st_mode):
+        target = RawTarget.open(path, disk.size, disk.sector, resize=False)
+        return Opened(target, Unknown("a device keeps no record of what it holds"), path, path, device=True)
+    if place.format == "raw" and status.st_size != disk.size:
+        raise not_this_disk(path, status.st_size, disk.size)
+    standing = st.read(path)
+    held = st.held(standing, subject, Identity.of(path))
+    return Opened(await _open(path, place.format, disk, ours=False), held, path, path, proven=standing.proven if standing else 0)
 
 
 async def _make(path: Path, format: ImageFormat, disk: PointDisk, making: Standing) -> Opened:
@@ -132,12 +159,12 @@ async def _onto_empty(path: Path, format: ImageFormat, disk: PointDisk) -> Targe
     return RawTarget.open(path, disk.size, disk.sector, resize=True)
 
 
-async def _open(path: Path, format: ImageFormat, disk: PointDisk, ours: bool) -> Target:
+async def _open(path: Path, format: ImageFormat, disk: PointDisk, ours: bool, resizing: Resizing = unminded) -> Target:
     if format == "qcow2":
-        return await Qcow2Target.open(path, disk.size, resize=ours)
+        return await Qcow2Target.open(path, disk.size, resize=ours, resizing=resizing)
 
     async def attempt() -> RawTarget:
-        return RawTarget.open(path, disk.size, disk.sector, resize=ours)
+        return RawTarget.open(path, disk.size, disk.sector, resize=ours, resizing=resizing)
 
     return await while_busy(attempt)
 

@@ -1,10 +1,17 @@
 """What materialise needs of the two ends: a disk at a point, and an image or device to lay it on."""
 
-from collections.abc import AsyncGenerator
-from typing import Protocol, Self
+from collections.abc import AsyncGenerator, Callable
+from typing import Protocol, Self, TypeAlias
 
 from understudy.model import Bytes, Extents, Signatures
 from understudy.vault.kinds import PointDisk
+
+Resizing: TypeAlias = Callable[[], None]
+"""Called right before an image is cut or extended: from then on it is not what its record says."""
+
+
+def unminded() -> None:
+    """For those who keep no record of it."""
 
 
 class PartContent(Protocol):

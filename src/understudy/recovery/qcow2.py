@@ -12,6 +12,7 @@ from understudy.errors import TargetFailed
 from understudy.model import BLOCK_SIZE, Bytes, Extents, blocks_of
 from understudy.nbd.failure import NbdFailed
 from understudy.recovery.failure import target_failed
+from understudy.recovery.protocol import Resizing, unminded
 from understudy.recovery.qemu_tools import QemuNbd, image_info, qemu_img
 
 _READS_ZERO = 2
@@ -35,9 +36,11 @@ class Qcow2Target:
         return cls(path, size, await QemuNbd.start(path, read_only=False))
 
     @classmethod
-    async def open(cls, path: Path, size: int, *, resize: bool) -> "Qcow2Target":
+    async def open(cls, path: Path, size: int, *, resize: bool, resizing: Resizing = unminded) -> "Qcow2Target":
         """An existing image. `resize`: an image of another size is ours to cut or extend."""
-        await _check(path, await image_info(path), size, resize)
+        if _must_be_resized(path, await image_info(path), size, resize):
+            resizing()
+            await qemu_img("resize", "-q", "-f", "qcow2", "--shrink", os.fspath(path), str(_virtual(size)))
         return cls(path, size, await QemuNbd.start(path, read_only=False))
 
     @property
@@ -139,7 +142,7 @@ def _sync(path: Path) -> None:
         raise target_failed(path, "flushing", error) from error
 
 
-async def _check(path: Path, info: dict[str, Any], size: int, resize: bool) -> None:
+def _must_be_resized(path: Path, info: dict[str, Any], size: int, resize: bool) -> bool:
     data: dict[str, Any] = info.get("format-specific", {}).get("data", {})
     # Writing would change what others read through it, or would depend on what others change.
     foreign = {
@@ -155,10 +158,10 @@ async def _check(path: Path, info: dict[str, Any], size: int, resize: bool) -> N
         raise TargetFailed(f"{path} is marked as corrupt", hint="remove it, or repair it with qemu-img check -r all")
     capacity = int(info["virtual-size"])
     if capacity == _virtual(size):
-        return
+        return False
     if not resize:
         raise TargetFailed(
             f"{path} is an image of {capacity} bytes, the disk has {size}: it is not an image of this disk",
             hint="name another target",
         )
-    await qemu_img("resize", "-q", "-f", "qcow2", "--shrink", os.fspath(path), str(_virtual(size)))
+    return True

@@ -18,6 +18,7 @@ from understudy.model import BLOCK_SIZE, Bytes, Extents, blocks_of
 from understudy.recovery import linux
 from understudy.recovery.failure import target_failed
 from understudy.recovery.image_lock import lock_image
+from understudy.recovery.protocol import Resizing, unminded
 
 T = TypeVar("T")
 
@@ -38,7 +39,7 @@ class RawTarget:
         self._closed = False
 
     @classmethod
-    def open(cls, path: Path, size: int, sector: int, *, resize: bool) -> "RawTarget":
+    def open(cls, path: Path, size: int, sector: int, *, resize: bool, resizing: Resizing = unminded) -> "RawTarget":
         """An existing file or device. `resize`: a file of another size is ours to cut or extend; an empty one always is."""
         try:
             device = stat.S_ISBLK(os.stat(path).st_mode)
@@ -53,7 +54,7 @@ class RawTarget:
             if device:
                 _check_device(fd, path, size, sector)
             else:
-                _check_file(fd, path, size, resize)
+                _check_file(fd, path, size, resize, resizing)
         except FileNotFoundError as error:
             os.close(fd)
             # What was waited for has got its name, or was replaced: it is somebody else's now.
@@ -161,7 +162,7 @@ class RawTarget:
             os.close(self._fd)
 
 
-def _check_file(fd: int, path: Path, size: int, resize: bool) -> None:
+def _check_file(fd: int, path: Path, size: int, resize: bool, resizing: Resizing) -> None:
     status = os.fstat(fd)
     if not stat.S_ISREG(status.st_mode):
         raise TargetFailed(f"{path} is neither a file nor a block device", hint="name a file or a block device")
@@ -169,6 +170,7 @@ def _check_file(fd: int, path: Path, size: int, resize: bool) -> None:
         return
     if status.st_size and not resize:
         raise not_this_disk(path, status.st_size, size)
+    resizing()
     os.ftruncate(fd, size)
 
 

@@ -10,7 +10,7 @@ Trusted: TypeAlias = Literal["new", "known", "scan"]
 
 @dataclass(frozen=True, slots=True)
 class RestoredDisk:
-    """One disk, proven to be the point's. `reason`: why a scan was needed, if one was."""
+    """One disk, which is the point's now. `reason`: why a scan was needed, if one was."""
 
     name: str
     path: Path
@@ -22,6 +22,8 @@ class RestoredDisk:
     """Bytes of data written."""
     zeroed: int
     """Bytes made zero."""
+    proven: bool = True
+    """False: it was known what the target held, and only what differs was written, each frame authentic; nothing was read."""
 
 
 @dataclass(frozen=True, slots=True)

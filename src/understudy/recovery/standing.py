@@ -55,10 +55,14 @@ class Standing(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     holds: str = ""
     """The point that it held when `identity` was taken, in hex; empty if that is not known."""
     towards: str = ""
-    """The point that it is being changed to; not empty: what it holds is not known."""
+    """The point that it is being changed to; not empty: unless `mixed` tells, what it holds is not known."""
     inode: int = 0
     """Of the image, or of its `.partial` while there is one; 0 before that exists."""
     identity: Identity | None = None
+    mixed: tuple[str, ...] = ()
+    """Not empty: a change was given up in an orderly way, and each block was of one of these points when `identity` was taken."""
+    proven: int = 0
+    """When its whole content was last compared with a point's digest (wall-clock ns); changes since were authentic. 0: not known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,13 +78,20 @@ class Holds:
 
 
 @dataclass(frozen=True, slots=True)
+class Mixed:
+    """Each block is of one of these points, or was being changed from one of them to another."""
+
+    points: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Unknown:
     """Nothing is known; `reason` says why, in words."""
 
     reason: str
 
 
-Held: TypeAlias = Sparse | Holds | Unknown
+Held: TypeAlias = Sparse | Holds | Mixed | Unknown
 
 
 def sidecar(path: Path) -> Path:
@@ -112,6 +123,8 @@ def held(standing: Standing | None, subject: Subject, now: Identity) -> Held:
     if standing.subject != subject:
         return Unknown("it was an image of another disk")
     if standing.towards:
+        if standing.mixed and standing.identity == now:
+            return Mixed(standing.mixed)
         return Unknown("an earlier restore to it was not finished")
     if not standing.holds or standing.identity != now:
         return Unknown("it was touched since it was written")
