@@ -12,6 +12,7 @@ import os
 from collections.abc import Iterable
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 
@@ -20,7 +21,6 @@ from understudy.durable import read_all, sync_directory, write_all
 from understudy.errors import Busy
 from understudy.finish import finish_in_thread
 from understudy.model import BLOCK_SIZE, Bytes, BytesLike, Extents, blocks_of
-from understudy.recovery.export.base import PointDisk
 from understudy.recovery.export.marks import Marks, Whose
 from understudy.recovery.export.ranges import Ranges
 from understudy.recovery.linux import punch_hole
@@ -28,10 +28,21 @@ from understudy.recovery.linux import punch_hole
 ZEROS = 1 << 20
 
 
+class Below(Protocol):
+    """What an overlay lies on."""
+
+    @property
+    def size(self) -> int: ...
+
+    async def data(self, first: int, blocks: int) -> Extents: ...
+
+    async def read(self, offset: int, length: int) -> Bytes | None: ...
+
+
 class Overlay:
     """Files in `directory` named by the disk's id, made if missing. Everything raises `OSError` as the file system does."""
 
-    def __init__(self, directory: Path, base: PointDisk, whose: Whose) -> None:
+    def __init__(self, directory: Path, base: Below, whose: Whose) -> None:
         """`Conflict` if it lies on another disk or point. Blocks the caller."""
         self._base = base
         self._size = base.size
@@ -57,6 +68,14 @@ class Overlay:
     def close(self) -> None:
         self._marks.close()
         os.close(self._fd)
+
+    @property
+    def size(self) -> int:
+        return self._size
+
+    def here(self, first: int, blocks: int) -> Extents:
+        """The blocks of a range that were written, durable or not."""
+        return self._marks.within(first, blocks)
 
     async def read(self, offset: int, length: int) -> Bytes | None:
         first, end = offset // BLOCK_SIZE, blocks_of(offset + length)
