@@ -50,6 +50,7 @@ probe() {
             want chromium has chromium
             want openssl has openssl
             want iproute2 has ip
+            want genisoimage has isoinfo
             want liblz4-1 loads liblz4.so.1
             want libxxhash0 loads libxxhash.so.0
             want libsodium23 loads libsodium.so.23

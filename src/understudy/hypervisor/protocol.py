@@ -249,6 +249,10 @@ class Hypervisor(Protocol):
         """By the guest's agent, as its root. `SourceRefused` if it may not, `SourceUnavailable` if it is not done in time."""
         ...
 
+    async def addresses(self, run: str) -> Mapping[str, tuple[str, ...]]:
+        """What each network card has in the guest, with prefix lengths, by the card's own address; as the guest's agent says."""
+        ...
+
     async def configure(self, run: str, mac: str, addresses: Addresses) -> None:
         """Give one network card its addresses, by the guest's agent, until the guest starts again."""
         ...

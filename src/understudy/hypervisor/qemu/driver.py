@@ -122,6 +122,9 @@ class QemuHypervisor:
     async def run_in_guest(self, run: str, command: Sequence[str], timeout: float) -> Output:
         return await guest.run(self._running(run).agent, command, timeout)
 
+    async def addresses(self, run: str) -> Mapping[str, tuple[str, ...]]:
+        return {card.mac: card.addresses for card in await guest.interfaces(self._running(run).agent)}
+
     async def configure(self, run: str, mac: str, addresses: Addresses) -> None:
         await guest.configure(self._running(run).agent, mac, addresses)
 

@@ -4,8 +4,9 @@ import asyncio
 import base64
 import contextlib
 from collections.abc import Iterator, Sequence
+from ipaddress import ip_interface
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -50,12 +51,30 @@ async def run(socket: Path, command: Sequence[str], timeout: float) -> Output:
             await asyncio.sleep(POLL)
 
 
-async def interfaces(socket: Path) -> dict[str, str]:
-    """The guest's own names of its network cards, by their addresses."""
+class Interface(NamedTuple):
+    """A network card as the guest knows it; `addresses` with their prefix lengths."""
+
+    mac: str
+    name: str
+    addresses: tuple[str, ...]
+
+
+async def interfaces(socket: Path) -> list[Interface]:
     with connected(socket) as agent:
         listed = await agent.execute("guest-network-get-interfaces", ANSWERS)
     entries = [entry for entry in listed if isinstance(entry, dict)] if isinstance(listed, list) else []
-    return {str(entry["hardware-address"]).lower(): str(entry["name"]) for entry in entries if {"hardware-address", "name"} <= entry.keys()}
+    return [
+        Interface(str(entry["hardware-address"]).lower(), str(entry["name"]), tuple(_addresses(entry.get("ip-addresses"))))
+        for entry in entries
+        if {"hardware-address", "name"} <= entry.keys()
+    ]
+
+
+def _addresses(listed: Any) -> Iterator[str]:
+    """Those that are addresses: a guest may say anything."""
+    for entry in listed if isinstance(listed, list) else ():
+        with contextlib.suppress(TypeError, KeyError, ValueError):
+            yield str(ip_interface(f"{entry['ip-address']}/{entry['prefix']}"))
 
 
 async def configure(socket: Path, mac: str, addresses: Addresses) -> None:
@@ -64,7 +83,7 @@ async def configure(socket: Path, mac: str, addresses: Addresses) -> None:
         addresses = msgspec.convert(msgspec.to_builtins(addresses), Addresses)
     except msgspec.ValidationError as error:
         raise InvalidRequest(f"these are no addresses: {error}", hint="write them as 10.0.0.5/24") from None
-    name = (await interfaces(socket)).get(mac.lower())
+    name = next((card.name for card in await interfaces(socket) if card.mac == mac.lower()), None)
     if name is None:
         raise SourceUnavailable(f"the guest has no network card {mac} yet", hint="wait until it has started")
     tool = await _tool(socket)
