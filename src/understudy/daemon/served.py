@@ -120,6 +120,11 @@ class ServedEngine(LocalEngine):
         opened, log = self._written.get(self.scheduled.known(machine), (None, None))
         return await log.beside() if log is not None and opened is vault else await self._find(vault, machine)
 
+    async def log_to_append(self, machine: str) -> tuple[Vault, MachineLog]:
+        """As `log_of`, for who has something to say in it."""
+        vault = await self._opened()
+        return vault, await self._find(vault, machine)
+
     @property
     def site(self) -> Site:
         return self._site
