@@ -181,7 +181,8 @@ def test_the_point_that_is_meant_is_restored(engine: FakeEngine, typed: Typed) -
     assert "known to hold point aa11" in result.stdout
     (document,) = lines(typed("restore", "web", "--disk", "vda=/x", "--json"))
     assert document.keys() == {"machine", "point", "seconds", "disks"}
-    assert document["disks"][0].keys() == {"name", "path", "size", "trusted", "known_point", "reason", "written_bytes", "zeroed_bytes"}
+    disk = {"name", "path", "size", "trusted", "known_point", "reason", "written_bytes", "zeroed_bytes", "proven"}
+    assert document["disks"][0].keys() == disk
     assert isinstance(engine.asked[-1], Restore)
     assert engine.asked[-1].targets == {"vda": "/x"}
 

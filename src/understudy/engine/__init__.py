@@ -101,6 +101,17 @@ from understudy.engine.requests import (
 from understudy.engine.retention import AddHold, Decided, Hold, Policy, Prune, Pruned, RemoveHold, Retention, SetRetention
 from understudy.engine.service import EventQuery, JobQuery, Service, StartJob
 from understudy.engine.space import Collect, Collected, PointUsage, Usage, Weight
+from understudy.engine.standby import (
+    CreateStandby,
+    DropOrphan,
+    FollowStandby,
+    Orphan,
+    OrphanDisk,
+    RemoveStandby,
+    SetStandby,
+    Standby,
+    StandbyDisk,
+)
 from understudy.engine.status import CycleFigures, CycleTotals, Health, MachineStatus, Phase, Reason, RpoSample, ServiceHealth
 from understudy.engine.values import FreezeMethod, ImageFormat, Level, Role, SeedKind, Value, checked_name, checked_words
 
@@ -120,6 +131,7 @@ __all__ = [
     "Connection",
     "ConsoleCheck",
     "CreateGroup",
+    "CreateStandby",
     "CreateVault",
     "Credential",
     "Cycle",
@@ -134,6 +146,7 @@ __all__ = [
     "DrillOutcome",
     "DrillState",
     "DrillStep",
+    "DropOrphan",
     "DroppedPoint",
     "Engine",
     "EngineFactory",
@@ -144,6 +157,7 @@ __all__ = [
     "ExportState",
     "ExportedDisk",
     "Failure",
+    "FollowStandby",
     "Found",
     "FreezeMethod",
     "Group",
@@ -175,6 +189,8 @@ __all__ = [
     "NetworkRule",
     "NicSetting",
     "OnProgress",
+    "Orphan",
+    "OrphanDisk",
     "Passphrase",
     "Phase",
     "Place",
@@ -193,6 +209,7 @@ __all__ = [
     "QemuSource",
     "Reason",
     "RemoveHold",
+    "RemoveStandby",
     "Replication",
     "ReplicationPolicy",
     "Restore",
@@ -213,9 +230,12 @@ __all__ = [
     "ServiceHealth",
     "SetDefinition",
     "SetRetention",
+    "SetStandby",
     "Severity",
     "ShownDefinition",
     "ShownNetworks",
+    "Standby",
+    "StandbyDisk",
     "StartDrill",
     "StartExport",
     "StartJob",

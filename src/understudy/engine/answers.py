@@ -197,6 +197,8 @@ class RestoredDisk(Value, frozen=True):
     reason: str
     written_bytes: int
     zeroed_bytes: int
+    proven: bool = True
+    """False: what it held was known, and what differed was written, each piece authentic; the whole was not read again."""
 
 
 class Restored(Value, frozen=True):

@@ -49,6 +49,10 @@ async def restored(vault: Vault, log: MachineLog, request: engine.Restore, progr
         if not lies:
             raise
         done = await bring(proven)
+    return shown_restored(log.state.name, point, done)
+
+
+def shown_restored(machine: str, point: engine.Point, done: Restored) -> engine.Restored:
     disks = tuple(
         engine.RestoredDisk(
             name=disk.name,
@@ -59,10 +63,11 @@ async def restored(vault: Vault, log: MachineLog, request: engine.Restore, progr
             reason=disk.reason,
             written_bytes=disk.written,
             zeroed_bytes=disk.zeroed,
+            proven=disk.proven,
         )
         for disk in done.disks
     )
-    return engine.Restored(machine=log.state.name, point=point, seconds=done.seconds, disks=disks)
+    return engine.Restored(machine=machine, point=point, seconds=done.seconds, disks=disks)
 
 
 def log_damage(vault: Vault, log: MachineLog) -> tuple[str, ...]:

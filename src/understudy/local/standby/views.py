@@ -1,0 +1,53 @@
+"""Standbys as the facade shows them."""
+
+from understudy import engine
+from understudy.local.site import Site
+from understudy.local.standby.file import StandbyFile, keeps_standby
+from understudy.local.standby.held import Image, standby_as
+from understudy.recovery.standing import Mixed, Unknown
+from understudy.vault.log.state import MachineState
+from understudy.vault.memory import Memory
+
+
+def standbys_here(vault_id: str, site: Site) -> list[str]:
+    """Ids of the machines of which this host keeps a standby, whole or not. Blocks."""
+    return [machine for machine in Memory.of(site.state, vault_id).machines() if keeps_standby(site.directory(vault_id, machine))]
+
+
+def shown_standby(found: StandbyFile, vault_id: str, state: MachineState) -> engine.Standby:
+    """`state`: of its machine. Looks at the images' records. Blocks."""
+    standby = standby_as(found, vault_id, state.id)
+    entries = {entry.point.id.hex(): entry for entry in state.entries}
+    mine, newest = entries.get(standby.point), state.newest
+    behind = lag = None
+    if mine is not None and newest is not None:
+        behind = sum(mine.seq < entry.seq <= newest.seq for entry in state.points)
+        lag = max(newest.point.frozen_at - mine.point.frozen_at, 0) / 1e9
+    return engine.Standby(
+        machine=state.name,
+        machine_id=state.id,
+        state="in-use" if standby.detached else "paused" if standby.paused else "following",
+        since=standby.since,
+        disks=tuple(_disk(name, image) for name, image in sorted(standby.images.items())),
+        directory=found.directory,
+        used_by=standby.detached,
+        former=found.former,
+        point=standby.point,
+        number=mine.seq if mine is not None else 0,
+        frozen_at=mine.point.frozen_at if mine is not None else None,
+        behind=behind,
+        lag_seconds=lag,
+    )
+
+
+def _disk(name: str, image: Image) -> engine.StandbyDisk:
+    match image.held:
+        case Unknown(reason):
+            doubt = reason
+        case Mixed():
+            doubt = "it is on its way from one point to another"
+        case _:
+            doubt = ""
+    return engine.StandbyDisk(
+        name=name, path=str(image.path), format=image.format, point=image.point, doubt=doubt, proven_at=image.proven or None
+    )
