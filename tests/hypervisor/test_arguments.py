@@ -106,17 +106,17 @@ def test_images():
     ]
     assert image_arguments("a", Overlay(Path("/o"), nbd, 1)) == [
         "-blockdev",
-        "driver=nbd,server.type=unix,server.path=/s,,1,export=vda,reconnect-delay=5,node-name=d-a-b,read-only=on,discard=unmap",
+        "driver=nbd,server.type=unix,server.path=/s,,1,export=vda,reconnect-delay=5,node-name=b-a,read-only=on,discard=unmap",
         "-blockdev",
-        "driver=file,filename=/o,node-name=d-a-f,discard=unmap",
+        "driver=file,filename=/o,node-name=f-a,discard=unmap",
         "-blockdev",
-        "driver=qcow2,file=d-a-f,backing=d-a-b,node-name=d-a,discard=unmap",
+        "driver=qcow2,file=f-a,backing=b-a,node-name=d-a,discard=unmap",
     ]
     assert image_arguments("a", Qcow2Image(Path("/q"))) == [
         "-blockdev",
-        "driver=file,filename=/q,node-name=d-a-f,read-only=off,discard=unmap",
+        "driver=file,filename=/q,node-name=f-a,read-only=off,discard=unmap",
         "-blockdev",
-        "driver=qcow2,file=d-a-f,node-name=d-a,read-only=off,discard=unmap",
+        "driver=qcow2,file=f-a,node-name=d-a,read-only=off,discard=unmap",
     ]
     long = image_arguments("x" * 63, RawImage(Path("/q")))
     nodes = [word.partition("node-name=")[2].partition(",")[0] for word in long if "node-name" in word]

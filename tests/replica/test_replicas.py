@@ -1,7 +1,12 @@
 """Replicas of points: real exports, real machines."""
 
+import asyncio
 import os
+import random
 import signal
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
 
 import msgspec
 import pytest
@@ -9,13 +14,21 @@ import pytest
 from tests.hypervisor.stage import WAITS
 from tests.replica.conftest import MIB, House, unseen
 from understudy import app, engine
-from understudy.errors import Conflict, NotFound
+from understudy.errors import Conflict, NotFound, UnderstudyError
 from understudy.hypervisor.protocol import Status
 
 WRITES = """
 echo "@had $(dd if=/dev/vda bs=4096 skip=1 count=1 2>/dev/null | head -c 3)"
 echo "written here" | dd of=/dev/vda bs=4096 seek=1 conv=fsync 2>/dev/null
 echo "@wrote $(dd if=/dev/vda bs=4096 skip=1 count=1 2>/dev/null | head -c 7)"
+"""
+
+READS = """
+while n=$((n + 1)); do
+    echo 3 >/proc/sys/vm/drop_caches
+    cat /dev/vda >/dev/null || echo "@error"
+    echo "@round $n"
+done
 """
 
 
@@ -48,11 +61,18 @@ async def test_a_life(house: House) -> None:
     assert os.listdir(house.root / "s" / "replicas") == []
 
 
-async def test_a_record_of_changes_begins_with_the_guest(house: House) -> None:
-    """The first cycle of what runs here now is what its guest wrote, and no more was read for it."""
+async def test_what_runs_here_becomes_its_own_and_is_followed(house: House) -> None:
+    """The first cycle is what its guest wrote, and no more was read for it, though all was copied meanwhile."""
     await house.protect(vda=64 * MIB, vdb=2 * MIB)
-    await house.replicas.start(house.order(WRITES + WAITS, track=True), unseen)
+    replicas, order = house.replicas, house.order(WRITES + WAITS, track=True)
+    await replicas.start(order, unseen)
     await house.stage.says("web-1", "@wrote")
+    told: list[engine.Progress] = []
+    await replicas.drain("web-1", told.append)
+    assert {(now.phase, now.total) for now in told} >= {("drain vda", 64 * MIB), ("drain vdb", 2 * MIB)}
+    await replicas.drain("web-1", unseen)
+    state = await replicas.start(order, unseen)
+    assert (state.vm.status, state.drained, state.serving, await house.held()) == (Status.RUNNING, True, False, 0)
     qmp = str(house.stage.hypervisor.sockets("web-1")[0])
     await house.engine.protect(engine.Protect(name="web", source=engine.QemuSource(qmp=qmp), adopt=True))
     cycle = await house.replicate()
@@ -63,3 +83,72 @@ async def test_a_record_of_changes_begins_with_the_guest(house: House) -> None:
     truth[4096 : 4096 + 13] = b"written here\n"
     assert (house.root / "vda.restored").read_bytes() == truth
     assert (house.root / "vdb.restored").read_bytes() == house.images["vdb"].read_bytes()
+    # Nothing is laid on it anew when it is started again.
+    os.kill(state.vm.process, signal.SIGKILL)
+    await house.stage.until("web-1", lambda state: not state.alive)
+    image = replicas.images("web-1")["vda"]
+    assert contents(image)[: 64 * MIB] == truth
+    await replicas.start(order, unseen)
+    await house.stage.says("web-1", "@had wri")
+    assert app.exports(house.connection.state_dir) == ()
+
+
+async def test_nothing_that_dies_while_it_is_drained_does_harm(house: House) -> None:
+    await house.protect(vda=96 * MIB)
+    with house.images["vda"].open("r+b") as file:
+        file.write(random.Random(1).randbytes(96 * MIB))
+    house.cycle = await house.replicate()
+    order, replicas = house.order(READS), house.replicas
+    state = await replicas.start(order, unseen)
+    await house.stage.says("web-1", "@round 1")
+
+    def stop(now: engine.Progress) -> None:
+        """In the midst of it the export does not answer any more."""
+        if 0 < now.done < (now.total or 0):
+            os.kill(export().pid, signal.SIGSTOP)
+
+    def export() -> engine.Export:
+        (found,) = app.exports(house.connection.state_dir)
+        return found
+
+    draining = asyncio.ensure_future(replicas.drain("web-1", stop))
+    await until(lambda: stopped(export().pid))
+    # Whoever drained it is gone, then the export.
+    draining.cancel()
+    os.kill(export().pid, signal.SIGKILL)
+    await until(lambda: not export().pid)
+    (mended,) = await replicas.mend()
+    assert (mended.run, mended.failure) == ("web-1", None)
+    assert not await replicas.mend()
+    draining = asyncio.ensure_future(replicas.drain("web-1", stop))
+    await until(lambda: stopped(export().pid))
+    # And QEMU.
+    os.kill(state.vm.process, signal.SIGKILL)
+    with pytest.raises(UnderstudyError):
+        await draining
+    os.kill(export().pid, signal.SIGCONT)
+    state = await replicas.start(order, unseen)
+    assert (state.vm.status, state.below) == (Status.RUNNING, ("vda",))
+    await replicas.drain("web-1", unseen)
+    await house.stage.says("web-1", "@round 1")
+    await replicas.end("web-1", None)
+    assert b"@error" not in await house.stage.hypervisor.console("web-1")
+    assert contents(replicas.images("web-1")["vda"]) == house.images["vda"].read_bytes()
+
+
+async def until(true: Callable[[], bool]) -> None:
+    for _ in range(1500):
+        if true():
+            return
+        await asyncio.sleep(0.02)
+    raise AssertionError
+
+
+def stopped(pid: int) -> bool:
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "T"
+
+
+def contents(image: Path) -> bytes:
+    copy = image.with_suffix(".raw")
+    subprocess.run(["qemu-img", "convert", "-f", "qcow2", "-O", "raw", str(image), str(copy)], check=True)
+    return copy.read_bytes()

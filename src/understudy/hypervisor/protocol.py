@@ -225,6 +225,13 @@ class Hypervisor(Protocol):
         """Remove what is kept of a run that has no process. `Conflict` if it has one. Disks are the caller's, and stay. Idempotent."""
         ...
 
+    async def drain(self, run: str, disk: str, told: Callable[[int, int], None]) -> None:
+        """The disk's overlay needs nothing below it any more, whatever becomes of this host, and what was below is not used any more.
+
+        The guest runs on. `told` bytes done and in all. Idempotent; whoever awaits it may be killed or give up, and the copying goes on.
+        """
+        ...
+
     async def pause(self, run: str) -> None:
         """The guest stands still. Idempotent."""
         ...

@@ -27,7 +27,7 @@ class Owner(msgspec.Struct, frozen=True, kw_only=True):
 def owned(directory: Path, machine: str) -> Iterator[Path]:
     """Own `machine`, whose local files are in `directory` (made if missing, and given back), or raise Busy.
 
-    The lock file itself stays for ever: removing it would let two processes hold locks on two files of one name.
+    Who removes the directory does so while owning it; a lock on a file that is not the one of this name any more is nobody's.
     """
     try:
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -42,12 +42,21 @@ def owned(directory: Path, machine: str) -> Iterator[Path]:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise Busy(f"{machine} is owned by {_owner(descriptor)}", hint="end that process first, or wait until it is done") from None
+        if not _is(descriptor, directory / LOCK):
+            raise Busy(f"{machine} has just been removed", hint="try again")
         with suppress(OSError):
             # A full file system has no room for the name; the lock holds without.
             _sign(descriptor)
         yield directory
     finally:
         os.close(descriptor)
+
+
+def _is(descriptor: int, path: Path) -> bool:
+    try:
+        return os.path.samestat(os.fstat(descriptor), os.stat(path))
+    except FileNotFoundError:
+        return False
 
 
 def _sign(descriptor: int) -> None:

@@ -7,6 +7,7 @@ from typing import NamedTuple
 from understudy import engine
 from understudy.errors import Busy, Conflict, NotFound
 from understudy.replica.record import Record
+from understudy.replica.values import StartReplica
 
 BEGINS = 120.0
 """Seconds for one that another process is just beginning."""
@@ -41,13 +42,16 @@ class Exports(NamedTuple):
             if export is not None and export.state == "serving" and export.disks:
                 return export
             try:
-                return await self.start(engine.StartExport(name=order.run, machine=order.machine, point=order.point))
+                return await self.begun(order)
             except Busy:
                 # Its starter was killed, and it goes on by itself.
                 if asyncio.get_running_loop().time() > until:
                     raise
             await asyncio.sleep(POLL)
         return None
+
+    async def begun(self, order: StartReplica) -> engine.Export:
+        return await self.start(engine.StartExport(name=order.run, machine=order.machine, point=order.point))
 
     async def stopped(self, name: str) -> None:
         """Idempotent."""

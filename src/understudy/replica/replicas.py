@@ -1,8 +1,9 @@
 """Replicas of this host, each begun, found again, and ended by its run's name. They outlive whoever started them."""
 
 import asyncio
+import contextlib
 import shutil
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -10,13 +11,13 @@ import msgspec
 
 from understudy import engine
 from understudy.durable import remove, state_directory, sync_directory
-from understudy.errors import Conflict, NotFound
+from understudy.errors import Busy, Conflict, NotFound, UnderstudyError
 from understudy.hypervisor.protocol import Hypervisor, Patience, Status, Step
 from understudy.local.ownership import owned
 from understudy.replica.exports import Exports
 from understudy.replica.images import host_of
-from understudy.replica.record import RECORD, Record, directory_of, overlay_of, read, runs_in, write
-from understudy.replica.values import StartReplica, State
+from understudy.replica.record import OVERLAYS, RECORD, Record, directory_of, overlay_of, read, runs_in, write
+from understudy.replica.values import Mended, StartReplica, State
 
 Track = Callable[[Path, str, str, Sequence[str]], Awaitable[None]]
 """Begin a record of changes on each disk: by a machine's QMP socket, its id, its point, and the disks' names."""
@@ -37,7 +38,7 @@ class Replicas:
         Idempotent, and goes on with what was begun. `Conflict` if this run was begun from something else, or kept.
         """
         directory = directory_of(self._root, order.run)
-        with owned(directory, f"the replica {order.run}"):
+        with _alone(directory):
             record = await asyncio.to_thread(read, directory)
             if record is None:
                 record = Record(order=order)
@@ -76,14 +77,79 @@ class Replicas:
             return ()
         return await self._hypervisor.shut_down(run, patience)
 
+    async def drain(self, run: str, progress: engine.OnProgress) -> None:
+        """Every overlay has what lay below it, and the export has ended. The guest runs on.
+
+        Idempotent, and goes on with what was begun. Not kept from ending the machine meanwhile, which ends this with an error.
+        """
+        directory, record = await self._known(run)
+        for disk in record.below:
+            await self._hypervisor.drain(run, disk, partial(_told, progress, disk))
+            with _alone(directory):
+                now = await asyncio.to_thread(_must_be, directory)
+                await asyncio.to_thread(write, directory, msgspec.structs.replace(now, whole=(*now.whole, disk)))
+        await self._exports.stopped(run)
+
+    async def mend(self) -> Sequence[Mended]:
+        """Begin exports again whose processes died under machines that run, and let those go on that stood still for it. To be called
+        every few seconds: a guest waits as long as `NbdImage.patience` says before it stands still."""
+        runs = await asyncio.to_thread(runs_in, self._root)
+        mended = await asyncio.gather(*(self._mended(run) for run in runs))
+        return [found for found in mended if found is not None]
+
+    async def keep(self, run: str) -> Path:
+        """It has no process and no export any more, and is not started again. Returns where its overlays are; the point that they lie on
+        stays held for them. `remove` ends that. Idempotent."""
+        directory, _ = await self._known(run)
+        with _alone(directory):
+            record = await asyncio.to_thread(_must_be, directory)
+            await asyncio.to_thread(write, directory, msgspec.structs.replace(record, kept=True))
+            await self._hypervisor.destroy(run)
+            await self._hypervisor.forget(run)
+            if not record.below:
+                await self._exports.stopped(run)
+            else:
+                if await self._exports.seen(run) is None:
+                    # It lay on local images, which will not stay as they are.
+                    await self._exports.begun(record.order)
+                await self._exports.end(run)
+        return directory / OVERLAYS
+
     async def remove(self, run: str) -> None:
         """Nothing of it is left. Idempotent."""
         directory = directory_of(self._root, run)
-        with owned(directory, f"the replica {run}"):
+        with _alone(directory):
             await self._hypervisor.destroy(run)
             await self._hypervisor.forget(run)
             await self._exports.stopped(run)
-            await asyncio.to_thread(_forget, directory)
+            with state_directory(directory):
+                shutil.rmtree(directory / OVERLAYS, ignore_errors=True)
+                await asyncio.to_thread(remove, directory / RECORD)
+
+    async def _mended(self, run: str) -> Mended | None:
+        directory = directory_of(self._root, run)
+        try:
+            with _alone(directory):
+                return await self._mend(run, await asyncio.to_thread(read, directory))
+        except Busy:
+            # Somebody is at work on it.
+            return None
+        except UnderstudyError as error:
+            return Mended(run, "", error)
+
+    async def _mend(self, run: str, record: Record | None) -> Mended | None:
+        vm = await self._hypervisor.state(run)
+        if record is None or not record.exported or not vm.alive:
+            return None
+        done = []
+        export = await self._exports.seen(run)
+        if export is None or export.state != "serving":
+            await self._exports.served(record)
+            done.append("its export was begun again")
+        if vm.status is Status.STORAGE_ERROR:
+            await self._hypervisor.resume(run)
+            done.append("it was set going again")
+        return Mended(run, ", ".join(done)) if done else None
 
     async def _begin(self, directory: Path, record: Record, progress: engine.OnProgress) -> None:
         run = record.order.run
@@ -99,8 +165,7 @@ class Replicas:
 
     async def _before(self, directory: Path, qmp: Path) -> None:
         """While the guest stands still at its start."""
-        record = await asyncio.to_thread(read, directory)
-        assert record is not None
+        record = await asyncio.to_thread(_must_be, directory)
         if record.begun:
             return
         order = record.order
@@ -125,12 +190,25 @@ _STANDS = frozenset({Status.RUNNING, Status.PAUSED, Status.STORAGE_ERROR, Status
 """It was let go, and has a process still. What it was started from may be less by now than it was."""
 
 
-def _forget(directory: Path) -> None:
-    """The record last: as long as it is there, whoever removes the replica again finds the rest."""
-    with state_directory(directory):
-        for entry in directory.iterdir():
-            if entry.is_dir():
-                shutil.rmtree(entry)
-        remove(directory / RECORD)
-        shutil.rmtree(directory)
-        sync_directory(directory.parent)
+def _told(progress: engine.OnProgress, disk: str, done: int, total: int) -> None:
+    progress(engine.Progress(phase=f"drain {disk}", done=done, total=total))
+
+
+def _must_be(directory: Path) -> Record:
+    record = read(directory)
+    if record is None:
+        raise NotFound(f"the replica {directory.name!r} has just been removed")
+    return record
+
+
+@contextlib.contextmanager
+def _alone(directory: Path) -> Iterator[None]:
+    """Nobody else is at work on this replica. A directory without a record, which is written first and removed last, is nobody's."""
+    with owned(directory, f"the replica {directory.name!r}"):
+        try:
+            yield
+        finally:
+            with state_directory(directory):
+                if not (directory / RECORD).exists():
+                    shutil.rmtree(directory)
+                    sync_directory(directory.parent)

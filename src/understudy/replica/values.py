@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import msgspec
 
+from understudy.errors import UnderstudyError
 from understudy.hypervisor import protocol as hypervisor
 from understudy.machine.definition import MachineDefinition
 
@@ -43,3 +44,12 @@ class State:
     @property
     def drained(self) -> bool:
         return not self.below
+
+
+@dataclass(frozen=True, slots=True)
+class Mended:
+    """What was done for a replica that was in need of it, or why that did not come off."""
+
+    run: str
+    words: str
+    failure: UnderstudyError | None = None

@@ -52,7 +52,7 @@ def arguments(definition: MachineDefinition, host: Host, setting: Setting) -> li
     command += _boot(definition, places)
     command += [word for controller in definition.controllers for word in controller_arguments(controller)]
     command += [word for disk in definition.disks for word in image_arguments(disk.name, host.disks[disk.name])]
-    command += disk_devices(definition)
+    command += disk_devices(definition, host.disks)
     for number, nic in enumerate(definition.nics):
         command += nic_arguments(number, nic, host.networks.get(nic.name, ISOLATED))
     if definition.video:

@@ -1,11 +1,11 @@
 """The devices that a guest sees: controllers, disks, network cards, the agent's channel."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import assert_never
 
 from understudy.errors import InvalidRequest
-from understudy.hypervisor.protocol import Bridge, Isolated, Network, Tap, UserNetwork
+from understudy.hypervisor.protocol import Bridge, DiskImage, Isolated, NbdImage, Network, Overlay, Tap, UserNetwork
 from understudy.hypervisor.qemu.image_arguments import node_of
 from understudy.hypervisor.qemu.options import Value, joined
 from understudy.machine.definition import Controller, Disk, MachineDefinition, Nic
@@ -27,7 +27,7 @@ def controller_arguments(controller: Controller) -> list[str]:
     return ["-device", joined(controller.model, pairs)]
 
 
-def disk_devices(definition: MachineDefinition) -> list[str]:
+def disk_devices(definition: MachineDefinition, images: Mapping[str, DiskImage]) -> list[str]:
     """All of them; with a SCSI controller of our own where a disk needs one and the definition names none."""
     words: list[str] = []
     scsi = next((controller.name for controller in definition.controllers if controller.model == "virtio-scsi-pci"), "")
@@ -36,14 +36,20 @@ def disk_devices(definition: MachineDefinition) -> list[str]:
         words += ["-device", f"virtio-scsi-pci,id={OWN_SCSI}"]
     # Where QEMU is to choose an address, it must not choose one that is spoken for.
     for disk in sorted(definition.disks, key=lambda disk: not disk.address):
-        words += ["-device", _disk(disk, scsi)]
+        words += ["-device", _disk(disk, scsi, _served(images[disk.name]))]
     return words
 
 
-def _disk(disk: Disk, scsi: str) -> str:
+def _served(image: DiskImage) -> bool:
+    return isinstance(image.below if isinstance(image, Overlay) else image, NbdImage)
+
+
+def _disk(disk: Disk, scsi: str, served: bool) -> str:
     pairs: Pairs = [("drive", node_of(disk.name)), ("id", disk.name)]
     sectors: Pairs = [("logical_block_size", disk.sector), ("physical_block_size", disk.physical_sector)]
-    rest: Pairs = [*sectors, ("serial", disk.serial), ("bootindex", disk.boot if disk.boot >= 0 else None)]
+    # The guest is never told that a server is away: it stands still, and goes on.
+    patient: Pairs = [("rerror", "stop"), ("werror", "stop")] if served else []
+    rest: Pairs = [*sectors, *patient, ("serial", disk.serial), ("bootindex", disk.boot if disk.boot >= 0 else None)]
     unit = disk.unit if disk.unit >= 0 else None
     match disk.bus:
         case "virtio-blk":

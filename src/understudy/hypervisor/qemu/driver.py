@@ -5,7 +5,7 @@ import hashlib
 import os
 import secrets
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import msgspec
@@ -19,6 +19,7 @@ from understudy.hypervisor.qemu import record as records
 from understudy.hypervisor.qemu.arguments import PROGRAMS, Accelerator, Setting, arguments
 from understudy.hypervisor.qemu.console import drained, picture
 from understudy.hypervisor.qemu.device_arguments import namespace_of
+from understudy.hypervisor.qemu.draining import drain
 from understudy.hypervisor.qemu.files import prepare
 from understudy.hypervisor.qemu.launch import launch
 from understudy.hypervisor.qemu.locks import guarded, held, taken
@@ -101,6 +102,9 @@ class QemuHypervisor:
             places.record.unlink(missing_ok=True)
             shutil.rmtree(places.directory)
             sync_directory(self._root)
+
+    async def drain(self, run: str, disk: str, told: Callable[[int, int], None]) -> None:
+        await drain(RunProcess(self._running(run)), disk, told)
 
     async def pause(self, run: str) -> None:
         async with RunProcess(self._running(run)).session() as session:

@@ -11,47 +11,57 @@ Pairs = list[tuple[str, Value | None]]
 
 def node_of(disk: str) -> str:
     """The node that the disk's device is joined to; QEMU allows 31 characters, and a disk's name has up to 63."""
-    return f"d-{disk}" if len(disk) <= 24 else f"d-{disk[:15]}-{_short(disk)}"
+    return _named("d", disk)
+
+
+def below_of(disk: str) -> tuple[str, ...]:
+    """What lies under an overlay, the topmost first; the last is there only if that is a file."""
+    return _named("b", disk), _named("bf", disk)
+
+
+def _named(kind: str, disk: str) -> str:
+    # In front, where no name of a disk makes two of them the same.
+    return f"{kind}-{disk}" if len(disk) <= 24 else f"{kind}-{disk[:15]}-{_short(disk)}"
 
 
 def image_arguments(disk: str, image: DiskImage) -> list[str]:
     """`-blockdev` for each node, the lowest first."""
-    node = node_of(disk)
+    node, file = node_of(disk), _named("f", disk)
     if isinstance(image, Overlay):
-        below = f"{node}-b"
-        words = _nodes(below, image.below, read_only=True)
-        words += _blockdev([("driver", "file"), ("filename", str(image.path)), ("node-name", f"{node}-f"), ("discard", "unmap")])
+        below, below_file = below_of(disk)
+        words = _nodes(below, below_file, image.below, read_only=True)
+        words += _blockdev([("driver", "file"), ("filename", str(image.path)), ("node-name", file), ("discard", "unmap")])
         return words + _blockdev(
             [
                 ("driver", "qcow2"),
-                ("file", f"{node}-f"),
+                ("file", file),
                 ("backing", below),
                 ("node-name", node),
                 ("discard", "unmap"),
             ]
         )
-    return _nodes(node, image, read_only=False)
+    return _nodes(node, file, image, read_only=False)
 
 
-def _nodes(node: str, image: Image, *, read_only: bool) -> list[str]:
+def _nodes(node: str, file: str, image: Image, *, read_only: bool) -> list[str]:
     common: Pairs = [("node-name", node), ("read-only", read_only), ("discard", "unmap")]
     match image:
         case NbdImage():
             server: Pairs = [("server.type", "unix"), ("server.path", str(image.socket)), ("export", image.export)]
             return _blockdev([("driver", "nbd"), *server, ("reconnect-delay", image.patience), *common])
         case RawImage():
-            return _file(node, image.path.is_block_device(), str(image.path), read_only) + _blockdev(
-                [("driver", "raw"), ("file", f"{node}-f"), *common]
+            return _file(file, image.path.is_block_device(), str(image.path), read_only) + _blockdev(
+                [("driver", "raw"), ("file", file), *common]
             )
         case Qcow2Image():
-            return _file(node, False, str(image.path), read_only) + _blockdev([("driver", "qcow2"), ("file", f"{node}-f"), *common])
+            return _file(file, False, str(image.path), read_only) + _blockdev([("driver", "qcow2"), ("file", file), *common])
         case _:
             assert_never(image)
 
 
 def _file(node: str, device: bool, path: str, read_only: bool) -> list[str]:
     driver = "host_device" if device else "file"
-    return _blockdev([("driver", driver), ("filename", path), ("node-name", f"{node}-f"), ("read-only", read_only), ("discard", "unmap")])
+    return _blockdev([("driver", driver), ("filename", path), ("node-name", node), ("read-only", read_only), ("discard", "unmap")])
 
 
 def _blockdev(pairs: Pairs) -> list[str]:
