@@ -14,7 +14,7 @@ PACKAGE = ROOT / "src" / "understudy"
 LAYERS = (
     ("cli",),
     ("demo",),
-    ("app",),
+    ("app", "exporter"),
     ("daemon",),
     ("api", "client"),
     ("scheduler", "jobs"),
@@ -56,7 +56,8 @@ ONLY = {
 NEVER = {
     "vault": {"source", "hypervisor", "machine", "qemu", "nbd"},
 }
-# Files of these parts stand for one kind each behind a Protocol; only the composition root, and their own part, name them.
+# Files of these parts stand for one kind each behind a Protocol; only the composition roots, and their own part, name them.
+ROOTS = {"app", "exporter"}
 KINDS = {"source", "hypervisor", "store"}
 OPEN_TO_ALL = {"protocol", "names"}
 
@@ -104,8 +105,8 @@ def objection(part: str, imported: str) -> str | None:
         return f"{part} is not above {target}"
     if (part in ONLY and target not in ONLY[part]) or target in NEVER.get(part, ()):
         return f"{part} must not know {target}"
-    if target in KINDS and part != "app" and module.partition(".")[0] not in OPEN_TO_ALL:
-        return f"only app names the kind {imported}"
+    if target in KINDS and part not in ROOTS and module.partition(".")[0] not in OPEN_TO_ALL:
+        return f"only a composition root names the kind {imported}"
     return None
 
 

@@ -1,4 +1,4 @@
-"""The composition root: the only place that names concrete kinds of stores and sources and joins the parts."""
+"""The composition root: with `exporter`, the only place that names concrete kinds of stores and sources and joins the parts."""
 
 import sys
 from collections.abc import AsyncIterator, Sequence
@@ -16,7 +16,6 @@ from understudy.hypervisor.qemu.driver import QemuHypervisor
 from understudy.hypervisor.qemu.readiness import FILES_FROM
 from understudy.local.engine import LocalEngine
 from understudy.local.export_file import exports_here, read_export
-from understudy.local.export_process import run_export
 from understudy.local.export_serving import Order
 from understudy.local.exporting import ended as export_ended
 from understudy.local.exporting import export_started
@@ -34,9 +33,10 @@ from understudy.source.quiesce import Means, Quiesce
 from understudy.source.quiesced import QuiescedSource, QuiescedWhileRead, at_the_instant
 from understudy.store.paced import PacedStore
 from understudy.store.protocol import ObjectStore, Pace
-from understudy.store.url import open_store, parse_url
+from understudy.store.url import directory_here as vault_directory
+from understudy.store.url import open_store
 
-__all__ = ["open_engine", "open_source", "wrap"]
+__all__ = ["open_engine", "open_source", "vault_directory", "wrap"]
 
 
 @asynccontextmanager
@@ -56,7 +56,7 @@ async def serve(path: Path) -> None:
 
 async def start_export(connection: engine.Connection, request: engine.StartExport) -> engine.Export:
     """A process of its own serves a point over NBD when this returns, and goes on after this one."""
-    program = (sys.executable, "-c", "from understudy.app import export_process; export_process()")
+    program = (sys.executable, "-c", "from understudy.exporter import main; main()")
     return await export_started(program, Order(connection, request))
 
 
@@ -84,12 +84,6 @@ def open_replicas(connection: engine.Connection, files_from: Sequence[Path] = FI
 def exports(state_dir: str) -> tuple[engine.Export, ...]:
     """What this host exports, by name."""
     return exports_here(Path(state_dir))
-
-
-def export_process() -> None:
-    """The process that `start_export` begins: its order comes on standard input, one answer goes to standard output, and its log to
-    standard error."""
-    run_export(Parts(open_store, _make_store, vault_directory, open_source))
 
 
 def _local(connection: engine.Connection) -> LocalEngine:
@@ -122,12 +116,6 @@ def _text(path: Path) -> str:
 
 def _make_store(url: str) -> ObjectStore:
     return open_store(url, make=True)
-
-
-def vault_directory(url: str) -> Path | None:
-    """Where on this host the vault is, if it is a directory. `InvalidRequest` if `url` is no address, `Unsupported` for later kinds."""
-    parsed = parse_url(url)
-    return Path(parsed.path) if parsed.kind == "file" else None
 
 
 def open_source(source: engine.MachineSource, machine_id: str, name: str, directory: Path) -> DiskSource:

@@ -9,13 +9,14 @@ import msgspec
 
 from understudy import engine
 from understudy.errors import UnderstudyError
-from understudy.local.export_serving import Order, Told, serve_export
-from understudy.local.parts import Parts
+from understudy.local.export_serving import Order, Stores, Told, serve_export
+
+__all__ = ["Stores", "run_export"]
 
 log = logging.getLogger(__name__)
 
 
-def run_export(parts: Parts) -> None:
+def run_export(stores: Stores) -> None:
     """The order comes on standard input, one answer goes to standard output, which is closed then; ends with the process."""
     logging.basicConfig(
         level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(levelname)s %(message)s", datefmt="%Y-%m-%dT%H:%M:%S%z"
@@ -23,7 +24,7 @@ def run_export(parts: Parts) -> None:
     os.chdir("/")
     order = msgspec.json.decode(sys.stdin.buffer.read(), type=Order)
     try:
-        asyncio.run(serve_export(order, parts, lambda export: _answer(Told(export=export))))
+        asyncio.run(serve_export(order, stores, lambda export: _answer(Told(export=export))))
     except UnderstudyError as error:
         log.error("%s", error.message)
         _answer(Told(failure=engine.Failure(code=error.code, message=error.message, hint=error.hint)))

@@ -8,7 +8,7 @@ import ssl
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
 from pathlib import Path
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 from urllib.parse import quote
 
 import msgspec
@@ -21,8 +21,7 @@ from understudy.local.export_file import RECORD, SOCKET, directory_of, held_for,
 from understudy.local.key_files import unlock_of
 from understudy.local.outside import must_be_outside
 from understudy.local.ownership import owned
-from understudy.local.parts import Parts
-from understudy.local.recovering import must_hold_the_recovery_key
+from understudy.local.recovery_key import must_hold_the_recovery_key
 from understudy.local.retaining import hold_added, hold_removed, holds_of
 from understudy.model import BLOCK_SIZE
 from understudy.nbd.server import Export, NbdServer
@@ -31,6 +30,7 @@ from understudy.recovery.export.device import PointDevice
 from understudy.recovery.export.marks import Whose
 from understudy.recovery.export.overlay import Overlay
 from understudy.recovery.export.stock import IN_MEMORY, Stock
+from understudy.store.protocol import ObjectStore
 from understudy.vault.kinds import PointDisk
 from understudy.vault.log.machine_log import MachineLog
 from understudy.vault.vault import Vault
@@ -41,6 +41,13 @@ MOST_PATH = 107
 """Bytes of a unix socket's path."""
 
 Ready: TypeAlias = Callable[[engine.Export], None]
+
+
+class Stores(NamedTuple):
+    """`vault_directory` is None for vaults that are no directory here."""
+
+    open_store: Callable[[str], ObjectStore]
+    vault_directory: Callable[[str], Path | None]
 
 
 class Order(msgspec.Struct, frozen=True):
@@ -57,7 +64,7 @@ class Told(msgspec.Struct, frozen=True):
     failure: engine.Failure | None = None
 
 
-async def serve_export(order: Order, parts: Parts, ready: Ready) -> None:
+async def serve_export(order: Order, stores: Stores, ready: Ready) -> None:
     """Until SIGTERM or SIGINT. `ready` is told when clients can connect. `Busy` if a process serves under this name already."""
     ended = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -65,23 +72,23 @@ async def serve_export(order: Order, parts: Parts, ready: Ready) -> None:
     state = Path(order.connection.state_dir)
     with owned(directory_of(state, order.request.name), f"the export {order.request.name}") as directory:
         async with AsyncExitStack() as stack:
-            export = await _begin(order, parts, directory, stack)
+            export = await _begin(order, stores, directory, stack)
             ready(export)
             log.info("serving point %d of %s as %s at %s", export.number, export.machine, export.name, export.listen)
             await ended.wait()
             log.info("ending")
 
 
-async def _begin(order: Order, parts: Parts, directory: Path, stack: AsyncExitStack) -> engine.Export:
+async def _begin(order: Order, stores: Stores, directory: Path, stack: AsyncExitStack) -> engine.Export:
     request, connection = order.request, order.connection
-    vault = await stack.enter_async_context(_vault(connection, parts))
+    vault = await stack.enter_async_context(_vault(connection, stores))
     must_hold_the_recovery_key(vault)
     machine = await vault.find(request.machine)
     entry = next((entry for entry in machine.state.points if entry.point.id.hex() == request.point), None)
     if entry is None:
         raise NotFound(f"machine {machine.state.name!r} has no point {request.point}")
     if request.overlay:
-        must_be_outside(parts.vault_directory(connection.vault), Path(request.overlay), "the overlay", "it is this host's own")
+        must_be_outside(stores.vault_directory(connection.vault), Path(request.overlay), "the overlay", "it is this host's own")
     listen = request.listen or str(directory / SOCKET)
     export = engine.Export(
         name=request.name,
@@ -129,11 +136,11 @@ def _disks(disks: Iterable[PointDisk], listen: str) -> tuple[engine.ExportedDisk
 
 
 @asynccontextmanager
-async def _vault(connection: engine.Connection, parts: Parts) -> AsyncIterator[Vault]:
+async def _vault(connection: engine.Connection, stores: Stores) -> AsyncIterator[Vault]:
     if connection.credential is None:
         raise InvalidRequest("an export needs a key of the vault", hint="give --key-file or --passphrase-file")
     unlock = await asyncio.to_thread(unlock_of, connection.credential)
-    store = parts.open_store(connection.vault)
+    store = stores.open_store(connection.vault)
     try:
         vault = await Vault.open(store, unlock, Path(connection.state_dir))
     except BaseException:

@@ -7,7 +7,8 @@ from pathlib import Path
 import msgspec
 
 from understudy import engine
-from understudy.errors import AccessDenied, IntegrityError, TargetFailed, UnderstudyError
+from understudy.errors import IntegrityError, TargetFailed, UnderstudyError
+from understudy.local.recovery_key import must_hold_the_recovery_key
 from understudy.local.views import points_of
 from understudy.recovery.content import finder, read_point
 from understudy.recovery.materialise import materialise
@@ -125,15 +126,6 @@ async def _record(vault: Vault, log: MachineLog, done: Verified) -> str:
 
 async def scrubbed(store: ObjectStore, progress: engine.OnProgress) -> engine.Verified:
     return _seen(None, await scrub_vault(store, listener_of(progress)))
-
-
-def must_hold_the_recovery_key(vault: Vault) -> None:
-    """Said before anything is read or written."""
-    if not vault.access.recovery_private:
-        raise AccessDenied(
-            f"the key of {vault.identity.role} {vault.identity.name!r} can replicate, and cannot read recovery points",
-            hint="use an operator's key",
-        )
 
 
 def _make_directory(path: Path) -> None:

@@ -44,3 +44,9 @@ def parse_url(text: str) -> StoreUrl:
 def open_store(text: str, *, make: bool = False) -> ObjectStore:
     """The store at this address. `make`: a missing last directory is made, which only the creation of a vault may ask for."""
     return FileStore(Path(parse_url(text).path), make=make)
+
+
+def directory_here(url: str) -> Path | None:
+    """Where on this host the vault is, if it is a directory. `InvalidRequest` if `url` is no address, `Unsupported` for later kinds."""
+    parsed = parse_url(url)
+    return Path(parsed.path) if parsed.kind == "file" else None

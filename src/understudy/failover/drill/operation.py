@@ -25,7 +25,7 @@ from understudy.failover.networks.mapping import NetworkMapping
 from understudy.failover.networks.seed import write_seed
 from understudy.hypervisor.protocol import Accelerator, Hypervisor, Status
 from understudy.local.defining import started_from
-from understudy.local.recovering import must_hold_the_recovery_key
+from understudy.local.recovery_key import must_hold_the_recovery_key
 from understudy.machine.reading import to_toml
 from understudy.replica.replicas import Replicas
 from understudy.replica.values import StartReplica

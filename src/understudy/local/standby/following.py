@@ -12,7 +12,8 @@ import msgspec
 from understudy import engine
 from understudy.errors import Conflict, IntegrityError, NotFound, TargetFailed
 from understudy.local.ownership import owned
-from understudy.local.recovering import listener_of, must_hold_the_recovery_key, shown_restored
+from understudy.local.recovering import listener_of, shown_restored
+from understudy.local.recovery_key import must_hold_the_recovery_key
 from understudy.local.site import Site
 from understudy.local.standby.file import StandbyFile, StandbyImage, directory_of, must_read_standby, write_standby
 from understudy.local.standby.held import Standby, standby_as

@@ -10,7 +10,7 @@ import msgspec
 from understudy import engine
 from understudy.durable import sync_directory
 from understudy.errors import Conflict, InvalidRequest, StateFailed, Unsupported
-from understudy.local.recovering import must_hold_the_recovery_key
+from understudy.local.recovery_key import must_hold_the_recovery_key
 from understudy.local.retaining import hold_added, hold_removed, holds_of
 from understudy.local.site import Site
 from understudy.local.standby.file import StandbyFile, StandbyImage, must_read_standby, read_standby, remove_standby, write_standby

@@ -9,7 +9,8 @@ from pathlib import Path
 from understudy import engine
 from understudy.durable import state_directory
 from understudy.errors import Conflict, IntegrityError, NotFound
-from understudy.local.recovering import listener_of, must_hold_the_recovery_key
+from understudy.local.recovering import listener_of
+from understudy.local.recovery_key import must_hold_the_recovery_key
 from understudy.local.site import Site
 from understudy.local.standby.file import read_standby
 from understudy.local.standby.following import own_standby
