@@ -51,7 +51,7 @@ async def open_engine(connection: engine.Connection) -> AsyncIterator[engine.Eng
 
 async def serve(path: Path) -> None:
     """The daemon, until a signal ends it. `path`: its configuration."""
-    await run(path, Assembly(_paced_parts, _make_app, _renew_app))
+    await run(path, Assembly(_paced_parts, _make_app, _renew_app, _hypervisor))
 
 
 async def start_export(connection: engine.Connection, request: engine.StartExport) -> engine.Export:
@@ -78,7 +78,7 @@ def open_replicas(connection: engine.Connection, files_from: Sequence[Path] = FI
         stop=partial(stop_export, connection, discard=False),
         end=partial(export_ended, state),
     )
-    return Replicas(state / "replicas", QemuHypervisor(state / "vms", files_from), served, begin_records)
+    return Replicas(state / "replicas", _hypervisor(state, files_from), served, begin_records)
 
 
 def exports(state_dir: str) -> tuple[engine.Export, ...]:
@@ -88,6 +88,10 @@ def exports(state_dir: str) -> tuple[engine.Export, ...]:
 
 def _local(connection: engine.Connection) -> LocalEngine:
     return LocalEngine(connection, Parts(open_store, _make_store, vault_directory, open_source))
+
+
+def _hypervisor(state: Path, files_from: Sequence[Path] = FILES_FROM) -> QemuHypervisor:
+    return QemuHypervisor(state / "vms", files_from)
 
 
 def _paced_parts(pace: Pace) -> Parts:

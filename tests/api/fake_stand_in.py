@@ -3,12 +3,13 @@
 from abc import abstractmethod
 from dataclasses import dataclass, field
 
-from understudy.engine import Look, MachineNetworks, MachineStatus, MappedNic, ShownNetworks
+from understudy.engine import Look, MachineNetworks, MachineStatus, MappedNic, Readiness, ShownNetworks, Verdict
 
 
 @dataclass
 class FakeStandIn:
     networks_set: dict[str, MachineNetworks] = field(default_factory=dict)
+    verdict: Verdict = "warn"
 
     @abstractmethod
     async def status(self, machine: str) -> MachineStatus: ...
@@ -30,3 +31,14 @@ class FakeStandIn:
         else:
             self.networks_set[found.name] = own
         return await self.networks(machine)
+
+    async def check(self, machine: str, actor: str) -> Readiness:
+        return await self.readiness(machine)
+
+    async def readiness(self, machine: str) -> Readiness:
+        found = await self.status(machine)
+        items = (
+            Look(what="vault", verdict="pass", words="it can be read and written"),
+            Look(what="drill", verdict=self.verdict, words="it was never started here for a test", hint="start one"),
+        )
+        return Readiness(machine=found.name, id=found.id, site="host-b", at=found.computed_at, verdict=self.verdict, items=items)

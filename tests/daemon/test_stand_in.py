@@ -83,3 +83,39 @@ def test_a_machine_of_which_nothing_is_known_can_be_mapped_all_the_same(house: H
     shown = house.ask("PUT", "/v1/machines/web/networks", {"memory": 1 << 30})
     assert (shown["own"]["memory"], shown["failover"]) == (1 << 30, [])
     assert [(found["verdict"], found["words"]) for found in shown["findings"]] == [("fail", "machine 'web' has no point yet")]
+
+
+def test_it_is_looked_whether_a_machine_could_be_started_here(house: House) -> None:
+    elsewhere(house)
+    house.start()
+    path = "/v1/machines/web/check"
+    # It stands in for nobody yet, and so it is not looked by itself.
+    house.ask("GET", path, status=404)
+    before = sorted(file for file in house.host.vault.rglob("*") if file.is_file())
+    found = house.ask("POST", path)
+    assert sorted(file for file in house.host.vault.rglob("*") if file.is_file()) == before
+    assert (found["machine"], found["site"], found["verdict"]) == ("web", "there", "fail")
+    failing = {item["what"]: item["words"] for item in found["items"] if item["verdict"] == "fail"}
+    assert failing == {"networks": "net0: nothing says what stands for br0 at there here"}
+    well = {item["what"] for item in found["items"] if item["verdict"] == "pass"}
+    assert well >= {"machine type", "memory", "replication", "standby", "storage", "vault", "key", "clock"}
+    assert house.ask("GET", path) == found
+    (event,) = house.events("machine.readiness")
+    assert (event["severity"], event["actor"], event["data"]["networks"]) == ("warning", "root", "fail")
+    # With a table for it the site stands in for it: it is looked at by itself, and what fails is the site's health.
+    configure(house, RULE.format("bridge:us-none0"))
+    assert house.end() == 0
+    house.start()
+
+    def reasons() -> list[str]:
+        return [reason["message"] for reason in house.ask("GET", "/v1/health")["reasons"] if reason["code"] == "not-ready"]
+
+    # What the one before found counts, with its time.
+    assert "web could not be started here" in house.until(reasons)[0]
+    assert "nothing says what stands for br0" in reasons()[0]
+    assert house.ask("GET", path) == found
+    house.ask("PUT", "/v1/machines/web/networks", {"failover": {"nics": {"net0": {"network": "none"}}}})
+    assert house.until(lambda: not reasons())
+    assert house.ask("GET", path)["verdict"] == "warn"
+    assert [event["severity"] for event in house.events("machine.readiness")] == ["warning", "info"]
+    assert house.end() == 0

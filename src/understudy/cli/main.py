@@ -24,6 +24,7 @@ COMMANDS = {
     "group": Entry("understudy.cli.group", "Freeze several machines at one instant."),
     "definition": Entry("understudy.cli.definition", "Say what a machine is started from."),
     "network": Entry("understudy.cli.network", "Say what a machine is joined to on this site."),
+    "check": Entry("understudy.cli.check", "Say whether a machine could be started on this site."),
     "retention": Entry("understudy.cli.retention", "Say which points a machine keeps."),
     "prune": Entry("understudy.cli.prune", "Drop the points that its policy does not keep."),
     "hold": Entry("understudy.cli.hold", "Keep a point whatever the policy says."),

@@ -18,6 +18,7 @@ from understudy.engine import (
     MachineNetworks,
     MachineStatus,
     OnProgress,
+    Readiness,
     ReplicationPolicy,
     ServiceHealth,
     ShownNetworks,
@@ -82,6 +83,12 @@ class RemoteService:
     async def set_networks(self, machine: str, own: MachineNetworks | None) -> ShownNetworks:
         method = "DELETE" if own is None else "PUT"
         return await self._channel.ask(ShownNetworks, method, f"{_machine(machine)}/networks", body=own)
+
+    async def check(self, machine: str) -> Readiness:
+        return await self._channel.ask(Readiness, "POST", f"{_machine(machine)}/check")
+
+    async def readiness(self, machine: str) -> Readiness:
+        return await self._channel.ask(Readiness, "GET", f"{_machine(machine)}/check")
 
     async def jobs(self, query: JobQuery) -> tuple[Job, ...]:
         asked = {"limit": query.limit, "next": query.before, "machine": query.machine}

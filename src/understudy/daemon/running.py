@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from understudy.config.values import Config
 from understudy.daemon.machines import Machines
 from understudy.daemon.pulse import Pulse
+from understudy.daemon.readiness import ReadinessUpkeep
 from understudy.daemon.runner import Runner
 from understudy.daemon.served import ServedEngine
 from understudy.daemon.slots import Slots
@@ -38,3 +39,4 @@ class Running:
     slots: Slots
     pulse: Pulse
     stand_in: StandIn
+    readiness: ReadinessUpkeep

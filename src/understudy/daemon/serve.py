@@ -20,6 +20,7 @@ from understudy.daemon.memory import bound
 from understudy.daemon.notify import Notifier
 from understudy.daemon.pacing import Pacing
 from understudy.daemon.pulse import Pulse
+from understudy.daemon.readiness import ReadinessUpkeep
 from understudy.daemon.reload import Reload
 from understudy.daemon.runner import Runner
 from understudy.daemon.running import Condition, Running
@@ -31,6 +32,7 @@ from understudy.daemon.stand_in import StandIn
 from understudy.daemon.work import Doer
 from understudy.engine import Service
 from understudy.finish import first_failure
+from understudy.hypervisor.protocol import Hypervisor
 from understudy.jobs.journal import Journal
 from understudy.local.ownership import owned
 from understudy.local.parts import Parts
@@ -42,11 +44,13 @@ JOBS_DRAIN = 10.0
 
 
 class Assembly(NamedTuple):
-    """What the composition root joins: stores and sources, whose stores keep to a pace; and the API, whose users may change."""
+    """What the composition root joins: stores and sources, whose stores keep to a pace; the API, whose users may change; and what
+    runs machines here, by the state directory."""
 
     parts: Callable[[Pace], Parts]
     make_app: Callable[[Service, ApiConfig], web.Application]
     renew_app: Callable[[web.Application, ApiConfig], None]
+    hypervisor: Callable[[Path], Hypervisor]
 
 
 class Asked(NamedTuple):
@@ -79,15 +83,16 @@ async def _serve(path: Path, config: Config, assembly: Assembly, asked: Asked, n
         machines = engine.scheduled = Machines(engine, slots, journal, config, tasks)
         runner = Runner(journal, Doer(engine, machines.cycle), tasks)
         pulse = Pulse(notifier, journal, machines.look)
-        stand_in = StandIn(engine, journal, lambda: condition.config)
-        running = Running(condition, engine, machines, runner, journal, slots, pulse, stand_in)
+        stand_in = StandIn(engine, journal, lambda: condition.config, assembly.hypervisor(Path(config.state_dir)))
+        readiness = ReadinessUpkeep(stand_in)
+        running = Running(condition, engine, machines, runner, journal, slots, pulse, stand_in, readiness)
         service, maintenance = DaemonService(running), Maintenance(running)
         await runner.recover()
         tcp = config.api.tcp
         certificate = Certificate(await asyncio.to_thread(read_certificate, tcp)) if tcp else None
         reload = Reload(path, condition, machines, slots, journal, lambda api: assembly.renew_app(app, api), certificate)
         background = [tasks.create_task(work, name=name) for name, work in (("events", journal.run()), ("pulse", pulse.run()))]
-        upkeep = [tasks.create_task(maintenance.run(), name="maintenance")]
+        upkeep = [tasks.create_task(work, name=name) for name, work in (("maintenance", maintenance.run()), ("readiness", readiness.run()))]
         try:
             app = assembly.make_app(service, config.api)
             async with listening(app, config.api, certificate):

@@ -1,7 +1,7 @@
 """The engine as the daemon uses and offers it: its scheduler hears of every machine that is protected, renewed or left through it."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from functools import partial
 from pathlib import Path
@@ -128,6 +128,17 @@ class ServedEngine(LocalEngine):
     @property
     def site(self) -> Site:
         return self._site
+
+    @property
+    def vault_directory(self) -> Path | None:
+        """Where on this host the vault is, if it is a directory."""
+        return self._parts.vault_directory(self._connection.vault)
+
+    async def elsewhere(self, ids: Collection[str] | None = None) -> dict[str, str]:
+        """Machines (of these, or of all) that other sites run: the site by the machine's id. Reads their logs."""
+        vault = await self._opened()
+        states = await vault.readable(await vault.ids() if ids is None else ids)
+        return {state.id: state.site for state in states if state.site != self._site.name}
 
     async def policy(self, machine: str) -> engine.ReplicationPolicy | None:
         """Its own, by its id; None if it has none."""

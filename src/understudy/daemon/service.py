@@ -85,6 +85,12 @@ class DaemonService:
     async def set_networks(self, machine: str, own: facade.MachineNetworks | None, actor: str) -> facade.ShownNetworks:
         return await self._daemon.stand_in.set_networks(machine, own, actor)
 
+    async def check(self, machine: str, actor: str) -> facade.Readiness:
+        return await self._daemon.stand_in.check(machine, actor)
+
+    async def readiness(self, machine: str) -> facade.Readiness:
+        return await self._daemon.stand_in.readiness(machine)
+
     async def start(self, request: StartJob) -> Job:
         machine = await self._id_of(request.machine) if request.machine is not None else None
         if request.kind == "replicate" and machine is not None:
@@ -130,7 +136,7 @@ class DaemonService:
             return await self._daemon.engine.id_of(machine)
 
     def _reasons(self) -> list[Reason]:
-        reasons = []
+        reasons = self._daemon.readiness.reasons(time.time_ns())
         vault = self._daemon.condition.vault
         if vault is not None:
             reasons.append(Reason(code=vault.code, health="critical", message=vault.message, hint=vault.hint))

@@ -1,35 +1,50 @@
 """Machines that run elsewhere and could be started on this site: what would become of them here."""
 
 import asyncio
+import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from pathlib import Path
 
 import msgspec
 
 from understudy.config.values import Config
 from understudy.daemon.served import ServedEngine
-from understudy.engine import Look, MachineNetworks, ShownNetworks, StartKind, checked_networks
+from understudy.engine import Look, MachineNetworks, Readiness, Severity, ShownNetworks, StartKind, Verdict, checked_networks
 from understudy.errors import InvalidRequest, NotFound
-from understudy.failover.networks.bridge_helper import helper_here
-from understudy.failover.networks.links import look, network_findings
-from understudy.failover.networks.mapping import Mapped, NetworkMapping, plan_networks
-from understudy.failover.networks.showing import shown_networks
-from understudy.hypervisor.protocol import Finding
+from understudy.failover.networks.mapping import NetworkMapping, plan_networks
+from understudy.failover.networks.showing import looks, shown_networks
+from understudy.failover.readiness.checking import Means, check, definition_of, links_examined
+from understudy.failover.readiness.judge import worst
+from understudy.failover.readiness.record import read_readiness, write_readiness
+from understudy.hypervisor.protocol import Finding, Hypervisor
 from understudy.jobs.journal import Journal
-from understudy.local.defining import started_from
 from understudy.local.network_file import read_networks, write_networks
 from understudy.machine.definition import MachineDefinition
 from understudy.vault.log.machine_log import MachineLog
 from understudy.vault.vault import Vault
 
+_COULD: dict[Verdict, str] = {
+    "pass": "could be started here",
+    "warn": "could be started here, with reservations",
+    "fail": "could not be started here",
+}
+_SEVERITY: dict[Verdict, Severity] = {"pass": "info", "warn": "info", "fail": "warning"}
+
 
 @dataclass(frozen=True, slots=True)
 class StandIn:
-    """`config`: as it is now."""
+    """`config`: as it is now. `hypervisor`: this site's. `checked`: what was found last, by machine; `stale`: machines of which that is not
+    so any more, since something was set; `changed`: there are such."""
 
     engine: ServedEngine
     journal: Journal
     config: Callable[[], Config]
+    hypervisor: Hypervisor
+    checked: dict[str, Readiness] = field(default_factory=dict)
+    stale: set[str] = field(default_factory=set)
+    changed: asyncio.Event = field(default_factory=asyncio.Event)
+    _turn: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def mapping(self, vault: Vault, log: MachineLog) -> NetworkMapping:
         """What holds for the machine here. `StateFailed` if what was set for it cannot be read."""
@@ -54,26 +69,52 @@ class StandIn:
         if own is not None:
             checked_networks(own)
         await asyncio.to_thread(write_networks, self.engine.site.directory(vault.id, log.machine_id), own)
+        self.stale.add(log.machine_id)
+        self.changed.set()
         words = "was taken back" if own is None else "was set"
         data = {} if own is None else msgspec.to_builtins(own)
         message = f"what {log.state.name} is joined to here {words}"
         self.journal.tell("networks.set", "info", message, machine=log.machine_id, actor=actor, data=data)
         return await self.networks(log.machine_id)
 
+    async def check(self, machine: str, actor: str = "") -> Readiness:
+        """One at a time: a probe of the vault is this site's."""
+        async with self._turn:
+            vault, log = await self.engine.log_of(machine)
+            self.stale.discard(log.machine_id)
+            config = self.config()
+            replicas = Path(config.state_dir) / "replicas"
+            means = Means(self.hypervisor, config.site, replicas, self.engine.vault_directory)
+            items = looks(await check(vault, log, await self.mapping(vault, log), means))
+            state = log.state
+            found = Readiness(machine=state.name, id=log.machine_id, site=state.site, at=time.time_ns(), verdict=worst(items), items=items)
+            before = self.checked.get(found.id)
+            self.checked[found.id] = found
+            await asyncio.to_thread(write_readiness, self.engine.site.directory(vault.id, log.machine_id), found)
+        if before is None or before.verdict != found.verdict or actor:
+            self._told(found, actor)
+        return found
+
+    async def readiness(self, machine: str) -> Readiness:
+        found = self.checked.get(await self.engine.id_of(machine)) or await self.remembered(await self.engine.id_of(machine))
+        if found is None:
+            raise NotFound(f"it was never looked whether {machine!r} could be started here", hint=f"understudy check {machine}")
+        return found
+
+    async def remembered(self, machine: str) -> Readiness | None:
+        """By its id: what an earlier daemon found, too."""
+        if machine not in self.checked:
+            directory = self.engine.site.directory(await self.engine.vault_id(), machine)
+            if (found := await asyncio.to_thread(read_readiness, directory)) is not None:
+                self.checked[machine] = found
+        return self.checked.get(machine)
+
+    def _told(self, found: Readiness, actor: str) -> None:
+        why = "; ".join(f"{item.what}: {item.words}" for item in found.items if item.verdict == found.verdict != "pass")
+        message = f"{found.machine} {_COULD[found.verdict]}{f': {why}' if why else ''}"
+        data = {item.what: item.verdict for item in found.items if item.verdict != "pass"}
+        self.journal.tell("machine.readiness", _SEVERITY[found.verdict], message, machine=found.id, actor=actor, data=data)
+
     async def _findings(self, definition: MachineDefinition, mapping: NetworkMapping, kind: StartKind) -> list[Finding]:
         mapped = plan_networks(definition, mapping, kind)
         return [*mapped.findings, *await links_examined(mapped, runs_here=mapping.site == self.config().site)]
-
-
-async def definition_of(vault: Vault, log: MachineLog) -> MachineDefinition:
-    """What it is started from at its newest point. `NotFound` without any, `InvalidRequest` if that does not suffice."""
-    if log.state.newest is None:
-        raise NotFound(f"machine {log.state.name!r} has no point yet", hint="replicate it first")
-    return (await started_from(vault, log, log.state.newest))[0]
-
-
-async def links_examined(mapped: Mapped, *, runs_here: bool) -> list[Finding]:
-    """What this host has of the networks that the machine is to be joined to. `runs_here`: its addresses may be taken, by itself."""
-    helper = await asyncio.to_thread(helper_here)
-    macs = {} if runs_here else {nic.name: nic.mac for nic in mapped.definition.nics}
-    return network_findings(mapped.networks, macs, await look(mapped.networks, helper))

@@ -80,6 +80,7 @@ from understudy.engine.networks import (
 )
 from understudy.engine.policy import Day, ReplicationPolicy, Window, checked_policy
 from understudy.engine.protocol import Engine, EngineFactory, Replication
+from understudy.engine.readiness import Readiness, Verdict
 from understudy.engine.requests import (
     AddKey,
     BlockSource,
@@ -207,6 +208,7 @@ __all__ = [
     "Prune",
     "Pruned",
     "QemuSource",
+    "Readiness",
     "Reason",
     "RemoveHold",
     "RemoveStandby",
@@ -246,6 +248,7 @@ __all__ = [
     "Usage",
     "Value",
     "VaultInfo",
+    "Verdict",
     "Verified",
     "Verify",
     "Weight",

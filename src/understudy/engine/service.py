@@ -8,6 +8,7 @@ from understudy.engine.jobs import Event, Job, JobKind, JobState
 from understudy.engine.networks import MachineNetworks, ShownNetworks
 from understudy.engine.policy import ReplicationPolicy
 from understudy.engine.protocol import Engine
+from understudy.engine.readiness import Readiness
 from understudy.engine.status import MachineStatus, ServiceHealth
 from understudy.engine.values import Value
 
@@ -79,6 +80,14 @@ class Service(Protocol):
 
     async def set_networks(self, machine: str, own: MachineNetworks | None, actor: str) -> ShownNetworks:
         """How the machine comes up on this site from now on; None: as its definition and the site's rules say."""
+        ...
+
+    async def check(self, machine: str, actor: str) -> Readiness:
+        """Look whether the machine could be started on this site now, and remember what was found."""
+        ...
+
+    async def readiness(self, machine: str) -> Readiness:
+        """As it was looked at last. `NotFound` if it never was."""
         ...
 
     async def start(self, request: StartJob) -> Job:

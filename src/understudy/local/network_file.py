@@ -8,6 +8,8 @@ import msgspec
 from understudy.durable import remove, replace_file
 from understudy.engine import MachineNetworks, checked_networks
 from understudy.errors import InvalidRequest, StateFailed
+from understudy.local.site import Site
+from understudy.vault.memory import Memory
 
 NAME = "networks.json"
 
@@ -33,3 +35,8 @@ def write_networks(directory: Path, networks: MachineNetworks | None) -> None:
         remove(path)
     except OSError as error:
         raise StateFailed(f"{path} cannot be removed: {error.strerror}") from None
+
+
+def mapped_here(site: Site, vault_id: str) -> set[str]:
+    """Ids of the machines for which something is set. Blocks."""
+    return {machine for machine in Memory.of(site.state, vault_id).machines() if (site.directory(vault_id, machine) / NAME).exists()}

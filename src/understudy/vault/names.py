@@ -33,6 +33,11 @@ def pack(machine_id: str, pack_id: str) -> str:
     return f"{machine(machine_id)}/packs/{pack_id}"
 
 
+def probe(machine_id: str, site: str) -> str:
+    """An object that is written to see whether that can be done, and deleted at once. `site`: 32 hex digits of the site's own."""
+    return f"{machine(machine_id)}/probes/{site}"
+
+
 def side_object(owner: str, digest: str) -> str:
     """A sealed body too large for a record, named by its BLAKE2b-256."""
     return f"{owner}/objects/{digest}"

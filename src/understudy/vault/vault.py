@@ -144,6 +144,10 @@ class Vault:
         logs = await self._each([machine_id for machine_id in await self._machine_ids() if ids is None or machine_id in ids])
         return sorted(logs, key=lambda log: (log.state.name, log.machine_id))
 
+    async def ids(self) -> list[str]:
+        """Of all machines."""
+        return await self._machine_ids()
+
     async def names(self, ids: Collection[str]) -> dict[str, str]:
         """Of these machines, by id; empty where nothing can be read that tells. Reads no more than that."""
         return await self._named(list(ids))

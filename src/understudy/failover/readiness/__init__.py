@@ -1,0 +1,1 @@
+"""Could this machine be started here now? Told before anybody needs it."""
