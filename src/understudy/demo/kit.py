@@ -25,9 +25,17 @@ from understudy.errors import TargetFailed, UnderstudyError, Unsupported
 
 KERNEL_PACKAGE = "linux-image-cloud-amd64"
 MODULES = ("virtio_pci", "virtio_blk", "crc32c_intel")
+"""What every guest loads, in this order: /modules/order."""
+ON_REQUEST = ("virtio_console", "button", "evdev")
+"""What one loads that has an agent, or a power button: /modules/on-request."""
+PARTS = "parts-2"
+"""Another one when there is more to download."""
 PROGRAMS = ("writer", "checker", "churn")
 # A module depends on others of these directories only.
-_MODULE_DIRECTORIES = ("/drivers/virtio/", "/drivers/block/virtio_blk.", "/arch/x86/crypto/crc32c-intel.")
+_MODULE_DIRECTORIES = (
+    *("/drivers/virtio/", "/drivers/block/virtio_blk.", "/arch/x86/crypto/crc32c-intel."),
+    *("/drivers/char/virtio_console.", "/drivers/acpi/button.", "/drivers/input/evdev."),
+)
 _SPACE_MIB = 400
 
 
@@ -62,14 +70,14 @@ def build_kit(directory: Path | None = None) -> Kit:
             hint="name a directory that you may write to: UNDERSTUDY_GUEST_KIT=/elsewhere understudy demo",
         ) from error
     with _locked(directory / "lock"):
-        parts = directory / "parts"
+        parts = directory / PARTS
         if not parts.exists():
             _require_space(directory)
             with _building(directory) as scratch:
                 _download_parts(scratch, directory / "apt")
                 scratch.rename(parts)
             shutil.rmtree(directory / "apt", ignore_errors=True)
-        initramfs = directory / f"initramfs-{_digest_of_sources()}.gz"
+        initramfs = directory / f"initramfs-{PARTS}-{_digest_of_sources()}.gz"
         if not initramfs.exists():
             with _building(directory) as scratch:
                 (scratch / "initramfs").write_bytes(_assemble(parts, scratch))
@@ -120,9 +128,11 @@ def _download_parts(parts: Path, state: Path) -> None:
         else:
             modules[module_name(name)] = content
     order = load_order(modules, MODULES)
-    for name in order:
+    on_request = [name for name in load_order(modules, ON_REQUEST) if name not in order]
+    for name in order + on_request:
         (parts / "modules" / name).write_bytes(modules[name])
-    (parts / "modules" / "order").write_text("\n".join(order) + "\n")
+    for listing, names in (("order", order), ("on-request", on_request)):
+        (parts / "modules" / listing).write_text("".join(f"{name}\n" for name in names))
     for package, program in (("busybox-static", "busybox"), ("e2fsck-static", "e2fsck.static")):
         found = read_members(source.download(package, packages), re.compile(rf".*bin/{re.escape(program)}").fullmatch)
         (parts / program.removesuffix(".static")).write_bytes(next(iter(found.values())))
