@@ -17,6 +17,8 @@ class Failover(Body, frozen=True, kw_only=True, omit_defaults=True):
     mode: Words = ""
     """planned, unplanned, change (of the point, before the commit), cancel (back to where it was), or empty."""
     reason: Words = ""
+    id: bytes = b""
+    """By which whoever wrote it knows it again; 16 bytes, or empty."""
 
 
 class Commit(Body, frozen=True, kw_only=True, omit_defaults=True):
@@ -37,6 +39,8 @@ class Request(Body, frozen=True, kw_only=True, omit_defaults=True):
     """Who is asked."""
     by: Words
     """Who asks."""
+    force: bool = False
+    """A guest that does not shut down by itself is ended."""
     cancelled: bool = False
     """It is not asked for any more."""
 

@@ -1,12 +1,17 @@
 """The part of a machine's fold that says which site runs it, and what sites ask of each other. Pure."""
 
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import msgspec
 
 from understudy.vault import kinds
 from understudy.vault.kinds import Body, Count, Id, Words
 from understudy.vault.log.judge import Record
+
+PLANNED: Final = "planned"
+UNPLANNED: Final = "unplanned"
+CHANGE: Final = "change"
+CANCEL: Final = "cancel"
 
 ANSWERS = 16
 """Requests that were answered or cancelled, of this epoch, that are still told of."""
@@ -23,8 +28,11 @@ class FailoverEntry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
     """The primary until then."""
     point: bytes
     """What the machine goes on from; empty where the log had no point."""
+    head: bytes = b""
+    """What the copy at the former primary goes on from, as far as the log tells."""
     mode: Words = ""
     reason: Words = ""
+    id: bytes = b""
     committed: int = 0
     """When that was accepted; 0: not yet."""
 
@@ -38,6 +46,7 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     action: Words
     site: Words
     by: Words
+    force: bool = False
     outcome: Words = ""
     """began, done, failed, cancelled; empty: nobody has answered."""
     text: Words = ""
@@ -97,7 +106,9 @@ def refusal(now: AuthorityState, body: Body, position: Position) -> str:
             asked = _asked(now, id_)
             if asked is None:
                 return "nothing was asked for under this id"
-            if not asked.open:
+            # What was done may be taken back as long as nobody has gone on from it.
+            taken_back = isinstance(body, kinds.Request) and asked.outcome == "done"
+            if not (asked.open or taken_back):
                 return f"that request is {asked.outcome} already"
     return ""
 
@@ -110,24 +121,14 @@ def applied(now: AuthorityState, record: Record, body: Body, position: Position)
             return replace(now, since=now.since + 1, final=point if final else b"")
         case kinds.Withdraw():
             return replace(now, final=b"")
-        case kinds.Failover(epoch=epoch, site=site, point=point, mode=mode, reason=reason):
-            entry = FailoverEntry(
-                seq=record.seq,
-                at=record.at,
-                epoch=epoch,
-                site=site,
-                before=position.site,
-                point=point or position.head,
-                mode=mode,
-                reason=reason,
-            )
-            return AuthorityState(failover=entry)
+        case kinds.Failover():
+            return AuthorityState(failover=_entry(now.failover, record, body, position))
         case kinds.Commit() if now.failover is not None:
             return replace(now, failover=replace(now.failover, committed=max(record.at, 1)))
         case kinds.Request(id=id_, cancelled=True):
             return _answered(now, id_, "cancelled", "")
-        case kinds.Request(id=id_, action=action, site=site, by=by):
-            asked = Asked(id=id_, seq=record.seq, at=record.at, action=action, site=site, by=by)
+        case kinds.Request(id=id_, action=action, site=site, by=by, force=force):
+            asked = Asked(id=id_, seq=record.seq, at=record.at, action=action, site=site, by=by, force=force)
             return replace(now, requests=(*_bounded(now.requests), asked))
         case kinds.Answer(id=id_, outcome=outcome, text=text):
             return _answered(now, id_, outcome, text)
@@ -137,6 +138,27 @@ def applied(now: AuthorityState, record: Record, body: Body, position: Position)
             said = Stood(site=site, epoch=epoch, running=running, text=text, at=record.at)
             return replace(now, stood=(*(one for one in now.stood if one.site != site), said))
     return now
+
+
+def _entry(earlier: FailoverEntry | None, record: Record, body: kinds.Failover, position: Position) -> FailoverEntry:
+    """One that changes the point still speaks of the primary before the first."""
+    before, head = position.site, position.head
+    if body.mode == CHANGE and earlier is not None and not earlier.committed:
+        before, head = earlier.before, earlier.head
+    return FailoverEntry(
+        seq=record.seq,
+        at=record.at,
+        epoch=body.epoch,
+        site=body.site,
+        before=before,
+        point=body.point or position.head,
+        head=head,
+        mode=body.mode,
+        reason=body.reason,
+        id=body.id,
+        # Where it was before, there is nothing to accept.
+        committed=max(record.at, 1) if body.mode == CANCEL else 0,
+    )
 
 
 def _asked(now: AuthorityState, id_: bytes) -> Asked | None:

@@ -160,6 +160,14 @@ class MachineLog(BaseLog):
         await other.refresh()
         return other
 
+    async def behind(self) -> bool:
+        """Whether the log goes on after the last record that this one has read. One request, and nothing is read."""
+        try:
+            await self._place.store.head(names.record(self._chain.owner, self.head.seq + 1))
+        except NotFound:
+            return False
+        return True
+
     async def opened_as(self) -> str:
         """The machine's name, from its first record alone; empty if that is missing, damaged, or does not count."""
         try:
