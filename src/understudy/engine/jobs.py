@@ -7,7 +7,20 @@ import msgspec
 from understudy.engine.values import Value
 
 JobState: TypeAlias = Literal["pending", "running", "waiting", "succeeded", "failed", "cancelled"]
-JobKind: TypeAlias = Literal["replicate", "restore", "verify", "prune", "collect", "seed-export", "seed-import"]
+JobKind: TypeAlias = Literal[
+    "replicate",
+    "restore",
+    "verify",
+    "prune",
+    "collect",
+    "seed-export",
+    "seed-import",
+    "failover",
+    "change-point",
+    "cancel-failover",
+    "commit-failover",
+    "reprotect",
+]
 Severity: TypeAlias = Literal["info", "warning", "error"]
 
 

@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Sequence
 from typing import Any, Protocol
 
 from understudy.engine.answers import VaultInfo
+from understudy.engine.failover import Authority
 from understudy.engine.jobs import Event, Job, JobKind, JobState
 from understudy.engine.networks import MachineNetworks, ShownNetworks
 from understudy.engine.policy import ReplicationPolicy
@@ -28,6 +29,8 @@ class StartJob(Value, frozen=True):
     collect      yes      Collect                Collected
     seed-export  yes      SeedExport             Seeded
     seed-import  None     SeedImport             Seeded
+    failover, change-point, cancel-failover, commit-failover, reprotect:
+                 yes      FailOver, ChangePoint, CancelFailover, CommitFailover, Reprotect   FailedOver
     """
 
     kind: JobKind
@@ -73,6 +76,14 @@ class Service(Protocol):
     async def status(self, machine: str) -> MachineStatus: ...
 
     async def set_policy(self, machine: str, policy: ReplicationPolicy, actor: str) -> ReplicationPolicy: ...
+
+    async def authority(self, machine: str) -> Authority:
+        """Where a machine stands between protection and failover, and what can be done here now."""
+        ...
+
+    async def set_isolation(self, machine: str, seconds: int, actor: str) -> Authority:
+        """After how long without the vault its primary, this site, pauses it; 0: never."""
+        ...
 
     async def networks(self, machine: str) -> ShownNetworks:
         """What the machine's network cards become on this site, and what is in the way of that now."""

@@ -9,7 +9,7 @@ from understudy.engine.retention import Policy
 from understudy.engine.values import Value
 
 Health: TypeAlias = Literal["normal", "warning", "critical"]
-Phase: TypeAlias = Literal["initial", "protected", "resynchronizing", "paused", "waiting", "stopped"]
+Phase: TypeAlias = Literal["initial", "protected", "resynchronizing", "paused", "waiting", "stopped", "halted"]
 
 
 class Reason(Value, frozen=True):

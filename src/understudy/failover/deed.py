@@ -1,0 +1,68 @@
+"""What an operation on one machine has decided, on this host's disk before it is acted on: said again, it goes on from there."""
+
+from pathlib import Path
+
+import msgspec
+
+from understudy.durable import replace_file, state_directory
+from understudy.engine import FailoverMode, Look
+from understudy.errors import StateFailed
+from understudy.replica.values import StartReplica
+
+NAME = "failover.json"
+
+
+class Deed(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One failover of one machine to this site, or back from it. Ids in hex, times in wall-clock ns unless they say otherwise."""
+
+    id: str
+    """That of its `failover` record."""
+    mode: FailoverMode
+    asked_at: int
+    wanted: str = ""
+    """The point that was asked for; empty: the newest."""
+    reason: str = ""
+    force: bool = False
+    request: str = ""
+    """That of the request to the primary to shut down."""
+    point: str = ""
+    """What was decided on; empty: nothing yet. Epoch and order are decided with it."""
+    epoch: int = 0
+    site: str = ""
+    """Where the machine is after it."""
+    isolation: int = 0
+    """Seconds after which the former primary has paused a machine that it may not run any more."""
+    order: StartReplica | None = None
+    findings: tuple[Look, ...] = ()
+    left: str = ""
+    """The run that it ends."""
+    recorded: float = 0.0
+    """When the log had its record, by the monotonic clock of `boot`; 0: not yet."""
+    boot: str = ""
+    running_at: int = 0
+    done: bool = False
+    """Whether it has ended, well or not."""
+
+    @property
+    def run(self) -> str:
+        return self.order.run if self.order is not None else ""
+
+
+def read(directory: Path) -> Deed | None:
+    """The last one; None if there was none. `StateFailed` if it cannot be read."""
+    with state_directory(directory):
+        try:
+            data = (directory / NAME).read_bytes()
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+    try:
+        return msgspec.json.decode(data, type=Deed)
+    except msgspec.MsgspecError as error:
+        hint = "see what runs on this host (understudy failover show), and remove the file"
+        raise StateFailed(f"{directory / NAME} is not what was written: {error}", hint=hint) from None
+
+
+def write(directory: Path, deed: Deed) -> Deed:
+    """Durable when it returns."""
+    replace_file(directory / NAME, msgspec.json.format(msgspec.json.encode(deed)))
+    return deed

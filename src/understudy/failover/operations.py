@@ -1,0 +1,117 @@
+"""The operations themselves, each a sequence of steps."""
+
+from understudy import engine
+from understudy.engine import OnProgress, Progress
+from understudy.errors import Conflict, NotFound
+from understudy.failover.deed import Deed
+from understudy.failover.phase import STANDBY, phase_of
+from understudy.failover.site import FailoverSite
+from understudy.failover.steps import Steps, new_deed
+from understudy.finish import finish
+from understudy.vault import kinds
+from understudy.vault.log.authority import CANCEL, CHANGE, PLANNED
+
+
+async def fail_over(site: FailoverSite, request: engine.FailOver, progress: OnProgress) -> engine.FailedOver:
+    """Planned or unplanned: the machine runs here when this returns."""
+    if request.mode == PLANNED and request.point:
+        raise Conflict("a planned failover goes on from the point that it makes", hint="an unplanned one may be from any point")
+    vault, log = await site.log_of(request.machine)
+    async with site.own(vault, log) as directory:
+        steps = Steps(site, vault, log, directory, progress)
+        wanted = new_deed(request.mode, wanted=request.point, reason=request.reason, force=request.force)
+        before = await steps.deed()
+        deed = await steps.begun(wanted)
+        if request.mode == PLANNED:
+            await steps.admissible(deed)
+            deed = await steps.shut_down_there(deed)
+        else:
+            if before is not None and before.id != deed.id and before.request and not before.done:
+                # The primary has died in the midst of its shutdown; should it come back, it shall not go on with that.
+                await steps.take_back(before)
+                deed = await steps.keep(deed)
+            deed = await steps.fenced(deed)
+        deed = await steps.decided(deed)
+        deed = await steps.isolated(await steps.recorded(deed))
+        return steps.result(await steps.started(deed))
+
+
+async def change_point(site: FailoverSite, request: engine.ChangePoint, progress: OnProgress) -> engine.FailedOver:
+    vault, log = await site.log_of(request.machine)
+    async with site.own(vault, log) as directory:
+        steps = Steps(site, vault, log, directory, progress)
+        last = await steps.deed()
+        deed = await steps.begun(new_deed(CHANGE, wanted=request.point, left=last.run if last is not None else ""))
+        deed = await steps.decided(deed)
+        # The one that runs must not run on under an epoch that has ended.
+        deed = await steps.recorded(await steps.left(deed))
+        return steps.result(await steps.started(deed))
+
+
+async def cancel(site: FailoverSite, request: engine.CancelFailover, progress: OnProgress) -> engine.FailedOver:
+    """Before the record of a planned failover its primary is told to go on; after a failover the machine goes back to where it was."""
+    vault, log = await site.log_of(request.machine)
+    async with site.own(vault, log) as directory:
+        steps = Steps(site, vault, log, directory, progress)
+        await log.refresh()
+        last = await steps.deed()
+        if phase_of(log.state) == "failing_over":
+            await steps.must_be_allowed("cancel")
+            for asked in log.state.authority.requests:
+                if asked.outcome not in ("failed", "cancelled"):
+                    body = kinds.Request(id=asked.id, action=asked.action, site=asked.site, by=asked.by, cancelled=True)
+                    await finish(log.append(body))
+            if last is not None and not last.done:
+                await steps.keep(last, done=True)
+            return steps.result(new_deed(CANCEL))
+        deed = await steps.begun(new_deed(CANCEL, left=last.run if last is not None else ""))
+        if not deed.point:
+            entry = log.state.authority.failover
+            if entry is None:
+                raise NotFound(f"machine {log.state.name!r} was never failed over")
+            if all(kept.point.id != entry.head for kept in log.state.points):
+                raise Conflict(
+                    f"the point that the copy at {entry.before!r} goes on from is not kept any more",
+                    hint="commit, reprotect, and fail back instead",
+                )
+            deed = await steps.keep(deed, point=entry.head.hex(), epoch=log.state.epoch + 1, site=entry.before)
+        deed = await steps.recorded(await steps.left(deed))
+        return steps.result(await steps.keep(deed, done=True))
+
+
+async def commit(site: FailoverSite, request: engine.CommitFailover, progress: OnProgress) -> engine.FailedOver:
+    vault, log = await site.log_of(request.machine)
+    async with site.own(vault, log) as directory:
+        steps = Steps(site, vault, log, directory, progress)
+        await steps.must_be_allowed("commit")
+        deed = await _present(steps)
+        await site.replicas.drain(deed.run, progress)
+        progress(Progress(phase="record"))
+        await finish(log.append(kinds.Commit(epoch=deed.epoch)))
+        return steps.result(deed)
+
+
+async def reprotect(site: FailoverSite, request: engine.Reprotect, progress: OnProgress) -> engine.FailedOver:
+    """Replication from here goes on by itself when this returns."""
+    vault, log = await site.log_of(request.machine)
+    async with site.own(vault, log) as directory:
+        steps = Steps(site, vault, log, directory, progress)
+        await steps.must_be_allowed("reprotect")
+        deed = await _present(steps)
+        progress(Progress(phase="follow"))
+        await site.follow(vault, log, directory, deed.run)
+        entry = log.state.authority.failover
+        asked = [asked for asked in log.state.authority.requests if asked.action == STANDBY]
+        if entry is not None and entry.before and not asked:
+            # It is not waited for: that site may be away for long, and does it when it returns.
+            body = kinds.Request(id=bytes.fromhex(deed.id), action=STANDBY, site=entry.before, by=site.name)
+            await finish(log.append(body))
+        return steps.result(deed)
+
+
+async def _present(steps: Steps) -> Deed:
+    """The deed by which the machine runs here."""
+    deed = await steps.deed()
+    if deed is None or not steps.is_recorded(deed) or not deed.run:
+        raise NotFound(f"this host does not know how {steps.name!r} was started here", hint="its state directory was lost or replaced")
+    return deed

@@ -1,0 +1,56 @@
+"""What an operation has of the site that it is done on."""
+
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+from understudy.hypervisor.protocol import Finding, Network
+from understudy.machine.definition import MachineDefinition
+from understudy.replica.replicas import Replicas
+from understudy.vault.log.machine_log import MachineLog
+from understudy.vault.maps.points import PointEntry
+from understudy.vault.vault import Vault
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """What a point is started as, here. `below`: local images by disk that hold it. A finding that fails forbids it."""
+
+    definition: MachineDefinition
+    networks: Mapping[str, Network] = field(default_factory=dict)
+    below: Mapping[str, str] = field(default_factory=dict)
+    seed: str = ""
+    findings: Sequence[Finding] = ()
+
+
+class FailoverSite(Protocol):
+    """`machine`: a name or an id, of any machine of the vault."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def replicas(self) -> Replicas: ...
+
+    async def log_of(self, machine: str) -> tuple[Vault, MachineLog]: ...
+
+    def own(self, vault: Vault, log: MachineLog) -> AbstractAsyncContextManager[Path]:
+        """Be the only one on this host who works on the machine; gives its directory. Replication of it from here rests meanwhile."""
+        ...
+
+    async def is_ours(self, vault: Vault, log: MachineLog) -> bool:
+        """Whether this site follows the machine, by its own claim."""
+        ...
+
+    async def prepare(self, vault: Vault, log: MachineLog, entry: PointEntry, run: str) -> Prepared: ...
+
+    async def fence(self, log: MachineLog) -> str:
+        """Make sure that the primary does not run the machine, by whatever this site was given for it: what came of it, in words; empty
+        if it was given nothing. `SourceUnavailable` if that failed."""
+        ...
+
+    async def follow(self, vault: Vault, log: MachineLog, directory: Path, run: str) -> None:
+        """Replicate the machine from here on, by the sockets of its run. Claims its log."""
+        ...

@@ -1,0 +1,345 @@
+"""The steps of a failover. Each looks first whether it was done; killed anywhere, the operation is said again and goes on."""
+
+import asyncio
+import secrets
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+from understudy import engine
+from understudy.engine import FailoverMode, FailoverOperation, Look, OnProgress, Progress
+from understudy.errors import Conflict, Fenced, NotFound, SourceUnavailable, StateFailed, TargetFailed, UnderstudyError
+from understudy.failover import deed as deeds
+from understudy.failover.deed import Deed
+from understudy.failover.phase import SHUTDOWN, phase_of
+from understudy.failover.site import FailoverSite, Prepared
+from understudy.failover.table import must_be_allowed
+from understudy.finish import finish
+from understudy.hypervisor.protocol import Finding, Status
+from understudy.replica.values import StartReplica
+from understudy.vault import kinds
+from understudy.vault.log.authority import PLANNED, UNPLANNED, Asked
+from understudy.vault.log.machine_log import MachineLog
+from understudy.vault.log.state import MachineState
+from understudy.vault.maps.points import PointEntry
+from understudy.vault.vault import Vault
+
+POLL = 0.5
+"""Seconds between two looks at a log that another site is to write to."""
+ANSWERS = 120.0
+"""Seconds in which a primary that is there begins to do what it is asked for."""
+MARGIN = 15.0
+"""Seconds that a primary which was cut off has beyond its time: it gives up a cycle first, and its clock may be slower."""
+_BOOT = Path("/proc/sys/kernel/random/boot_id")
+
+_OPERATIONS: dict[FailoverMode, FailoverOperation] = {
+    "planned": "planned",
+    "unplanned": "unplanned",
+    "change": "change-point",
+    "cancel": "cancel",
+}
+
+
+@dataclass(slots=True)
+class Steps:
+    """Of one machine that this host's process owns for as long as they last. `directory` is the machine's own here."""
+
+    site: FailoverSite
+    vault: Vault
+    log: MachineLog
+    directory: Path
+    progress: OnProgress
+
+    @property
+    def name(self) -> str:
+        return self.log.state.name
+
+    async def must_be_allowed(self, operation: FailoverOperation) -> None:
+        await self.log.refresh()
+        state = self.log.state
+        primary = await self.is_primary()
+        must_be_allowed(operation, state.name, phase_of(state), state.site, primary=primary)
+
+    async def is_primary(self) -> bool:
+        """By its own claim, or by a failover that this host remembers: another one may have the same name."""
+        state = self.log.state
+        if state.site != self.site.name:
+            return False
+        entry, deed = state.authority.failover, await self.deed()
+        if entry is not None and not state.writer:
+            return deed is not None and entry.id.hex() == deed.id
+        return await self.site.is_ours(self.vault, self.log)
+
+    async def deed(self) -> Deed | None:
+        return await asyncio.to_thread(deeds.read, self.directory)
+
+    async def keep(self, deed: Deed, **fields: object) -> Deed:
+        """The deed with these fields, durably."""
+        return await asyncio.to_thread(deeds.write, self.directory, msgspec.structs.replace(deed, **fields))
+
+    async def begun(self, wanted: Deed) -> Deed:
+        """The deed that is under way, if it is the same; else `wanted`, if the table allows it."""
+        deed = await self.deed()
+        if deed is not None and not deed.done and not await self._overtaken(deed):
+            if (deed.mode, deed.wanted) == (wanted.mode, wanted.wanted):
+                return await self.keep(deed, force=deed.force or wanted.force)
+            # As long as nothing was asked for or decided, nothing was done.
+            if deed.point or (deed.request and wanted.mode != UNPLANNED):
+                raise Conflict(
+                    f"a failover of {self.name!r} ({deed.mode}) was begun here and has not ended",
+                    hint=f"say it again to go on, or take it back: understudy failover cancel {self.name}",
+                )
+        await self.must_be_allowed(_OPERATIONS[wanted.mode])
+        return await self.keep(wanted)
+
+    async def _overtaken(self, deed: Deed) -> bool:
+        """Whether another failover came first: nothing of this one counts any more."""
+        await self.log.refresh()
+        state = self.log.state
+        over = bool(deed.epoch) and state.epoch >= deed.epoch and not self.is_recorded(deed)
+        if over:
+            await self.keep(deed, done=True)
+        return over
+
+    def is_recorded(self, deed: Deed) -> bool:
+        entry = self.log.state.authority.failover
+        return entry is not None and entry.id.hex() == deed.id
+
+    async def shut_down_there(self, deed: Deed) -> Deed:
+        """The primary has shut the machine down and made a final point, or says why not; then it runs on there."""
+        await self.log.refresh()
+        if deed.point:
+            return deed
+        if not deed.request:
+            deed = await self.keep(deed, request=secrets.token_bytes(16).hex())
+        if self._asked(deed) is None:
+            self.progress(Progress(phase="ask"))
+            body = kinds.Request(
+                id=bytes.fromhex(deed.request), action=SHUTDOWN, site=self.log.state.site, by=self.site.name, force=deed.force
+            )
+            await finish(self.log.append(body))
+        until = time.monotonic() + ANSWERS
+        while True:
+            asked = self._asked(deed)
+            if asked is None:
+                await self.keep(deed, done=True)
+                raise Fenced(f"machine {self.name!r} was failed over by another site meanwhile")
+            if asked.outcome in ("failed", "cancelled"):
+                await self.keep(deed, done=True)
+                why = asked.text or "the request was taken back"
+                raise Conflict(
+                    f"{self.name!r} was not shut down at {asked.site!r}: {why}", hint="it runs on there; see to that, and try again"
+                )
+            if asked.outcome == "done" and self.log.state.authority.final:
+                return deed
+            if not asked.outcome and time.monotonic() > until:
+                await self.take_back(deed)
+                raise SourceUnavailable(
+                    f"site {asked.site!r} has not answered within {ANSWERS:g} s; nothing was done",
+                    hint=f"is its daemon running, and does it reach the vault? if it is lost: understudy failover unplanned {self.name}",
+                )
+            self.progress(Progress(phase="shut down", reason=asked.text))
+            await asyncio.sleep(POLL)
+            await self.log.refresh()
+
+    def _asked(self, deed: Deed) -> Asked | None:
+        return next((asked for asked in self.log.state.authority.requests if asked.id.hex() == deed.request), None)
+
+    async def take_back(self, deed: Deed) -> None:
+        """The primary is not asked any more."""
+        asked = self._asked(deed) if deed.request else None
+        if asked is not None and asked.outcome not in ("failed", "cancelled"):
+            body = kinds.Request(id=asked.id, action=asked.action, site=asked.site, by=asked.by, cancelled=True)
+            await finish(self.log.append(body))
+        await self.keep(deed, done=True)
+
+    async def admissible(self, deed: Deed) -> None:
+        """What forbids a start here is told while the machine still runs where it is."""
+        if deed.request:
+            return
+        try:
+            await self.prepared(self.entry_of(""), run_of(self.log.state, self.log.state.epoch + 1), force=deed.force)
+        except UnderstudyError:
+            await self.keep(deed, done=True)
+            raise
+
+    async def fenced(self, deed: Deed) -> Deed:
+        """Whatever this site was given to make sure that the primary does not run the machine has done so."""
+        if deed.point:
+            return deed
+        self.progress(Progress(phase="fence"))
+        try:
+            words = await self.site.fence(self.log)
+        except UnderstudyError as error:
+            if not deed.force:
+                await self.keep(deed, done=True)
+                raise
+            hint = f"make sure that {self.log.state.site!r} does not run it"
+            return await self.keep(deed, findings=(Look(what="fence", verdict="warn", words=error.message, hint=hint),))
+        return await self.keep(deed, findings=(Look(what="fence", verdict="pass", words=words),) if words else ())
+
+    async def prepared(self, entry: PointEntry, run: str, *, force: bool) -> Prepared:
+        """`Conflict` with everything that forbids a start here, unless it is forced."""
+        prepared = await self.site.prepare(self.vault, self.log, entry, run)
+        fails = [finding for finding in prepared.findings if finding.verdict == "fail"]
+        if fails and not force:
+            words = "; ".join(finding.words for finding in fails)
+            raise Conflict(f"{self.name!r} cannot be started here as it should be: {words}", hint=fails[0].hint)
+        return prepared
+
+    def entry_of(self, point: str) -> PointEntry:
+        """The newest if `point` is empty."""
+        state = self.log.state
+        if not point:
+            if state.newest is None:
+                raise NotFound(f"machine {state.name!r} has no recovery point")
+            return state.newest
+        entry = next((entry for entry in state.points if entry.point.id.hex() == point), None)
+        if entry is None:
+            raise NotFound(f"machine {state.name!r} has no point {point}", hint=f"understudy points {state.name} lists them")
+        return entry
+
+    async def decided(self, deed: Deed) -> Deed:
+        """From here on it is known what is started, and under which epoch."""
+        if deed.point:
+            return deed
+        self.progress(Progress(phase="prepare"))
+        await self.log.refresh()
+        state = self.log.state
+        final = state.authority.final if deed.mode == PLANNED else b""
+        entry = self.entry_of(final.hex() or deed.wanted)
+        epoch = state.epoch + 1
+        run = run_of(state, epoch)
+        prepared = await self.prepared(entry, run, force=deed.force)
+        order = StartReplica(
+            run=run,
+            machine=state.id,
+            point=entry.point.id.hex(),
+            definition=prepared.definition,
+            networks=dict(prepared.networks),
+            below=dict(prepared.below),
+            seed=prepared.seed,
+            track=True,
+        )
+        return await self.keep(
+            deed,
+            point=entry.point.id.hex(),
+            epoch=epoch,
+            site=self.site.name,
+            isolation=state.authority.isolation if deed.mode == UNPLANNED else 0,
+            order=order,
+            findings=(*deed.findings, *(look_of(finding) for finding in prepared.findings)),
+        )
+
+    async def recorded(self, deed: Deed) -> Deed:
+        """The log says that the machine is at `deed.site` from here on."""
+        await self.log.refresh()
+        if not self.is_recorded(deed):
+            self.progress(Progress(phase="record"))
+            body = kinds.Failover(
+                epoch=deed.epoch,
+                site=deed.site,
+                point=bytes.fromhex(deed.point),
+                mode=deed.mode,
+                reason=deed.reason,
+                id=bytes.fromhex(deed.id),
+            )
+            try:
+                await finish(self.log.append(body, lambda state: self._unmoved(state, deed)))
+            except (Fenced, Conflict):
+                await self.keep(deed, done=True)
+                raise
+        if not deed.recorded:
+            deed = await self.keep(deed, recorded=time.monotonic(), boot=_boot())
+        return deed
+
+    def _unmoved(self, state: MachineState, deed: Deed) -> None:
+        """Right before the record's slot: what was decided must still be the newest, where that was meant."""
+        newest = state.newest.point.id.hex() if state.newest else ""
+        if deed.mode == PLANNED and state.authority.final.hex() != deed.point:
+            raise Conflict(f"machine {state.name!r} runs on at {state.site!r}: its shutdown was taken back", hint="begin again")
+        if deed.mode == UNPLANNED and not deed.wanted and newest != deed.point:
+            raise Conflict(
+                f"machine {state.name!r} got a newer point meanwhile: site {state.site!r} is alive", hint="look, and begin again"
+            )
+
+    async def isolated(self, deed: Deed) -> Deed:
+        """The former primary has paused the machine, as far as it was told to when it is cut off."""
+        if not deed.isolation or deed.force:
+            return deed
+        if deed.boot != _boot():
+            # That clock has begun anew.
+            deed = await self.keep(deed, recorded=time.monotonic(), boot=_boot())
+        while (left := deed.recorded + deed.isolation + MARGIN - time.monotonic()) > 0:
+            entry = self.log.state.authority.failover
+            before = entry.before if entry is not None else ""
+            if any(stood.site == before and not stood.running for stood in self.log.state.authority.stood):
+                break
+            waited = round(deed.isolation + MARGIN - left)
+            self.progress(Progress(phase="wait for isolation", done=waited, total=deed.isolation + round(MARGIN)))
+            await asyncio.sleep(min(left, POLL))
+            await self.log.refresh()
+        return deed
+
+    async def started(self, deed: Deed) -> Deed:
+        """The machine runs here."""
+        assert deed.order is not None
+        await self.log.refresh()
+        if not self.is_recorded(deed):
+            await self.keep(deed, done=True)
+            raise Fenced(f"machine {self.name!r} was failed over by another site meanwhile; it was not started here")
+        self.progress(Progress(phase="start"))
+        state = await self.site.replicas.start(deed.order, self.progress)
+        if state.vm.status is not Status.RUNNING:
+            raise TargetFailed(
+                f"{self.name!r} was started here and is {state.vm.status.value}: {state.vm.reason or 'no reason is known'}",
+                hint=f"see its console, say it again, or choose another point: understudy failover change-point {self.name}@POINT",
+            )
+        return await self.keep(deed, running_at=deed.running_at or time.time_ns(), done=True)
+
+    async def left(self, deed: Deed) -> Deed:
+        """What runs here from the failover before does not any more; what it wrote is kept aside."""
+        if deed.left:
+            self.progress(Progress(phase="stop"))
+            await self.site.replicas.end(deed.left, None)
+            await self.site.replicas.keep(deed.left)
+        return deed
+
+    def result(self, deed: Deed) -> engine.FailedOver:
+        entry = self.entry_of(deed.point) if deed.point else None
+        started = bool(deed.running_at)
+        rpo = 0.0 if deed.mode == PLANNED else (deed.asked_at - entry.point.frozen_at) / 1e9 if entry else None
+        return engine.FailedOver(
+            machine=self.name,
+            mode=deed.mode,
+            epoch=deed.epoch or self.log.state.epoch,
+            site=deed.site or self.log.state.site,
+            point=deed.point,
+            number=entry.seq if entry else 0,
+            run=deed.run,
+            rpo_seconds=rpo if started else None,
+            rto_seconds=(deed.running_at - deed.asked_at) / 1e9 if started else None,
+            findings=deed.findings,
+        )
+
+
+def new_deed(mode: FailoverMode, **fields: object) -> Deed:
+    return msgspec.structs.replace(Deed(id=secrets.token_bytes(16).hex(), mode=mode, asked_at=time.time_ns()), **fields)
+
+
+def run_of(state: MachineState, epoch: int) -> str:
+    """One name for each start of a machine as itself."""
+    return f"{state.id[:12]}-{epoch}"
+
+
+def look_of(finding: Finding) -> Look:
+    return Look(what=finding.what, verdict=finding.verdict, words=finding.words, hint=finding.hint)
+
+
+def _boot() -> str:
+    try:
+        return _BOOT.read_text().strip()
+    except OSError as error:
+        raise StateFailed(f"{_BOOT} cannot be read: {error.strerror}") from None
