@@ -12,6 +12,7 @@ from understudy import api, engine
 from understudy.config.values import ApiConfig
 from understudy.daemon.serve import Assembly, run
 from understudy.errors import InvalidRequest
+from understudy.hypervisor.protocol import Hypervisor
 from understudy.hypervisor.qemu.driver import QemuHypervisor
 from understudy.hypervisor.qemu.readiness import FILES_FROM
 from understudy.local.engine import LocalEngine
@@ -51,7 +52,7 @@ async def open_engine(connection: engine.Connection) -> AsyncIterator[engine.Eng
 
 async def serve(path: Path) -> None:
     """The daemon, until a signal ends it. `path`: its configuration."""
-    await run(path, Assembly(_paced_parts, _make_app, _renew_app, _hypervisor))
+    await run(path, Assembly(_paced_parts, _make_app, _renew_app, _hypervisor, _replicas))
 
 
 async def start_export(connection: engine.Connection, request: engine.StartExport) -> engine.Export:
@@ -69,16 +70,9 @@ async def stop_export(connection: engine.Connection, name: str, *, discard: bool
         await local.close()
 
 
-def open_replicas(connection: engine.Connection, files_from: Sequence[Path] = FILES_FROM) -> Replicas:
-    """What runs on this host from points of this vault. `files_from`: where definitions may name firmware and kernels."""
-    state = Path(connection.state_dir)
-    served = Exports(
-        find=partial(read_export, state),
-        start=partial(start_export, connection),
-        stop=partial(stop_export, connection, discard=False),
-        end=partial(export_ended, state),
-    )
-    return Replicas(state / "replicas", _hypervisor(state, files_from), served, begin_records)
+def open_replicas(connection: engine.Connection, files_from: Sequence[Path] = ()) -> Replicas:
+    """What runs on this host from points of this vault. `files_from`: where else definitions may name firmware and kernels."""
+    return _replicas(connection, _hypervisor(Path(connection.state_dir), files_from))
 
 
 def exports(state_dir: str) -> tuple[engine.Export, ...]:
@@ -90,8 +84,19 @@ def _local(connection: engine.Connection) -> LocalEngine:
     return LocalEngine(connection, Parts(open_store, _make_store, vault_directory, open_source))
 
 
-def _hypervisor(state: Path, files_from: Sequence[Path] = FILES_FROM) -> QemuHypervisor:
-    return QemuHypervisor(state / "vms", files_from)
+def _hypervisor(state: Path, files_from: Sequence[Path]) -> QemuHypervisor:
+    return QemuHypervisor(state / "vms", (*FILES_FROM, *files_from))
+
+
+def _replicas(connection: engine.Connection, hypervisor: Hypervisor) -> Replicas:
+    state = Path(connection.state_dir)
+    served = Exports(
+        find=partial(read_export, state),
+        start=partial(start_export, connection),
+        stop=partial(stop_export, connection, discard=False),
+        end=partial(export_ended, state),
+    )
+    return Replicas(state / "replicas", hypervisor, served, begin_records)
 
 
 def _paced_parts(pace: Pace) -> Parts:

@@ -3,16 +3,47 @@
 from abc import abstractmethod
 from dataclasses import dataclass, field
 
-from understudy.engine import Look, MachineNetworks, MachineStatus, MappedNic, Readiness, ShownNetworks, Verdict
+from understudy.engine import (
+    Authority,
+    FailoverEntry,
+    Look,
+    MachineNetworks,
+    MachineStatus,
+    MappedNic,
+    Readiness,
+    ShownNetworks,
+    Verdict,
+)
 
 
 @dataclass
 class FakeStandIn:
     networks_set: dict[str, MachineNetworks] = field(default_factory=dict)
     verdict: Verdict = "warn"
+    isolation: int = 0
 
     @abstractmethod
     async def status(self, machine: str) -> MachineStatus: ...
+
+    async def authority(self, machine: str) -> Authority:
+        found = await self.status(machine)
+        entry = FailoverEntry(epoch=2, site="host-b", before="host-a", point="ab" * 16, mode="planned", reason="", at=1, committed_at=0)
+        return Authority(
+            machine=found.name,
+            id=found.id,
+            phase="failed_over",
+            epoch=2,
+            site="host-b",
+            primary=True,
+            newest=7,
+            allowed=("test", "change-point", "cancel", "commit"),
+            isolation_seconds=self.isolation,
+            failover=entry,
+        )
+
+    async def set_isolation(self, machine: str, seconds: int, actor: str) -> Authority:
+        self.isolation = seconds
+        return await self.authority(machine)
 
     async def networks(self, machine: str) -> ShownNetworks:
         found = await self.status(machine)

@@ -39,10 +39,14 @@ class House:
     patience: float = PATIENCE
     environment: dict[str, str] = field(default_factory=dict)
     process: subprocess.Popen[str] | None = None
+    site: str = "here"
+    shared: Path | None = None
+    """Where the vault and its key are; by default in `directory`."""
 
     @property
     def host(self) -> Host:
-        return Host(self.directory, self.directory / "vault", self.directory / "key", {"UNDERSTUDY_SITE": "here"})
+        home = self.shared or self.directory
+        return Host(self.directory, home / "vault", home / "key", {"UNDERSTUDY_SITE": self.site})
 
     @property
     def config(self) -> Path:
@@ -67,7 +71,7 @@ class House:
             "policy": self.policy,
             "limits": self.limits,
         }
-        lines = ['site = "here"', f'state-dir = "{self.directory}/state"', more]
+        lines = [f'site = "{self.site}"', f'state-dir = "{self.directory}/state"', more]
         for name, table in tables.items():
             lines += [f"[{name}]", *(f"{key} = {json.dumps(value)}" for key, value in table.items())]
         self.config.write_text("\n".join(lines) + "\n")

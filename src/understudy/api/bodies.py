@@ -1,7 +1,7 @@
 """What may be sent. Paths are the daemon's host's, and absolute. A field that is not here is refused."""
 
 from collections.abc import Mapping
-from typing import Annotated, TypeAlias
+from typing import Annotated, Literal, TypeAlias
 
 import msgspec
 
@@ -41,6 +41,27 @@ class ProtectBody(Protect, frozen=True, forbid_unknown_fields=True):
 
     name: Name
     source: SourcePart
+
+
+class FailOverBody(Value, frozen=True, forbid_unknown_fields=True):
+    """Start a machine on this site, as itself."""
+
+    mode: Literal["planned", "unplanned"]
+    point: Annotated[str, msgspec.Meta(pattern="^([0-9a-f]{32})?$")] = ""
+    force: bool = False
+    reason: Annotated[str, msgspec.Meta(pattern="^[^\\x00-\\x1f\\x7f-\\x9f]{0,1000}$")] = ""
+
+
+class ChangePointBody(Value, frozen=True, forbid_unknown_fields=True):
+    """Another point to go on from, before the commit."""
+
+    point: Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{32}$")]
+
+
+class IsolationBody(Value, frozen=True, forbid_unknown_fields=True):
+    """Seconds without the vault after which a machine is paused; 0: never."""
+
+    seconds: Annotated[int, msgspec.Meta(ge=0, le=86400)]
 
 
 class WindowBody(Window, frozen=True, forbid_unknown_fields=True):

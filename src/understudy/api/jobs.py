@@ -36,7 +36,7 @@ async def _cancel(call: Call) -> Job:
     return await call.service.cancel(call.path["job"], call.identity.name)
 
 
-def _starting(kind: JobKind, **also: str) -> Handler:
+def starting(kind: JobKind, **also: str) -> Handler:
     """Begins a job with the body's fields; `also`: parameters that are parts of the path, by their names there."""
 
     async def start(call: Call) -> Job:
@@ -49,7 +49,7 @@ def _starting(kind: JobKind, **also: str) -> Handler:
     return start
 
 
-def _job(path: str, name: str, summary: str, handler: Handler, body: type[Value] | None) -> Route:
+def job_route(path: str, name: str, summary: str, handler: Handler, body: type[Value] | None) -> Route:
     return Route("POST", path, name, "operator", summary, handler, Job, body=body, status=202)
 
 
@@ -59,20 +59,22 @@ ROUTES = (
     Route("GET", "/v1/jobs", "listJobs", "viewer", "Jobs, newest first", _list, Page[Job], query=JobsAsked),
     Route("GET", "/v1/jobs/{job}", "showJob", "viewer", "One job", _show, Job),
     Route("POST", "/v1/jobs/{job}/cancel", "cancelJob", "operator", "Cancel a job, where that is safe", _cancel, Job, keeps=True),
-    _job(f"{_ONE}/replicate", "replicate", "Make a recovery point now", _starting("replicate"), ReplicateBody),
-    _job(f"{_ONE}/restore", "restore", "Write a point's disks to files or devices", _starting("restore"), RestoreBody),
-    _job(f"{_ONE}/verify", "verify", "Prove points", _starting("verify"), VerifyBody),
-    _job(f"{_ONE}/prune", "prune", "Drop the points that the retention policy does not keep", _starting("prune"), PruneBody),
-    _job(f"{_ONE}/collect", "collect", "Give back the space that no kept point needs", _starting("collect"), CollectBody),
-    _job(f"{_ONE}/seed-export", "exportSeed", "Put a point into a directory", _starting("seed-export"), SeedExportBody),
-    _job("/v1/seed-import", "importSeed", "Bring an exported point into the vault", _starting("seed-import"), SeedImportBody),
-    _job("/v1/scrub", "scrub", "Hash every object of the vault", _starting("verify"), None),
-    _job("/v1/groups/{group}/replicate", "replicateGroup", "One instant of a group", _starting("replicate", group="group"), ReplicateBody),
-    _job(
+    job_route(f"{_ONE}/replicate", "replicate", "Make a recovery point now", starting("replicate"), ReplicateBody),
+    job_route(f"{_ONE}/restore", "restore", "Write a point's disks to files or devices", starting("restore"), RestoreBody),
+    job_route(f"{_ONE}/verify", "verify", "Prove points", starting("verify"), VerifyBody),
+    job_route(f"{_ONE}/prune", "prune", "Drop the points that the retention policy does not keep", starting("prune"), PruneBody),
+    job_route(f"{_ONE}/collect", "collect", "Give back the space that no kept point needs", starting("collect"), CollectBody),
+    job_route(f"{_ONE}/seed-export", "exportSeed", "Put a point into a directory", starting("seed-export"), SeedExportBody),
+    job_route("/v1/seed-import", "importSeed", "Bring an exported point into the vault", starting("seed-import"), SeedImportBody),
+    job_route("/v1/scrub", "scrub", "Hash every object of the vault", starting("verify"), None),
+    job_route(
+        "/v1/groups/{group}/replicate", "replicateGroup", "An instant of a group", starting("replicate", group="group"), ReplicateBody
+    ),
+    job_route(
         "/v1/instants/{instant}/restore",
         "restoreGroup",
         "Write all disks of an instant",
-        _starting("restore", instant="instant"),
+        starting("restore", instant="instant"),
         RestoreGroupBody,
     ),
 )

@@ -2,17 +2,25 @@
 
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any, TypeAlias
 from urllib.parse import quote
 
 import aiohttp
+import msgspec
 
 from understudy.client.channel import Channel
 from understudy.client.engine import OnJob, RemoteEngine
 from understudy.client.events import items
 from understudy.client.waiting import waited_for
 from understudy.engine import (
+    Authority,
+    CancelFailover,
+    ChangePoint,
+    CommitFailover,
     Event,
     EventQuery,
+    FailedOver,
+    FailOver,
     Job,
     JobQuery,
     MachineNetworks,
@@ -20,6 +28,7 @@ from understudy.engine import (
     OnProgress,
     Readiness,
     ReplicationPolicy,
+    Reprotect,
     ServiceHealth,
     ShownNetworks,
     Value,
@@ -27,6 +36,9 @@ from understudy.engine import (
 
 # A little longer than any route takes, so that it is the daemon who says what took too long.
 _TIMEOUT = aiohttp.ClientTimeout(total=330, sock_connect=10)
+
+
+FailoverRequest: TypeAlias = FailOver | ChangePoint | CancelFailover | CommitFailover | Reprotect
 
 
 class _Names(Value, frozen=True):
@@ -76,6 +88,32 @@ class RemoteService:
 
     async def set_policy(self, machine: str, policy: ReplicationPolicy) -> ReplicationPolicy:
         return await self._channel.ask(ReplicationPolicy, "PUT", f"{_machine(machine)}/policy", body=policy)
+
+    async def authority(self, machine: str) -> Authority:
+        return await self._channel.ask(Authority, "GET", f"{_machine(machine)}/failover")
+
+    async def set_isolation(self, machine: str, seconds: int) -> Authority:
+        return await self._channel.ask(Authority, "PUT", f"{_machine(machine)}/isolation", body={"seconds": seconds})
+
+    async def fail_over(self, request: FailOver, progress: OnProgress) -> FailedOver:
+        return await self._failed_over("failover", request, progress)
+
+    async def change_point(self, request: ChangePoint, progress: OnProgress) -> FailedOver:
+        return await self._failed_over("failover/change-point", request, progress)
+
+    async def cancel_failover(self, request: CancelFailover, progress: OnProgress) -> FailedOver:
+        return await self._failed_over("failover/cancel", request, progress)
+
+    async def commit_failover(self, request: CommitFailover, progress: OnProgress) -> FailedOver:
+        return await self._failed_over("failover/commit", request, progress)
+
+    async def reprotect(self, request: Reprotect, progress: OnProgress) -> FailedOver:
+        return await self._failed_over("reprotect", request, progress)
+
+    async def _failed_over(self, path: str, request: FailoverRequest, progress: OnProgress) -> FailedOver:
+        fields: dict[str, Any] = msgspec.to_builtins(request)
+        path = f"{_machine(fields.pop('machine'))}/{path}"
+        return await self.engine.job(FailedOver, path, fields or None, progress)
 
     async def networks(self, machine: str) -> ShownNetworks:
         return await self._channel.ask(ShownNetworks, "GET", f"{_machine(machine)}/networks")

@@ -44,6 +44,8 @@ ALLOWED = {
     "networks[].source": 'what a network card is joined to there, such as br0; "*": whatever no other table names',
     "networks[].target": f"in a failover: {_NETWORK}",
     "networks[].test": f"in a test: {_NETWORK}",
+    "failover.fence": 'a program with its arguments that sees to it that a primary does not run its machine: ["/usr/local/sbin/fence"]',
+    "failover.files-from": "directories beside /usr/share, /usr/lib and /boot that machines may be given firmware and kernels from",
     "maintenance.every": _SPAN,
     "maintenance.grace": f"{_SPAN}: how long readers may go on with what is condemned",
     "maintenance.jobs-for": _SPAN,
@@ -108,6 +110,11 @@ class NetworkTable(Table, frozen=True):
     site: str = ""
 
 
+class FailoverTable(Table, frozen=True):
+    fence: tuple[str, ...] = ()
+    files_from: tuple[str, ...] = ()
+
+
 class MaintenanceTable(Table, frozen=True):
     every: str | float = "1h"
     grace: str | float = "15m"
@@ -129,4 +136,5 @@ class File(Table, frozen=True):
     policy: PolicyTable = PolicyTable()
     networks: tuple[NetworkTable, ...] = ()
     maintenance: MaintenanceTable = MaintenanceTable()
+    failover: FailoverTable = FailoverTable()
     log: LogTable = LogTable()

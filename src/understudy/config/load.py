@@ -10,8 +10,8 @@ from typing import Any, TypeVar, get_args
 
 import msgspec
 
-from understudy.config.file import ALLOWED, ApiTable, File, NetworkTable, PolicyTable, Table, TcpTable, VaultTable
-from understudy.config.values import ApiConfig, Config, Limits, Log, Maintenance, TcpConfig, VaultConfig
+from understudy.config.file import ALLOWED, ApiTable, FailoverTable, File, NetworkTable, PolicyTable, Table, TcpTable, VaultTable
+from understudy.config.values import ApiConfig, Config, Failover, Limits, Log, Maintenance, TcpConfig, VaultConfig
 from understudy.engine import NetworkRule, ReplicationPolicy, Window, checked_name, place_of
 from understudy.engine.policy import checked_policy
 from understudy.engine.units import bytes_of, minute_of, seconds_of
@@ -123,8 +123,17 @@ def _config(file: File) -> Config:
             jobs_for=_seconds("maintenance.jobs-for", every.jobs_for),
             events_for=_seconds("maintenance.events-for", every.events_for),
         ),
+        failover=_failover(file.failover),
         log=Log(level=file.log.level, format=file.log.format),
     )
+
+
+def _failover(table: FailoverTable) -> Failover:
+    if table.fence:
+        _absolute("failover.fence", table.fence[0])
+    for directory in table.files_from:
+        _absolute("failover.files-from", directory)
+    return Failover(fence=table.fence, files_from=table.files_from)
 
 
 def _vault(table: VaultTable) -> VaultConfig:

@@ -49,6 +49,14 @@ class Maintenance(Value, frozen=True):
     events_for: float = 90 * 86400.0
 
 
+class Failover(Value, frozen=True):
+    """`fence`: a command that makes sure that a machine's primary does not run it; empty: none."""
+
+    fence: tuple[str, ...] = ()
+    files_from: tuple[str, ...] = ()
+    """Directories beside those of the driver's own that definitions may name files in."""
+
+
 class Log(Value, frozen=True):
     level: Literal["debug", "info", "warning", "error"] = "info"
     format: Literal["auto", "json", "text"] = "auto"
@@ -65,4 +73,5 @@ class Config(Value, frozen=True):
     policy: ReplicationPolicy = ReplicationPolicy()
     networks: tuple[NetworkRule, ...] = ()
     maintenance: Maintenance = Maintenance()
+    failover: Failover = Failover()
     log: Log = Log()

@@ -8,11 +8,12 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppres
 from datetime import datetime
 from typing import Protocol
 
+from understudy.daemon.cycling import may_go_on, to_its_end
 from understudy.daemon.slots import Slots
 from understudy.daemon.track import Track, failure_of
 from understudy.daemon.wanted import Wanted
-from understudy.engine import Cycle, Progress, Replication, Severity
-from understudy.errors import Busy, Conflict, SourceBusy, StoreUnavailable, UnderstudyError
+from understudy.engine import Cycle, Progress, Reason, Replication, Severity
+from understudy.errors import Conflict, UnderstudyError
 from understudy.jobs.journal import Journal
 from understudy.local.here import Here
 from understudy.scheduler.pace import missed, next_due, period
@@ -68,7 +69,7 @@ class Follower:
 
     async def _run(self) -> None:
         while not self._stopping:
-            if self._aside:
+            if self._aside or self.track.halted is not None:
                 await self._sleep(None)
                 continue
             self._out.clear()
@@ -113,6 +114,8 @@ class Follower:
 
     async def cycle(self, app_consistent: bool, progress: Callable[[Progress], None]) -> Cycle:
         """The next cycle, at once; its first error is raised. It waits for no window and no backoff; a pause refuses it."""
+        if self.track.halted is not None:
+            raise Conflict(f"{self.track.name!r} is not replicated now: {self.track.halted.message}", hint=self.track.halted.hint)
         if self.track.policy.paused:
             raise Conflict(
                 f"replication of {self.track.name!r} is paused", hint=f"`understudy policy set {self.track.name} --resume` goes on"
@@ -132,6 +135,20 @@ class Follower:
         if self._cycle is not None and not self._cycle.done() and not self._why:
             self._why = why
             self._cycle.cancel()
+
+    def halt(self, reason: Reason | None) -> None:
+        """No cycle is made from now on, and one that runs is given up; None: they are again. Who waits for one hears why."""
+        before, self.track.halted = self.track.halted, reason
+        if reason is None:
+            if before is not None:
+                self._retry_at = 0.0
+                self.track.began = None
+                self.poke()
+            return
+        self.give_up(reason.message)
+        for one in list(self._wanted):
+            one.failed(Conflict(f"{self.track.name!r} is not replicated now: {reason.message}", hint=reason.hint))
+        self.poke()
 
     def look(self) -> None:
         """Once a second: whether a window or an operator ended the time for sending."""
@@ -162,7 +179,7 @@ class Follower:
         """Whether a cycle is to be made now; False: leave the machine to others."""
         asked = self.track.clock()
         while True:
-            if self._stopping or self._aside:
+            if self._stopping or self._aside or self.track.halted is not None:
                 return False
             seconds = self._wait()
             if seconds is not None and seconds <= 0:
@@ -212,7 +229,7 @@ class Follower:
         due = max(self._due(0.0), track.since)
         ready = Ready(track.id, track.deadline, track.slow, track.weight, bool(self._wanted))
         async with self._slots.turn(ready):
-            if self._stopping or self._aside or track.policy.paused:
+            if self._stopping or self._aside or track.policy.paused or track.halted is not None:
                 return
             now, length = track.clock(), period(track.policy, track.transfers)
             if track.began is not None:
@@ -226,7 +243,7 @@ class Follower:
                 # Whatever it was, those who wait for this cycle hear of it; what is no ordinary failure goes on to `_run`.
                 for one in wanted:
                     one.failed(error)
-                if not isinstance(error, UnderstudyError) or not _may_go_on(error):
+                if not isinstance(error, UnderstudyError) or not may_go_on(error):
                     raise
                 self._failed(error)
             finally:
@@ -245,7 +262,7 @@ class Follower:
         self._why = ""
         self._cycle = asyncio.create_task(replication.cycle(progress, app), name=f"cycle {track.name}")
         try:
-            cycle = await _to_its_end(self._cycle)
+            cycle = await to_its_end(self._cycle)
         except asyncio.CancelledError:
             asked = asyncio.current_task()
             if not self._why or (asked is not None and asked.cancelling()):
@@ -321,19 +338,3 @@ class Follower:
             async with asyncio.timeout(seconds):
                 await self._changed.wait()
         self._changed.clear()
-
-
-def _may_go_on(error: UnderstudyError) -> bool:
-    """After these the machine stays open. A store that is gone may be another one when it comes back."""
-    return (error.retryable and not isinstance(error, Busy | StoreUnavailable)) or isinstance(error, SourceBusy)
-
-
-async def _to_its_end(task: "asyncio.Task[Cycle]") -> Cycle:
-    """Await `task`; cancelled, cancel it and wait until it has cleaned up."""
-    try:
-        return await asyncio.shield(task)
-    except asyncio.CancelledError:
-        if not task.done():
-            task.cancel()
-            await asyncio.wait([task])
-        raise

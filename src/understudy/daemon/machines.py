@@ -10,7 +10,7 @@ from understudy.daemon.follower import Follower
 from understudy.daemon.served import ServedEngine
 from understudy.daemon.slots import Slots
 from understudy.daemon.track import Track
-from understudy.engine import Cycle, Health, OnProgress, ReplicationPolicy, Severity
+from understudy.engine import Cycle, Health, OnProgress, Reason, ReplicationPolicy, Severity
 from understudy.errors import NotFound, StateFailed
 from understudy.jobs.journal import Journal
 from understudy.scheduler.health import health_of
@@ -136,6 +136,12 @@ class Machines:
     async def cycle(self, machine: str, app_consistent: bool, progress: OnProgress) -> Cycle:
         """The machine's next one, begun at once."""
         return await self.find(machine).cycle(app_consistent, progress)
+
+    def halt(self, machine: str, reason: Reason | None) -> None:
+        """No cycle of it is made from now on; None: they are again."""
+        found = self._followers.get(machine)
+        if found is not None:
+            found[0].halt(reason)
 
     def cancel(self) -> None:
         """End what is left."""

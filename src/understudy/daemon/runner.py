@@ -23,6 +23,8 @@ MOST = 1000
 MOST_ATTEMPTS = 3
 """A job that was running so often when the daemon died may be why it did."""
 SHOWN_EVERY = 0.25
+_AT_ONCE = frozenset({"replicate", "failover", "change-point", "cancel-failover", "commit-failover", "reprotect"})
+"""Kinds that wait for no other job: replication has its own turns, and a failover is not to be kept waiting by a verification."""
 
 
 @dataclass(slots=True)
@@ -161,7 +163,7 @@ class Runner:
         job = run.job
         try:
             await self._ready.wait()
-            async with contextlib.nullcontext() if job.kind == "replicate" else self._slots:
+            async with contextlib.nullcontext() if job.kind in _AT_ONCE else self._slots:
                 began = time.time_ns()
                 await self._turn(run, "running", started_at=job.started_at or began, attempts=job.attempts + 1)
                 self._journal.tell("job.started", "info", f"{_title(job)} began", machine=job.machine, job=job.id, actor=job.actor)

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from understudy.config.values import Config
+from understudy.daemon.failing_over import FailingOver
 from understudy.daemon.machines import Machines
 from understudy.daemon.pulse import Pulse
 from understudy.daemon.readiness import ReadinessUpkeep
@@ -40,3 +41,4 @@ class Running:
     pulse: Pulse
     stand_in: StandIn
     readiness: ReadinessUpkeep
+    failing_over: FailingOver

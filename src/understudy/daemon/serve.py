@@ -3,7 +3,7 @@
 import asyncio
 import signal
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -13,6 +13,7 @@ from understudy.config.key import connection_of
 from understudy.config.load import load
 from understudy.config.values import ApiConfig, Config
 from understudy.daemon.certificate import Certificate, read_certificate
+from understudy.daemon.failing_over import FailingOver
 from understudy.daemon.logs import set_up
 from understudy.daemon.machines import Machines
 from understudy.daemon.maintenance import Maintenance
@@ -24,18 +25,20 @@ from understudy.daemon.readiness import ReadinessUpkeep
 from understudy.daemon.reload import Reload
 from understudy.daemon.runner import Runner
 from understudy.daemon.running import Condition, Running
+from understudy.daemon.sentinel import Sentinel
 from understudy.daemon.served import ServedEngine
 from understudy.daemon.service import DaemonService
 from understudy.daemon.slots import Slots
 from understudy.daemon.sockets import listening
 from understudy.daemon.stand_in import StandIn
 from understudy.daemon.work import Doer
-from understudy.engine import Service
+from understudy.engine import Connection, Service
 from understudy.finish import first_failure
 from understudy.hypervisor.protocol import Hypervisor
 from understudy.jobs.journal import Journal
 from understudy.local.ownership import owned
 from understudy.local.parts import Parts
+from understudy.replica.replicas import Replicas
 from understudy.store.protocol import Pace
 
 DRAIN = 45.0
@@ -50,7 +53,8 @@ class Assembly(NamedTuple):
     parts: Callable[[Pace], Parts]
     make_app: Callable[[Service, ApiConfig], web.Application]
     renew_app: Callable[[web.Application, ApiConfig], None]
-    hypervisor: Callable[[Path], Hypervisor]
+    hypervisor: Callable[[Path, Sequence[Path]], Hypervisor]
+    replicas: Callable[[Connection, Hypervisor], Replicas]
 
 
 class Asked(NamedTuple):
@@ -78,21 +82,27 @@ async def _serve(path: Path, config: Config, assembly: Assembly, asked: Asked, n
     condition = Condition(config, time.time_ns())
     slots = Slots(config.limits)
     pacing = Pacing(lambda machine: machines.policy_of(machine), lambda: condition.config.limits.rate)
-    engine = ServedEngine(connection_of(config), assembly.parts(pacing))
+    connection = connection_of(config)
+    engine = ServedEngine(connection, assembly.parts(pacing))
     async with asyncio.TaskGroup() as tasks:
         machines = engine.scheduled = Machines(engine, slots, journal, config, tasks)
-        runner = Runner(journal, Doer(engine, machines.cycle), tasks)
-        pulse = Pulse(notifier, journal, machines.look)
-        stand_in = StandIn(engine, journal, lambda: condition.config, assembly.hypervisor(Path(config.state_dir)))
+        hypervisor = assembly.hypervisor(Path(config.state_dir), [Path(path) for path in config.failover.files_from])
+        stand_in = StandIn(engine, journal, lambda: condition.config, hypervisor)
         readiness = ReadinessUpkeep(stand_in)
-        running = Running(condition, engine, machines, runner, journal, slots, pulse, stand_in, readiness)
+        replicas = assembly.replicas(connection, hypervisor)
+        failing_over = FailingOver(engine, machines, stand_in, replicas, lambda: condition.config)
+        runner = Runner(journal, Doer(engine, machines.cycle, failing_over), tasks)
+        pulse = Pulse(notifier, journal, machines.look)
+        running = Running(condition, engine, machines, runner, journal, slots, pulse, stand_in, readiness, failing_over)
         service, maintenance = DaemonService(running), Maintenance(running)
         await runner.recover()
         tcp = config.api.tcp
         certificate = Certificate(await asyncio.to_thread(read_certificate, tcp)) if tcp else None
         reload = Reload(path, condition, machines, slots, journal, lambda api: assembly.renew_app(app, api), certificate)
         background = [tasks.create_task(work, name=name) for name, work in (("events", journal.run()), ("pulse", pulse.run()))]
-        upkeep = [tasks.create_task(work, name=name) for name, work in (("maintenance", maintenance.run()), ("readiness", readiness.run()))]
+        sentinel = Sentinel(engine, machines, journal)
+        keeping = (("maintenance", maintenance.run()), ("readiness", readiness.run()), ("sentinel", sentinel.run()))
+        upkeep = [tasks.create_task(work, name=name) for name, work in keeping]
         try:
             app = assembly.make_app(service, config.api)
             async with listening(app, config.api, certificate):

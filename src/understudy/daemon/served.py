@@ -13,7 +13,7 @@ from understudy.local.engine import LocalEngine
 from understudy.local.here import Here, here_of, machines_here
 from understudy.local.parts import Parts
 from understudy.local.policy_file import read_policy, write_policy
-from understudy.local.replicating import replication
+from understudy.local.replicating import Opened, replication
 from understudy.local.site import Site
 from understudy.vault import descriptor, names
 from understudy.vault.log.machine_log import MachineLog
@@ -53,6 +53,29 @@ class ServedEngine(LocalEngine):
         super().__init__(connection, parts)
         self._written: dict[str, tuple[Vault, MachineLog]] = {}
         """By machine: the log that its loop appends to, and so has read."""
+        self._seen: dict[str, tuple[Vault, MachineLog]] = {}
+        """By machine: one that is only looked at, while no loop of ours has the machine."""
+
+    async def watched(self, machine: str) -> tuple[Vault, MachineLog]:
+        """The machine's log as it is now, to look at: one request where nothing was appended. `machine`: an id."""
+        vault = await self._opened()
+        opened, log = self._written.get(machine, (None, None))
+        if log is not None and opened is vault:
+            self._seen.pop(machine, None)
+            return vault, await log.beside() if await log.behind() else log
+        opened, log = self._seen.get(machine, (None, None))
+        if log is None or opened is not vault:
+            log = await vault.find(machine)
+            self._seen[machine] = vault, log
+        await log.refresh()
+        return vault, log
+
+    @asynccontextmanager
+    async def final_cycle(self, machine: str) -> AsyncIterator[Opened]:
+        """Own the machine, which was shut down, to make its last point."""
+        vault = await self._opened()
+        async with replication(vault, await self._find(vault, machine), self._parts, self._site) as opened:
+            yield opened
 
     @asynccontextmanager
     async def replicate(self, machine: str) -> AsyncIterator[engine.Replication]:

@@ -79,6 +79,15 @@ class DaemonService:
         self._daemon.journal.tell("policy.set", "info", message, machine=track.id, actor=actor, data=msgspec.to_builtins(policy))
         return policy
 
+    async def authority(self, machine: str) -> facade.Authority:
+        return await self._daemon.failing_over.authority(machine)
+
+    async def set_isolation(self, machine: str, seconds: int, actor: str) -> facade.Authority:
+        shown = await self._daemon.failing_over.set_isolation(machine, seconds)
+        message = f"{shown.machine} is paused after {seconds} s without the vault" if seconds else f"{shown.machine} is not isolated"
+        self._daemon.journal.tell("isolation.set", "info", message, machine=shown.id, actor=actor, data={"seconds": seconds})
+        return shown
+
     async def networks(self, machine: str) -> facade.ShownNetworks:
         return await self._daemon.stand_in.networks(machine)
 

@@ -19,6 +19,7 @@ from understudy.engine import (
     Phase,
     Policy,
     Progress,
+    Reason,
     ReplicationPolicy,
     RpoSample,
 )
@@ -91,6 +92,8 @@ class Track:
     """What the last verification found."""
     doubt: str = ""
     """Why its own policy could not be read."""
+    halted: Reason | None = None
+    """Why no cycle is made: the machine was shut down for a failover, or another site is its primary."""
 
     def __post_init__(self) -> None:
         self.since = self.clock()
@@ -178,6 +181,8 @@ class Track:
 
     @property
     def phase(self) -> Phase:
+        if self.halted is not None:
+            return "halted"
         if self.policy.paused:
             return "paused"
         if self.kind is Kind.OVER:
@@ -209,6 +214,7 @@ class Track:
             has_retention=self.retention is not None,
             damage=self.damage,
             doubt=self.doubt,
+            halted=self.halted,
         )
 
     def care(self) -> Care:

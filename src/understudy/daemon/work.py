@@ -1,7 +1,7 @@
 """What a job of each kind does: its request, made from its parameters, and the facade's answer."""
 
 from collections.abc import Awaitable, Callable
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import msgspec
 
@@ -27,12 +27,32 @@ class Nothing(Value, frozen=True, forbid_unknown_fields=True):
     """No parameters."""
 
 
+class Failovers(Protocol):
+    """What a site does to be a machine's primary, or no more."""
+
+    async def fail_over(self, request: engine.FailOver, progress: engine.OnProgress) -> engine.FailedOver: ...
+
+    async def change_point(self, request: engine.ChangePoint, progress: engine.OnProgress) -> engine.FailedOver: ...
+
+    async def cancel(self, request: engine.CancelFailover, progress: engine.OnProgress) -> engine.FailedOver: ...
+
+    async def commit(self, request: engine.CommitFailover, progress: engine.OnProgress) -> engine.FailedOver: ...
+
+    async def reprotect(self, request: engine.Reprotect, progress: engine.OnProgress) -> engine.FailedOver: ...
+
+
 class Doer:
     """What the work is done with. `cycle`: the next cycle of a machine that this daemon follows (its id)."""
 
-    def __init__(self, facade: engine.Engine, cycle: Callable[[str, bool, engine.OnProgress], Awaitable[engine.Cycle]]) -> None:
+    def __init__(
+        self,
+        facade: engine.Engine,
+        cycle: Callable[[str, bool, engine.OnProgress], Awaitable[engine.Cycle]],
+        failovers: Failovers,
+    ) -> None:
         self.engine = facade
         self.cycle = cycle
+        self.failovers = failovers
 
 
 def work_of(kind: engine.JobKind, machine: str | None, parameters: dict[str, Any]) -> Work:
@@ -65,6 +85,21 @@ def work_of(kind: engine.JobKind, machine: str | None, parameters: dict[str, Any
         case "seed-export", str(own):
             export = _read(engine.SeedExport, {**parameters, "machine": own})
             return lambda doer, progress: doer.engine.export_seed(export, progress)
+        case "failover", str(own):
+            order = _read(engine.FailOver, {**parameters, "machine": own})
+            return lambda doer, progress: doer.failovers.fail_over(order, progress)
+        case "change-point", str(own):
+            change = _read(engine.ChangePoint, {**parameters, "machine": own})
+            return lambda doer, progress: doer.failovers.change_point(change, progress)
+        case "cancel-failover", str(own):
+            back = _read(engine.CancelFailover, {**parameters, "machine": own})
+            return lambda doer, progress: doer.failovers.cancel(back, progress)
+        case "commit-failover", str(own):
+            accept = _read(engine.CommitFailover, {**parameters, "machine": own})
+            return lambda doer, progress: doer.failovers.commit(accept, progress)
+        case "reprotect", str(own):
+            again = _read(engine.Reprotect, {**parameters, "machine": own})
+            return lambda doer, progress: doer.failovers.reprotect(again, progress)
         case "seed-import", None:
             seed = _read(engine.SeedImport, parameters)
             return lambda doer, progress: doer.engine.import_seed(seed, progress)

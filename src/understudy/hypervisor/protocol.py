@@ -240,6 +240,10 @@ class Hypervisor(Protocol):
         """And goes on. Idempotent."""
         ...
 
+    def sockets(self, run: str) -> tuple[Path, Path]:
+        """Of a machine that runs: the QMP socket for whoever replicates it, and its guest agent's."""
+        ...
+
     async def picture(self, run: str) -> Picture:
         """Of a machine that has a process; the text of its console also afterwards."""
         ...

@@ -43,6 +43,11 @@ class Opened:
         report = await self.replicator.cycle(partial(followed_up, progress), Wish(app_consistent=app_consistent))
         return cycle_of(self.log.state.name, report)
 
+    async def final_cycle(self, progress: OnProgress) -> Cycle:
+        """Of a machine that was shut down: its last point before a failover."""
+        await self.ready(progress)
+        return cycle_of(self.log.state.name, await self.replicator.cycle(partial(followed_up, progress), final=True))
+
     async def pending(self) -> int | None:
         """As the source tells it; None also before the first cycle."""
         return await self.replicator.source.pending() if self._open else None

@@ -70,6 +70,10 @@ class Replicas:
         names = [disk.name for disk in record.order.definition.disks] if record is not None else []
         return {name: overlay_of(directory, name) for name in names}
 
+    def sockets(self, run: str) -> tuple[Path, Path]:
+        """Of one that runs: the QMP socket for whoever replicates it, and its guest agent's."""
+        return self._hypervisor.sockets(run)
+
     async def end(self, run: str, patience: Patience | None) -> Sequence[Step]:
         """Its guest has no process any more; None: it was not asked. Overlays stay, and the export does. Idempotent."""
         if patience is None:

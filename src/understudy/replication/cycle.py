@@ -95,12 +95,14 @@ class Replicator:
         self._local.close()
         self._threads.shutdown()
 
-    async def cycle(self, progress: ProgressSink = ignore, wish: Wish = CRASH) -> CycleReport:
-        """Make one point. On any error none is visible and nothing is forgotten: the next cycle carries what this one would have.
+    async def cycle(self, progress: ProgressSink = ignore, wish: Wish = CRASH, *, final: bool = False) -> CycleReport:
+        """Make one point. `final`: the machine has shut down, and no other follows. On any error none is visible and nothing is forgotten:
+        the next cycle carries what this one would have.
 
         Only while it is not known whether the record was appended (`InDoubt`) both tracks are kept, until the next call settles it.
         """
-        return await self.commit(await self.begin(progress, wish), progress)
+        draft = await self.begin(progress, wish)
+        return await self.commit(replace(draft, body=msgspec.structs.replace(draft.body, final=final)), progress)
 
     async def prepare(self, progress: ProgressSink = ignore) -> None:
         """All that may take long before a point of many changes can be frozen: most of an initial replication, in slices. `begin` does

@@ -41,10 +41,14 @@ class Facts(Value, frozen=True):
     """What the last verification found."""
     doubt: str = ""
     """Why its own policy could not be read."""
+    halted: Reason | None = None
+    """Why it is not replicated from here now, though nothing is wrong with that."""
 
 
 def health_of(facts: Facts) -> tuple[Health, tuple[Reason, ...]]:
     """The worst reason's; reasons that are normal are notes. The worst come first."""
+    if facts.halted is not None:
+        return facts.halted.health, (facts.halted,)
     reasons = [*_failing(facts), *_ageing(facts), *_pacing(facts), *_caring(facts)]
     reasons.sort(key=lambda reason: -_ORDER.index(reason.health))
     return worst([reason.health for reason in reasons]), tuple(reasons)

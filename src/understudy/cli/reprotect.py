@@ -1,0 +1,23 @@
+"""`understudy reprotect`."""
+
+import click
+
+from understudy.cli.completing import machine_names
+from understudy.cli.failover_words import told
+from understudy.cli.progress import shown
+from understudy.cli.session import Session, asking
+from understudy.engine import Reprotect
+
+
+@click.command("reprotect")
+@click.argument("name", shell_complete=machine_names)
+@asking
+async def command(session: Session, name: str) -> None:
+    """Replicate machine NAME, whose failover to this site was committed, from here: the first point holds what changed since.
+
+    Its former site is asked to become its stand-in, and does so when it can.
+    """
+    async with session.daemon.opened() as service:
+        with shown(session.output) as progress:
+            done = await service.reprotect(Reprotect(machine=name), progress)
+    told(session.output, done, f"{done.machine} is replicated from here")

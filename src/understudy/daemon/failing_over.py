@@ -1,0 +1,210 @@
+"""Failovers on this site, as the daemon does them: with its engine, its replicas and its schedule."""
+
+import asyncio
+import os
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from functools import partial
+from pathlib import Path
+
+from understudy import engine
+from understudy.config.values import Config
+from understudy.daemon.machines import Machines
+from understudy.daemon.served import ServedEngine
+from understudy.daemon.stand_in import StandIn, links_examined
+from understudy.engine import OnProgress, QemuSource
+from understudy.errors import Conflict, SourceUnavailable
+from understudy.failover import deed as deeds
+from understudy.failover import operations
+from understudy.failover.networks.mapping import plan_networks
+from understudy.failover.phase import phase_of
+from understudy.failover.site import Prepared
+from understudy.failover.table import allowed
+from understudy.finish import finish
+from understudy.local.claims import expect_claim, is_ours
+from understudy.local.defining import started_from
+from understudy.local.machine_file import write_source
+from understudy.replica.replicas import Replicas
+from understudy.vault import kinds
+from understudy.vault.log.machine_log import MachineLog
+from understudy.vault.log.state import MachineState
+from understudy.vault.maps.points import PointEntry
+from understudy.vault.vault import Vault
+
+FENCE_SECONDS = 120.0
+
+
+class FailingOver:
+    """Implements `failover.site.FailoverSite`, and offers the operations."""
+
+    def __init__(
+        self, served: ServedEngine, machines: Machines, stand_in: StandIn, replicas: Replicas, config: Callable[[], Config]
+    ) -> None:
+        self._engine = served
+        self._machines = machines
+        self._stand_in = stand_in
+        self._replicas = replicas
+        self._config = config
+
+    @property
+    def name(self) -> str:
+        return self._engine.site.name
+
+    @property
+    def replicas(self) -> Replicas:
+        return self._replicas
+
+    async def log_of(self, machine: str) -> tuple[Vault, MachineLog]:
+        vault, log = await self._engine.log_of(machine)
+        return vault, await vault.find(log.machine_id)
+
+    @asynccontextmanager
+    async def own(self, vault: Vault, log: MachineLog) -> AsyncIterator[Path]:
+        async with self._machines.aside(log.machine_id):
+            with self._engine.site.own(vault.id, log) as directory:
+                yield directory
+
+    async def is_ours(self, vault: Vault, log: MachineLog) -> bool:
+        return await asyncio.to_thread(is_ours, vault.id, log.state, self._engine.site)
+
+    async def prepare(self, vault: Vault, log: MachineLog, entry: PointEntry, run: str) -> Prepared:
+        definition, _ = await started_from(vault, log, entry)
+        mapped = plan_networks(definition, await self._stand_in.mapping(vault, log), "failover")
+        findings = [*mapped.findings, *await links_examined(mapped, runs_here=log.state.site == self.name)]
+        return Prepared(mapped.definition, mapped.networks, findings=findings)
+
+    async def fence(self, log: MachineLog) -> str:
+        command = self._config().failover.fence
+        if not command:
+            return ""
+        told = {"UNDERSTUDY_MACHINE": log.state.name, "UNDERSTUDY_MACHINE_ID": log.machine_id, "UNDERSTUDY_SITE": log.state.site}
+        process = await asyncio.create_subprocess_exec(
+            *command,
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+            env={**os.environ, **told},
+            start_new_session=True,
+        )
+        try:
+            async with asyncio.timeout(FENCE_SECONDS):
+                output, _ = await process.communicate()
+        except TimeoutError:
+            raise SourceUnavailable(
+                f"the fence command did not end within {FENCE_SECONDS:g} s", hint="see to the primary by hand, then overrule it: --force"
+            ) from None
+        finally:
+            if process.returncode is None:
+                os.killpg(process.pid, 9)
+                await process.wait()
+        said = " ".join(output.decode(errors="replace").split())[-300:]
+        if process.returncode:
+            raise SourceUnavailable(
+                f"the fence command ended with status {process.returncode}: {said}",
+                hint="see to the primary by hand, then overrule it: --force",
+            )
+        return f"the fence command answered for site {log.state.site!r}" + (f": {said}" if said else "")
+
+    async def follow(self, vault: Vault, log: MachineLog, directory: Path, run: str) -> None:
+        qmp, agent = self._replicas.sockets(run)
+        source = QemuSource(qmp=str(qmp), agent=str(agent))
+        await asyncio.to_thread(write_source, directory, source)
+        if not await self.is_ours(vault, log):
+            await asyncio.to_thread(partial(expect_claim, vault.id, log, self._engine.site, adopt=True))
+            await finish(log.claim(self.name))
+
+    async def fail_over(self, request: engine.FailOver, progress: OnProgress) -> engine.FailedOver:
+        return await operations.fail_over(self, request, progress)
+
+    async def change_point(self, request: engine.ChangePoint, progress: OnProgress) -> engine.FailedOver:
+        return await operations.change_point(self, request, progress)
+
+    async def cancel(self, request: engine.CancelFailover, progress: OnProgress) -> engine.FailedOver:
+        return await operations.cancel(self, request, progress)
+
+    async def commit(self, request: engine.CommitFailover, progress: OnProgress) -> engine.FailedOver:
+        return await operations.commit(self, request, progress)
+
+    async def reprotect(self, request: engine.Reprotect, progress: OnProgress) -> engine.FailedOver:
+        done = await operations.reprotect(self, request, progress)
+        _, log = await self._engine.log_of(request.machine)
+        await self._machines.follow(log.machine_id)
+        return done
+
+    async def set_isolation(self, machine: str, seconds: int) -> engine.Authority:
+        """`Conflict` unless this site is the machine's primary."""
+        vault, log = await self.log_of(machine)
+        if not await self.is_ours(vault, log):
+            raise Conflict(f"site {log.state.site!r} is the primary of {log.state.name!r}", hint="set it there")
+        if seconds != log.state.authority.isolation:
+            await finish(log.append(kinds.Isolation(after=seconds)))
+        return await self.authority(log.machine_id)
+
+    async def authority(self, machine: str) -> engine.Authority:
+        vault, log = await self._engine.log_of(machine)
+        state, directory = log.state, self._engine.site.directory(vault.id, log.machine_id)
+        deed = await asyncio.to_thread(deeds.read, directory)
+        entry = state.authority.failover
+        primary = state.site == self.name and (
+            await self.is_ours(vault, log) or (entry is not None and deed is not None and deed.id == entry.id.hex())
+        )
+        runs = await self._replicas.find()
+        return engine.Authority(
+            machine=state.name,
+            id=state.id,
+            phase=phase_of(state),
+            epoch=state.epoch,
+            site=state.site,
+            primary=primary,
+            newest=state.newest.seq if state.newest else None,
+            allowed=allowed(phase_of(state), primary=primary),
+            under_way=_under_way(deed),
+            isolation_seconds=state.authority.isolation,
+            failover=_failover(state),
+            requests=tuple(
+                engine.SiteRequest(
+                    id=asked.id.hex(),
+                    action=asked.action,
+                    site=asked.site,
+                    by=asked.by,
+                    at=asked.at,
+                    outcome=asked.outcome,
+                    text=asked.text,
+                )
+                for asked in state.authority.requests
+            ),
+            stood_down=tuple(
+                engine.StoodDown(site=stood.site, epoch=stood.epoch, running=stood.running, text=stood.text, at=stood.at)
+                for stood in state.authority.stood
+            ),
+            runs=tuple(
+                engine.ReplicaState(
+                    run=run, status=now.vm.status.value, reason=now.vm.reason, point=order.point, below=now.below, kept=now.kept
+                )
+                for run, (order, now) in runs.items()
+                if order.machine == state.id
+            ),
+        )
+
+
+def _under_way(deed: deeds.Deed | None) -> str:
+    if deed is None or deed.done:
+        return ""
+    stage = "started" if deed.recorded else "decided" if deed.point else "asked for" if deed.request else "begun"
+    return f"a failover ({deed.mode}) was {stage} and has not ended"
+
+
+def _failover(state: MachineState) -> engine.FailoverEntry | None:
+    entry = state.authority.failover
+    if entry is None:
+        return None
+    return engine.FailoverEntry(
+        epoch=entry.epoch,
+        site=entry.site,
+        before=entry.before,
+        point=entry.point.hex(),
+        mode=entry.mode,
+        reason=entry.reason,
+        at=entry.at,
+        committed_at=entry.committed,
+    )

@@ -1,0 +1,247 @@
+"""Looks at the logs of this host's machines, for what other sites ask or have decided, and does what follows from it here."""
+
+import asyncio
+import time
+from contextlib import suppress
+from functools import partial
+from pathlib import Path
+
+from understudy.daemon.machines import Machines
+from understudy.daemon.served import ServedEngine
+from understudy.daemon.track import Track
+from understudy.engine import MachineSource, Progress, QemuSource, Reason
+from understudy.errors import NotFound, SourceRefused, SourceUnavailable, UnderstudyError
+from understudy.failover import duty as duties
+from understudy.failover.duty import Duty, duty_of
+from understudy.failover.stopped_file import read_stopped, write_stopped
+from understudy.finish import finish
+from understudy.jobs.journal import Journal
+from understudy.local.claims import expect_claim, is_ours
+from understudy.local.machine_file import read_source
+from understudy.qemu import power
+from understudy.qemu.session import QmpGone, QmpSession
+from understudy.vault import kinds
+from understudy.vault.log.authority import Asked
+from understudy.vault.log.machine_log import MachineLog
+from understudy.vault.vault import Vault
+
+EVERY = 3.0
+"""Seconds between two looks at a machine's log: so long it takes until a site hears of another one, if it is not told otherwise."""
+AT_ONCE = 8
+AGAIN = 30.0
+"""Seconds after which it is looked again whether a machine that must not run here does."""
+
+
+class Sentinel:
+    """`run` until cancelled; what is begun for a machine is done to its end, one thing at a time."""
+
+    def __init__(self, engine: ServedEngine, machines: Machines, journal: Journal) -> None:
+        self._engine = engine
+        self._machines = machines
+        self._journal = journal
+        self._looks: dict[str, asyncio.Task[None]] = {}
+        self._slots = asyncio.Semaphore(AT_ONCE)
+        self._troubles: dict[str, str] = {}
+        self._looked: dict[str, float] = {}
+        """When it was found last that a machine does not run here that must not, by the monotonic clock."""
+
+    async def run(self) -> None:
+        try:
+            while True:
+                for track in self._machines.tracks:
+                    look = self._looks.get(track.id)
+                    if look is None or look.done():
+                        self._looks[track.id] = asyncio.create_task(self._look(track), name=f"sentinel {track.id}")
+                await asyncio.sleep(EVERY)
+        finally:
+            await self.stop()
+
+    async def stop(self) -> None:
+        looks = [look for look in self._looks.values() if not look.done()]
+        for look in looks:
+            look.cancel()
+        if looks:
+            await asyncio.wait(looks)
+
+    async def _look(self, track: Track) -> None:
+        try:
+            async with self._slots:
+                vault, log = await self._engine.watched(track.id)
+                duty = await self._duty(vault, log)
+            await self._do(duty, track, vault, log)
+            self._troubles.pop(track.id, None)
+        except UnderstudyError as error:
+            # It is done again with the next look. Told once.
+            if self._troubles.get(track.id) != error.message:
+                self._troubles[track.id] = error.message
+                data = {"code": error.code, "hint": error.hint}
+                self._journal.tell("failover.trouble", "warning", f"{track.name}: {error.message}", machine=track.id, data=data)
+
+    async def _duty(self, vault: Vault, log: MachineLog) -> Duty:
+        def decide() -> Duty:
+            site = self._engine.site
+            directory = site.directory(vault.id, log.machine_id)
+            return duty_of(log.state, site.name, duties.Memory(is_ours(vault.id, log.state, site), read_stopped(directory)))
+
+        return await asyncio.to_thread(decide)
+
+    async def _do(self, duty: Duty, track: Track, vault: Vault, log: MachineLog) -> None:
+        match duty:
+            case duties.Nothing():
+                self._machines.halt(track.id, None)
+            case duties.ShutDown(request):
+                await self._shut_down(track, vault, request)
+            case duties.Wait(by):
+                hint = f"the failover goes on at {by!r}; `understudy failover cancel {track.name}` lets it run here again"
+                self._halt(track, "failing-over", f"shut down for a planned failover to site {by!r}", hint, health="warning")
+            case duties.GoOn(final):
+                await self._go_on(track, vault, final)
+            case duties.TakeBack():
+                await self._take_back(track, vault)
+            case duties.StandDown():
+                await self._stand_down(duty, track, vault, log)
+
+    def _halt(self, track: Track, code: str, message: str, hint: str, *, health: str = "critical") -> None:
+        reason = Reason(code=code, health="warning" if health == "warning" else "critical", message=message, hint=hint)
+        if track.halted is None or track.halted.message != message:
+            self._journal.tell(f"failover.{code}", "warning", f"{track.name}: {message}", machine=track.id, data={"hint": hint})
+        self._machines.halt(track.id, reason)
+
+    async def _shut_down(self, track: Track, vault: Vault, request: Asked) -> None:
+        directory, source = await self._source(vault, track.id)
+        _, log = await self._engine.log_of(track.id)
+        if not isinstance(source, QemuSource):
+            text = "it is followed as block devices, and no VM is known that could be shut down"
+            await finish(log.append(kinds.Answer(id=request.id, outcome="failed", text=text)))
+            return
+        if not await asyncio.to_thread(read_stopped, directory):
+            await self._tell(log, request, "brings the vault up to date")
+            # What can be sent while the guest runs needs not be sent while it does not.
+            with suppress(UnderstudyError):
+                await self._machines.cycle(track.id, False, _unheard)
+            await asyncio.to_thread(write_stopped, directory, request.id.hex())
+        message = f"shuts down for a planned failover to site {request.by!r}"
+        self._halt(track, "failing-over", message, f"`understudy failover cancel {track.name}` takes it back", health="warning")
+        try:
+            async with self._machines.aside(track.id):
+                session = await QmpSession.connect(source.qmp)
+                try:
+                    words = await power.shut_down(
+                        session, source.agent, power.Patience(), partial(self._tell, log, request), force=request.force
+                    )
+                finally:
+                    await session.close()
+                await self._tell(log, request, f"{words}; its last changes are sent")
+                async with self._engine.final_cycle(track.id) as opened:
+                    await opened.final_cycle(_unheard)
+                    await finish(opened.log.append(kinds.Answer(id=request.id, outcome="done", text=words)))
+        except (SourceRefused, SourceUnavailable) as error:
+            await log.refresh()
+            if log.state.authority.final:
+                raise
+            await finish(log.append(kinds.Answer(id=request.id, outcome="failed", text=error.message)))
+            # It goes on by itself: the next look finds that nobody wants it shut down any more.
+
+    async def _tell(self, log: MachineLog, request: Asked, text: str) -> None:
+        await finish(log.append(kinds.Answer(id=request.id, outcome="began", text=text)))
+
+    async def _go_on(self, track: Track, vault: Vault, final: bytes) -> None:
+        directory, source = await self._source(vault, track.id)
+        _, log = await self._engine.log_of(track.id)
+        async with self._machines.aside(track.id):
+            if final:
+                # First: whoever was about to fail over to this point finds that it is not the last.
+                await finish(log.append(kinds.Withdraw(point=final)))
+            words = await self._power_on(source)
+            await asyncio.to_thread(write_stopped, directory, "")
+        self._machines.halt(track.id, None)
+        message = f"{track.name} runs on here: its shutdown was taken back" + (f"; it {words}" if words else "")
+        self._journal.tell("failover.taken-back", "info", message, machine=track.id)
+
+    async def _take_back(self, track: Track, vault: Vault) -> None:
+        directory, source = await self._source(vault, track.id)
+        async with self._machines.aside(track.id):
+            log = await vault.find(track.id)
+            await asyncio.to_thread(partial(expect_claim, vault.id, log, self._engine.site, adopt=True))
+            await finish(log.claim(self._engine.site.name))
+            words = await self._power_on(source)
+            await asyncio.to_thread(write_stopped, directory, "")
+        self._machines.halt(track.id, None)
+        message = f"{track.name} is at this site again: its failover was cancelled" + (f"; it {words}" if words else "")
+        self._journal.tell("failover.taken-back", "info", message, machine=track.id)
+
+    async def _stand_down(self, duty: duties.StandDown, track: Track, vault: Vault, log: MachineLog) -> None:
+        """Nothing is replicated from here, and the machine does not run here."""
+        how = f"a {duty.mode} failover" if duty.mode else "a failover"
+        about = f"site {duty.site!r} is its primary since {how} (epoch {duty.epoch})"
+        if track.halted is None or track.halted.code not in ("superseded", "split"):
+            self._halt(
+                track, "superseded", f"{about}; it is stopped here", f"do not start it here; see `understudy failover show {track.name}`"
+            )
+        now = time.monotonic()
+        if now - self._looked.get(track.id, -AGAIN) < AGAIN:
+            return
+        directory, source = await self._source(vault, track.id)
+        async with self._machines.aside(track.id):
+            running, words = await self._stop(source, duty)
+        if running:
+            hint = (
+                f"it runs on two sites: stop it here at once, by hand; what it writes here is lost, `understudy failover show {track.name}`"
+            )
+            self._halt(track, "split", f"{about}, and it runs here, too: {words}", hint)
+        else:
+            hint = f"do not start it here; `understudy failover show {track.name}` tells how it stands"
+            self._halt(track, "superseded", f"{about}; here {words}", hint)
+            self._looked[track.id] = now
+        said = next((stood for stood in log.state.authority.stood if stood.site == self._engine.site.name), None)
+        if said is None or (said.epoch, said.running, said.text) != (duty.epoch, running, words):
+            body = kinds.StandDown(site=self._engine.site.name, epoch=duty.epoch, running=running, text=words)
+            fresh = await vault.find(track.id)
+            await finish(fresh.append(body))
+        if duty.over and not running:
+            await asyncio.to_thread(write_stopped, directory, "")
+
+    async def _stop(self, source: MachineSource, duty: duties.StandDown) -> tuple[bool, str]:
+        """Whether it runs still, and what was found or done, in words."""
+        if not isinstance(source, QemuSource):
+            return False, "it is followed as block devices: nothing is known of a VM"
+        try:
+            session = await QmpSession.connect(source.qmp)
+        except QmpGone:
+            return False, "its VM does not run"
+        except SourceUnavailable as error:
+            return True, f"its VM cannot be reached: {error.message}"
+        try:
+            if await power.pause(session):
+                return False, "its VM was running and was paused"
+            if await power.status(session) == power.SHUT_DOWN and duty.orderly and duty.over:
+                await power.leave(session)
+                return False, "its VM does not run"
+            return False, "its VM stands still"
+        except UnderstudyError as error:
+            return True, error.message
+        finally:
+            await session.close()
+
+    async def _power_on(self, source: MachineSource) -> str:
+        if not isinstance(source, QemuSource):
+            return ""
+        try:
+            session = await QmpSession.connect(source.qmp)
+        except QmpGone:
+            return "has no QEMU any more: start it as you always do"
+        try:
+            return await power.go_on(session)
+        finally:
+            await session.close()
+
+    async def _source(self, vault: Vault, machine: str) -> tuple[Path, MachineSource]:
+        directory = self._engine.site.directory(vault.id, machine)
+        source = await asyncio.to_thread(read_source, directory)
+        if source is None:
+            raise NotFound("it is not followed from here any more")
+        return directory, source
+
+
+def _unheard(_: Progress) -> None:
+    """Nobody watches this cycle; its point is told of by its follower or in the answer."""

@@ -1,0 +1,191 @@
+"""Two daemons that share a vault, and a guest that keeps a tally on its disk wherever it runs."""
+
+import asyncio
+import contextlib
+import json
+import os
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from tests.daemon.house import House
+from tests.hypervisor.stage import make_kernel
+from understudy.demo.kit import Kit
+from understudy.hypervisor.qemu.driver import QemuHypervisor
+from understudy.qemu.session import QmpSession
+
+SIZE = 4 << 20
+NAME = "web"
+TALLY = r"""
+for module in $(cat /modules/on-request); do insmod "/modules/$module"; done
+until [ -b /dev/vda ]; do usleep 20000; done
+for keys in /dev/input/event*; do (head -c 24 $keys >/dev/null; echo @button; sync; poweroff -f) & done
+echo "@sum $(tr -d '\0' </dev/vda | awk '/^tally /{if($2==n+1)n=$2; else {print "gap", n, $2; exit}} END{print n+0}')"
+n=$(tr -d '\0' </dev/vda | grep -c '^tally ')
+while true; do
+    n=$((n + 1))
+    printf 'tally %d\n' $n | dd of=/dev/vda bs=4096 seek=$n conv=sync,notrunc,fsync 2>/dev/null && echo "@ack $n"
+    usleep 50000
+done
+"""
+"""Block n holds `tally n`; each is acknowledged when it is on the disk. A gap would be a write that was lost before a later one."""
+
+
+@dataclass
+class Home:
+    """The machine where it is at home: a QEMU of its owner's, not started by understudy."""
+
+    directory: Path
+    kit: Kit
+    accelerator: str
+    process: "subprocess.Popen[bytes] | None" = None
+
+    @property
+    def disk(self) -> Path:
+        return self.directory / "vda.raw"
+
+    @property
+    def qmp(self) -> Path:
+        return self.directory / "qmp"
+
+    @property
+    def console(self) -> str:
+        return (self.directory / "console").read_text(errors="replace").replace("\r", "")
+
+    def start(self) -> None:
+        if not self.disk.exists():
+            with self.disk.open("wb") as file:
+                file.truncate(SIZE)
+        kernel = make_kernel(self.kit, self.directory, TALLY)
+        command = ["qemu-system-x86_64", "-name", NAME, "-machine", f"q35,accel={self.accelerator}", "-m", "192", "-nodefaults"]
+        command += ["-display", "none", "-kernel", str(self.kit.kernel), "-initrd", str(kernel), "-append", "console=ttyS0 quiet panic=-1"]
+        command += ["-blockdev", f"driver=file,filename={self.disk},node-name=file0", "-blockdev", "driver=raw,file=file0,node-name=vda"]
+        command += ["-device", "virtio-blk-pci,drive=vda,id=vda", "-qmp", f"unix:{self.qmp},server=on,wait=off"]
+        command += ["-chardev", f"file,id=con,path={self.directory}/console,append=on", "-serial", "chardev:con"]
+        (self.directory / "console").touch()
+        self.process = subprocess.Popen(["setpriv", "--pdeathsig", "KILL", *command], start_new_session=True)
+
+    def kill(self) -> None:
+        if self.process is not None:
+            self.process.kill()
+            self.process.wait()
+            self.process = None
+
+    async def status(self) -> str:
+        session = await QmpSession.connect(str(self.qmp))
+        try:
+            return str((await session.execute("query-status"))["status"])
+        finally:
+            await session.close()
+
+
+def acknowledged(text: str) -> int:
+    """The highest number, 0 without any."""
+    return max((int(line.split()[1]) for line in text.replace("\r", "").splitlines() if line.startswith("@ack ")), default=0)
+
+
+def sums(text: str) -> list[str]:
+    """What each boot found."""
+    return [line.split(maxsplit=1)[1] for line in text.replace("\r", "").splitlines() if line.startswith("@sum ")]
+
+
+@dataclass
+class SiteHouse(House):
+    """One site's daemon, and the runs on it."""
+
+    files_from: list[str] = field(default_factory=list)
+
+    def configure(self, more: str = "") -> None:
+        super().configure(more)
+        with self.config.open("a") as file:
+            file.write(f"[failover]\nfiles-from = {json.dumps(self.files_from)}\n")
+
+    @property
+    def hypervisor(self) -> QemuHypervisor:
+        return QemuHypervisor(self.directory / "state" / "vms", [Path(path) for path in self.files_from])
+
+    def console(self, run: str) -> str:
+        return asyncio.run(self.hypervisor.console(run)).decode(errors="replace")
+
+    def standing(self, name: str = NAME) -> Any:
+        return self.ask("GET", f"/v1/machines/{name}/failover")
+
+    def begin(self, path: str, body: Any = None) -> str:
+        return str(self.ask("POST", f"/v1/machines/{NAME}/{path}", body)["id"])
+
+    def job(self, job: str) -> Any:
+        return self.ask("GET", f"/v1/jobs/{job}")
+
+    def ended(self, job: str) -> Any:
+        return self.until(lambda: found if (found := self.job(job))["state"] in ("succeeded", "failed", "cancelled") else None)
+
+    def done(self, path: str, body: Any = None) -> Any:
+        """What the operation gave."""
+        found = self.ended(self.begin(path, body))
+        assert found["state"] == "succeeded", found["error"]
+        return found["result"]
+
+    def refused(self, path: str, body: Any = None) -> Any:
+        found = self.ended(self.begin(path, body))
+        assert found["state"] == "failed", found
+        return found["error"]
+
+
+@contextlib.contextmanager
+def two_sites(directory: Path, kit: Kit, accelerator: str) -> Iterator[tuple[SiteHouse, SiteHouse, Home]]:
+    """The machine at home at site a, followed from there, and site b. Everything ends with the context."""
+    home_directory = directory / "h"
+    home_directory.mkdir()
+    files = [str(home_directory), str(kit.kernel.parent)]
+    houses = []
+    for site in ("a", "b"):
+        (directory / site).mkdir()
+        houses.append(SiteHouse(directory / site, site=site, shared=directory, files_from=files))
+    a, b = houses
+    home = Home(home_directory, kit, accelerator)
+    try:
+        home.start()
+        a.create()
+        b.configure('[[networks]]\nsource = "*"\ntarget = "none"\n')
+        a.start()
+        b.start()
+        until(lambda: acknowledged(home.console) > 3)
+        a.ask("POST", "/v1/machines", {"name": NAME, "source": {"kind": "qemu", "qmp": str(home.qmp)}})
+        a.points(NAME, 1)
+        yield a, b, home
+    except BaseException:
+        print(f"site a:\n{a.log[-6000:]}\nsite b:\n{b.log[-6000:]}\nhome:\n{home.console[-500:]}")
+        raise
+    finally:
+        for house in houses:
+            if house.process is not None:
+                house.process.kill()
+                house.process.wait()
+            _end(house)
+        home.kill()
+
+
+async def _destroyed(house: SiteHouse) -> None:
+    for run in await house.hypervisor.find():
+        await house.hypervisor.destroy(run)
+
+
+def _end(house: SiteHouse) -> None:
+    asyncio.run(_destroyed(house))
+    for record in (house.directory / "state" / "exports").glob("*/export.json"):
+        pid = json.loads(record.read_text())["pid"]
+        with contextlib.suppress(ProcessLookupError):
+            if b"understudy-export" in Path(f"/proc/{pid}/cmdline").read_bytes():
+                os.kill(pid, 15)
+
+
+def until(what: Callable[[], Any], patience: float = 60.0) -> Any:
+    end = time.monotonic() + patience
+    while time.monotonic() < end:
+        if found := what():
+            return found
+        time.sleep(0.1)
+    raise AssertionError("it does not happen")
