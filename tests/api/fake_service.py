@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 
+from tests.api.fake_drills import DRILL, FakeDrills
 from tests.api.fake_stand_in import FakeStandIn
 from tests.cli.fake_engine import DISKS, FIRST_FREEZE, SECOND, FakeEngine
 from understudy.engine import (
@@ -42,6 +43,7 @@ from understudy.engine import (
     SetRetention,
     ShownDefinition,
     StartJob,
+    Value,
     VaultInfo,
     Verify,
 )
@@ -129,7 +131,7 @@ BEHIND = (Reason(code="rpo", health="warning", message="the newest point is 45 s
 
 
 @dataclass
-class FakeService(FakeStandIn):
+class FakeService(FakeStandIn, FakeDrills):
     """Machines `web` and `db`; jobs end when `end` says so; `failures` are raised by the calls to come."""
 
     machines: list[MachineStatus] = field(default_factory=lambda: [status("web"), status("db", health="warning", reasons=BEHIND)])
@@ -231,6 +233,8 @@ class FakeService(FakeStandIn):
         points = tuple(given.get("points", ()))
         first = engine.points_now[0].id
         work: dict[str, Any] = {
+            "test-failover": lambda: _given(DRILL),
+            "drill-cleanup": lambda: _given(msgspec.structs.replace(DRILL, state="cleaned")),
             "prune": lambda: engine.prune(Prune(machine="web", **given)),
             "collect": lambda: engine.collect(Collect(machine="web", **given)),
             "seed-export": lambda: engine.export_seed(SeedExport(machine="web", **given), lambda _: None),
@@ -323,6 +327,10 @@ class FakeService(FakeStandIn):
 
     def names(self) -> Sequence[str]:
         return [machine.name for machine in self.machines]
+
+
+async def _given(value: Value) -> Value:
+    return value
 
 
 async def _group_cycle(engine: FakeEngine, name: str, app_consistent: bool) -> Any:

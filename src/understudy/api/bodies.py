@@ -1,15 +1,16 @@
 """What may be sent. Paths are the daemon's host's, and absolute. A field that is not here is refused."""
 
 from collections.abc import Mapping
-from typing import Annotated, Literal, TypeAlias
+from typing import Annotated, ClassVar, Literal, TypeAlias
 
 import msgspec
 
-from understudy.api.parts import AbsolutePath, CredentialPart, Identifier, SourcePart, Words
+from understudy.api.parts import AbsolutePath, CheckPart, CredentialPart, HarmlessCheckPart, Identifier, SourcePart, Words
 from understudy.api.queries import Name, Number
 from understudy.engine import (
     AddKey,
     CreateGroup,
+    DrillNetwork,
     ImageFormat,
     Level,
     MachineNetworks,
@@ -32,6 +33,7 @@ TimeOfDay: TypeAlias = Annotated[str, msgspec.Meta(pattern="^([01][0-9]|2[0-3]):
 EndOfDay: TypeAlias = Annotated[str, msgspec.Meta(pattern="^([01][0-9]|2[0-3]):[0-5][0-9]$|^24:00$")]
 
 
+WordsOrNothing: TypeAlias = Annotated[str, msgspec.Meta(pattern="^([^\\x00-\\x1f\\x7f-\\xa0]*)$", max_length=1000)]
 Interface: TypeAlias = Annotated[str, msgspec.Meta(pattern="^[0-9a-fA-F.:]{2,45}/[0-9]{1,3}$")]
 Server: TypeAlias = Annotated[str, msgspec.Meta(pattern="^[0-9a-fA-F.:]{2,45}$")]
 
@@ -180,6 +182,33 @@ class SeedImportBody(Value, frozen=True, forbid_unknown_fields=True):
     """Bring what was exported to `directory` into the vault."""
 
     directory: AbsolutePath
+
+
+class ChecksBody(Value, frozen=True, forbid_unknown_fields=True):
+    """How it is known that a copy of the machine is well, from now on."""
+
+    checks: Annotated[tuple[CheckPart, ...], msgspec.Meta(max_length=20)]
+
+
+class TestFailoverBody(Value, frozen=True, forbid_unknown_fields=True):
+    """Start a copy of a point. `point`: an id, latest, latest-app or latest-processed. `checks`: in the place of the machine's own."""
+
+    __test__: ClassVar[bool] = False
+
+    point: Annotated[str, msgspec.Meta(pattern="^([0-9a-f]{32}|latest|latest-app|latest-processed)$")] = "latest"
+    network: DrillNetwork = "isolated"
+    checks: Annotated[tuple[HarmlessCheckPart, ...], msgspec.Meta(max_length=20)] | None = None
+    cleanup: bool = False
+    keep_for: Seconds = 0.0
+    note: WordsOrNothing = ""
+
+
+class DrillCleanupBody(Value, frozen=True, forbid_unknown_fields=True):
+    """Remove what a test started. `drill`: its id or how that begins; empty: the machine's only one. `passed`: what an operator says."""
+
+    drill: Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{0,32}$")] = ""
+    passed: bool | None = None
+    note: WordsOrNothing = ""
 
 
 class HoldBody(Value, frozen=True, forbid_unknown_fields=True):

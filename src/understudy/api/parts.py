@@ -5,7 +5,18 @@ from typing import Annotated, TypeAlias, TypeVar
 import msgspec
 
 from understudy.api.queries import Name
-from understudy.engine import BlockSource, KeyFile, Passphrase, QemuSource, Value
+from understudy.engine import (
+    AgentCheck,
+    BlockSource,
+    ConsoleCheck,
+    KeyFile,
+    Passphrase,
+    QemuSource,
+    RunningCheck,
+    ScriptCheck,
+    TcpCheck,
+    Value,
+)
 
 V = TypeVar("V", bound=Value)
 
@@ -52,6 +63,47 @@ class BlockPart(BlockSource, frozen=True, forbid_unknown_fields=True):
     post_hook: PathOrNothing = ""
 
 
+Patience: TypeAlias = Annotated[float, msgspec.Meta(gt=0, le=3600)]
+
+
+class AgentPart(AgentCheck, frozen=True, forbid_unknown_fields=True):
+    """The guest's agent answers within `timeout` seconds."""
+
+    timeout: Patience = 300.0
+
+
+class TcpPart(TcpCheck, frozen=True, forbid_unknown_fields=True):
+    """Something in the guest answers at this port; without an `address`: by a forward that leads to the guest alone."""
+
+    port: Annotated[int, msgspec.Meta(ge=1, le=65535)]
+    address: Annotated[str, msgspec.Meta(pattern="^[0-9a-fA-F.:]{0,45}$")] = ""
+    timeout: Patience = 300.0
+
+
+class ConsolePart(ConsoleCheck, frozen=True, forbid_unknown_fields=True):
+    """What the guest says on its serial port matches this regular expression (Python's)."""
+
+    pattern: Words
+    timeout: Patience = 300.0
+
+
+class ScriptPart(ScriptCheck, frozen=True, forbid_unknown_fields=True):
+    """A program of the daemon's host ends with status 0."""
+
+    program: AbsolutePath
+    arguments: Annotated[tuple[Words, ...], msgspec.Meta(max_length=100)] = ()
+    timeout: Patience = 300.0
+
+
+class RunningPart(RunningCheck, frozen=True, forbid_unknown_fields=True):
+    """The machine runs for so many seconds."""
+
+    seconds: Patience = 30.0
+
+
+CheckPart: TypeAlias = AgentPart | TcpPart | ConsolePart | ScriptPart | RunningPart
+HarmlessCheckPart: TypeAlias = AgentPart | TcpPart | ConsolePart | RunningPart
+"""Nothing of the daemon's host is run by them."""
 CredentialPart: TypeAlias = KeyFilePart | PassphrasePart
 SourcePart: TypeAlias = QemuPart | BlockPart
 

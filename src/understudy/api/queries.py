@@ -42,6 +42,14 @@ class JobsAsked(Value, frozen=True, forbid_unknown_fields=True):
     state: Annotated[tuple[JobState, ...], msgspec.Meta(max_length=6)] = ()
 
 
+class DrillsAsked(Value, frozen=True, forbid_unknown_fields=True):
+    """Newest first. `next`: what the page before said."""
+
+    limit: Limit = 50
+    next: Name | None = None
+    machine: Name | None = None
+
+
 class EventsAsked(Value, frozen=True, forbid_unknown_fields=True):
     """Oldest first, after event `after`; without it the newest. `kind`: only these; `without`: but not these."""
 

@@ -36,6 +36,8 @@ COMMANDS = {
     "export": Entry("understudy.cli.export", "Serve a point's disks over NBD, without a restore."),
     "exports": Entry("understudy.cli.exports", "List what is served so."),
     "unexport": Entry("understudy.cli.unexport", "End that."),
+    "test-failover": Entry("understudy.cli.test_failover", "Start a copy of a machine from a point, and look whether it is well."),
+    "drill": Entry("understudy.cli.drill", "Look at such tests, and end them."),
     "seed": Entry("understudy.cli.seed", "Carry a point, or an initial replication, by hand."),
     "verify": Entry("understudy.cli.verify", "Prove points, or a whole vault without any key."),
     "collect": Entry("understudy.cli.collect", "Give back the space that no kept point needs."),

@@ -16,9 +16,14 @@ from understudy.engine import (
     Authority,
     CancelFailover,
     ChangePoint,
+    Check,
+    Checks,
+    CleanUpDrill,
     CommitFailover,
+    Drill,
     Event,
     EventQuery,
+    Evidence,
     FailedOver,
     FailOver,
     Job,
@@ -31,6 +36,7 @@ from understudy.engine import (
     Reprotect,
     ServiceHealth,
     ShownNetworks,
+    StartDrill,
     Value,
 )
 
@@ -52,6 +58,11 @@ class _Machines(Value, frozen=True):
 
 class _Jobs(Value, frozen=True):
     items: tuple[Job, ...]
+    next: str | None = None
+
+
+class _Drills(Value, frozen=True):
+    items: tuple[Drill, ...]
     next: str | None = None
 
 
@@ -128,6 +139,28 @@ class RemoteService:
     async def readiness(self, machine: str) -> Readiness:
         return await self._channel.ask(Readiness, "GET", f"{_machine(machine)}/check")
 
+    async def checks(self, machine: str) -> Checks:
+        return await self._channel.ask(Checks, "GET", f"{_machine(machine)}/checks")
+
+    async def set_checks(self, machine: str, checks: tuple[Check, ...] | None) -> Checks:
+        body = None if checks is None else {"checks": checks}
+        return await self._channel.ask(Checks, "DELETE" if checks is None else "PUT", f"{_machine(machine)}/checks", body=body)
+
+    async def drills(self, machine: str | None) -> tuple[Drill, ...]:
+        return (await self._channel.ask(_Drills, "GET", "/v1/drills", query={"machine": machine, "limit": 1000})).items
+
+    async def drill(self, drill: str) -> Drill:
+        return await self._channel.ask(Drill, "GET", f"/v1/drills/{quote(drill, safe='')}")
+
+    async def evidence(self, drill: str) -> Evidence:
+        return await self._channel.ask(Evidence, "GET", f"/v1/drills/{quote(drill, safe='')}/evidence")
+
+    async def test_failover(self, request: StartDrill, progress: OnProgress) -> Drill:
+        return await self.engine.job(Drill, f"{_machine(request.machine)}/test-failover", _without_machine(request), progress)
+
+    async def clean_up_drill(self, request: CleanUpDrill, progress: OnProgress) -> Drill:
+        return await self.engine.job(Drill, f"{_machine(request.machine)}/drill-cleanup", _without_machine(request), progress)
+
     async def jobs(self, query: JobQuery) -> tuple[Job, ...]:
         asked = {"limit": query.limit, "next": query.before, "machine": query.machine}
         path = "/v1/jobs" + "".join(f"{'&' if place else '?'}state={state}" for place, state in enumerate(query.states))
@@ -154,6 +187,13 @@ class RemoteService:
         async with self._channel.stream("/v1/stream", query={}, last=after) as lines:
             async for item in items(lines):
                 yield item
+
+
+def _without_machine(request: Value) -> dict[str, object]:
+    """What is said in the path is not said again in the body."""
+    fields: dict[str, object] = msgspec.to_builtins(request)
+    del fields["machine"]
+    return fields
 
 
 def _machine(machine: str) -> str:

@@ -11,13 +11,14 @@ from understudy import engine
 from understudy.config.values import Config
 from understudy.daemon.machines import Machines
 from understudy.daemon.served import ServedEngine
-from understudy.daemon.stand_in import StandIn, links_examined
+from understudy.daemon.stand_in import StandIn
 from understudy.engine import OnProgress, QemuSource
 from understudy.errors import Conflict, SourceUnavailable
 from understudy.failover import deed as deeds
 from understudy.failover import operations
 from understudy.failover.networks.mapping import plan_networks
 from understudy.failover.phase import phase_of
+from understudy.failover.readiness.checking import links_examined
 from understudy.failover.site import Prepared
 from understudy.failover.table import allowed
 from understudy.finish import finish

@@ -68,7 +68,7 @@ class Runner:
                 await self._left(job, often)
                 continue
             try:
-                work = work_of(job.kind, job.machine, job.parameters)
+                work = work_of(job.kind, job.machine, job.parameters, job.id)
             except InvalidRequest as error:
                 # Another version's.
                 await self._left(job, error)
@@ -87,14 +87,15 @@ class Runner:
 
     async def start(self, request: StartJob, machine: str | None) -> Job:
         """Durable when it returns. `machine`: its id."""
-        work = work_of(request.kind, machine, request.parameters)
+        now = time.time_ns()
+        id_ = f"{now // 1_000_000:012x}{secrets.token_hex(4)}"
+        work = work_of(request.kind, machine, request.parameters, id_)
         if self._stopping:
             raise Overloaded("the daemon is stopping", hint="try again when it runs")
         if len(self._runs) >= MOST:
             raise Overloaded(f"{len(self._runs)} jobs are pending or running already", hint="cancel some, or wait for their end")
-        now = time.time_ns()
         job = Job(
-            id=f"{now // 1_000_000:012x}{secrets.token_hex(4)}",
+            id=id_,
             kind=request.kind,
             machine=machine,
             parameters=request.parameters,

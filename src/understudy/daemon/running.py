@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from understudy.config.values import Config
+from understudy.daemon.drilling import Drilling
 from understudy.daemon.failing_over import FailingOver
 from understudy.daemon.machines import Machines
 from understudy.daemon.pulse import Pulse
@@ -42,3 +43,4 @@ class Running:
     stand_in: StandIn
     readiness: ReadinessUpkeep
     failing_over: FailingOver
+    drilling: Drilling

@@ -13,7 +13,9 @@ from understudy.config.key import connection_of
 from understudy.config.load import load
 from understudy.config.values import ApiConfig, Config
 from understudy.daemon.certificate import Certificate, read_certificate
+from understudy.daemon.drilling import Drilling
 from understudy.daemon.failing_over import FailingOver
+from understudy.daemon.ground import SiteGround
 from understudy.daemon.logs import set_up
 from understudy.daemon.machines import Machines
 from understudy.daemon.maintenance import Maintenance
@@ -33,6 +35,8 @@ from understudy.daemon.sockets import listening
 from understudy.daemon.stand_in import StandIn
 from understudy.daemon.work import Doer
 from understudy.engine import Connection, Service
+from understudy.failover.drill.files import DrillFiles
+from understudy.failover.drill.operation import Drills, Tools
 from understudy.finish import first_failure
 from understudy.hypervisor.protocol import Hypervisor
 from understudy.jobs.journal import Journal
@@ -48,7 +52,7 @@ JOBS_DRAIN = 10.0
 
 class Assembly(NamedTuple):
     """What the composition root joins: stores and sources, whose stores keep to a pace; the API, whose users may change; and what
-    runs machines here, by the state directory."""
+    runs machines here, by the state directory, and from points."""
 
     parts: Callable[[Pace], Parts]
     make_app: Callable[[Service, ApiConfig], web.Application]
@@ -91,9 +95,12 @@ async def _serve(path: Path, config: Config, assembly: Assembly, asked: Asked, n
         readiness = ReadinessUpkeep(stand_in)
         replicas = assembly.replicas(connection, hypervisor)
         failing_over = FailingOver(engine, machines, stand_in, replicas, lambda: condition.config)
-        runner = Runner(journal, Doer(engine, machines.cycle, failing_over), tasks)
+        files = DrillFiles(Path(config.state_dir) / "drills")
+        drills = Drills(files, SiteGround(engine, stand_in), Tools(replicas, hypervisor))
+        runner = Runner(journal, Doer(engine, machines.cycle, failing_over, drills), tasks)
         pulse = Pulse(notifier, journal, machines.look)
-        running = Running(condition, engine, machines, runner, journal, slots, pulse, stand_in, readiness, failing_over)
+        drilling = Drilling(engine, journal, files, drills)
+        running = Running(condition, engine, machines, runner, journal, slots, pulse, stand_in, readiness, failing_over, drilling)
         service, maintenance = DaemonService(running), Maintenance(running)
         await runner.recover()
         tcp = config.api.tcp

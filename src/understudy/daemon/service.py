@@ -100,6 +100,21 @@ class DaemonService:
     async def readiness(self, machine: str) -> facade.Readiness:
         return await self._daemon.stand_in.readiness(machine)
 
+    async def checks(self, machine: str) -> facade.Checks:
+        return await self._daemon.drilling.checks(machine)
+
+    async def set_checks(self, machine: str, checks: tuple[facade.Check, ...] | None, actor: str) -> facade.Checks:
+        return await self._daemon.drilling.set_checks(machine, checks, actor)
+
+    async def drills(self, machine: str | None) -> tuple[facade.Drill, ...]:
+        return await self._daemon.drilling.all(machine)
+
+    async def drill(self, drill: str) -> facade.Drill:
+        return await self._daemon.drilling.one(drill)
+
+    async def evidence(self, drill: str) -> facade.Evidence:
+        return await self._daemon.drilling.evidence(drill)
+
     async def start(self, request: StartJob) -> Job:
         machine = await self._id_of(request.machine) if request.machine is not None else None
         if request.kind == "replicate" and machine is not None:

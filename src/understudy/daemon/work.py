@@ -1,5 +1,6 @@
 """What a job of each kind does: its request, made from its parameters, and the facade's answer."""
 
+import hashlib
 from collections.abc import Awaitable, Callable
 from typing import Any, Protocol, TypeVar
 
@@ -8,6 +9,7 @@ import msgspec
 from understudy import engine
 from understudy.engine.values import Value
 from understudy.errors import InvalidRequest
+from understudy.failover.drill.operation import Drills
 
 R = TypeVar("R", bound=Value)
 
@@ -49,14 +51,17 @@ class Doer:
         facade: engine.Engine,
         cycle: Callable[[str, bool, engine.OnProgress], Awaitable[engine.Cycle]],
         failovers: Failovers,
+        drills: Drills,
     ) -> None:
         self.engine = facade
         self.cycle = cycle
         self.failovers = failovers
+        self.drills = drills
 
 
-def work_of(kind: engine.JobKind, machine: str | None, parameters: dict[str, Any]) -> Work:
-    """`machine`: its id. InvalidRequest if the parameters are not those of such a job."""
+def work_of(kind: engine.JobKind, machine: str | None, parameters: dict[str, Any], job: str) -> Work:
+    """`machine`: its id. `job`: its id, by which what is begun can be found when it is said again. InvalidRequest if the parameters are
+    not those of such a job."""
     match kind, machine:
         case "replicate", None:
             group = _read(GroupParameters, parameters)
@@ -103,9 +108,21 @@ def work_of(kind: engine.JobKind, machine: str | None, parameters: dict[str, Any
         case "seed-import", None:
             seed = _read(engine.SeedImport, parameters)
             return lambda doer, progress: doer.engine.import_seed(seed, progress)
+        case "test-failover", str(own):
+            drill = _read(engine.StartDrill, {**parameters, "machine": own})
+            engine.checked_checks(engine.checked_drill(drill).checks or (), scripts=False)
+            return lambda doer, progress: doer.drills.start(drill, drill_of(job), progress)
+        case "drill-cleanup", str(own):
+            over = _read(engine.CleanUpDrill, {**parameters, "machine": own})
+            return lambda doer, progress: doer.drills.clean_up(over, progress)
     raise InvalidRequest(
         f"a {kind} job {'is' if machine else 'is not'} of one machine: that makes no sense", hint="see `understudy --help`"
     )
+
+
+def drill_of(job: str) -> str:
+    """The id of the test that a job begins, however often it is begun."""
+    return hashlib.blake2b(job.encode(), digest_size=16).hexdigest()
 
 
 async def _group_cycle(facade: engine.Engine, group: GroupParameters, progress: engine.OnProgress) -> Value:

@@ -20,6 +20,8 @@ JobKind: TypeAlias = Literal[
     "cancel-failover",
     "commit-failover",
     "reprotect",
+    "test-failover",
+    "drill-cleanup",
 ]
 Severity: TypeAlias = Literal["info", "warning", "error"]
 

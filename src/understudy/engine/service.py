@@ -4,6 +4,8 @@ from collections.abc import AsyncIterator, Sequence
 from typing import Any, Protocol
 
 from understudy.engine.answers import VaultInfo
+from understudy.engine.checks import Check, Checks
+from understudy.engine.drills import Drill, Evidence
 from understudy.engine.failover import Authority
 from understudy.engine.jobs import Event, Job, JobKind, JobState
 from understudy.engine.networks import MachineNetworks, ShownNetworks
@@ -31,6 +33,8 @@ class StartJob(Value, frozen=True):
     seed-import  None     SeedImport             Seeded
     failover, change-point, cancel-failover, commit-failover, reprotect:
                  yes      FailOver, ChangePoint, CancelFailover, CommitFailover, Reprotect   FailedOver
+    test-failover yes     StartDrill             Drill
+    drill-cleanup yes     CleanUpDrill           Drill
     """
 
     kind: JobKind
@@ -100,6 +104,24 @@ class Service(Protocol):
     async def readiness(self, machine: str) -> Readiness:
         """As it was looked at last. `NotFound` if it never was."""
         ...
+
+    async def checks(self, machine: str) -> Checks:
+        """How it is found out on this site that a copy of the machine is well."""
+        ...
+
+    async def set_checks(self, machine: str, checks: tuple[Check, ...] | None, actor: str) -> Checks:
+        """From now on; None: as it follows from what the machine is."""
+        ...
+
+    async def drills(self, machine: str | None) -> tuple[Drill, ...]:
+        """Test failovers of this site, newest first; None: of all machines."""
+        ...
+
+    async def drill(self, drill: str) -> Drill:
+        """By its id, or how that begins."""
+        ...
+
+    async def evidence(self, drill: str) -> Evidence: ...
 
     async def start(self, request: StartJob) -> Job:
         """Durable when it returns."""

@@ -1,0 +1,95 @@
+"""Test failovers by a real daemon, over its API: what it was doing when it was killed goes on in the next one."""
+
+import signal
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from tests.daemon.house import House
+from understudy.cli.main import cli, in_process
+
+MACHINE = """
+name = "web"
+uuid = "00112233-4455-6677-8899-aabbccddeeff"
+memory = 134217728
+video = "VGA"
+
+[[disks]]
+name = "vda"
+
+[[nics]]
+name = "net0"
+mac = "52:54:00:00:00:01"
+network = "br0"
+"""
+"""It finds nothing to boot from, and says so on its screen."""
+
+
+@pytest.fixture
+def protected(house: House) -> House:
+    house.policy["interval"] = "1s"
+    house.configure()
+    house.start()
+    disk, file = house.directory / "disk", house.directory / "web.toml"
+    disk.write_bytes(b"x" * (1 << 20))
+    file.write_text(MACHINE)
+    typed(house, "protect", "web", "--disk", f"vda={disk}")
+    house.points("web", 1)
+    typed(house, "definition", "set", "web", str(file))
+    return house
+
+
+def typed(house: House, *words: str, expect: int = 0) -> str:
+    host = house.host
+    host.extra["UNDERSTUDY_SOCKET"] = str(house.socket)
+    environment = host.environment()
+    for name in ("UNDERSTUDY_VAULT", "UNDERSTUDY_KEY_FILE", "UNDERSTUDY_STATE_DIR"):
+        del environment[name]
+    done = CliRunner().invoke(cli, words, obj=in_process, prog_name="understudy", env={**dict.fromkeys(host.environment()), **environment})
+    assert done.exit_code == expect, (words, done.stdout, done.stderr)
+    return done.stdout
+
+
+def test_it_goes_on_where_a_daemon_was_killed(protected: House, short: Path) -> None:
+    house = protected
+    checks = {"checks": [{"kind": "running", "seconds": 4.0}]}
+    job = house.ask("POST", "/v1/machines/web/test-failover", {**checks, "note": "as each month"}, status=202)
+    house.until(lambda: house.ask("GET", f"/v1/jobs/{job['id']}")["progress"]["phase"].startswith("check"))
+    (drill,) = house.ask("GET", "/v1/drills?machine=web")["items"]
+    assert drill["state"] == "checking"
+    assert house.end(signal.SIGKILL) == -signal.SIGKILL
+    house.start()
+    ended = house.until(lambda: found if (found := house.ask("GET", f"/v1/jobs/{job['id']}"))["ended_at"] else None)
+    assert (ended["state"], ended["attempts"]) == ("succeeded", 2), ended
+    (again,) = house.ask("GET", "/v1/drills")["items"]
+    assert (again["id"], again["state"], again["outcome"], again["note"]) == (drill["id"], "standing", "passed", "as each month")
+    assert again["definition"] == drill["definition"]
+    # Replication goes on beside it.
+    house.points("web", house.machine("web")["points"] + 2)
+    other = house.ask("POST", "/v1/machines/web/test-failover", checks, status=202)
+    failed = house.until(lambda: found if (found := house.ask("GET", f"/v1/jobs/{other['id']}"))["ended_at"] else None)
+    assert (failed["error"]["code"], drill["id"] in failed["error"]["message"]) == ("conflict", True)
+    picture = short / "screen.png"
+    shown = typed(house, "drill", "show", drill["id"][:6], "--screenshot", str(picture))
+    assert "passed, standing" in shown
+    assert picture.read_bytes().startswith(b"\x89PNG")
+    told = typed(house, "drill", "cleanup", "web", "--note", "well")
+    assert "of web: passed" in told
+    assert [hold for hold in house.ask("GET", "/v1/machines/web/holds")["items"]] == []
+    assert not [path for room in ("replicas", "vms", "exports") for path in (short / "state" / room).glob("*") if path.is_dir()]
+    assert house.end() == 0
+
+
+def test_scripts_are_an_admins(protected: House) -> None:
+    house = protected
+    house.ask("POST", "/v1/machines/web/test-failover", {"checks": [{"kind": "script", "program": "/bin/true"}]}, status=422)
+    assert house.ask("GET", "/v1/machines/web/checks")["checks"] == [{"kind": "running", "seconds": 30.0}]
+    house.ask("PUT", "/v1/machines/web/checks", {"checks": [{"kind": "script", "program": "/bin/true"}]})
+    assert [event["message"] for event in house.events("checks.set")] == ["the checks of web were set"]
+    done = typed(house, "test-failover", "web", "--cleanup")
+    assert "passed  script /bin/true: /bin/true ended with status 0" in done
+    house.ask("DELETE", "/v1/machines/web/checks")
+    assert house.ask("GET", "/v1/machines/web/checks")["given"] is False
+    house.ask("GET", "/v1/drills/0123", status=404)
+    assert house.end() == 0
