@@ -2,7 +2,7 @@
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
@@ -16,15 +16,19 @@ from understudy.engine import OnProgress, QemuSource
 from understudy.errors import Conflict, SourceUnavailable
 from understudy.failover import deed as deeds
 from understudy.failover import operations
+from understudy.failover.networks.guest import give_addresses
 from understudy.failover.networks.mapping import plan_networks
 from understudy.failover.phase import phase_of
 from understudy.failover.readiness.checking import links_examined
 from understudy.failover.site import Prepared
 from understudy.failover.table import allowed
 from understudy.finish import finish
+from understudy.hypervisor.protocol import Addresses, Finding
 from understudy.local.claims import expect_claim, is_ours
 from understudy.local.defining import started_from
 from understudy.local.machine_file import write_source
+from understudy.local.standby.held import standby_of
+from understudy.local.standby.keeping import attach, detach, standby_removed
 from understudy.replica.replicas import Replicas
 from understudy.vault import kinds
 from understudy.vault.log.machine_log import MachineLog
@@ -68,11 +72,34 @@ class FailingOver:
     async def is_ours(self, vault: Vault, log: MachineLog) -> bool:
         return await asyncio.to_thread(is_ours, vault.id, log.state, self._engine.site)
 
-    async def prepare(self, vault: Vault, log: MachineLog, entry: PointEntry, run: str) -> Prepared:
+    async def prepare(self, vault: Vault, log: MachineLog, entry: PointEntry) -> Prepared:
         definition, _ = await started_from(vault, log, entry)
         mapped = plan_networks(definition, await self._stand_in.mapping(vault, log), "failover")
         findings = [*mapped.findings, *await links_examined(mapped, runs_here=log.state.site == self.name)]
-        return Prepared(mapped.definition, mapped.networks, findings=findings)
+        return Prepared(mapped.definition, mapped.networks, mapped.addresses, findings)
+
+    async def images_below(self, vault: Vault, log: MachineLog, entry: PointEntry, run: str) -> dict[str, str]:
+        site = self._engine.site
+        standby = await asyncio.to_thread(standby_of, site.directory(vault.id, log.machine_id), vault.id, log.machine_id)
+        if standby is None or standby.paused or standby.point != entry.point.id.hex() or standby.detached not in ("", _used(run)):
+            return {}
+        images = {name: str(image.path) for name, image in standby.images.items()}
+        if any((image.format == "qcow2") != image.path.name.endswith(".qcow2") for image in standby.images.values()):
+            return {}  # a replica goes by the name
+        await detach(vault, log, site, _used(run))
+        return images
+
+    async def release_below(self, vault: Vault, log: MachineLog, run: str, *, forget: bool) -> None:
+        site = self._engine.site
+        standby = await asyncio.to_thread(standby_of, site.directory(vault.id, log.machine_id), vault.id, log.machine_id)
+        if standby is not None and standby.detached == _used(run):
+            await attach(vault, log, site)
+            if forget:
+                await standby_removed(vault, log, site, keep_images=True)
+
+    async def give_addresses(self, run: str, addresses: Mapping[str, Addresses], *, agent: bool) -> Sequence[Finding]:
+        given = await give_addresses(self._stand_in.hypervisor, run, addresses, agent=agent)
+        return [Finding("addresses", "warn" if one.way == "failed" else "pass", f"{one.mac} {one.words}") for one in given]
 
     async def fence(self, log: MachineLog) -> str:
         command = self._config().failover.fence
@@ -186,6 +213,11 @@ class FailingOver:
                 if order.machine == state.id
             ),
         )
+
+
+def _used(run: str) -> str:
+    """By what the images of a standby are in use."""
+    return f"run {run}"
 
 
 def _under_way(deed: deeds.Deed | None) -> str:

@@ -1,13 +1,13 @@
 """Looks at the logs of this host's machines, for what other sites ask or have decided, and does what follows from it here."""
 
 import asyncio
-import time
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
 from understudy.daemon.machines import Machines
 from understudy.daemon.served import ServedEngine
+from understudy.daemon.standing_down import StandingDown
 from understudy.daemon.track import Track
 from understudy.engine import MachineSource, Progress, QemuSource, Reason
 from understudy.errors import NotFound, SourceRefused, SourceUnavailable, UnderstudyError
@@ -20,6 +20,7 @@ from understudy.local.claims import expect_claim, is_ours
 from understudy.local.machine_file import read_source
 from understudy.qemu import power
 from understudy.qemu.session import QmpGone, QmpSession
+from understudy.replica.replicas import Replicas
 from understudy.vault import kinds
 from understudy.vault.log.authority import Asked
 from understudy.vault.log.machine_log import MachineLog
@@ -28,26 +29,25 @@ from understudy.vault.vault import Vault
 EVERY = 3.0
 """Seconds between two looks at a machine's log: so long it takes until a site hears of another one, if it is not told otherwise."""
 AT_ONCE = 8
-AGAIN = 30.0
-"""Seconds after which it is looked again whether a machine that must not run here does."""
 
 
 class Sentinel:
     """`run` until cancelled; what is begun for a machine is done to its end, one thing at a time."""
 
-    def __init__(self, engine: ServedEngine, machines: Machines, journal: Journal) -> None:
+    def __init__(self, engine: ServedEngine, machines: Machines, journal: Journal, replicas: Replicas) -> None:
+        self._replicas = replicas
+        self._standing_down = StandingDown(engine, machines, replicas, self.halt)
         self._engine = engine
         self._machines = machines
         self._journal = journal
         self._looks: dict[str, asyncio.Task[None]] = {}
         self._slots = asyncio.Semaphore(AT_ONCE)
         self._troubles: dict[str, str] = {}
-        self._looked: dict[str, float] = {}
-        """When it was found last that a machine does not run here that must not, by the monotonic clock."""
 
     async def run(self) -> None:
         try:
             while True:
+                await self._mend()
                 for track in self._machines.tracks:
                     look = self._looks.get(track.id)
                     if look is None or look.done():
@@ -55,6 +55,16 @@ class Sentinel:
                 await asyncio.sleep(EVERY)
         finally:
             await self.stop()
+
+    async def _mend(self) -> None:
+        """What machines that run here are read from, as long as that is not on this host's disks."""
+        try:
+            for mended in await self._replicas.mend():
+                self._journal.tell("replica.mended", "warning", f"run {mended.run}: {mended.words}")
+        except UnderstudyError as error:
+            if self._troubles.get("") != error.message:
+                self._troubles[""] = error.message
+                self._journal.tell("replica.trouble", "error", error.message, data={"hint": error.hint})
 
     async def stop(self) -> None:
         looks = [look for look in self._looks.values() if not look.done()]
@@ -93,18 +103,19 @@ class Sentinel:
                 await self._shut_down(track, vault, request)
             case duties.Wait(by):
                 hint = f"the failover goes on at {by!r}; `understudy failover cancel {track.name}` lets it run here again"
-                self._halt(track, "failing-over", f"shut down for a planned failover to site {by!r}", hint, health="warning")
+                message = f"shut down for a planned failover to site {by!r}"
+                self.halt(track, Reason(code="failing-over", health="warning", message=message, hint=hint))
             case duties.GoOn(final):
                 await self._go_on(track, vault, final)
             case duties.TakeBack():
                 await self._take_back(track, vault)
             case duties.StandDown():
-                await self._stand_down(duty, track, vault, log)
+                await self._standing_down.look(duty, track, vault, log)
 
-    def _halt(self, track: Track, code: str, message: str, hint: str, *, health: str = "critical") -> None:
-        reason = Reason(code=code, health="warning" if health == "warning" else "critical", message=message, hint=hint)
-        if track.halted is None or track.halted.message != message:
-            self._journal.tell(f"failover.{code}", "warning", f"{track.name}: {message}", machine=track.id, data={"hint": hint})
+    def halt(self, track: Track, reason: Reason) -> None:
+        if track.halted is None or track.halted.message != reason.message:
+            message = f"{track.name}: {reason.message}"
+            self._journal.tell(f"failover.{reason.code}", "warning", message, machine=track.id, data={"hint": reason.hint})
         self._machines.halt(track.id, reason)
 
     async def _shut_down(self, track: Track, vault: Vault, request: Asked) -> None:
@@ -121,7 +132,8 @@ class Sentinel:
                 await self._machines.cycle(track.id, False, _unheard)
             await asyncio.to_thread(write_stopped, directory, request.id.hex())
         message = f"shuts down for a planned failover to site {request.by!r}"
-        self._halt(track, "failing-over", message, f"`understudy failover cancel {track.name}` takes it back", health="warning")
+        hint = f"`understudy failover cancel {track.name}` takes it back"
+        self.halt(track, Reason(code="failing-over", health="warning", message=message, hint=hint))
         try:
             async with self._machines.aside(track.id):
                 session = await QmpSession.connect(source.qmp)
@@ -169,59 +181,6 @@ class Sentinel:
         self._machines.halt(track.id, None)
         message = f"{track.name} is at this site again: its failover was cancelled" + (f"; it {words}" if words else "")
         self._journal.tell("failover.taken-back", "info", message, machine=track.id)
-
-    async def _stand_down(self, duty: duties.StandDown, track: Track, vault: Vault, log: MachineLog) -> None:
-        """Nothing is replicated from here, and the machine does not run here."""
-        how = f"a {duty.mode} failover" if duty.mode else "a failover"
-        about = f"site {duty.site!r} is its primary since {how} (epoch {duty.epoch})"
-        if track.halted is None or track.halted.code not in ("superseded", "split"):
-            self._halt(
-                track, "superseded", f"{about}; it is stopped here", f"do not start it here; see `understudy failover show {track.name}`"
-            )
-        now = time.monotonic()
-        if now - self._looked.get(track.id, -AGAIN) < AGAIN:
-            return
-        directory, source = await self._source(vault, track.id)
-        async with self._machines.aside(track.id):
-            running, words = await self._stop(source, duty)
-        if running:
-            hint = (
-                f"it runs on two sites: stop it here at once, by hand; what it writes here is lost, `understudy failover show {track.name}`"
-            )
-            self._halt(track, "split", f"{about}, and it runs here, too: {words}", hint)
-        else:
-            hint = f"do not start it here; `understudy failover show {track.name}` tells how it stands"
-            self._halt(track, "superseded", f"{about}; here {words}", hint)
-            self._looked[track.id] = now
-        said = next((stood for stood in log.state.authority.stood if stood.site == self._engine.site.name), None)
-        if said is None or (said.epoch, said.running, said.text) != (duty.epoch, running, words):
-            body = kinds.StandDown(site=self._engine.site.name, epoch=duty.epoch, running=running, text=words)
-            fresh = await vault.find(track.id)
-            await finish(fresh.append(body))
-        if duty.over and not running:
-            await asyncio.to_thread(write_stopped, directory, "")
-
-    async def _stop(self, source: MachineSource, duty: duties.StandDown) -> tuple[bool, str]:
-        """Whether it runs still, and what was found or done, in words."""
-        if not isinstance(source, QemuSource):
-            return False, "it is followed as block devices: nothing is known of a VM"
-        try:
-            session = await QmpSession.connect(source.qmp)
-        except QmpGone:
-            return False, "its VM does not run"
-        except SourceUnavailable as error:
-            return True, f"its VM cannot be reached: {error.message}"
-        try:
-            if await power.pause(session):
-                return False, "its VM was running and was paused"
-            if await power.status(session) == power.SHUT_DOWN and duty.orderly and duty.over:
-                await power.leave(session)
-                return False, "its VM does not run"
-            return False, "its VM stands still"
-        except UnderstudyError as error:
-            return True, error.message
-        finally:
-            await session.close()
 
     async def _power_on(self, source: MachineSource) -> str:
         if not isinstance(source, QemuSource):

@@ -107,7 +107,7 @@ async def _serve(path: Path, config: Config, assembly: Assembly, asked: Asked, n
         certificate = Certificate(await asyncio.to_thread(read_certificate, tcp)) if tcp else None
         reload = Reload(path, condition, machines, slots, journal, lambda api: assembly.renew_app(app, api), certificate)
         background = [tasks.create_task(work, name=name) for name, work in (("events", journal.run()), ("pulse", pulse.run()))]
-        sentinel = Sentinel(engine, machines, journal)
+        sentinel = Sentinel(engine, machines, journal, replicas)
         keeping = (("maintenance", maintenance.run()), ("readiness", readiness.run()), ("sentinel", sentinel.run()))
         upkeep = [tasks.create_task(work, name=name) for name, work in keeping]
         try:

@@ -7,6 +7,7 @@ import msgspec
 from understudy.durable import replace_file, state_directory
 from understudy.engine import FailoverMode, Look
 from understudy.errors import StateFailed
+from understudy.hypervisor.protocol import Addresses
 from understudy.replica.values import StartReplica
 
 NAME = "failover.json"
@@ -33,6 +34,7 @@ class Deed(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     isolation: int = 0
     """Seconds after which the former primary has paused a machine that it may not run any more."""
     order: StartReplica | None = None
+    addresses: dict[str, Addresses] = msgspec.field(default_factory=dict)
     findings: tuple[Look, ...] = ()
     left: str = ""
     """The run that it ends."""

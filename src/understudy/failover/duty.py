@@ -83,6 +83,11 @@ def duty_of(state: MachineState, site: str, memory: Memory) -> Duty:
     return GoOn(b"") if memory.stopped else Nothing()
 
 
+def standby_answered(state: MachineState, site: str) -> bool:
+    """Whether this one keeps an image since it was asked to."""
+    return any(asked.site == site and asked.action == STANDBY and asked.outcome == "done" for asked in state.authority.requests)
+
+
 def standby_asked(state: MachineState, site: str) -> Asked | None:
     """Another site wants this one to keep an image of the machine."""
     return next((asked for asked in state.authority.requests if asked.open and asked.site == site and asked.action == STANDBY), None)

@@ -3,6 +3,7 @@
 from understudy import engine
 from understudy.engine import OnProgress, Progress
 from understudy.errors import Conflict, NotFound
+from understudy.failover.asking import shut_down_there, take_back
 from understudy.failover.deed import Deed
 from understudy.failover.phase import STANDBY, phase_of
 from understudy.failover.site import FailoverSite
@@ -24,11 +25,11 @@ async def fail_over(site: FailoverSite, request: engine.FailOver, progress: OnPr
         deed = await steps.begun(wanted)
         if request.mode == PLANNED:
             await steps.admissible(deed)
-            deed = await steps.shut_down_there(deed)
+            deed = await shut_down_there(steps, deed)
         else:
             if before is not None and before.id != deed.id and before.request and not before.done:
                 # The primary has died in the midst of its shutdown; should it come back, it shall not go on with that.
-                await steps.take_back(before)
+                await take_back(steps, before)
                 deed = await steps.keep(deed)
             deed = await steps.fenced(deed)
         deed = await steps.decided(deed)
@@ -86,6 +87,7 @@ async def commit(site: FailoverSite, request: engine.CommitFailover, progress: O
         await steps.must_be_allowed("commit")
         deed = await _present(steps)
         await site.replicas.drain(deed.run, progress)
+        await site.release_below(vault, log, deed.run, forget=True)
         progress(Progress(phase="record"))
         await finish(log.append(kinds.Commit(epoch=deed.epoch)))
         return steps.result(deed)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
-from understudy.hypervisor.protocol import Finding, Network
+from understudy.hypervisor.protocol import Addresses, Finding, Network
 from understudy.machine.definition import MachineDefinition
 from understudy.replica.replicas import Replicas
 from understudy.vault.log.machine_log import MachineLog
@@ -16,12 +16,11 @@ from understudy.vault.vault import Vault
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """What a point is started as, here. `below`: local images by disk that hold it. A finding that fails forbids it."""
+    """What a point is started as, here. `addresses` by network card's address. A finding that fails forbids it."""
 
     definition: MachineDefinition
     networks: Mapping[str, Network] = field(default_factory=dict)
-    below: Mapping[str, str] = field(default_factory=dict)
-    seed: str = ""
+    addresses: Mapping[str, Addresses] = field(default_factory=dict)
     findings: Sequence[Finding] = ()
 
 
@@ -44,7 +43,21 @@ class FailoverSite(Protocol):
         """Whether this site follows the machine, by its own claim."""
         ...
 
-    async def prepare(self, vault: Vault, log: MachineLog, entry: PointEntry, run: str) -> Prepared: ...
+    async def prepare(self, vault: Vault, log: MachineLog, entry: PointEntry) -> Prepared:
+        """Changes nothing."""
+        ...
+
+    async def images_below(self, vault: Vault, log: MachineLog, entry: PointEntry, run: str) -> Mapping[str, str]:
+        """The standby's images by disk, if it holds this point: they stay as they are from here on, for this run. Idempotent."""
+        ...
+
+    async def release_below(self, vault: Vault, log: MachineLog, run: str, *, forget: bool) -> None:
+        """The run needs them no more; `forget`: nor does anybody, since the machine has disks of its own here. Idempotent."""
+        ...
+
+    async def give_addresses(self, run: str, addresses: Mapping[str, Addresses], *, agent: bool) -> Sequence[Finding]:
+        """To the guest that runs, as far as it takes them."""
+        ...
 
     async def fence(self, log: MachineLog) -> str:
         """Make sure that the primary does not run the machine, by whatever this site was given for it: what came of it, in words; empty

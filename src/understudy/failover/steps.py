@@ -10,17 +10,18 @@ import msgspec
 
 from understudy import engine
 from understudy.engine import FailoverMode, FailoverOperation, Look, OnProgress, Progress
-from understudy.errors import Conflict, Fenced, NotFound, SourceUnavailable, StateFailed, TargetFailed, UnderstudyError
+from understudy.errors import Conflict, Fenced, NotFound, StateFailed, TargetFailed, UnderstudyError
 from understudy.failover import deed as deeds
 from understudy.failover.deed import Deed
-from understudy.failover.phase import SHUTDOWN, phase_of
+from understudy.failover.networks.seed import write_seed
+from understudy.failover.phase import phase_of
 from understudy.failover.site import FailoverSite, Prepared
 from understudy.failover.table import must_be_allowed
 from understudy.finish import finish
 from understudy.hypervisor.protocol import Finding, Status
 from understudy.replica.values import StartReplica
 from understudy.vault import kinds
-from understudy.vault.log.authority import PLANNED, UNPLANNED, Asked
+from understudy.vault.log.authority import PLANNED, UNPLANNED
 from understudy.vault.log.machine_log import MachineLog
 from understudy.vault.log.state import MachineState
 from understudy.vault.maps.points import PointEntry
@@ -28,8 +29,6 @@ from understudy.vault.vault import Vault
 
 POLL = 0.5
 """Seconds between two looks at a log that another site is to write to."""
-ANSWERS = 120.0
-"""Seconds in which a primary that is there begins to do what it is asked for."""
 MARGIN = 15.0
 """Seconds that a primary which was cut off has beyond its time: it gives up a cycle first, and its clock may be slower."""
 _BOOT = Path("/proc/sys/kernel/random/boot_id")
@@ -107,60 +106,12 @@ class Steps:
         entry = self.log.state.authority.failover
         return entry is not None and entry.id.hex() == deed.id
 
-    async def shut_down_there(self, deed: Deed) -> Deed:
-        """The primary has shut the machine down and made a final point, or says why not; then it runs on there."""
-        await self.log.refresh()
-        if deed.point:
-            return deed
-        if not deed.request:
-            deed = await self.keep(deed, request=secrets.token_bytes(16).hex())
-        if self._asked(deed) is None:
-            self.progress(Progress(phase="ask"))
-            body = kinds.Request(
-                id=bytes.fromhex(deed.request), action=SHUTDOWN, site=self.log.state.site, by=self.site.name, force=deed.force
-            )
-            await finish(self.log.append(body))
-        until = time.monotonic() + ANSWERS
-        while True:
-            asked = self._asked(deed)
-            if asked is None:
-                await self.keep(deed, done=True)
-                raise Fenced(f"machine {self.name!r} was failed over by another site meanwhile")
-            if asked.outcome in ("failed", "cancelled"):
-                await self.keep(deed, done=True)
-                why = asked.text or "the request was taken back"
-                raise Conflict(
-                    f"{self.name!r} was not shut down at {asked.site!r}: {why}", hint="it runs on there; see to that, and try again"
-                )
-            if asked.outcome == "done" and self.log.state.authority.final:
-                return deed
-            if not asked.outcome and time.monotonic() > until:
-                await self.take_back(deed)
-                raise SourceUnavailable(
-                    f"site {asked.site!r} has not answered within {ANSWERS:g} s; nothing was done",
-                    hint=f"is its daemon running, and does it reach the vault? if it is lost: understudy failover unplanned {self.name}",
-                )
-            self.progress(Progress(phase="shut down", reason=asked.text))
-            await asyncio.sleep(POLL)
-            await self.log.refresh()
-
-    def _asked(self, deed: Deed) -> Asked | None:
-        return next((asked for asked in self.log.state.authority.requests if asked.id.hex() == deed.request), None)
-
-    async def take_back(self, deed: Deed) -> None:
-        """The primary is not asked any more."""
-        asked = self._asked(deed) if deed.request else None
-        if asked is not None and asked.outcome not in ("failed", "cancelled"):
-            body = kinds.Request(id=asked.id, action=asked.action, site=asked.site, by=asked.by, cancelled=True)
-            await finish(self.log.append(body))
-        await self.keep(deed, done=True)
-
     async def admissible(self, deed: Deed) -> None:
         """What forbids a start here is told while the machine still runs where it is."""
         if deed.request:
             return
         try:
-            await self.prepared(self.entry_of(""), run_of(self.log.state, self.log.state.epoch + 1), force=deed.force)
+            await self.prepared(self.entry_of(""), force=deed.force)
         except UnderstudyError:
             await self.keep(deed, done=True)
             raise
@@ -180,9 +131,9 @@ class Steps:
             return await self.keep(deed, findings=(Look(what="fence", verdict="warn", words=error.message, hint=hint),))
         return await self.keep(deed, findings=(Look(what="fence", verdict="pass", words=words),) if words else ())
 
-    async def prepared(self, entry: PointEntry, run: str, *, force: bool) -> Prepared:
+    async def prepared(self, entry: PointEntry, *, force: bool) -> Prepared:
         """`Conflict` with everything that forbids a start here, unless it is forced."""
-        prepared = await self.site.prepare(self.vault, self.log, entry, run)
+        prepared = await self.site.prepare(self.vault, self.log, entry)
         fails = [finding for finding in prepared.findings if finding.verdict == "fail"]
         if fails and not force:
             words = "; ".join(finding.words for finding in fails)
@@ -212,15 +163,19 @@ class Steps:
         entry = self.entry_of(final.hex() or deed.wanted)
         epoch = state.epoch + 1
         run = run_of(state, epoch)
-        prepared = await self.prepared(entry, run, force=deed.force)
+        prepared = await self.prepared(entry, force=deed.force)
+        below = await self.site.images_below(self.vault, self.log, entry, run)
+        seed = self.directory / f"seed-{run}.iso"
+        if prepared.addresses:
+            await asyncio.to_thread(write_seed, seed, prepared.definition.uuid, prepared.addresses)
         order = StartReplica(
             run=run,
             machine=state.id,
             point=entry.point.id.hex(),
             definition=prepared.definition,
             networks=dict(prepared.networks),
-            below=dict(prepared.below),
-            seed=prepared.seed,
+            below=dict(below),
+            seed=str(seed) if prepared.addresses else "",
             track=True,
         )
         return await self.keep(
@@ -230,6 +185,7 @@ class Steps:
             site=self.site.name,
             isolation=state.authority.isolation if deed.mode == UNPLANNED else 0,
             order=order,
+            addresses=dict(prepared.addresses),
             findings=(*deed.findings, *(look_of(finding) for finding in prepared.findings)),
         )
 
@@ -291,13 +247,19 @@ class Steps:
             await self.keep(deed, done=True)
             raise Fenced(f"machine {self.name!r} was failed over by another site meanwhile; it was not started here")
         self.progress(Progress(phase="start"))
-        state = await self.site.replicas.start(deed.order, self.progress)
+        order = deed.order
+        state = await self.site.replicas.start(order, self.progress)
         if state.vm.status is not Status.RUNNING:
             raise TargetFailed(
                 f"{self.name!r} was started here and is {state.vm.status.value}: {state.vm.reason or 'no reason is known'}",
                 hint=f"see its console, say it again, or choose another point: understudy failover change-point {self.name}@POINT",
             )
-        return await self.keep(deed, running_at=deed.running_at or time.time_ns(), done=True)
+        deed = await self.keep(deed, running_at=deed.running_at or time.time_ns())
+        if deed.addresses:
+            self.progress(Progress(phase="addresses"))
+            found = await self.site.give_addresses(deed.run, deed.addresses, agent=order.definition.agent)
+            deed = await self.keep(deed, findings=(*deed.findings, *(look_of(finding) for finding in found)))
+        return await self.keep(deed, done=True)
 
     async def left(self, deed: Deed) -> Deed:
         """What runs here from the failover before does not any more; what it wrote is kept aside."""
@@ -305,6 +267,7 @@ class Steps:
             self.progress(Progress(phase="stop"))
             await self.site.replicas.end(deed.left, None)
             await self.site.replicas.keep(deed.left)
+            await self.site.release_below(self.vault, self.log, deed.left, forget=False)
         return deed
 
     def result(self, deed: Deed) -> engine.FailedOver:

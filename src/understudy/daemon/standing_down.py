@@ -1,0 +1,162 @@
+"""A site that is a machine's primary no more: it does not run there, that is told, and what is left of it becomes a stand-in."""
+
+import asyncio
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from understudy.daemon.machines import Machines
+from understudy.daemon.served import ServedEngine
+from understudy.daemon.track import Track
+from understudy.durable import sync_directory
+from understudy.engine import MachineSource, Progress, QemuSource, Reason
+from understudy.errors import Conflict, InvalidRequest, NotFound, SourceUnavailable, UnderstudyError
+from understudy.failover.duty import StandDown, standby_answered, standby_asked
+from understudy.failover.reversal import images_at_home, reversed_images
+from understudy.failover.stopped_file import write_stopped
+from understudy.finish import finish
+from understudy.local.machine_file import read_source, remove_source
+from understudy.qemu import power
+from understudy.qemu.session import QmpGone, QmpSession
+from understudy.recovery.place import Place
+from understudy.replica.replicas import Replicas
+from understudy.vault import kinds
+from understudy.vault.log.authority import Asked
+from understudy.vault.log.machine_log import MachineLog
+from understudy.vault.vault import Vault
+
+AGAIN = 30.0
+"""Seconds after which it is looked again whether a machine that must not run here does."""
+
+
+class StandingDown:
+    """`halt` keeps the machine from being replicated, and says why."""
+
+    def __init__(self, engine: ServedEngine, machines: Machines, replicas: Replicas, halt: Callable[[Track, Reason], None]) -> None:
+        self._engine = engine
+        self._machines = machines
+        self._replicas = replicas
+        self._halt = halt
+        self._looked: dict[str, float] = {}
+        """When it was found last that a machine does not run here that must not, by the monotonic clock."""
+
+    async def look(self, duty: StandDown, track: Track, vault: Vault, log: MachineLog) -> None:
+        site = self._engine.site.name
+        how = f"a {duty.mode} failover" if duty.mode else "a failover"
+        about = f"site {duty.site!r} is its primary since {how} (epoch {duty.epoch})"
+        show = f"`understudy failover show {track.name}` tells how it stands"
+        if track.halted is None or track.halted.code not in ("superseded", "split"):
+            self._halt(track, _reason("superseded", f"{about}; it is being stopped here", show))
+        asked = standby_asked(log.state, site)
+        now = time.monotonic()
+        if now - self._looked.get(track.id, -AGAIN) < AGAIN and asked is None:
+            return
+        directory = self._engine.site.directory(vault.id, track.id)
+        source = await asyncio.to_thread(read_source, directory)
+        if source is None:
+            raise NotFound("it is not followed from here any more")
+        async with self._machines.aside(track.id):
+            running, words = await self._stop(source, duty)
+            if running:
+                hint = f"it runs on two sites: stop it here at once, by hand, since what it writes here is lost; {show}"
+                self._halt(track, _reason("split", f"{about}, and it runs here, too: {words}", hint))
+            else:
+                self._halt(track, _reason("superseded", f"{about}; here {words}", f"do not start it here; {show}"))
+                self._looked[track.id] = now
+            said = next((stood for stood in log.state.authority.stood if stood.site == site), None)
+            if said is None or (said.epoch, said.running) != (duty.epoch, running):
+                fresh = await vault.find(track.id)
+                await finish(fresh.append(kinds.StandDown(site=site, epoch=duty.epoch, running=running, text=words)))
+            if running or not duty.over:
+                return
+            await asyncio.to_thread(write_stopped, directory, "")
+            if asked is not None:
+                await self._become_stand_in(asked, track, vault, source)
+            elif not standby_answered(log.state, site):
+                return
+            await asyncio.to_thread(remove_source, directory)
+            await self._machines.leave(track.id)
+
+    async def _stop(self, source: MachineSource, duty: StandDown) -> tuple[bool, str]:
+        """Whether it runs still, and what was found or done, in words."""
+        if not isinstance(source, QemuSource):
+            return False, "it is followed as block devices: nothing is known of a VM"
+        try:
+            session = await QmpSession.connect(source.qmp)
+        except QmpGone:
+            return False, "its VM does not run"
+        except SourceUnavailable as error:
+            return True, f"its VM cannot be reached: {error.message}"
+        try:
+            if await power.pause(session):
+                return False, "its VM was running and was paused"
+            if duty.orderly and duty.over and await power.status(session) == power.SHUT_DOWN:
+                await power.leave(session)
+                return False, "its VM does not run"
+            return False, "its VM stands still"
+        except UnderstudyError as error:
+            return True, error.message
+        finally:
+            await session.close()
+
+    async def _become_stand_in(self, asked: Asked, track: Track, vault: Vault, source: MachineSource) -> None:
+        log = await vault.find(track.id)
+        entry = log.state.authority.failover
+        if entry is None:
+            return
+        try:
+            run = self._run_of(source)
+            if run:
+                # A machine that was here for a while only: nothing but its images is needed any more.
+                await self._replicas.end(run, None)
+                images = await asyncio.to_thread(_taken_out, self._replicas, run, self._engine.site.state / "standby" / run)
+            else:
+                images = await images_at_home(vault, log, entry)
+            if entry.before != self._engine.site.name:
+                return
+            await reversed_images(vault, log, self._engine.site, entry, images, _unheard)
+            if run:
+                await self._replicas.remove(run)
+        except (NotFound, InvalidRequest) as error:
+            hint = f" ({error.hint})" if error.hint else ""
+            await finish(log.append(kinds.Answer(id=asked.id, outcome="failed", text=error.message + hint)))
+            raise
+        except Conflict as error:
+            # A VM that somebody else ended or not: it is tried again.
+            if asked.text != error.message:
+                await finish(log.append(kinds.Answer(id=asked.id, outcome="began", text=error.message)))
+            raise
+        await finish(log.append(kinds.Answer(id=asked.id, outcome="done", text="its images follow from here on")))
+
+    def _run_of(self, source: MachineSource) -> str:
+        """Which replica of this host the source is; empty if it is none."""
+        if not isinstance(source, QemuSource):
+            return ""
+        run = Path(source.qmp).parent.name
+        try:
+            return run if str(self._replicas.sockets(run)[0]) == source.qmp else ""
+        except InvalidRequest:
+            return ""
+
+
+def _reason(code: str, message: str, hint: str) -> Reason:
+    return Reason(code=code, health="critical", message=message, hint=hint)
+
+
+def _taken_out(replicas: Replicas, run: str, directory: Path) -> dict[str, Place]:
+    """The replica's images, in a directory of their own. Repeatable."""
+    places: dict[str, Place] = {}
+    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    for name, image in replicas.images(run).items():
+        place = directory / image.name
+        if not place.exists():
+            image.rename(place)
+        places[name] = Place(place, "qcow2")
+    if not places:
+        places = {path.name.removesuffix(".qcow2"): Place(path, "qcow2") for path in sorted(directory.glob("*.qcow2"))}
+    sync_directory(directory)
+    return places
+
+
+def _unheard(_: Progress) -> None:
+    """The answer tells when it is done."""
