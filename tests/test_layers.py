@@ -47,7 +47,7 @@ ONLY = {
     "jobs": {"engine", "durable", "errors", "finish"},
     "config": {"engine", "errors"},
     "engine": {"model", "errors"},
-    "hypervisor": {"qemu", "machine", "durable", "finish", "errors"},
+    "hypervisor": {"qemu", "nbd", "machine", "durable", "finish", "errors"},
     "machine": {"model", "errors"},
     "native": set(),
     "model": set(),

@@ -228,7 +228,7 @@ class Hypervisor(Protocol):
     async def drain(self, run: str, disk: str, told: Callable[[int, int], None]) -> None:
         """The disk's overlay needs nothing below it any more, whatever becomes of this host, and what was below is not used any more.
 
-        The guest runs on. `told` bytes done and in all. Idempotent; whoever awaits it may be killed or give up, and the copying goes on.
+        The guest runs on. `told` bytes done and in all. Said again after its caller was killed or gave up, it goes on.
         """
         ...
 

@@ -19,6 +19,8 @@ from understudy.nbd.wire import Command, Flags
 
 ZERO_CHUNK = 128 << 20
 """Bytes in one trim or write-zeroes; a server may have to write them out within the time limit."""
+CACHE_CHUNK = 1 << 20
+"""Bytes that a server is asked to fetch at once: it holds as many, for each request in flight."""
 STATUS_CHUNK = (1 << 32) - (1 << 16)
 """Bytes in one question about block status: the most that 32 bits can say, in whole blocks of any server."""
 STATUS_AT_ONCE = 64
@@ -126,6 +128,18 @@ class NbdClient:
         self._need(Flags.SEND_TRIM, "trim")
         middle = aligned(offset, length, self.block_size.minimum, self.size).middle
         await self._connection.run(Request(Command.TRIM, part.offset, part.length) for part in parts(*middle, ZERO_CHUNK))
+
+    async def cache(self, pieces: Iterable[tuple[int, int]]) -> None:
+        """Have the server hold these offsets and lengths where they are read from quickly. QEMU copies them into an overlay from what lies
+        below it."""
+        self._need(Flags.SEND_CACHE, "fetch")
+        await self._connection.run(self._fetches(pieces))
+
+    def _fetches(self, pieces: Iterable[tuple[int, int]]) -> Iterator[Request]:
+        for offset, length in pieces:
+            self._check(offset, length)
+            wide = widened(offset, length, self.block_size.minimum, self.size)
+            yield from (Request(Command.CACHE, part.offset, part.length) for part in parts(*wide, CACHE_CHUNK))
 
     async def flush(self) -> None:
         """Return when every write that was answered before is on stable storage."""

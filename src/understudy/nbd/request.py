@@ -19,6 +19,7 @@ WORDS = {
     Command.WRITE: "write",
     Command.FLUSH: "flush",
     Command.TRIM: "trim",
+    Command.CACHE: "fetch",
     Command.WRITE_ZEROES: "write zeroes",
     Command.BLOCK_STATUS: "tell the state of",
 }

@@ -73,6 +73,7 @@ class Command(IntEnum):
     DISCONNECT = 2
     FLUSH = 3
     TRIM = 4
+    CACHE = 5
     WRITE_ZEROES = 6
     BLOCK_STATUS = 7
 
@@ -98,6 +99,7 @@ class Flags(IntFlag):
     SEND_WRITE_ZEROES = 64
     SEND_DF = 128
     CAN_MULTI_CONN = 256
+    SEND_CACHE = 1024
 
 
 FUA = 1

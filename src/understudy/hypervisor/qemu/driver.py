@@ -19,7 +19,7 @@ from understudy.hypervisor.qemu import record as records
 from understudy.hypervisor.qemu.arguments import PROGRAMS, Accelerator, Setting, arguments
 from understudy.hypervisor.qemu.console import drained, picture
 from understudy.hypervisor.qemu.device_arguments import namespace_of
-from understudy.hypervisor.qemu.draining import drain
+from understudy.hypervisor.qemu.draining import Draining
 from understudy.hypervisor.qemu.files import prepare
 from understudy.hypervisor.qemu.launch import launch
 from understudy.hypervisor.qemu.locks import guarded, held, taken
@@ -104,7 +104,7 @@ class QemuHypervisor:
             sync_directory(self._root)
 
     async def drain(self, run: str, disk: str, told: Callable[[int, int], None]) -> None:
-        await drain(RunProcess(self._running(run)), disk, told)
+        await Draining(RunProcess(self._running(run)), disk, told).run()
 
     async def pause(self, run: str) -> None:
         async with RunProcess(self._running(run)).session() as session:

@@ -24,6 +24,15 @@ def _named(kind: str, disk: str) -> str:
     return f"{kind}-{disk}" if len(disk) <= 24 else f"{kind}-{disk[:15]}-{_short(disk)}"
 
 
+def overlay_options(disk: str) -> dict[str, Value | None]:
+    """Of an overlay that lies on nothing any more, for QMP."""
+    return dict(_overlay(disk, None))
+
+
+def _overlay(disk: str, below: str | None) -> Pairs:
+    return [("driver", "qcow2"), ("file", _named("f", disk)), ("backing", below), ("node-name", node_of(disk)), ("discard", "unmap")]
+
+
 def image_arguments(disk: str, image: DiskImage) -> list[str]:
     """`-blockdev` for each node, the lowest first."""
     node, file = node_of(disk), _named("f", disk)
@@ -31,15 +40,7 @@ def image_arguments(disk: str, image: DiskImage) -> list[str]:
         below, below_file = below_of(disk)
         words = _nodes(below, below_file, image.below, read_only=True)
         words += _blockdev([("driver", "file"), ("filename", str(image.path)), ("node-name", file), ("discard", "unmap")])
-        return words + _blockdev(
-            [
-                ("driver", "qcow2"),
-                ("file", file),
-                ("backing", below),
-                ("node-name", node),
-                ("discard", "unmap"),
-            ]
-        )
+        return words + _blockdev(_overlay(disk, below))
     return _nodes(node, file, image, read_only=False)
 
 

@@ -41,6 +41,11 @@ class Places:
         return self.directory / "qmp"
 
     @property
+    def nbd(self) -> Path:
+        """Where QEMU shows a disk that is drained."""
+        return self.directory / "nbd"
+
+    @property
     def agent(self) -> Path:
         return self.directory / "qga"
 
