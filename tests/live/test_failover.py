@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from tests.live.two_sites import NAME, acknowledged, sums, two_sites, until
+from tests.live.two_sites import NAME, acknowledged, kept, sums, two_sites, until
 
 
 def test_planned_there_and_back(kit, accelerator, short_directory: Path) -> None:
@@ -13,7 +13,7 @@ def test_planned_there_and_back(kit, accelerator, short_directory: Path) -> None
         done = b.done("failover", {"mode": "planned"})
         last = acknowledged(home.console)
         assert (done["epoch"], done["site"], done["rpo_seconds"]) == (2, "b", 0)
-        assert until(lambda: sums(b.console(done["run"]))) == [str(last)]
+        assert kept(until(lambda: sums(b.console(done["run"]))), last)
         assert "@button" in home.console
         standing = until(lambda: s if (s := a.standing())["phase"] == "failed_over" else None)
         assert (standing["primary"], standing["allowed"]) == (False, ["test", "unplanned"])
@@ -32,9 +32,63 @@ def test_planned_there_and_back(kit, accelerator, short_directory: Path) -> None
         # And back.
         back = a.done("failover", {"mode": "planned"})
         last = acknowledged(b.console(done["run"]))
-        assert until(lambda: sums(a.console(back["run"]))) == [str(last)]
+        assert kept(until(lambda: sums(a.console(back["run"]))), last)
         a.done("failover/commit")
         a.done("reprotect")
         until(lambda: a.standing()["phase"] == "protected" and a.standing()["primary"])
         (asked,) = until(lambda: r if (r := a.standing()["requests"]) and r[0]["outcome"] == "done" else None)
         assert b.standing()["runs"] == []
+
+
+def test_unplanned_another_point_and_cancelled(kit, accelerator, short_directory: Path) -> None:
+    """The machine at home is stopped as soon as its site hears of it; another point may be taken, and home is where it was."""
+    with two_sites(short_directory, kit, accelerator.accelerator) as (a, b, home):
+        points = a.points(NAME, 4)
+        listed = b.ask("GET", f"/v1/machines/{NAME}/points")["points"]
+        done = b.done("failover", {"mode": "unplanned", "reason": "the site is lost"})
+        assert done["epoch"] == 2
+        halted = until(lambda: s if (s := a.machine(NAME))["reasons"] and s["reasons"][0]["code"] == "superseded" else None)
+        assert halted["phase"] == "halted"
+        until(lambda: "paused" in a.machine(NAME)["reasons"][0]["message"])
+        stood = until(lambda: b.standing()["stood_down"])
+        assert (stood[0]["site"], stood[0]["running"]) == ("a", False)
+        held = acknowledged(home.console)
+        (first,) = until(lambda: sums(b.console(done["run"])))
+        assert 0 < int(first) <= held
+        # Another point, from before: nothing of the first start is in it.
+        earlier = listed[0]
+        again = b.done("failover/change-point", {"point": earlier["id"]})
+        assert (again["epoch"], again["number"]) == (3, earlier["number"])
+        (second,) = until(lambda: sums(b.console(again["run"])))
+        assert int(second) <= int(first)
+        runs = {run["run"]: run["kept"] for run in b.standing()["runs"]}
+        assert runs == {done["run"]: True, again["run"]: False}
+        superseded = [point["number"] for point in b.ask("GET", f"/v1/machines/{NAME}/points")["points"] if point["superseded"]]
+        assert superseded
+        # And back to where it was, as it was.
+        back = b.done("failover/cancel")
+        assert (back["site"], back["epoch"]) == ("a", 4)
+        until(lambda: acknowledged(home.console) > held)
+        assert len(sums(home.console)) == 1
+        until(lambda: a.standing()["phase"] == "protected" and a.standing()["primary"])
+        newest = a.points(NAME, points["points"] + 3)["newest_point"]
+        listed = {point["number"]: point for point in a.ask("GET", f"/v1/machines/{NAME}/points")["points"]}
+        assert listed[newest]["cause"] == "delta"
+        assert not any(point["superseded"] for point in listed.values())
+        assert b.refused("failover/commit")["code"] == "conflict"
+
+
+def test_a_planned_one_is_taken_back(kit, accelerator, short_directory: Path) -> None:
+    """A guest that does not shut down runs on, as does one whose shutdown is taken back."""
+    with two_sites(short_directory, kit, accelerator.accelerator) as (a, b, home):
+        job = b.begin("failover", {"mode": "planned"})
+        until(lambda: (r := b.standing()["requests"]) and r[0]["outcome"] == "began")
+        b.done("failover/cancel")
+        assert b.ended(job)["state"] == "failed"
+        held = acknowledged(home.console)
+        until(lambda: acknowledged(home.console) > held + 3)
+        until(lambda: a.standing()["phase"] == "protected" and a.machine(NAME)["phase"] == "protected")
+        state = a.machine(NAME)
+        a.points(NAME, state["points"] + 2)
+        sums_ = sums(home.console)
+        assert len(sums_) <= 2

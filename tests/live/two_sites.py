@@ -92,6 +92,11 @@ def sums(text: str) -> list[str]:
     return [line.split(maxsplit=1)[1] for line in text.replace("\r", "").splitlines() if line.startswith("@sum ")]
 
 
+def kept(found: list[str], last: int) -> bool:
+    """Whether a boot found everything that was acknowledged; a last write may have been on the disk before it could say so."""
+    return found in ([str(last)], [str(last + 1)])
+
+
 @dataclass
 class SiteHouse(House):
     """One site's daemon, and the runs on it."""
@@ -177,7 +182,7 @@ def _end(house: SiteHouse) -> None:
     asyncio.run(_destroyed(house))
     for record in (house.directory / "state" / "exports").glob("*/export.json"):
         pid = json.loads(record.read_text())["pid"]
-        with contextlib.suppress(ProcessLookupError):
+        with contextlib.suppress(ProcessLookupError, FileNotFoundError):
             if b"understudy-export" in Path(f"/proc/{pid}/cmdline").read_bytes():
                 os.kill(pid, 15)
 

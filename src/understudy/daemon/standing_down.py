@@ -9,7 +9,7 @@ from understudy.daemon.machines import Machines
 from understudy.daemon.served import ServedEngine
 from understudy.daemon.track import Track
 from understudy.durable import sync_directory
-from understudy.engine import MachineSource, Progress, QemuSource, Reason
+from understudy.engine import Health, MachineSource, Progress, QemuSource, Reason
 from understudy.errors import Conflict, InvalidRequest, NotFound, SourceUnavailable, UnderstudyError
 from understudy.failover.duty import StandDown, standby_answered, standby_asked
 from understudy.failover.reversal import images_at_home, reversed_images
@@ -61,7 +61,8 @@ class StandingDown:
                 hint = f"it runs on two sites: stop it here at once, by hand, since what it writes here is lost; {show}"
                 self._halt(track, _reason("split", f"{about}, and it runs here, too: {words}", hint))
             else:
-                self._halt(track, _reason("superseded", f"{about}; here {words}", f"do not start it here; {show}"))
+                health: Health = "warning" if duty.orderly else "critical"
+                self._halt(track, _reason("superseded", f"{about}; here {words}", f"do not start it here; {show}", health))
                 self._looked[track.id] = now
             said = next((stood for stood in log.state.authority.stood if stood.site == site), None)
             if said is None or (said.epoch, said.running) != (duty.epoch, running):
@@ -139,8 +140,8 @@ class StandingDown:
             return ""
 
 
-def _reason(code: str, message: str, hint: str) -> Reason:
-    return Reason(code=code, health="critical", message=message, hint=hint)
+def _reason(code: str, message: str, hint: str, health: Health = "critical") -> Reason:
+    return Reason(code=code, health=health, message=message, hint=hint)
 
 
 def _taken_out(replicas: Replicas, run: str, directory: Path) -> dict[str, Place]:

@@ -12,6 +12,7 @@ from understudy.failover.steps import POLL, Steps
 from understudy.finish import finish
 from understudy.vault import kinds
 from understudy.vault.log.authority import Asked
+from understudy.vault.log.machine_log import MachineLog
 
 ANSWERS = 120.0
 """Seconds in which a primary that is there begins to do what it is asked for."""
@@ -61,8 +62,14 @@ def _asked(steps: Steps, deed: Deed) -> Asked | None:
 
 async def take_back(steps: Steps, deed: Deed) -> None:
     """The primary is not asked any more."""
-    asked = _asked(steps, deed) if deed.request else None
-    if asked is not None and asked.outcome not in ("failed", "cancelled"):
-        body = kinds.Request(id=asked.id, action=asked.action, site=asked.site, by=asked.by, cancelled=True)
-        await finish(steps.log.append(body))
+    if deed.request:
+        await withdrawn(steps.log)
     await steps.keep(deed, done=True)
+
+
+async def withdrawn(log: MachineLog) -> None:
+    """Nobody is asked any more to shut the machine down."""
+    for asked in log.state.authority.requests:
+        if asked.action == SHUTDOWN and asked.outcome not in ("failed", "cancelled"):
+            body = kinds.Request(id=asked.id, action=asked.action, site=asked.site, by=asked.by, cancelled=True)
+            await finish(log.append(body))

@@ -3,7 +3,7 @@
 from understudy import engine
 from understudy.engine import OnProgress, Progress
 from understudy.errors import Conflict, NotFound
-from understudy.failover.asking import shut_down_there, take_back
+from understudy.failover.asking import shut_down_there, take_back, withdrawn
 from understudy.failover.deed import Deed
 from understudy.failover.phase import STANDBY, phase_of
 from understudy.failover.site import FailoverSite
@@ -52,19 +52,13 @@ async def change_point(site: FailoverSite, request: engine.ChangePoint, progress
 async def cancel(site: FailoverSite, request: engine.CancelFailover, progress: OnProgress) -> engine.FailedOver:
     """Before the record of a planned failover its primary is told to go on; after a failover the machine goes back to where it was."""
     vault, log = await site.log_of(request.machine)
+    if phase_of(log.state) == "failing_over":
+        # Whoever is in the midst of it, here or elsewhere, finds that it is not wanted any more.
+        await withdrawn(log)
+        return engine.FailedOver(machine=log.state.name, mode=CANCEL, epoch=log.state.epoch, site=log.state.site, point="", number=0)
     async with site.own(vault, log) as directory:
         steps = Steps(site, vault, log, directory, progress)
-        await log.refresh()
         last = await steps.deed()
-        if phase_of(log.state) == "failing_over":
-            await steps.must_be_allowed("cancel")
-            for asked in log.state.authority.requests:
-                if asked.outcome not in ("failed", "cancelled"):
-                    body = kinds.Request(id=asked.id, action=asked.action, site=asked.site, by=asked.by, cancelled=True)
-                    await finish(log.append(body))
-            if last is not None and not last.done:
-                await steps.keep(last, done=True)
-            return steps.result(new_deed(CANCEL))
         deed = await steps.begun(new_deed(CANCEL, left=last.run if last is not None else ""))
         if not deed.point:
             entry = log.state.authority.failover

@@ -214,7 +214,8 @@ class Steps:
     def _unmoved(self, state: MachineState, deed: Deed) -> None:
         """Right before the record's slot: what was decided must still be the newest, where that was meant."""
         newest = state.newest.point.id.hex() if state.newest else ""
-        if deed.mode == PLANNED and state.authority.final.hex() != deed.point:
+        wanted = any(asked.id.hex() == deed.request and asked.outcome == "done" for asked in state.authority.requests)
+        if deed.mode == PLANNED and (not wanted or state.authority.final.hex() != deed.point):
             raise Conflict(f"machine {state.name!r} runs on at {state.site!r}: its shutdown was taken back", hint="begin again")
         if deed.mode == UNPLANNED and not deed.wanted and newest != deed.point:
             raise Conflict(
