@@ -4,7 +4,6 @@ import asyncio
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import msgspec
 
@@ -82,9 +81,8 @@ class StandIn:
         async with self._turn:
             vault, log = await self.engine.log_of(machine)
             self.stale.discard(log.machine_id)
-            config = self.config()
-            replicas = Path(config.state_dir) / "replicas"
-            means = Means(self.hypervisor, config.site, replicas, self.engine.vault_directory)
+            site = self.engine.site
+            means = Means(self.hypervisor, site, site.state / "replicas", self.engine.vault_directory)
             items = looks(await check(vault, log, await self.mapping(vault, log), means))
             state = log.state
             found = Readiness(machine=state.name, id=log.machine_id, site=state.site, at=time.time_ns(), verdict=worst(items), items=items)

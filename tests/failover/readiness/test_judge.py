@@ -5,8 +5,9 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from understudy.errors import StoreUnavailable
-from understudy.failover.readiness.facts import Facts, KeySeen, Space, StandbySeen
+from understudy.engine import Standby, StandbyDisk
+from understudy.errors import StateFailed, StoreUnavailable
+from understudy.failover.readiness.facts import Facts, KeySeen, Space
 from understudy.failover.readiness.judge import judge, worst
 from understudy.failover.readiness.probe import Probe
 from understudy.vault import kinds
@@ -39,6 +40,14 @@ def drill(age, site="here", outcome="passed", checks=""):
 
 def state(*points, drills=(), site="there"):
     return MachineState(id="1d" * 16, name="web", site=site, points=points, drills=drills)
+
+
+DOUBTFUL = StandbyDisk(name="vda", path="/s/vda.raw", format="raw", doubt="written to")
+
+
+def standby(**changes):
+    plain = Standby(machine="web", machine_id="1d" * 16, state="following", since=NOW, disks=(), number=29, lag_seconds=10.0)
+    return msgspec.structs.replace(plain, **changes)
 
 
 OFTEN = tuple(entry(number, 10 * (30 - number) + 5) for number in range(1, 31))
@@ -81,8 +90,13 @@ def test_all_is_well():
         ("replication", "pass", "3 h old", {"state": state(entry(1, 3 * HOUR))}),
         ("replication", "warn", "2 d old", {"state": state(entry(1, 2 * DAY))}),
         ("replication", "warn", "crash-consistent only: no agent", {"state": state(entry(1, 5, downgrade="no agent"))}),
-        ("standby", "pass", "holds point 29, 10.0 s behind", {"standby": StandbySeen(29, NOW - 15 * SECOND)}),
-        ("standby", "warn", "1 h behind", {"standby": StandbySeen(3, NOW - (HOUR + 5) * SECOND)}),
+        ("standby", "pass", "holds point 29, 10.0 s behind", {"standby": standby()}),
+        ("standby", "warn", "1 h behind", {"standby": standby(lag_seconds=3600.0)}),
+        ("standby", "warn", "10.0 s behind the newest, and is paused", {"standby": standby(state="paused")}),
+        ("standby", "warn", "used by drill-1", {"standby": standby(state="in-use", used_by="drill-1")}),
+        ("standby", "warn", "is not known: vda: written to", {"standby": standby(disks=(DOUBTFUL,))}),
+        ("standby", "warn", "is not known", {"standby": standby(lag_seconds=None)}),
+        ("standby", "fail", "cannot be read", {"standby": StateFailed("cannot be read", hint="remove it")}),
         ("storage", "warn", "could not be committed here", {"space": Space(Path("/r"), 7 * GIB)}),
         ("storage", "fail", "would soon stand still", {"space": Space(Path("/r"), GIB // 2)}),
         ("storage", "fail", "cannot be told", {"space": None}),

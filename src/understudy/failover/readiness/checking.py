@@ -9,17 +9,22 @@ from pathlib import Path
 import msgspec
 from nacl.public import PrivateKey
 
-from understudy.errors import InvalidRequest, NotFound
+from understudy.engine import Standby
+from understudy.errors import InvalidRequest, NotFound, StateFailed
 from understudy.failover.networks.bridge_helper import helper_here
 from understudy.failover.networks.links import look, network_findings
 from understudy.failover.networks.mapping import Mapped, NetworkMapping, plan_networks
-from understudy.failover.readiness.facts import Facts, KeySeen, Space, StandbySeen
+from understudy.failover.readiness.facts import Facts, KeySeen, Space
 from understudy.failover.readiness.judge import judge
 from understudy.failover.readiness.probe import probed
 from understudy.hypervisor.protocol import Finding, Host, Hypervisor
 from understudy.local.defining import started_from
+from understudy.local.site import Site
+from understudy.local.standby.file import read_standby
+from understudy.local.standby.views import shown_standby
 from understudy.machine.definition import MachineDefinition
 from understudy.vault.log.machine_log import MachineLog
+from understudy.vault.log.state import MachineState
 from understudy.vault.vault import Vault
 
 _ELSEWHERE = ("networks", "disks")
@@ -28,21 +33,20 @@ _ELSEWHERE = ("networks", "disks")
 
 @dataclass(frozen=True, slots=True)
 class Means:
-    """`site`: this one. `replicas`: where what guests write here is kept. `directory`: the vault's, where it is one of this host."""
+    """`replicas`: where what guests write here is kept. `directory`: the vault's, where it is one of this host."""
 
     hypervisor: Hypervisor
-    site: str
+    site: Site
     replicas: Path
     directory: Path | None
 
 
-async def check(
-    vault: Vault, log: MachineLog, mapping: NetworkMapping, means: Means, standby: StandbySeen | None = None
-) -> tuple[Finding, ...]:
+async def check(vault: Vault, log: MachineLog, mapping: NetworkMapping, means: Means) -> tuple[Finding, ...]:
     """Could the machine be started here from its newest point? Everything that was looked at, well or not."""
-    probe = await probed(vault.store, vault.id, log.machine_id, means.site, means.directory)
+    probe = await probed(vault.store, vault.id, log.machine_id, means.site.name, means.directory)
     space = await asyncio.to_thread(_space, means.replicas)
-    facts = Facts(time.time_ns(), means.site, log.state, key_of(vault), probe, space, standby)
+    standby = await asyncio.to_thread(_standby, vault.id, log.state, means.site)
+    facts = Facts(time.time_ns(), means.site.name, log.state, key_of(vault), probe, space, standby)
     return (*await _machine(vault, log, mapping, means), *judge(facts))
 
 
@@ -75,7 +79,15 @@ async def _machine(vault: Vault, log: MachineLog, mapping: NetworkMapping, means
     mapped = plan_networks(definition, mapping, "failover")
     bare = msgspec.structs.replace(mapped.definition, disks=())
     found = [finding for finding in await means.hypervisor.check(bare, Host({})) if finding.what not in _ELSEWHERE]
-    return [*found, *mapped.findings, *await links_examined(mapped, runs_here=log.state.site == means.site)]
+    return [*found, *mapped.findings, *await links_examined(mapped, runs_here=log.state.site == means.site.name)]
+
+
+def _standby(vault_id: str, state: MachineState, site: Site) -> Standby | StateFailed | None:
+    try:
+        found = read_standby(site.directory(vault_id, state.id))
+        return shown_standby(found, vault_id, state) if found is not None else None
+    except StateFailed as error:
+        return error
 
 
 def _space(path: Path) -> Space | None:

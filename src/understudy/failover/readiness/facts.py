@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
+from understudy.engine import Standby
+from understudy.errors import StateFailed
 from understudy.failover.readiness.probe import Probe
 from understudy.vault.log.state import MachineState
 
@@ -13,13 +15,6 @@ class Space(NamedTuple):
 
     path: Path
     free: int
-
-
-class StandbySeen(NamedTuple):
-    """A standby image of this site: the point that it holds, and when that was frozen (wall-clock ns)."""
-
-    number: int
-    frozen_at: int
 
 
 class KeySeen(NamedTuple):
@@ -32,7 +27,8 @@ class KeySeen(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """`now`: wall-clock ns; `here`: this site. `space` None: it could not be told."""
+    """`now`: wall-clock ns; `here`: this site. `space` None: it could not be told. `standby`: None if there is none, or why that cannot be
+    read."""
 
     now: int
     here: str
@@ -40,4 +36,4 @@ class Facts:
     key: KeySeen
     probe: Probe
     space: Space | None
-    standby: StandbySeen | None = None
+    standby: Standby | StateFailed | None = None

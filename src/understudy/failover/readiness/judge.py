@@ -6,6 +6,7 @@ from statistics import median
 
 from understudy.engine import Look, Verdict
 from understudy.engine.units import duration
+from understudy.errors import StateFailed
 from understudy.failover.readiness.facts import Facts
 from understudy.hypervisor.protocol import Finding
 
@@ -52,12 +53,21 @@ def _replication(facts: Facts) -> Finding:
 
 
 def _standby(facts: Facts) -> Finding:
-    newest, seen = facts.state.newest, facts.standby
+    seen = facts.standby
     if seen is None:
         return Finding("standby", "pass", "there is no standby image here: a machine starts from the vault")
-    behind = max(0.0, (newest.point.frozen_at - seen.frozen_at) / _SECOND) if newest is not None else 0.0
-    words = f"its standby image holds point {seen.number}, {duration(behind)} behind the newest"
-    if behind > LAG:
+    if isinstance(seen, StateFailed):
+        return Finding("standby", "fail", seen.message, seen.hint)
+    if seen.state == "in-use":
+        return Finding("standby", "warn", f"its standby image is used by {seen.used_by}, and does not follow", "end that")
+    doubts = [f"{disk.name}: {disk.doubt}" for disk in seen.disks if disk.doubt]
+    if doubts or seen.lag_seconds is None:
+        words = f"which point its standby image holds is not known{': ' if doubts else ''}{'; '.join(doubts)}"
+        return Finding("standby", "warn", words, "let it follow: it is read and compared then")
+    words = f"its standby image holds point {seen.number}, {duration(seen.lag_seconds)} behind the newest"
+    if seen.state == "paused":
+        return Finding("standby", "warn", f"{words}, and is paused", "let it follow again")
+    if seen.lag_seconds > LAG:
         return Finding("standby", "warn", words, "see why it does not follow: understudy events")
     return Finding("standby", "pass", words)
 
