@@ -41,16 +41,17 @@ class Links:
     macs: Mapping[str, Sequence[int]] = field(default_factory=dict)
 
 
-def network_findings(networks: Mapping[str, Network], macs: Mapping[str, str], links: Links) -> list[Finding]:
-    """What keeps a machine's cards from their networks, now. `macs`: each card's address. Pure."""
+def network_findings(networks: Mapping[str, Network], macs: Mapping[str, str], links: Links, *, runs_here: bool = False) -> list[Finding]:
+    """What keeps a machine's cards from their networks, now. `macs`: each card's address. `runs_here`: it may be the machine itself that
+    has them, until it is started anew. Pure."""
     found = []
     for nic, network in networks.items():
         match network:
             case Bridge(name=name):
                 found.append(_bridge(nic, name, links))
             case Tap():
-                found.append(_tap(nic, network, links))
-        if pids := links.macs.get(macs.get(nic, "")):
+                found.append(_tap(nic, network, links, runs_here=runs_here))
+        if not runs_here and (pids := links.macs.get(macs.get(nic, ""))):
             found.append(_duplicate(nic, macs[nic], pids, joined=isinstance(network, Bridge | Tap)))
     return found
 
@@ -79,7 +80,7 @@ def _bridge(nic: str, name: str, links: Links) -> Finding:
     return Finding(WHAT, "pass", f"{nic}: bridge {name} is here, and QEMU's helper may join it")
 
 
-def _tap(nic: str, tap: Tap, links: Links) -> Finding:
+def _tap(nic: str, tap: Tap, links: Links, *, runs_here: bool) -> Finding:
     where = f" in the network namespace {tap.namespace}" if tap.namespace else " here"
     inside = f"ip -n {tap.namespace} " if tap.namespace else "ip "
     if tap.namespace not in links.found:
@@ -95,6 +96,8 @@ def _tap(nic: str, tap: Tap, links: Links) -> Finding:
     if link.carried or pids:
         whose = f"process {', '.join(map(str, pids))}" if pids else "another process"
         words = f"{nic}: tap {tap.interface}{where} is in use by {whose}"
+        if runs_here:
+            return Finding(WHAT, "warn", f"{words}; the machine runs here, and may be that itself", "see whether it is")
         return Finding(WHAT, "fail", words, "end what uses it, or give the card another tap")
     if not link.up:
         return Finding(

@@ -51,10 +51,10 @@ async def check(vault: Vault, log: MachineLog, mapping: NetworkMapping, means: M
 
 
 async def links_examined(mapped: Mapped, *, runs_here: bool) -> list[Finding]:
-    """What this host has of the networks that the machine is to be joined to. `runs_here`: its addresses may be taken, by itself."""
+    """What this host has of the networks that the machine is to be joined to. `runs_here`: it may use them itself."""
     helper = await asyncio.to_thread(helper_here)
-    macs = {} if runs_here else {nic.name: nic.mac for nic in mapped.definition.nics}
-    return network_findings(mapped.networks, macs, await look(mapped.networks, helper))
+    macs = {nic.name: nic.mac for nic in mapped.definition.nics}
+    return network_findings(mapped.networks, macs, await look(mapped.networks, helper), runs_here=runs_here)
 
 
 async def definition_of(vault: Vault, log: MachineLog) -> MachineDefinition:
