@@ -259,6 +259,26 @@ class Revoke(Body, frozen=True, kw_only=True, omit_defaults=True):
     heads: tuple[SignedUpTo, ...] = ()
 
 
+class Plan(Body, frozen=True, kw_only=True, omit_defaults=True):
+    """A recovery plan of this name, instead of any before. `text`: a side object with it, in TOML; none: there is no such plan any more."""
+
+    kind: ClassVar[str] = "plan"
+    skippable: ClassVar[bool] = True
+    name: Words
+    text: ObjectRef | None = None
+
+
+class PlanReport(Body, frozen=True, kw_only=True, omit_defaults=True):
+    """How a run of a plan ended. `report`: a side object with all of it, in JSON."""
+
+    kind: ClassVar[str] = "plan-report"
+    skippable: ClassVar[bool] = True
+    run: Words
+    plan: Words
+    outcome: Words
+    report: ObjectRef
+
+
 def refs_of(body: Body) -> tuple[ObjectRef, ...]:
     """The side objects that a record names, whatever its kind."""
     values = (getattr(body, name) for name in body.__struct_fields__)
@@ -271,6 +291,6 @@ BODIES: Mapping[str, type[Body]] = {
         *(Protect, Claim, Point, Checkpoint, Intent, Hold, Verified, Drill, Failover, Definition, Note),
         *(Retention, Prune, Repack, Condemn, Trim),
         *(Commit, Request, Answer, Withdraw, Isolation, StandDown),
-        *(Genesis, Identity, Revoke),
+        *(Genesis, Identity, Revoke, Plan, PlanReport),
     )
 }

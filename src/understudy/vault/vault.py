@@ -26,6 +26,7 @@ from understudy.vault.log.settings import Member, Settings
 from understudy.vault.log.settings_log import SettingsLog
 from understudy.vault.log.state import MachineState
 from understudy.vault.memory import Memory
+from understudy.vault.plans import PlanShelf
 
 _MOST_AT_ONCE = 8
 _MACHINE_ID = re.compile(r"[0-9a-f]{32}")
@@ -42,6 +43,7 @@ class Vault:
         self.created_at = created_at
         """Wall clock, nanoseconds; for people only."""
         self.keys = Keyring(place, self._settings, unlocked.bundle, unlocked.slot_id, self._heads)
+        self.plans = PlanShelf(place, self._settings, unlocked.bundle.role)
 
     @classmethod
     async def create(

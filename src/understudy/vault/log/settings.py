@@ -1,4 +1,4 @@
-"""What the vault's settings log says: whose signatures count. A fold over its records."""
+"""What the vault's settings log says: whose signatures count, and which recovery plans there are. A fold over its records."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -22,6 +22,16 @@ class Member:
 
 
 @dataclass(frozen=True, slots=True)
+class Kept:
+    """What record `seq` put there, `at` its writer's wall clock (ns), signed by the key named `by`."""
+
+    seq: int
+    at: int
+    by: str
+    body: kinds.Plan | kinds.PlanReport
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """`members` by public key. `revision` changes whenever anybody's standing does."""
 
@@ -31,6 +41,10 @@ class Settings:
     recovery_generation: int = 0
     members: Mapping[bytes, Member] = field(default_factory=dict)
     revision: int = 0
+    plans: Mapping[str, Kept] = field(default_factory=dict)
+    """By name; those that there are."""
+    reports: Mapping[str, Kept] = field(default_factory=dict)
+    """Of runs of plans, by the run's id, oldest first; of several that claim one run the first counts."""
     void: tuple[Void, ...] = ()
     gapped: bool = False
     """Read past damage, for restoring: a signer that no record names may be one that a lost record named."""
@@ -98,9 +112,22 @@ def step(settings: Settings, opened: Opened) -> tuple[Settings, Record]:
                 return _void(settings, record, "there is no such key to revoke")
             gone = replace(known, revoked={head.machine.hex(): head.seq for head in heads})
             return replace(settings, members={**settings.members, public: gone}, revision=settings.revision + 1), record
+        case kinds.Plan(name=name, text=text) as plan:
+            others = {other: kept for other, kept in settings.plans.items() if other != name}
+            kept = {} if text is None else {name: _kept(settings, record, plan)}
+            return replace(settings, plans={**others, **kept}), record
+        case kinds.PlanReport(run=run) as report:
+            if run in settings.reports:
+                return _void(settings, record, "this run has a report already")
+            return replace(settings, reports={**settings.reports, run: _kept(settings, record, report)}), record
     if record.void:
         return _void(settings, record, record.void)
     return settings, record
+
+
+def _kept(settings: Settings, record: Record, body: kinds.Plan | kinds.PlanReport) -> Kept:
+    member = settings.members.get(record.signer)
+    return Kept(record.seq, record.at, member.name if member else "", body)
 
 
 def _void(settings: Settings, record: Record, reason: str) -> tuple[Settings, Record]:
