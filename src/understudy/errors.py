@@ -179,6 +179,14 @@ class Overloaded(UnderstudyError):
     retryable = True
 
 
+class PlanFailed(UnderstudyError):
+    """A recovery plan came to its end, but not all that it says was done; its report tells what."""
+
+    code = "plan_failed"
+    exit_code = 19
+    http_status = 409
+
+
 def known() -> dict[str, type[UnderstudyError]]:
     """The family's members here by their codes, for who hears of a failure elsewhere."""
     found, todo = {UnderstudyError.code: UnderstudyError}, [UnderstudyError]

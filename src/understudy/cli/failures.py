@@ -34,6 +34,7 @@ _MEANINGS = {
     16: "the state directory cannot be read or written",
     17: "the daemon does not answer",
     18: "too much at once for the daemon",
+    19: "a recovery plan ended before all was done",
     70: "a fault in understudy itself",
     INTERRUPTED: "interrupted",
     BROKEN_PIPE: "the reader of the output went away",

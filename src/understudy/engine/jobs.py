@@ -22,6 +22,7 @@ JobKind: TypeAlias = Literal[
     "reprotect",
     "test-failover",
     "drill-cleanup",
+    "plan",
 ]
 Severity: TypeAlias = Literal["info", "warning", "error"]
 

@@ -19,6 +19,7 @@ from understudy.engine.answers import (
 )
 from understudy.engine.definition import SetDefinition, ShownDefinition
 from understudy.engine.groups import CreateGroup, Group, GroupReplication, GroupRestored, Instant, RestoreGroup
+from understudy.engine.plans import PlanEntry, PlanRun, PlanRunEntry, SetPlan, ShownPlan
 from understudy.engine.requests import (
     AddKey,
     Connection,
@@ -125,6 +126,26 @@ class Engine(Protocol):
     async def add_hold(self, request: AddHold) -> Hold: ...
 
     async def remove_hold(self, request: RemoveHold) -> Hold: ...
+
+    async def plans(self) -> tuple[PlanEntry, ...]:
+        """The vault's recovery plans, by name."""
+        ...
+
+    async def plan(self, name: str) -> ShownPlan: ...
+
+    async def set_plan(self, request: SetPlan) -> ShownPlan:
+        """With an operator's key only."""
+        ...
+
+    async def remove_plan(self, name: str) -> PlanEntry:
+        """What was removed; reports of its runs stay."""
+        ...
+
+    async def plan_reports(self) -> tuple[PlanRunEntry, ...]:
+        """Of the runs that the vault has a report of, oldest first."""
+        ...
+
+    async def plan_report(self, run: str) -> PlanRun: ...
 
     async def export_seed(self, request: SeedExport, progress: OnProgress) -> Seeded: ...
 

@@ -9,6 +9,7 @@ from understudy.engine.drills import Drill, Evidence
 from understudy.engine.failover import Authority
 from understudy.engine.jobs import Event, Job, JobKind, JobState
 from understudy.engine.networks import MachineNetworks, ShownNetworks
+from understudy.engine.plans import AnswerStep, PlanChecked, PlanRun, PlanRunEntry, RunPlan
 from understudy.engine.policy import ReplicationPolicy
 from understudy.engine.protocol import Engine
 from understudy.engine.readiness import Readiness
@@ -35,6 +36,7 @@ class StartJob(Value, frozen=True):
                  yes      FailOver, ChangePoint, CancelFailover, CommitFailover, Reprotect   FailedOver
     test-failover yes     StartDrill             Drill
     drill-cleanup yes     CleanUpDrill           Drill
+    plan         None     RunPlan                PlanRunEntry
     """
 
     kind: JobKind
@@ -133,6 +135,22 @@ class Service(Protocol):
 
     async def cancel(self, job: str, actor: str) -> Job:
         """Conflict names the state if it cannot be cancelled any more."""
+        ...
+
+    async def check_plan(self, request: RunPlan) -> PlanChecked:
+        """A dry run of a recovery plan; changes nothing."""
+        ...
+
+    async def plan_runs(self) -> tuple[PlanRunEntry, ...]:
+        """Newest first: those that go on, and those that the vault has a report of."""
+        ...
+
+    async def plan_run(self, run: str) -> PlanRun:
+        """As it is now, or its report."""
+        ...
+
+    async def answer_plan(self, run: str, answer: AnswerStep, actor: str) -> PlanRun:
+        """Durable when it returns. Conflict names what may be said instead."""
         ...
 
     async def events(self, query: EventQuery) -> tuple[Event, ...]: ...

@@ -1,0 +1,94 @@
+"""Recovery plans in the vault, and the reports of their runs."""
+
+import msgspec
+
+from understudy import engine
+from understudy.engine.plan_text import plan_of
+from understudy.engine.plans import lost_entry
+from understudy.errors import IntegrityError, InvalidRequest, Unsupported
+from understudy.vault import kinds
+from understudy.vault.log.settings import Kept
+from understudy.vault.vault import Vault
+
+
+class VaultPlans:
+    """Part of an engine: what it offers of plans needs nothing but the vault."""
+
+    async def _opened(self) -> Vault:
+        raise NotImplementedError
+
+    async def plans(self) -> tuple[engine.PlanEntry, ...]:
+        vault = await self._opened()
+        return tuple([await _entry(vault, kept) for kept in await vault.plans.plans()])
+
+    async def plan(self, name: str) -> engine.ShownPlan:
+        vault = await self._opened()
+        return await _shown(vault, await vault.plans.plan(name))
+
+    async def set_plan(self, request: engine.SetPlan) -> engine.ShownPlan:
+        engine.checked_name("recovery plan", request.name)
+        plan_of(request.text)
+        vault = await self._opened()
+        await vault.plans.set(request.name, request.text.encode())
+        return await self.plan(request.name)
+
+    async def remove_plan(self, name: str) -> engine.PlanEntry:
+        vault = await self._opened()
+        kept = await vault.plans.plan(name)
+        entry = await _entry(vault, kept)
+        await vault.plans.remove(name)
+        return entry
+
+    async def plan_reports(self) -> tuple[engine.PlanRunEntry, ...]:
+        vault = await self._opened()
+        return tuple([await _listed(vault, kept) for kept in await vault.plans.reports()])
+
+    async def plan_report(self, run: str) -> engine.PlanRun:
+        return await _report(await self._opened(), run)
+
+
+async def report_kept(vault: Vault, run: engine.PlanRun) -> None:
+    """The vault has this report when it returns; said again nothing happens."""
+    await vault.plans.keep(run.id, run.name, run.state, msgspec.json.encode(run))
+
+
+async def _shown(vault: Vault, kept: Kept) -> engine.ShownPlan:
+    assert isinstance(kept.body, kinds.Plan)
+    text = (await vault.plans.text(kept)).decode()
+    try:
+        plan = plan_of(text)
+    except InvalidRequest as error:
+        raise Unsupported(
+            f"the recovery plan {kept.body.name!r} cannot be read by this version: {error.message}",
+            hint="use a newer understudy, or set the plan anew",
+        ) from None
+    return engine.ShownPlan(name=kept.body.name, text=text, plan=plan, revision=kept.seq, set_at=kept.at, set_by=kept.by)
+
+
+async def _entry(vault: Vault, kept: Kept) -> engine.PlanEntry:
+    assert isinstance(kept.body, kinds.Plan)
+    plain = engine.PlanEntry(name=kept.body.name, revision=kept.seq, set_at=kept.at, set_by=kept.by)
+    try:
+        plan = (await _shown(vault, kept)).plan
+    except (IntegrityError, Unsupported, UnicodeDecodeError) as error:
+        return msgspec.structs.replace(plain, problem=getattr(error, "message", "it is no text"))
+    return msgspec.structs.replace(
+        plain, description=plan.description, groups=len(plan.groups), machines=sum(len(group.machines) for group in plan.groups)
+    )
+
+
+async def _report(vault: Vault, run: str) -> engine.PlanRun:
+    data = await vault.plans.report(run)
+    try:
+        return msgspec.structs.replace(msgspec.json.decode(data, type=engine.PlanRun), reported=True)
+    except msgspec.DecodeError as error:
+        raise Unsupported(f"the report of run {run} cannot be read by this version: {error}", hint="use a newer understudy") from None
+
+
+async def _listed(vault: Vault, kept: Kept) -> engine.PlanRunEntry:
+    """One that cannot be read does not hide the others; what its record says is shown."""
+    assert isinstance(kept.body, kinds.PlanReport)
+    try:
+        return engine.entry_of(await _report(vault, kept.body.run))
+    except (IntegrityError, Unsupported) as error:
+        return lost_entry(kept.body.run, kept.body.plan, kept.body.outcome, kept.at, kept.by, error.message)
