@@ -38,6 +38,7 @@ class House:
     limits: dict[str, Any] = field(default_factory=dict)
     patience: float = PATIENCE
     environment: dict[str, str] = field(default_factory=dict)
+    command: tuple[str, ...] = (COMMAND,)
     process: subprocess.Popen[str] | None = None
     site: str = "here"
     shared: Path | None = None
@@ -79,9 +80,8 @@ class House:
     def start(self) -> None:
         with (self.directory / "log").open("a") as log:
             environment = {name: value for name, value in os.environ.items() if not name.startswith("UNDERSTUDY_")}
-            self.process = subprocess.Popen(
-                [COMMAND, "serve", "--config", str(self.config)], stdout=log, stderr=log, env=environment | self.environment, text=True
-            )
+            command = [*self.command, "serve", "--config", str(self.config)]
+            self.process = subprocess.Popen(command, stdout=log, stderr=log, env=environment | self.environment, text=True)
         if self.host.vault.exists():
             self.until(self._answers)
 

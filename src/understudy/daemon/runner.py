@@ -5,9 +5,11 @@ import contextlib
 import secrets
 import time
 from dataclasses import dataclass
+from functools import partial
 
 import msgspec
 
+from understudy.daemon.own import OwnJob
 from understudy.daemon.track import failure_of
 from understudy.daemon.work import Doer, Work, work_of
 from understudy.engine import Job, JobProgress, JobState, JobStep, Progress, Severity, StartJob
@@ -23,7 +25,7 @@ MOST = 1000
 MOST_ATTEMPTS = 3
 """A job that was running so often when the daemon died may be why it did."""
 SHOWN_EVERY = 0.25
-_AT_ONCE = frozenset({"replicate", "failover", "change-point", "cancel-failover", "commit-failover", "reprotect"})
+_AT_ONCE = frozenset({"replicate", "failover", "change-point", "cancel-failover", "commit-failover", "reprotect", "plan"})
 """Kinds that wait for no other job: replication has its own turns, and a failover is not to be kept waiting by a verification."""
 
 
@@ -62,8 +64,9 @@ class Runner:
     async def recover(self) -> None:
         """What an earlier daemon left: every kind of job may be begun again, unless it was begun too often."""
         for job in await self._journal.unfinished():
-            begun = job.state == "running"
-            if begun and job.attempts >= MOST_ATTEMPTS:
+            begun = job.state in ("running", "waiting")
+            # A plan goes on where it was, however often that is; each of its scripts is begun but a few times.
+            if begun and job.attempts >= MOST_ATTEMPTS and job.kind != "plan":
                 often = Conflict(f"the daemon ended {job.attempts} times while this job ran", hint="see the log, and start it again")
                 await self._left(job, often)
                 continue
@@ -74,7 +77,7 @@ class Runner:
                 await self._left(job, error)
                 continue
             note = f"the daemon ended during attempt {job.attempts}; it was begun again" if begun else job.note
-            again = msgspec.structs.replace(job, state="pending", note=note, progress=JobProgress(), cancellable=True)
+            again = msgspec.structs.replace(job, state="pending", note=note, progress=JobProgress(), cancellable=job.kind != "plan")
             await self._put(again)
             if begun:
                 self._journal.tell("job.repeated", "warning", f"{_title(job)}: {note}", machine=job.machine, job=job.id)
@@ -102,7 +105,7 @@ class Runner:
             actor=request.actor,
             state="pending",
             created_at=now,
-            cancellable=True,
+            cancellable=request.kind != "plan",
         )
         # A job that is in the file runs, whether or not somebody still waits for this answer.
         return self._now(await finish(self._added(job, request.key, work)))
@@ -118,6 +121,8 @@ class Runner:
         run = self._runs.get(id_)
         if run is None or run.task is None or job.state in ENDED:
             raise Conflict(f"job {id_} is {job.state}", hint="only a job that is pending or running can be cancelled")
+        if job.kind == "plan":
+            raise Conflict(f"job {id_} is a recovery plan, which is not just given up", hint=f"understudy plan abort {id_}")
         if not job.cancellable:
             raise Conflict(f"job {id_} cannot be cancelled any more", hint="wait for its end")
         run.cancelled_by = actor
@@ -142,6 +147,10 @@ class Runner:
     async def stop(self, seconds: float) -> None:
         """Let what runs come to its end for so long; the rest is begun again by the next daemon."""
         self._stopping = True
+        for run in self._runs.values():
+            if run.task is not None and run.job.kind == "plan":
+                # The next daemon goes on with it, and what it has begun goes on by itself.
+                run.task.cancel()
         tasks = [run.task for run in self._runs.values() if run.task is not None]
         if not tasks:
             return
@@ -168,7 +177,8 @@ class Runner:
                 began = time.time_ns()
                 await self._turn(run, "running", started_at=job.started_at or began, attempts=job.attempts + 1)
                 self._journal.tell("job.started", "info", f"{_title(job)} began", machine=job.machine, job=job.id, actor=job.actor)
-                result = await work(self._doer, lambda progress: self._progress(run, progress))
+                own = OwnJob(run.job, partial(self._shown_as, run, "waiting"), partial(self._shown_as, run, "running"))
+                result = await work(self._doer.of(own), lambda progress: self._progress(run, progress))
                 await finish(self._end(run, "succeeded", result=msgspec.to_builtins(result)))
         except asyncio.CancelledError:
             if run.job.state in ENDED:
@@ -184,6 +194,10 @@ class Runner:
             await finish(self._end(run, "failed", error=failure_of(error)))
         finally:
             self._runs.pop(job.id, None)
+
+    async def _shown_as(self, run: _Run, state: JobState, words: str) -> None:
+        if (run.job.state, run.job.progress.phase) != (state, words):
+            await self._turn(run, state, progress=JobProgress(phase=words))
 
     async def _turn(self, run: _Run, state: JobState, **fields: object) -> None:
         run.job = msgspec.structs.replace(run.job, state=state, **fields)

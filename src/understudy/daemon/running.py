@@ -6,6 +6,7 @@ from understudy.config.values import Config
 from understudy.daemon.drilling import Drilling
 from understudy.daemon.failing_over import FailingOver
 from understudy.daemon.machines import Machines
+from understudy.daemon.plans import Plans
 from understudy.daemon.pulse import Pulse
 from understudy.daemon.readiness import ReadinessUpkeep
 from understudy.daemon.runner import Runner
@@ -37,6 +38,7 @@ class Running:
     engine: ServedEngine
     machines: Machines
     runner: Runner
+    plans: Plans
     journal: Journal
     slots: Slots
     pulse: Pulse

@@ -22,6 +22,8 @@ from understudy.daemon.maintenance import Maintenance
 from understudy.daemon.memory import bound
 from understudy.daemon.notify import Notifier
 from understudy.daemon.pacing import Pacing
+from understudy.daemon.plan_operations import ReadinessOf
+from understudy.daemon.plans import Plans
 from understudy.daemon.pulse import Pulse
 from understudy.daemon.readiness import ReadinessUpkeep
 from understudy.daemon.reload import Reload
@@ -97,10 +99,11 @@ async def _serve(path: Path, config: Config, assembly: Assembly, asked: Asked, n
         failing_over = FailingOver(engine, machines, stand_in, replicas, lambda: condition.config)
         files = DrillFiles(Path(config.state_dir) / "drills")
         drills = Drills(files, SiteGround(engine, stand_in), Tools(replicas, hypervisor))
-        runner = Runner(journal, Doer(engine, machines.cycle, failing_over, drills), tasks)
+        plans = Plans(engine, journal, Path(config.state_dir), config.site, ReadinessOf(stand_in.check))
+        runner = plans.runner = Runner(journal, Doer(engine, machines.cycle, failing_over, drills, plans), tasks)
         pulse = Pulse(notifier, journal, machines.look)
         drilling = Drilling(engine, journal, files, drills)
-        running = Running(condition, engine, machines, runner, journal, slots, pulse, stand_in, readiness, failing_over, drilling)
+        running = Running(condition, engine, machines, runner, plans, journal, slots, pulse, stand_in, readiness, failing_over, drilling)
         service, maintenance = DaemonService(running), Maintenance(running)
         await runner.recover()
         tcp = config.api.tcp

@@ -12,6 +12,7 @@ from understudy.errors import NotFound, StoreUnavailable
 from understudy.local.engine import LocalEngine
 from understudy.local.here import Here, here_of, machines_here
 from understudy.local.parts import Parts
+from understudy.local.planning import report_kept
 from understudy.local.policy_file import read_policy, write_policy
 from understudy.local.replicating import Opened, replication
 from understudy.local.site import Site
@@ -93,6 +94,13 @@ class ServedEngine(LocalEngine):
 
     async def is_operator(self) -> bool:
         return (await self._opened()).identity.role == "operator"
+
+    async def keep_report(self, run: engine.PlanRun) -> None:
+        """The vault has the report of this run of a plan when it returns; said again nothing happens."""
+        await report_kept(await self._opened(), run)
+
+    async def has_report(self, run: str) -> bool:
+        return await (await self._opened()).plans.has_report(run)
 
     async def touch(self) -> None:
         """Whether the vault that is open answers, and is found where it was: what is open may be a file system that was taken away."""

@@ -17,7 +17,24 @@ from understudy import __version__
 from understudy import engine as facade
 from understudy.daemon.pulse import LAG_TOLD
 from understudy.daemon.running import Running
-from understudy.engine import Event, EventQuery, Job, JobQuery, MachineStatus, Reason, ReplicationPolicy, ServiceHealth, StartJob, VaultInfo
+from understudy.daemon.work import plan_request
+from understudy.engine import (
+    AnswerStep,
+    Event,
+    EventQuery,
+    Job,
+    JobQuery,
+    MachineStatus,
+    PlanChecked,
+    PlanRun,
+    PlanRunEntry,
+    Reason,
+    ReplicationPolicy,
+    RunPlan,
+    ServiceHealth,
+    StartJob,
+    VaultInfo,
+)
 from understudy.errors import NotFound
 from understudy.jobs.events import Draft
 from understudy.scheduler.health import worst
@@ -119,6 +136,8 @@ class DaemonService:
         machine = await self._id_of(request.machine) if request.machine is not None else None
         if request.kind == "replicate" and machine is not None:
             self._daemon.machines.find(machine)
+        if request.kind == "plan" and machine is None:
+            await self._daemon.plans.must_be_possible(plan_request(request.parameters))
         return await self._daemon.runner.start(request, machine)
 
     async def jobs(self, query: JobQuery) -> tuple[Job, ...]:
@@ -132,6 +151,18 @@ class DaemonService:
     async def cancel(self, job: str, actor: str) -> Job:
         return await self._daemon.runner.cancel(job, actor)
 
+    async def check_plan(self, request: RunPlan) -> PlanChecked:
+        return await self._daemon.plans.check(request)
+
+    async def plan_runs(self) -> tuple[PlanRunEntry, ...]:
+        return await self._daemon.plans.runs()
+
+    async def plan_run(self, run: str) -> PlanRun:
+        return await self._daemon.plans.run(run)
+
+    async def answer_plan(self, run: str, answer: AnswerStep, actor: str) -> PlanRun:
+        return await self._daemon.plans.answer(run, answer, actor)
+
     async def events(self, query: EventQuery) -> tuple[Event, ...]:
         if query.machine is not None:
             query = msgspec.structs.replace(query, machine=await self._id_of(query.machine))
@@ -141,7 +172,9 @@ class DaemonService:
         return self._daemon.journal.follow(after)
 
     async def audit(self, actor: str, action: str, data: dict[str, Any]) -> None:
-        whose = next((str(data[part]) for part in ("machine", "name", "group", "instant", "job", "key", "label") if part in data), "")
+        whose = next(
+            (str(data[part]) for part in ("machine", "name", "plan", "group", "instant", "job", "run", "key", "label") if part in data), ""
+        )
         machine = None
         with suppress(NotFound):
             track = self._daemon.machines.find(str(data.get("machine", ""))).track

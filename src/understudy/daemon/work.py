@@ -2,11 +2,13 @@
 
 import hashlib
 from collections.abc import Awaitable, Callable
+from copy import copy
 from typing import Any, Protocol, TypeVar
 
 import msgspec
 
 from understudy import engine
+from understudy.daemon.own import OwnJob
 from understudy.engine.values import Value
 from understudy.errors import InvalidRequest
 from understudy.failover.drill.operation import Drills
@@ -43,8 +45,14 @@ class Failovers(Protocol):
     async def reprotect(self, request: engine.Reprotect, progress: engine.OnProgress) -> engine.FailedOver: ...
 
 
+class Performs(Protocol):
+    async def perform(self, own: OwnJob, request: engine.RunPlan) -> engine.PlanRunEntry: ...
+
+
 class Doer:
-    """What the work is done with. `cycle`: the next cycle of a machine that this daemon follows (its id)."""
+    """What the work is done with. `cycle`: the next cycle of a machine that this daemon follows (its id); `own`: the job that it is."""
+
+    own: OwnJob
 
     def __init__(
         self,
@@ -52,11 +60,19 @@ class Doer:
         cycle: Callable[[str, bool, engine.OnProgress], Awaitable[engine.Cycle]],
         failovers: Failovers,
         drills: Drills,
+        plans: Performs,
     ) -> None:
         self.engine = facade
         self.cycle = cycle
         self.failovers = failovers
         self.drills = drills
+        self.plans = plans
+
+    def of(self, own: OwnJob) -> "Doer":
+        """For the work of one job."""
+        doer = copy(self)
+        doer.own = own
+        return doer
 
 
 def work_of(kind: engine.JobKind, machine: str | None, parameters: dict[str, Any], job: str) -> Work:
@@ -115,6 +131,9 @@ def work_of(kind: engine.JobKind, machine: str | None, parameters: dict[str, Any
         case "drill-cleanup", str(own):
             over = _read(engine.CleanUpDrill, {**parameters, "machine": own})
             return lambda doer, progress: doer.drills.clean_up(over, progress)
+        case "plan", None:
+            plan = plan_request(parameters)
+            return lambda doer, _: doer.plans.perform(doer.own, plan)
     raise InvalidRequest(
         f"a {kind} job {'is' if machine else 'is not'} of one machine: that makes no sense", hint="see `understudy --help`"
     )
@@ -123,6 +142,11 @@ def work_of(kind: engine.JobKind, machine: str | None, parameters: dict[str, Any
 def drill_of(job: str) -> str:
     """The id of the test that a job begins, however often it is begun."""
     return hashlib.blake2b(job.encode(), digest_size=16).hexdigest()
+
+
+def plan_request(parameters: dict[str, Any]) -> engine.RunPlan:
+    """InvalidRequest if they are none."""
+    return _read(engine.RunPlan, parameters)
 
 
 async def _group_cycle(facade: engine.Engine, group: GroupParameters, progress: engine.OnProgress) -> Value:
