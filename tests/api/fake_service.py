@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 
 from tests.api.fake_drills import DRILL, FakeDrills
+from tests.api.fake_plans import FakePlanEngine, FakePlanService
 from tests.api.fake_stand_in import FakeStandIn
 from tests.cli.fake_engine import DISKS, FIRST_FREEZE, SECOND, FakeEngine
 from understudy.engine import (
@@ -54,7 +55,7 @@ ENDED = ("succeeded", "failed", "cancelled")
 
 
 @dataclass
-class FakeServiceEngine(FakeEngine):
+class FakeServiceEngine(FakePlanEngine, FakeEngine):
     """What the command line's fake does not need."""
 
     async def definition(self, machine: str) -> ShownDefinition:
@@ -131,7 +132,7 @@ BEHIND = (Reason(code="rpo", health="warning", message="the newest point is 45 s
 
 
 @dataclass
-class FakeService(FakeStandIn, FakeDrills):
+class FakeService(FakePlanService, FakeStandIn, FakeDrills):
     """Machines `web` and `db`; jobs end when `end` says so; `failures` are raised by the calls to come."""
 
     machines: list[MachineStatus] = field(default_factory=lambda: [status("web"), status("db", health="warning", reasons=BEHIND)])

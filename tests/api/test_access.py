@@ -17,7 +17,17 @@ from understudy.api.table import TABLE
 from understudy.errors import InvalidRequest
 
 ROLES: tuple[Access, ...] = ("viewer", "operator", "admin")
-PARTS = {"machine": "web", "job": "j0000", "group": "shop", "hold": "7c7c", "drill": "d" * 32, "key": "ops", "instant": "e" * 32}
+PARTS = {
+    "machine": "web",
+    "job": "j0000",
+    "group": "shop",
+    "hold": "7c7c",
+    "drill": "d" * 32,
+    "key": "ops",
+    "instant": "e" * 32,
+    "plan": "dr",
+    "run": "r1",
+}
 
 
 def token(name: str, role: Access) -> Token:

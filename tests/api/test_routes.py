@@ -31,7 +31,17 @@ async def test_every_read_route_answers(http: aiohttp.ClientSession, service: Fa
     service.ends_at_once = False
     async with http.post("/v1/machines/web/replicate") as response:
         job = await response.json()
-    parts = {"machine": "web", "job": job["id"], "group": "shop", "hold": "7c7c", "drill": "d" * 32, "key": "ops", "instant": "e" * 32}
+    parts = {
+        "machine": "web",
+        "job": job["id"],
+        "group": "shop",
+        "hold": "7c7c",
+        "drill": "d" * 32,
+        "key": "ops",
+        "instant": "e" * 32,
+        "plan": "dr",
+        "run": service.engine.plans_now.run.id,
+    }
     for route in TABLE:
         if route.method == "GET" and route.media != "text/event-stream":
             async with http.get(route.path.format_map(parts)) as response:

@@ -16,6 +16,8 @@ from understudy.engine import (
     MachineNetworks,
     NicSetting,
     Placement,
+    PlanKind,
+    PlanPoint,
     Policy,
     Protect,
     ReplicationPolicy,
@@ -223,6 +225,33 @@ class GroupBody(CreateGroup, frozen=True, forbid_unknown_fields=True):
 
     name: Name
     machines: Annotated[tuple[Name, ...], msgspec.Meta(min_length=2, max_length=64)]
+
+
+class PlanBody(Value, frozen=True, forbid_unknown_fields=True):
+    """A recovery plan, in TOML."""
+
+    text: Annotated[str, msgspec.Meta(min_length=1, max_length=262144)]
+
+
+class CheckPlanBody(Value, frozen=True, forbid_unknown_fields=True):
+    """What a run would do, and with which points."""
+
+    kind: PlanKind
+    point: PlanPoint = "latest"
+    revision: Number = 0
+
+
+class RunPlanBody(CheckPlanBody, frozen=True, forbid_unknown_fields=True):
+    """`revision`: only if the plan is still the one that was looked at; 0: whatever it is now. `reason`: for the report."""
+
+    reason: WordsOrNothing = ""
+
+
+class AnswerBody(Value, frozen=True, forbid_unknown_fields=True):
+    """`step` may be left out where one step alone asks, and to abort. `note`: for the report."""
+
+    step: Annotated[str, msgspec.Meta(pattern="^([0-9]{1,3}[.][a-z]{1,7}([.][0-9]{1,4})?)?$")] = ""
+    note: WordsOrNothing = ""
 
 
 class AddKeyBody(AddKey, frozen=True, forbid_unknown_fields=True):

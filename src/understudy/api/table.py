@@ -1,6 +1,6 @@
 """All that can be asked, in one table: it drives what is let in, what is described, and what is tested."""
 
-from understudy.api import drills, events, failover, groups, jobs, machines, measures, page, points, schema, standing_in, vault
+from understudy.api import drills, events, failover, groups, jobs, machines, measures, page, plans, points, schema, standing_in, vault
 from understudy.api.routes import Route
 
 TABLE: tuple[Route, ...] = (
@@ -12,6 +12,7 @@ TABLE: tuple[Route, ...] = (
     *failover.ROUTES,
     *drills.ROUTES,
     *groups.ROUTES,
+    *plans.ROUTES,
     *events.ROUTES,
     *measures.ROUTES,
     *schema.ROUTES,

@@ -16,6 +16,8 @@ STYLES: dict[JobState, str] = {
 
 def what(job: Job) -> str:
     """Its kind, and for what other than a machine."""
+    if job.kind == "plan":
+        return f"plan {job.parameters.get('plan', '')} as {job.parameters.get('kind', '')}"
     group = job.parameters.get("group")
     return f"{job.kind} of group {group}" if group else job.kind
 

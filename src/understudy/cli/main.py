@@ -43,6 +43,7 @@ COMMANDS = {
     "collect": Entry("understudy.cli.collect", "Give back the space that no kept point needs."),
     "usage": Entry("understudy.cli.usage", "Show what machines and points take in the vault."),
     "wrap": Entry("understudy.cli.wrap", "Make a raw disk keep track of changes over a restart of its VM."),
+    "plan": Entry("understudy.cli.plan", "Bring many machines up in order."),
     "policy": Entry("understudy.cli.policy", "Say when and how fast the daemon replicates a machine."),
     "jobs": Entry("understudy.cli.jobs", "List the daemon's long operations."),
     "job": Entry("understudy.cli.job", "Look at, or end, one of them."),

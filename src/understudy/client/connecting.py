@@ -4,6 +4,7 @@ from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any, TypeAlias
 from urllib.parse import quote
+from uuid import uuid4
 
 import aiohttp
 import msgspec
@@ -13,6 +14,7 @@ from understudy.client.engine import OnJob, RemoteEngine
 from understudy.client.events import items
 from understudy.client.waiting import waited_for
 from understudy.engine import (
+    AnswerStep,
     Authority,
     CancelFailover,
     ChangePoint,
@@ -31,9 +33,12 @@ from understudy.engine import (
     MachineNetworks,
     MachineStatus,
     OnProgress,
+    PlanChecked,
+    PlanRun,
     Readiness,
     ReplicationPolicy,
     Reprotect,
+    RunPlan,
     ServiceHealth,
     ShownNetworks,
     StartDrill,
@@ -160,6 +165,21 @@ class RemoteService:
 
     async def clean_up_drill(self, request: CleanUpDrill, progress: OnProgress) -> Drill:
         return await self.engine.job(Drill, f"{_machine(request.machine)}/drill-cleanup", _without_machine(request), progress)
+
+    async def check_plan(self, request: RunPlan) -> PlanChecked:
+        body = {"kind": request.kind, "point": request.point, "revision": request.revision}
+        return await self._channel.ask(PlanChecked, "POST", f"/v1/plans/{quote(request.plan, safe='')}/check", body=body)
+
+    async def run_plan(self, request: RunPlan) -> Job:
+        body = {"kind": request.kind, "point": request.point, "revision": request.revision, "reason": request.reason}
+        return await self._channel.ask(Job, "POST", f"/v1/plans/{quote(request.plan, safe='')}/run", body=body, key=str(uuid4()))
+
+    async def plan_run(self, run: str) -> PlanRun:
+        return await self._channel.ask(PlanRun, "GET", f"/v1/plan-runs/{quote(run, safe='')}")
+
+    async def answer_plan(self, run: str, answer: AnswerStep) -> PlanRun:
+        body = {"step": answer.step, "note": answer.note}
+        return await self._channel.ask(PlanRun, "POST", f"/v1/plan-runs/{quote(run, safe='')}/{answer.reply}", body=body, key=str(uuid4()))
 
     async def jobs(self, query: JobQuery) -> tuple[Job, ...]:
         asked = {"limit": query.limit, "next": query.before, "machine": query.machine}

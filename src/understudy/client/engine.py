@@ -138,6 +138,25 @@ class RemoteEngine:
     async def remove_hold(self, request: engine.RemoveHold) -> engine.Hold:
         return await self._channel.ask(engine.Hold, "DELETE", f"{_machine(request.machine)}/holds/{_part(request.hold)}")
 
+    async def plans(self) -> tuple[engine.PlanEntry, ...]:
+        return await self._all(engine.PlanEntry, "/v1/plans")
+
+    async def plan(self, name: str) -> engine.ShownPlan:
+        return await self._channel.ask(engine.ShownPlan, "GET", f"/v1/plans/{_part(name)}")
+
+    async def set_plan(self, request: engine.SetPlan) -> engine.ShownPlan:
+        return await self._channel.ask(engine.ShownPlan, "PUT", f"/v1/plans/{_part(request.name)}", body={"text": request.text})
+
+    async def remove_plan(self, name: str) -> engine.PlanEntry:
+        return await self._channel.ask(engine.PlanEntry, "DELETE", f"/v1/plans/{_part(name)}")
+
+    async def plan_reports(self) -> tuple[engine.PlanRunEntry, ...]:
+        """Of runs that go on, too."""
+        return (await self._all(engine.PlanRunEntry, "/v1/plan-runs"))[::-1]
+
+    async def plan_report(self, run: str) -> engine.PlanRun:
+        return await self._channel.ask(engine.PlanRun, "GET", f"/v1/plan-runs/{_part(run)}")
+
     async def export_seed(self, request: engine.SeedExport, progress: OnProgress) -> engine.Seeded:
         return await self.job(engine.Seeded, f"{_machine(request.machine)}/seed-export", _without(request, "machine"), progress)
 
