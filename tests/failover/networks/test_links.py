@@ -116,6 +116,32 @@ async def test_a_tap_that_is_in_use_and_an_address_that_is_taken(space):
     assert [verdict for verdict, _ in found] == ["pass", "warn"]
 
 
+async def test_a_namespace_that_cannot_be_seen(space, monkeypatch, tmp_path):
+    """Nothing is said of what is in it, as where a service has no service manager that would look."""
+    program = tmp_path / "ip"
+    monkeypatch.setenv("PATH", str(tmp_path))
+    words = f"net0: what is in the network namespace {space} cannot be seen"
+    for script in ("", "#!/bin/sh\nexit 1\n"):
+        if script:
+            program.write_text(script)
+            program.chmod(0o755)
+        assert await told({"net0": Tap("tap0", space)}) == [("warn", words)]
+    program.write_text("#!/bin/sh\necho nonsense\n")
+    assert await told({"net0": Tap("tap0", space)}) == [("warn", words)]
+
+
+async def test_taps_of_this_namespace():
+    name = f"us{secrets.token_hex(4)}"
+    ip("tuntap", "add", name, "mode", "tap")
+    try:
+        assert await told({"net0": Tap(name)}) == [("warn", f"net0: tap {name} here is down, and carries nothing")]
+        ip("link", "set", name, "up")
+        assert await told({"net0": Tap(name)}) == [("pass", f"net0: tap {name} here is free")]
+    finally:
+        ip("link", "delete", name)
+    assert await told({"net0": Tap("lo")}) == [("fail", "net0: lo here is no tap")]
+
+
 async def test_bridges(bridge):
     assert await told({"net0": Bridge(bridge)}) == [("warn", f"net0: bridge {bridge} is down, and carries nothing")]
     ip("link", "set", bridge, "up")

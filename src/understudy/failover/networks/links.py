@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import os
 import re
+import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,6 +18,9 @@ from understudy.hypervisor.protocol import Bridge, Finding, Network, Tap
 WHAT = "networks"
 SECONDS = 10.0
 NAMESPACES = Path("/run/netns")
+DEVICES = Path("/sys/class/net")
+_SYSTEMD = Path("/run/systemd/system")
+_IFF_UP, _IFF_TAP = 1, 2
 _QEMU = re.compile(rb"qemu-system-|qemu-kvm")
 _MAC = re.compile(rb"mac[\"']?\s*[=:]\s*[\"']?([0-9a-fA-F]{2}(?::[0-9a-fA-F]{2}){5})")
 
@@ -32,10 +36,10 @@ class Link:
 
 @dataclass(frozen=True, slots=True)
 class Links:
-    """`found`: by namespace (empty: this one) and interface; a namespace that is not here has no entry. `users`: by namespace and tap,
-    machines' processes that hold it open. `macs`: by address, machines' processes here that have it."""
+    """`found`: by namespace (empty: this one) and interface; one that is not here has no entry, one that cannot be asked None.
+    `users`: by namespace and tap, machines' processes that hold it open. `macs`: by address, machines' processes here that have it."""
 
-    found: Mapping[str, Mapping[str, Link]]
+    found: Mapping[str, Mapping[str, Link] | None]
     helper: Helper
     users: Mapping[tuple[str, str], Sequence[int]] = field(default_factory=dict)
     macs: Mapping[str, Sequence[int]] = field(default_factory=dict)
@@ -58,17 +62,39 @@ def network_findings(networks: Mapping[str, Network], macs: Mapping[str, str], l
 
 async def look(networks: Mapping[str, Network], helper: Helper) -> Links:
     """Changes nothing. Meant for before a start: a machine that runs has its taps and addresses itself."""
-    spaces = {network.namespace for network in networks.values() if isinstance(network, Tap)} | {""}
-    found = {}
-    for space in spaces:
-        if not space or (NAMESPACES / space).exists():
+    wanted = [network for network in networks.values() if isinstance(network, Bridge | Tap)]
+    here = {_name(network) for network in wanted if not (isinstance(network, Tap) and network.namespace)}
+    found: dict[str, Mapping[str, Link] | None] = {"": {name: link for name in here if (link := link_here(name)) is not None}}
+    for space in {network.namespace for network in wanted if isinstance(network, Tap)} - {""}:
+        if (NAMESPACES / space).exists():
             found[space] = await _links(space)
     users, macs = await asyncio.to_thread(_processes, frozenset(found))
     return Links(found, helper, users, macs)
 
 
+def _name(network: Bridge | Tap) -> str:
+    return network.name if isinstance(network, Bridge) else network.interface
+
+
+def link_here(name: str) -> Link | None:
+    """An interface of this namespace, by sysfs: a service may have been given no sockets of the kernel's."""
+    directory = DEVICES / name
+    if "/" in name or not directory.exists():
+        return None
+    kind = "bridge" if (directory / "bridge").is_dir() else "tap" if _number(directory / "tun_flags") & _IFF_TAP else ""
+    return Link(kind, up=bool(_number(directory / "flags") & _IFF_UP), carried=bool(_number(directory / "carrier")))
+
+
+def _number(path: Path) -> int:
+    """0 where there is none: what is down has no carrier, and not everything is a tun."""
+    try:
+        return int(path.read_text(), 0)
+    except (OSError, ValueError):
+        return 0
+
+
 def _bridge(nic: str, name: str, links: Links) -> Finding:
-    link = links.found.get("", {}).get(name)
+    link = (links.found.get("") or {}).get(name)
     if link is None:
         return Finding(WHAT, "fail", f"{nic}: there is no bridge {name} here", f"ip link add {name} type bridge && ip link set {name} up")
     if link.kind != "bridge":
@@ -85,7 +111,11 @@ def _tap(nic: str, tap: Tap, links: Links, *, runs_here: bool) -> Finding:
     inside = f"ip -n {tap.namespace} " if tap.namespace else "ip "
     if tap.namespace not in links.found:
         return Finding(WHAT, "fail", f"{nic}: there is no network namespace {tap.namespace} here", f"ip netns add {tap.namespace}")
-    link = links.found[tap.namespace].get(tap.interface)
+    there = links.found[tap.namespace]
+    if there is None:
+        words = f"{nic}: what is in the network namespace {tap.namespace} cannot be seen"
+        return Finding(WHAT, "warn", words, f"look at it: {inside}link show {tap.interface}")
+    link = there.get(tap.interface)
     if link is None:
         return Finding(WHAT, "fail", f"{nic}: there is no tap {tap.interface}{where}", f"{inside}tuntap add {tap.interface} mode tap")
     if link.kind != "tap":
@@ -112,26 +142,39 @@ def _duplicate(nic: str, mac: str, pids: Sequence[int], *, joined: bool) -> Find
     return Finding(WHAT, "fail" if joined else "warn", words, hint)
 
 
-async def _links(space: str) -> dict[str, Link]:
-    """Everything that the namespace has; nothing where it cannot be asked."""
-    words = ["ip", *(["-n", space] if space else []), "-json", "-details", "link", "show"]
-    process = await asyncio.create_subprocess_exec(*words, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL)
+async def _links(space: str) -> dict[str, Link] | None:
+    """Everything that the namespace has; None where it cannot be asked."""
+    words = [*_inside(space), "ip", "-json", "-details", "link", "show"]
+    nothing = asyncio.subprocess.DEVNULL
+    try:
+        process = await asyncio.create_subprocess_exec(*words, stdin=nothing, stdout=asyncio.subprocess.PIPE, stderr=nothing)
+    except OSError:
+        return None
     try:
         async with asyncio.timeout(SECONDS):
             said, _ = await process.communicate()
     except TimeoutError:
-        process.kill()
-        await process.wait()
-        return {}
-    return links_of(said)
+        return None
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+    return None if process.returncode else links_of(said)
 
 
-def links_of(said: bytes) -> dict[str, Link]:
-    """From what `ip -json -details link show` printed; nothing from what is none of that. Pure."""
+def _inside(space: str) -> list[str]:
+    """The words before a command that is to see this namespace. A service may not enter one itself; its service manager can."""
+    if _SYSTEMD.is_dir() and os.geteuid() == 0 and shutil.which("systemd-run"):
+        return ["systemd-run", "--quiet", "--pipe", "--wait", "--collect", f"--property=NetworkNamespacePath={NAMESPACES / space}"]
+    return ["ip", "netns", "exec", space]
+
+
+def links_of(said: bytes) -> dict[str, Link] | None:
+    """From what `ip -json -details link show` printed; None if it is none of that. Pure."""
     try:
-        listed = msgspec.json.decode(said or b"[]", type=list[dict[str, Any]])
+        listed = msgspec.json.decode(said, type=list[dict[str, Any]])
     except msgspec.DecodeError:
-        return {}
+        return None
     found = {}
     for entry in listed:
         info, flags = entry.get("linkinfo") or {}, entry.get("flags") or []
@@ -147,7 +190,10 @@ def _processes(spaces: frozenset[str]) -> tuple[dict[tuple[str, str], list[int]]
     none."""
     users: dict[tuple[str, str], list[int]] = {}
     macs: dict[str, list[int]] = {}
-    inside = {os.stat(NAMESPACES / space if space else "/proc/self/ns/net").st_ino: space for space in spaces}
+    inside: dict[int, str] = {}
+    for space in spaces:
+        with contextlib.suppress(OSError):
+            inside[os.stat(NAMESPACES / space if space else "/proc/self/ns/net").st_ino] = space
     for directory in Path("/proc").iterdir():
         if not directory.name.isdecimal():
             continue
@@ -157,9 +203,9 @@ def _processes(spaces: frozenset[str]) -> tuple[dict[tuple[str, str], list[int]]
                 continue
             for match in set(_MAC.findall(command)):
                 macs.setdefault(match.decode().lower(), []).append(int(directory.name))
-            space = inside.get((directory / "ns" / "net").stat().st_ino)
-            for tap in _taps_of(directory) if space is not None else ():
-                users.setdefault((space or "", tap), []).append(int(directory.name))
+            its = inside.get((directory / "ns" / "net").stat().st_ino)
+            for tap in _taps_of(directory) if its is not None else ():
+                users.setdefault((its or "", tap), []).append(int(directory.name))
     return users, macs
 
 
