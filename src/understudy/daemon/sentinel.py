@@ -47,7 +47,10 @@ class Sentinel:
     async def run(self) -> None:
         try:
             while True:
-                await self._mend()
+                # An export that cannot reach its store takes long to begin: nobody waits for that.
+                mending = self._looks.get("")
+                if mending is None or mending.done():
+                    self._looks[""] = asyncio.create_task(self._mend(), name="sentinel mending")
                 for track in self._machines.tracks:
                     look = self._looks.get(track.id)
                     if look is None or look.done():
@@ -59,12 +62,19 @@ class Sentinel:
     async def _mend(self) -> None:
         """What machines that run here are read from, as long as that is not on this host's disks."""
         try:
-            for mended in await self._replicas.mend():
-                self._journal.tell("replica.mended", "warning", f"run {mended.run}: {mended.words}")
+            found = await self._replicas.mend()
+            for mended in found:
+                if mended.words:
+                    self._journal.tell("replica.mended", "warning", f"run {mended.run}: {mended.words}")
+            self._trouble("; ".join(f"{mended.run}: {mended.failure.message}" for mended in found if mended.failure is not None))
         except UnderstudyError as error:
-            if self._troubles.get("") != error.message:
-                self._troubles[""] = error.message
-                self._journal.tell("replica.trouble", "error", error.message, data={"hint": error.hint})
+            self._trouble(error.message)
+
+    def _trouble(self, words: str) -> None:
+        """Of mending; told once."""
+        if words and self._troubles.get("") != words:
+            self._journal.tell("replica.trouble", "error", words)
+        self._troubles[""] = words
 
     async def stop(self) -> None:
         looks = [look for look in self._looks.values() if not look.done()]

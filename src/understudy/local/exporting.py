@@ -48,6 +48,8 @@ async def export_started(program: Sequence[str], order: Order) -> engine.Export:
         raise StateFailed(f"the export's process ended: {_last_words(directory)}", hint=f"see {directory / LOG}")
     told = msgspec.json.decode(answer, type=Told)
     if told.failure is not None:
+        if not (directory / RECORD).exists():
+            await asyncio.to_thread(_forget, directory)
         raise known().get(told.failure.code, UnderstudyError)(told.failure.message, hint=told.failure.hint)
     assert told.export is not None
     return told.export

@@ -35,11 +35,15 @@ class Replicas:
     async def start(self, order: StartReplica, progress: engine.OnProgress) -> State:
         """Its guest runs when this returns, unless it had run before and stands still or has shut down since: end it first then.
 
-        Idempotent, and goes on with what was begun. `Conflict` if this run was begun from something else, or kept.
+        Idempotent, and goes on with what was begun. `Conflict` if its guest ran from something else, or it was kept.
         """
         directory = directory_of(self._root, order.run)
         with _alone(directory):
             record = await asyncio.to_thread(read, directory)
+            if record is not None and record.order != order and not record.begun:
+                # Its guest never ran, so nothing is lost, and what was wrong with the order may have been put right.
+                await self._clear(directory)
+                record = None
             if record is None:
                 record = Record(order=order)
                 await asyncio.to_thread(write, directory, record)
@@ -123,12 +127,7 @@ class Replicas:
         """Nothing of it is left. Idempotent."""
         directory = directory_of(self._root, run)
         with _alone(directory):
-            await self._hypervisor.destroy(run)
-            await self._hypervisor.forget(run)
-            await self._exports.stopped(run)
-            with state_directory(directory):
-                shutil.rmtree(directory / OVERLAYS, ignore_errors=True)
-                await asyncio.to_thread(remove, directory / RECORD)
+            await self._clear(directory)
 
     async def _mended(self, run: str) -> Mended | None:
         directory = directory_of(self._root, run)
@@ -176,6 +175,16 @@ class Replicas:
         if order.track and order.definition.disks:
             await self._track(qmp, order.machine, order.point, [disk.name for disk in order.definition.disks])
         await asyncio.to_thread(write, directory, msgspec.structs.replace(record, begun=True))
+
+    async def _clear(self, directory: Path) -> None:
+        run = directory.name
+        await self._hypervisor.destroy(run)
+        await self._hypervisor.forget(run)
+        await self._exports.stopped(run)
+        with state_directory(directory):
+            if (overlays := directory / OVERLAYS).exists():
+                await asyncio.to_thread(shutil.rmtree, overlays)
+            await asyncio.to_thread(remove, directory / RECORD)
 
     async def _known(self, run: str) -> tuple[Path, Record]:
         directory = directory_of(self._root, run)
