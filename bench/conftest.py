@@ -9,6 +9,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
     """A benchmark says what it is in extra_info: data, what, bytes, and (if it is no limit) against, the names of its limits."""
     session = getattr(config, "_benchmarksession", None)
     _idle(terminalreporter, session)
+    _start(terminalreporter, session)
     measured = [bench for bench in session.benchmarks if "what" in bench.extra_info] if session else []
     if not measured:
         return
@@ -37,3 +38,14 @@ def _idle(terminalreporter: pytest.TerminalReporter, session: Any) -> None:
         median, most, cpu, syncs, resident = bench.extra_info["idle"]
         said = f"{median * 1e3:5.1f} ms (at most {most * 1e3:.1f}) of {bench.stats.median * 1e3:.1f}, {cpu * 1e3:.1f} ms of a processor"
         terminalreporter.write_line(f"{bench.param:12} {said}, {syncs:g} syncs, {resident} MiB resident")
+
+
+def _start(terminalreporter: pytest.TerminalReporter, session: Any) -> None:
+    """`start` in extra_info: seconds until a guest runs from a point, until it runs by the hypervisor alone, and until it is drained."""
+    measured = [bench for bench in session.benchmarks if "start" in bench.extra_info] if session else []
+    if measured:
+        terminalreporter.section("starting from a point: beside the hypervisor alone")
+    for bench in measured:
+        took, alone, drained = bench.extra_info["start"]
+        said = f"{took:5.2f} s, the hypervisor alone {alone:.2f} s -> {took - alone:.2f} s beyond it, x{took / alone:.1f}"
+        terminalreporter.write_line(f"{bench.param:12} {said}; drained in {drained:.2f} s")

@@ -31,6 +31,8 @@ while n=$((n + 1)); do
 done
 """
 
+FAR = 'echo "@$(dd if=/dev/vda bs=4096 skip=134217728 count=1 2>/dev/null)"'
+
 
 async def test_a_life(house: House) -> None:
     await house.protect(vda=8 * MIB, vdb=2 * MIB)
@@ -93,6 +95,26 @@ async def test_what_runs_here_becomes_its_own_and_is_followed(house: House) -> N
     assert app.exports(house.connection.state_dir) == ()
 
 
+async def test_a_disk_of_any_size_starts_and_is_drained_at_once_and_the_vault_does_not_grow(house: House) -> None:
+    await house.protect(vda=1 << 40)
+    with house.images["vda"].open("r+b") as file:
+        file.seek(1 << 39)
+        file.write(b"in the middle".ljust(4096))
+    house.cycle = await house.replicate()
+    before = stored(house)
+    order, replicas = house.order(FAR + WAITS), house.replicas
+    await replicas.start(order, unseen)
+    assert "@in the middle" in [line.strip() for line in await house.stage.says("web-1", "@")]
+    await replicas.drain("web-1", unseen)
+    assert (await replicas.state("web-1")).drained
+    assert sum(path.stat().st_blocks * 512 for path in replicas.images("web-1").values()) < 2 * MIB
+    await replicas.remove("web-1")
+    # A hold, and its end.
+    grown = stored(house) - before
+    assert {path.parent.name for path in grown} == {"log"}
+    assert len(grown) == 2
+
+
 async def test_nothing_that_dies_while_it_is_drained_does_harm(house: House) -> None:
     await house.protect(vda=80 * MIB)
     with house.images["vda"].open("r+b") as file:
@@ -144,6 +166,10 @@ async def until(true: Callable[[], bool]) -> None:
             return
         await asyncio.sleep(0.02)
     raise AssertionError
+
+
+def stored(house: House) -> set[Path]:
+    return {path for path in (house.root / "vault").rglob("*") if path.is_file()}
 
 
 def stopped(pid: int) -> bool:
