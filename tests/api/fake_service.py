@@ -12,6 +12,7 @@ import msgspec
 from tests.api.fake_drills import DRILL, FakeDrills
 from tests.api.fake_plans import FakePlanEngine, FakePlanService
 from tests.api.fake_stand_in import FakeStandIn
+from tests.api.fake_standbys import FakeStandbys
 from tests.cli.fake_engine import DISKS, FIRST_FREEZE, SECOND, FakeEngine
 from understudy.engine import (
     AddHold,
@@ -22,6 +23,7 @@ from understudy.engine import (
     Event,
     EventQuery,
     Failure,
+    FollowStandby,
     Hold,
     Job,
     JobProgress,
@@ -55,7 +57,7 @@ ENDED = ("succeeded", "failed", "cancelled")
 
 
 @dataclass
-class FakeServiceEngine(FakePlanEngine, FakeEngine):
+class FakeServiceEngine(FakePlanEngine, FakeEngine, FakeStandbys):
     """What the command line's fake does not need."""
 
     async def definition(self, machine: str) -> ShownDefinition:
@@ -239,6 +241,7 @@ class FakeService(FakePlanService, FakeStandIn, FakeDrills):
             "prune": lambda: engine.prune(Prune(machine="web", **given)),
             "collect": lambda: engine.collect(Collect(machine="web", **given)),
             "seed-export": lambda: engine.export_seed(SeedExport(machine="web", **given), lambda _: None),
+            "follow-standby": lambda: engine.follow_standby(FollowStandby(machine="web", **given), lambda _: None),
             "seed-import": lambda: engine.import_seed(SeedImport(**given), lambda _: None),
             "verify": lambda: (
                 engine.verify(Verify(machine="web", points=points, level=given["level"]), lambda _: None)

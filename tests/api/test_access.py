@@ -25,6 +25,7 @@ PARTS = {
     "drill": "d" * 32,
     "key": "ops",
     "instant": "e" * 32,
+    "orphan": "first",
     "plan": "dr",
     "run": "r1",
 }

@@ -39,6 +39,7 @@ async def test_every_read_route_answers(http: aiohttp.ClientSession, service: Fa
         "drill": "d" * 32,
         "key": "ops",
         "instant": "e" * 32,
+        "orphan": "first",
         "plan": "dr",
         "run": service.engine.plans_now.run.id,
     }

@@ -5,7 +5,7 @@ from typing import Annotated, ClassVar, Literal, TypeAlias
 
 import msgspec
 
-from understudy.api.parts import AbsolutePath, CheckPart, CredentialPart, HarmlessCheckPart, Identifier, SourcePart, Words
+from understudy.api.parts import AbsolutePath, CheckPart, CredentialPart, HarmlessCheckPart, Identifier, PathOrNothing, SourcePart, Words
 from understudy.api.queries import Name, Number
 from understudy.engine import (
     AddKey,
@@ -211,6 +211,27 @@ class DrillCleanupBody(Value, frozen=True, forbid_unknown_fields=True):
     drill: Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{0,32}$")] = ""
     passed: bool | None = None
     note: WordsOrNothing = ""
+
+
+class StandbyBody(Value, frozen=True, forbid_unknown_fields=True):
+    """Keep images of a machine's disks: in `directory`, single ones where `images` says. `adopt`: what is there is compared and changed."""
+
+    directory: PathOrNothing = ""
+    images: Annotated[dict[Name, AbsolutePath], msgspec.Meta(max_length=1000)] = msgspec.field(default_factory=dict)
+    format: ImageFormat = "raw"
+    adopt: bool = False
+
+
+class PausedBody(Value, frozen=True, forbid_unknown_fields=True):
+    """Whether a standby rests."""
+
+    paused: bool
+
+
+class FollowStandbyBody(Value, frozen=True, forbid_unknown_fields=True):
+    """`prove`: read all of the images and compare."""
+
+    prove: bool = False
 
 
 class HoldBody(Value, frozen=True, forbid_unknown_fields=True):

@@ -7,6 +7,7 @@ import msgspec
 from understudy.api.answers import Page
 from understudy.api.bodies import (
     CollectBody,
+    FollowStandbyBody,
     PruneBody,
     ReplicateBody,
     RestoreBody,
@@ -65,6 +66,9 @@ ROUTES = (
     job_route(f"{_ONE}/prune", "prune", "Drop the points that the retention policy does not keep", starting("prune"), PruneBody),
     job_route(f"{_ONE}/collect", "collect", "Give back the space that no kept point needs", starting("collect"), CollectBody),
     job_route(f"{_ONE}/seed-export", "exportSeed", "Put a point into a directory", starting("seed-export"), SeedExportBody),
+    job_route(
+        f"{_ONE}/standby/follow", "followStandby", "Bring a standby to the newest point", starting("follow-standby"), FollowStandbyBody
+    ),
     job_route("/v1/seed-import", "importSeed", "Bring an exported point into the vault", starting("seed-import"), SeedImportBody),
     job_route("/v1/scrub", "scrub", "Hash every object of the vault", starting("verify"), None),
     job_route(

@@ -7,7 +7,7 @@ from aiohttp import web
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
 from prometheus_client.core import GaugeMetricFamily, Metric
 
-from understudy.engine import Health, MachineStatus, Phase, ServiceHealth
+from understudy.engine import Health, MachineStatus, Phase, ServiceHealth, Standby
 
 _NANOSECONDS = 1e9
 _BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
@@ -91,6 +91,11 @@ _GAUGES: tuple[tuple[str, str, Callable[[MachineStatus], float | None]], ...] = 
     ("drilled_timestamp_seconds", "When a point was last started in a drill", lambda status: _seconds(status.drilled_at)),
     ("vault_seen_timestamp_seconds", "When the vault last answered", lambda status: _seconds(status.vault_seen_at)),
 )
+_STANDBY_GAUGES: tuple[tuple[str, str, Callable[[Standby], float | None]], ...] = (
+    ("standby_behind_points", "Points that its standby here lacks", lambda standby: standby.behind),
+    ("standby_lag_seconds", "How much later than the standby's point the newest one was frozen", lambda standby: standby.lag_seconds),
+    ("standby_point_timestamp_seconds", "When the standby's point was frozen", lambda standby: _seconds(standby.frozen_at)),
+)
 _COUNTERS: tuple[tuple[str, str, Callable[[MachineStatus], float]], ...] = (
     ("cycles", "Cycles that made a point", lambda status: status.totals.made),
     ("failed_cycles", "Cycles that failed", lambda status: status.totals.failed),
@@ -110,18 +115,24 @@ _STATES: tuple[tuple[str, str, str, tuple[str, ...], Callable[[MachineStatus], s
 def machine_metrics(machines: Iterable[MachineStatus]) -> str:
     """Of each machine, by its name and id. Written directly: of a hundred machines the library's way holds up the event loop, and with
     it every other answer, for many times as long."""
-    shown = [(status, f'machine="{_escaped(status.name)}",id="{_escaped(status.id)}"') for status in machines]
+    every = [(status, f'machine="{_escaped(status.name)}",id="{_escaped(status.id)}"') for status in machines]
+    # Of what only stands by here no cycle is known.
+    shown = [(status, label) for status, label in every if status.phase != "standby"]
     lines: list[str] = []
     for name, help, gauge in _GAUGES:
         full = _head(lines, name, help, "gauge")
         lines += [f"{full}{{{label}}} {float(value)!r}" for status, label in shown if (value := gauge(status)) is not None]
+    standing = [(status.standby, label) for status, label in every if status.standby is not None]
+    for name, help, kept in _STANDBY_GAUGES:
+        full = _head(lines, name, help, "gauge")
+        lines += [f"{full}{{{label}}} {float(value)!r}" for standby, label in standing if (value := kept(standby)) is not None]
     for name, help, counter in _COUNTERS:
         full = _head(lines, f"{name}_total", help, "counter")
         lines += [f"{full}{{{label}}} {float(counter(status))!r}" for status, label in shown]
     for name, help, by, states, state in _STATES:
         full = _head(lines, name, help, "gauge")
         ends = [(other, f',{by}="{other}"}}') for other in states]
-        for status, label in shown:
+        for status, label in every:
             now = state(status)
             lines += [f"{full}{{{label}{end} {1.0 if other == now else 0.0}" for other, end in ends]
     return "".join(f"{line}\n" for line in lines)

@@ -108,7 +108,13 @@ def _responses(route: Route, schema_of: dict[Any, Any]) -> dict[str, Any]:
 
 
 def _in_path(name: str) -> dict[str, Any]:
-    words = {"machine": "Its name or id", "job": "Its id", "hold": "The beginning of its id", "key": "Its slot's id, or its label"}
+    words = {
+        "machine": "Its name or id",
+        "job": "Its id",
+        "hold": "The beginning of its id",
+        "key": "Its slot's id, or its label",
+        "orphan": "Its name",
+    }
     schema = {"type": "string", "pattern": NAME_PATTERN}
     return {"name": name, "in": "path", "required": True, "description": words.get(name, "Its name or id"), "schema": schema}
 

@@ -26,6 +26,12 @@ class Paging(Value, frozen=True, forbid_unknown_fields=True):
     next: Annotated[str, msgspec.Meta(max_length=100)] | None = None
 
 
+class RemoveStandbyAsked(Value, frozen=True, forbid_unknown_fields=True):
+    """`keep_images`: they stay as they are; else they are deleted."""
+
+    keep_images: bool = False
+
+
 class PointsPaging(Value, frozen=True, forbid_unknown_fields=True):
     """`next`: only points older than the one with this number."""
 

@@ -38,6 +38,8 @@ COMMANDS = {
     "unexport": Entry("understudy.cli.unexport", "End that."),
     "test-failover": Entry("understudy.cli.test_failover", "Start a copy of a machine from a point, and look whether it is well."),
     "drill": Entry("understudy.cli.drill", "Look at such tests, and end them."),
+    "standby": Entry("understudy.cli.standby", "Keep images of a machine's disks on this host."),
+    "orphan": Entry("understudy.cli.orphan", "Look after what a rollback put aside."),
     "seed": Entry("understudy.cli.seed", "Carry a point, or an initial replication, by hand."),
     "verify": Entry("understudy.cli.verify", "Prove points, or a whole vault without any key."),
     "collect": Entry("understudy.cli.collect", "Give back the space that no kept point needs."),

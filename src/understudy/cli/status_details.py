@@ -6,6 +6,7 @@ from rich.text import Text
 
 from understudy.cli.policy_words import policy_line
 from understudy.cli.retention_words import kept_words
+from understudy.cli.standby_words import line
 from understudy.cli.status_words import job_line, moment
 from understudy.cli.words import NANOSECONDS, age, count, size
 from understudy.engine import Job, MachineStatus, RpoSample
@@ -23,6 +24,17 @@ def details(machine: MachineStatus, jobs: Sequence[Job], now: int, *, bars: bool
 
 
 def _told(machine: MachineStatus, jobs: Sequence[Job], now: int, bars: bool) -> Iterator[tuple[str, str]]:
+    if machine.standby is not None:
+        images = ", ".join(f"{disk.name} in {disk.path}" for disk in machine.standby.disks)
+        yield "standby", f"{line(machine.standby)}; {images}"
+    if machine.phase == "standby":
+        if machine.newest_point is not None and machine.newest_frozen_at is not None:
+            when = f"frozen at {moment(machine.newest_frozen_at, now)}"
+            yield "newest point", f"{machine.newest_point}, {when}; {count(machine.points, 'point')} kept"
+        yield "vault", "has not answered yet" if machine.vault_seen_at is None else f"answered {age(machine.vault_seen_at, now)}"
+        for job in jobs:
+            yield "job", f"{job.id}, {job_line(job)}"
+        return
     figures, totals = machine.cycles, machine.totals
     rpo = "there is no point yet" if machine.rpo_seconds is None else duration(machine.rpo_seconds)
     limits = f"warning from {duration(machine.warning_rpo)}, critical from {duration(machine.critical_rpo)}"

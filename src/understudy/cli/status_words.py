@@ -8,6 +8,7 @@ from rich.text import Text
 
 from understudy.cli.job_words import how_far, what
 from understudy.cli.output import columns
+from understudy.cli.standby_words import line
 from understudy.cli.words import NANOSECONDS, count
 from understudy.engine import Health, Job, MachineStatus, Reason, ServiceHealth
 from understudy.engine.units import duration
@@ -50,7 +51,7 @@ def table_of(machines: Sequence[MachineStatus], jobs: Sequence[Job], now: int) -
             "none" if machine.newest_point is None else str(machine.newest_point),
             "-" if machine.newest_frozen_at is None else moment(machine.newest_frozen_at, now),
             _next(machine, now),
-            Text("; ".join([_doing(machine), *(job_line(job) for job in jobs if job.machine == machine.id)])),
+            Text("; ".join([_doing(machine), *_standing(machine), *(job_line(job) for job in jobs if job.machine == machine.id)])),
         )
     return table
 
@@ -85,11 +86,22 @@ def _next(machine: MachineStatus, now: int) -> str:
 def _doing(machine: MachineStatus) -> str:
     progress = machine.progress
     # Whoever sees "protected" beside a machine whose cycles fail looks no further.
+    if machine.phase == "standby":
+        return "elsewhere"
     state = "failing" if machine.failures and machine.phase in ("protected", "initial") else machine.phase
     if progress is None:
         return state
     done = f" {100 * progress.done // progress.total} %" if progress.total else ""
     return f"{state}: {progress.phase}{done}"
+
+
+def _standing(machine: MachineStatus) -> list[str]:
+    """How its standby here is."""
+    if machine.standby is None:
+        return []
+    progress = machine.standby_progress
+    done = f" {100 * progress.done // progress.total} %" if progress and progress.total else ""
+    return [f"standby {line(machine.standby)}" + (f": {progress.phase}{done}" if progress else "")]
 
 
 def job_line(job: Job) -> str:

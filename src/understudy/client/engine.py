@@ -163,6 +163,31 @@ class RemoteEngine:
     async def import_seed(self, request: engine.SeedImport, progress: OnProgress) -> engine.Seeded:
         return await self.job(engine.Seeded, "/v1/seed-import", request, progress)
 
+    async def standbys(self) -> tuple[engine.Standby, ...]:
+        return await self._all(engine.Standby, "/v1/standbys")
+
+    async def standby(self, machine: str) -> engine.Standby:
+        return await self._channel.ask(engine.Standby, "GET", _standby(machine))
+
+    async def create_standby(self, request: engine.CreateStandby) -> engine.Standby:
+        return await self._post(engine.Standby, _standby(request.machine), _without(request, "machine"))
+
+    async def set_standby(self, request: engine.SetStandby) -> engine.Standby:
+        return await self._channel.ask(engine.Standby, "PUT", _standby(request.machine), body=_without(request, "machine"))
+
+    async def remove_standby(self, request: engine.RemoveStandby) -> engine.Standby:
+        query = {"keep_images": "true"} if request.keep_images else {}
+        return await self._channel.ask(engine.Standby, "DELETE", _standby(request.machine), query=query)
+
+    async def follow_standby(self, request: engine.FollowStandby, progress: OnProgress) -> engine.Restored:
+        return await self.job(engine.Restored, f"{_standby(request.machine)}/follow", _without(request, "machine"), progress)
+
+    async def orphans(self, machine: str) -> tuple[engine.Orphan, ...]:
+        return await self._all(engine.Orphan, f"{_machine(machine)}/orphans")
+
+    async def drop_orphan(self, request: engine.DropOrphan) -> engine.Orphan:
+        return await self._channel.ask(engine.Orphan, "DELETE", f"{_machine(request.machine)}/orphans/{_part(request.name)}")
+
     async def job(self, kind: type[T], path: str, body: Any, progress: OnProgress = lambda progress: None) -> T:
         """Begin the job that `path` is, wait for it, and give what it gave."""
         job = await self._post(Job, path, body)
@@ -216,6 +241,10 @@ def _part(text: str) -> str:
 
 def _machine(machine: str) -> str:
     return f"/v1/machines/{_part(machine)}"
+
+
+def _standby(machine: str) -> str:
+    return f"{_machine(machine)}/standby"
 
 
 def _without(request: Value, field: str) -> Mapping[str, Any]:

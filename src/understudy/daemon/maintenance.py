@@ -62,6 +62,7 @@ class Maintenance:
             try:
                 self._daemon.condition.vault_id = await self._daemon.engine.vault_id()
                 await self._daemon.machines.begin()
+                await self._daemon.standbys.begin()
             except Exception as error:
                 failures += 1
                 self._unwell(error if isinstance(error, UnderstudyError) else self._broken(error))
@@ -81,6 +82,7 @@ class Maintenance:
         try:
             await self._daemon.engine.touch()
             await self._daemon.machines.begin()
+            await self._daemon.standbys.begin()
         except UnderstudyError as error:
             again = self._daemon.condition.vault is not None
             self._unwell(error)
@@ -104,6 +106,7 @@ class Maintenance:
         if self._daemon.condition.vault is not None:
             self._daemon.journal.tell("vault.reachable", "info", "the vault can be used again")
             self._daemon.machines.again()
+            self._daemon.standbys.again()
         self._daemon.condition.vault = None
 
     async def _forget(self) -> None:

@@ -13,6 +13,7 @@ from understudy.daemon.runner import Runner
 from understudy.daemon.served import ServedEngine
 from understudy.daemon.slots import Slots
 from understudy.daemon.stand_in import StandIn
+from understudy.daemon.standbys import Standbys
 from understudy.errors import UnderstudyError
 from understudy.jobs.journal import Journal
 
@@ -46,3 +47,4 @@ class Running:
     readiness: ReadinessUpkeep
     failing_over: FailingOver
     drilling: Drilling
+    standbys: Standbys

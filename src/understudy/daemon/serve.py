@@ -35,6 +35,7 @@ from understudy.daemon.service import DaemonService
 from understudy.daemon.slots import Slots
 from understudy.daemon.sockets import listening
 from understudy.daemon.stand_in import StandIn
+from understudy.daemon.standbys import Standbys
 from understudy.daemon.work import Doer
 from understudy.engine import Connection, Service
 from understudy.failover.drill.files import DrillFiles
@@ -92,6 +93,7 @@ async def _serve(path: Path, config: Config, assembly: Assembly, asked: Asked, n
     engine = ServedEngine(connection, assembly.parts(pacing))
     async with asyncio.TaskGroup() as tasks:
         machines = engine.scheduled = Machines(engine, slots, journal, config, tasks)
+        standbys = engine.standing = Standbys(engine, journal, tasks)
         hypervisor = assembly.hypervisor(Path(config.state_dir), [Path(path) for path in config.failover.files_from])
         stand_in = StandIn(engine, journal, lambda: condition.config, hypervisor)
         readiness = ReadinessUpkeep(stand_in)
@@ -103,7 +105,9 @@ async def _serve(path: Path, config: Config, assembly: Assembly, asked: Asked, n
         runner = plans.runner = Runner(journal, Doer(engine, machines.cycle, failing_over, drills, plans), tasks)
         pulse = Pulse(notifier, journal, machines.look)
         drilling = Drilling(engine, journal, files, drills)
-        running = Running(condition, engine, machines, runner, plans, journal, slots, pulse, stand_in, readiness, failing_over, drilling)
+        running = Running(
+            condition, engine, machines, runner, plans, journal, slots, pulse, stand_in, readiness, failing_over, drilling, standbys
+        )
         service, maintenance = DaemonService(running), Maintenance(running)
         await runner.recover()
         tcp = config.api.tcp
@@ -125,10 +129,12 @@ async def _serve(path: Path, config: Config, assembly: Assembly, asked: Asked, n
                 machines.stop()
                 if not await machines.stopped(DRAIN):
                     journal.tell("daemon.gave-up", "warning", f"cycles of more than {DRAIN:g} s were given up; the next ones carry them")
+                await standbys.stop()
                 await runner.stop(JOBS_DRAIN)
         finally:
             _cancel([*background, *upkeep])
             machines.cancel()
+            standbys.cancel()
             runner.end()
     await engine.close()
     journal.tell("daemon.stopped", "info", "the daemon has stopped")

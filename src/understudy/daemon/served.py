@@ -16,6 +16,7 @@ from understudy.local.planning import report_kept
 from understudy.local.policy_file import read_policy, write_policy
 from understudy.local.replicating import Opened, replication
 from understudy.local.site import Site
+from understudy.local.standby.views import standbys_here
 from understudy.vault import descriptor, names
 from understudy.vault.log.machine_log import MachineLog
 from understudy.vault.vault import Vault
@@ -45,10 +46,21 @@ class Scheduled(Protocol):
         ...
 
 
+class Standing(Protocol):
+    """Who brings the standbys on."""
+
+    def known(self, machine: str) -> str: ...
+
+    def aside(self, machine: str) -> AbstractAsyncContextManager[None]:
+        """Leave the machine's standby to somebody else meanwhile."""
+        ...
+
+
 class ServedEngine(LocalEngine):
-    """`scheduled` is set before the first request."""
+    """`scheduled` and `standing` are set before the first request."""
 
     scheduled: Scheduled
+    standing: Standing
 
     def __init__(self, connection: engine.Connection, parts: Parts) -> None:
         super().__init__(connection, parts)
@@ -129,6 +141,14 @@ class ServedEngine(LocalEngine):
         """Ids of this host's machines."""
         return await asyncio.to_thread(machines_here, await self.vault_id(), self._site)
 
+    async def standbys_kept(self) -> list[str]:
+        """Ids of the machines of which this host keeps a standby."""
+        return await asyncio.to_thread(standbys_here, await self.vault_id(), self._site)
+
+    async def is_open(self, vault: Vault) -> bool:
+        """Whether this is still the vault that is used: it may have been opened anew."""
+        return self._vault is vault
+
     async def here(self, machine: str) -> Here:
         vault = await self._opened()
         log = await self._look(vault, machine)
@@ -140,11 +160,14 @@ class ServedEngine(LocalEngine):
         return vault, await self._look(vault, machine)
 
     async def id_of(self, machine: str) -> str:
-        return self.scheduled.known(machine) or (await self._found(machine)).machine_id
+        return self._known(machine) or (await self._found(machine)).machine_id
 
     async def _find(self, vault: Vault, machine: str) -> MachineLog:
         """A machine that is followed is known by its name: the vault need not be searched for it."""
-        return await vault.find(self.scheduled.known(machine) or machine)
+        return await vault.find(self._known(machine) or machine)
+
+    def _known(self, machine: str) -> str:
+        return self.scheduled.known(machine) or self.standing.known(machine)
 
     async def _look(self, vault: Vault, machine: str) -> MachineLog:
         """A machine's log may have thousands of records, and is asked for all the time."""
@@ -228,6 +251,26 @@ class ServedEngine(LocalEngine):
             if request.point is None:
                 await stack.enter_async_context(self.scheduled.aside(await self.id_of(request.machine)))
             return await super().export_seed(request, progress)
+
+    async def create_standby(self, request: engine.CreateStandby) -> engine.Standby:
+        async with self.standing.aside(await self.id_of(request.machine)):
+            return await super().create_standby(request)
+
+    async def set_standby(self, request: engine.SetStandby) -> engine.Standby:
+        async with self.standing.aside(await self.id_of(request.machine)):
+            return await super().set_standby(request)
+
+    async def remove_standby(self, request: engine.RemoveStandby) -> engine.Standby:
+        async with self.standing.aside(await self.id_of(request.machine)):
+            return await super().remove_standby(request)
+
+    async def follow_standby(self, request: engine.FollowStandby, progress: engine.OnProgress) -> engine.Restored:
+        async with self.standing.aside(await self.id_of(request.machine)):
+            return await super().follow_standby(request, progress)
+
+    async def drop_orphan(self, request: engine.DropOrphan) -> engine.Orphan:
+        async with self.standing.aside(await self.id_of(request.machine)):
+            return await super().drop_orphan(request)
 
     async def _renewed(self, machine: str) -> None:
         await self.scheduled.renew(await self.id_of(machine))

@@ -77,10 +77,17 @@ class DaemonService:
         return await self._daemon.engine.vault()
 
     async def statuses(self) -> tuple[MachineStatus, ...]:
-        return tuple(track.status() for track in self._daemon.machines.tracks)
+        return self._daemon.standbys.joined([track.status() for track in self._daemon.machines.tracks])
 
     async def status(self, machine: str) -> MachineStatus:
-        return self._daemon.machines.find(await self._id_of(machine)).track.status()
+        id_ = await self._id_of(machine)
+        try:
+            return self._daemon.standbys.with_standby(self._daemon.machines.find(id_).track.status())
+        except NotFound:
+            status = self._daemon.standbys.status(id_)
+            if status is None:
+                raise
+            return status
 
     async def set_policy(self, machine: str, policy: ReplicationPolicy, actor: str) -> ReplicationPolicy:
         facade.checked_policy(policy)
@@ -183,7 +190,7 @@ class DaemonService:
         await self._daemon.journal.told(draft)
 
     def names(self) -> Sequence[str]:
-        return [track.name for track in self._daemon.machines.tracks]
+        return [status.name for status in self._daemon.standbys.joined([track.status() for track in self._daemon.machines.tracks])]
 
     async def _id_of(self, machine: str) -> str:
         """Also of machines that only the vault knows."""

@@ -121,6 +121,9 @@ def work_of(kind: engine.JobKind, machine: str | None, parameters: dict[str, Any
         case "reprotect", str(own):
             again = _read(engine.Reprotect, {**parameters, "machine": own})
             return lambda doer, progress: doer.failovers.reprotect(again, progress)
+        case "follow-standby", str(own):
+            follow = _read(engine.FollowStandby, {**parameters, "machine": own})
+            return lambda doer, progress: doer.engine.follow_standby(follow, progress)
         case "seed-import", None:
             seed = _read(engine.SeedImport, parameters)
             return lambda doer, progress: doer.engine.import_seed(seed, progress)

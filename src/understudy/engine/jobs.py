@@ -15,6 +15,7 @@ JobKind: TypeAlias = Literal[
     "collect",
     "seed-export",
     "seed-import",
+    "follow-standby",
     "failover",
     "change-point",
     "cancel-failover",

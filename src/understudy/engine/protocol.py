@@ -34,6 +34,7 @@ from understudy.engine.requests import (
 )
 from understudy.engine.retention import AddHold, Hold, Prune, Pruned, RemoveHold, Retention, SetRetention
 from understudy.engine.space import Collect, Collected, Usage
+from understudy.engine.standby import CreateStandby, DropOrphan, FollowStandby, Orphan, RemoveStandby, SetStandby, Standby
 
 
 class Replication(Protocol):
@@ -150,6 +151,30 @@ class Engine(Protocol):
     async def export_seed(self, request: SeedExport, progress: OnProgress) -> Seeded: ...
 
     async def import_seed(self, request: SeedImport, progress: OnProgress) -> Seeded: ...
+
+    async def standbys(self) -> tuple[Standby, ...]:
+        """Those that this host keeps, by name."""
+        ...
+
+    async def standby(self, machine: str) -> Standby: ...
+
+    async def create_standby(self, request: CreateStandby) -> Standby:
+        """On record; its images are made by following."""
+        ...
+
+    async def set_standby(self, request: SetStandby) -> Standby: ...
+
+    async def remove_standby(self, request: RemoveStandby) -> Standby:
+        """As it was."""
+        ...
+
+    async def follow_standby(self, request: FollowStandby, progress: OnProgress) -> Restored: ...
+
+    async def orphans(self, machine: str) -> tuple[Orphan, ...]: ...
+
+    async def drop_orphan(self, request: DropOrphan) -> Orphan:
+        """As it was."""
+        ...
 
 
 EngineFactory: TypeAlias = Callable[[Connection], AbstractAsyncContextManager[Engine]]

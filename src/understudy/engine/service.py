@@ -32,6 +32,7 @@ class StartJob(Value, frozen=True):
     collect      yes      Collect                Collected
     seed-export  yes      SeedExport             Seeded
     seed-import  None     SeedImport             Seeded
+    follow-standby yes    FollowStandby          Restored
     failover, change-point, cancel-failover, commit-failover, reprotect:
                  yes      FailOver, ChangePoint, CancelFailover, CommitFailover, Reprotect   FailedOver
     test-failover yes     StartDrill             Drill

@@ -6,10 +6,11 @@ from understudy.engine.answers import Disk, Progress
 from understudy.engine.jobs import Failure
 from understudy.engine.policy import ReplicationPolicy
 from understudy.engine.retention import Policy
+from understudy.engine.standby import Standby
 from understudy.engine.values import Value
 
 Health: TypeAlias = Literal["normal", "warning", "critical"]
-Phase: TypeAlias = Literal["initial", "protected", "resynchronizing", "paused", "waiting", "stopped", "halted"]
+Phase: TypeAlias = Literal["initial", "protected", "resynchronizing", "paused", "waiting", "stopped", "halted", "standby"]
 
 
 class Reason(Value, frozen=True):
@@ -86,6 +87,10 @@ class MachineStatus(Value, frozen=True):
     verified_point: int | None = None
     drilled_at: int | None = None
     vault_seen_at: int | None = None
+    standby: Standby | None = None
+    """What this host keeps of it. In phase `standby` that is all that it does: what is said of cycles and of the RPO is not known here."""
+    standby_progress: Progress | None = None
+    """Of the step by which it is brought on now."""
     """When the vault last answered."""
 
 

@@ -27,6 +27,7 @@ from understudy.local.replicating import replication
 from understudy.local.retaining import hold_added, hold_removed, holds_of, pruned, retention_of, retention_set
 from understudy.local.seeding import OpenVault, exported, imported
 from understudy.local.site import Site
+from understudy.local.standby.facade import StandbyFacade
 from understudy.local.views import dropped_of, found_of, key_of, keys_of, machine_of, points_of
 from understudy.store.protocol import ObjectStore
 from understudy.vault.keys.keyring import unlock_vault
@@ -38,7 +39,7 @@ from understudy.vault.vault import Vault
 Find: TypeAlias = Callable[[Vault, str], Awaitable[MachineLog]]
 
 
-class LocalEngine(VaultPlans):
+class LocalEngine(StandbyFacade, VaultPlans):
     """Opens the vault when it is first needed; `close` when done."""
 
     def __init__(self, connection: engine.Connection, parts: Parts) -> None:

@@ -14,7 +14,7 @@ from understudy.recovery.progress import Listener
 from understudy.recovery.scan import differing
 from understudy.recovery.standing import Identity, Standing
 
-_LOST = "bring it back with what was written saved (a rollback), or adopt it again, which overwrites that: standby create --adopt"
+_LOST = "copy the image first if that is of worth; `understudy standby create --adopt` writes the machine's content over it"
 
 
 async def vouch(place: Place, vault: str, machine: str, find: FindPoint, listener: Listener) -> None:

@@ -3,7 +3,7 @@
 import asyncio
 import os
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -16,7 +16,7 @@ from understudy.local.recovering import listener_of, shown_restored
 from understudy.local.recovery_key import must_hold_the_recovery_key
 from understudy.local.site import Site
 from understudy.local.standby.file import StandbyFile, StandbyImage, directory_of, must_read_standby, write_standby
-from understudy.local.standby.held import Standby, standby_as
+from understudy.local.standby.held import standby_as
 from understudy.local.views import point_of
 from understudy.recovery.content import finder, read_point
 from understudy.recovery.materialise import materialise
@@ -105,7 +105,8 @@ def _with_disks(machine: Path, found: StandbyFile, name: str, disks: Sequence[st
 async def _brought(vault: Vault, log: MachineLog, found: StandbyFile, point: str, prove: bool, listener: Listener) -> Restored:
     places = {name: Place(Path(image.path), image.format) for name, image in found.images.items()}
     adopting = {name for name, image in found.images.items() if image.adopting}
-    trusting = not prove and not _is_due(standby_as(found, vault.id, log.machine_id), time.time_ns())
+    images = standby_as(found, vault.id, log.machine_id).images.values()
+    trusting = not prove and not is_due((image.proven for image in images), time.time_ns())
 
     async def bring(history: History) -> Restored:
         find = finder(history)
@@ -129,7 +130,6 @@ async def _brought(vault: Vault, log: MachineLog, found: StandbyFile, point: str
         return await bring(proven)
 
 
-def _is_due(standby: Standby, now: int) -> bool:
-    """Whether an image was proven long ago; also where the clock says that it will be."""
-    ages = [now - image.proven for image in standby.images.values() if image.proven]
-    return any(not 0 <= age < PROVE_EVERY * 1_000_000_000 for age in ages)
+def is_due(proven: Iterable[int | None], now: int) -> bool:
+    """Whether an image was proven long ago, of those that ever were; also where the clock says that it will be."""
+    return any(not 0 <= now - at < PROVE_EVERY * 1_000_000_000 for at in proven if at)

@@ -1,8 +1,10 @@
 """Standbys as the facade shows them."""
 
+from pathlib import Path
+
 from understudy import engine
 from understudy.local.site import Site
-from understudy.local.standby.file import StandbyFile, keeps_standby
+from understudy.local.standby.file import StandbyFile, keeps_standby, must_read_standby
 from understudy.local.standby.held import Image, standby_as
 from understudy.recovery.standing import Mixed, Unknown
 from understudy.vault.log.state import MachineState
@@ -14,6 +16,11 @@ def standbys_here(vault_id: str, site: Site) -> list[str]:
     return [machine for machine in Memory.of(site.state, vault_id).machines() if keeps_standby(site.directory(vault_id, machine))]
 
 
+def standby_shown_of(directory: Path, vault_id: str, state: MachineState) -> engine.Standby:
+    """`directory`: the machine's here. `NotFound` without a standby. Blocks."""
+    return shown_standby(must_read_standby(directory, state.name), vault_id, state)
+
+
 def shown_standby(found: StandbyFile, vault_id: str, state: MachineState) -> engine.Standby:
     """`state`: of its machine. Looks at the images' records. Blocks."""
     standby = standby_as(found, vault_id, state.id)
@@ -21,7 +28,9 @@ def shown_standby(found: StandbyFile, vault_id: str, state: MachineState) -> eng
     mine, newest = entries.get(standby.point), state.newest
     behind = lag = None
     if mine is not None and newest is not None:
-        behind = sum(mine.seq < entry.seq <= newest.seq for entry in state.points)
+        newer = sum(mine.seq < entry.seq <= newest.seq for entry in state.points)
+        # One that the machine did not go on from is to be left, even if it is the younger one.
+        behind = 0 if mine.point.id == newest.point.id else max(newer, 1)
         lag = max(newest.point.frozen_at - mine.point.frozen_at, 0) / 1e9
     return engine.Standby(
         machine=state.name,
