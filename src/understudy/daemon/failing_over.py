@@ -86,16 +86,22 @@ class FailingOver:
         images = {name: str(image.path) for name, image in standby.images.items()}
         if any((image.format == "qcow2") != image.path.name.endswith(".qcow2") for image in standby.images.values()):
             return {}  # a replica goes by the name
-        await detach(vault, log, site, _used(run))
+        async with self._engine.standing.aside(log.machine_id):
+            # It may have followed on since it was looked at.
+            held = await asyncio.to_thread(standby_of, site.directory(vault.id, log.machine_id), vault.id, log.machine_id)
+            if held is None or held.point != entry.point.id.hex():
+                return {}
+            await detach(vault, log, site, _used(run))
         return images
 
     async def release_below(self, vault: Vault, log: MachineLog, run: str, *, forget: bool) -> None:
         site = self._engine.site
         standby = await asyncio.to_thread(standby_of, site.directory(vault.id, log.machine_id), vault.id, log.machine_id)
         if standby is not None and standby.detached == _used(run):
-            await attach(vault, log, site)
-            if forget:
-                await standby_removed(vault, log, site, keep_images=True)
+            async with self._engine.standing.aside(log.machine_id):
+                await attach(vault, log, site)
+                if forget:
+                    await standby_removed(vault, log, site, keep_images=True)
 
     async def give_addresses(self, run: str, addresses: Mapping[str, Addresses], *, agent: bool) -> Sequence[Finding]:
         given = await give_addresses(self._stand_in.hypervisor, run, addresses, agent=agent)

@@ -8,6 +8,7 @@ from understudy.daemon.stand_in import StandIn
 from understudy.engine import Check
 from understudy.failover.networks.mapping import NetworkMapping
 from understudy.local.check_file import read_checks
+from understudy.local.standby.held import standby_of
 from understudy.vault.log.machine_log import MachineLog
 from understudy.vault.vault import Vault
 
@@ -33,4 +34,5 @@ class SiteGround:
         return await asyncio.to_thread(read_checks, self.engine.site.directory(vault.id, log.machine_id))
 
     async def processed(self, vault: Vault, log: MachineLog) -> str | None:
-        return None
+        standby = await asyncio.to_thread(standby_of, self.engine.site.directory(vault.id, log.machine_id), vault.id, log.machine_id)
+        return standby.point or None if standby is not None else None

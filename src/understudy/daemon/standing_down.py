@@ -115,7 +115,8 @@ class StandingDown:
                 images = await images_at_home(vault, log, entry)
             if entry.before != self._engine.site.name:
                 return
-            await reversed_images(vault, log, self._engine.site, entry, images, _unheard)
+            async with self._engine.standing.aside(track.id):
+                await reversed_images(vault, log, self._engine.site, entry, images, _unheard)
             if run:
                 await self._replicas.remove(run)
         except (NotFound, InvalidRequest) as error:
