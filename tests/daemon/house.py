@@ -77,12 +77,12 @@ class House:
             lines += [f"[{name}]", *(f"{key} = {json.dumps(value)}" for key, value in table.items())]
         self.config.write_text("\n".join(lines) + "\n")
 
-    def start(self) -> None:
+    def start(self, *, waits: bool = True) -> None:
         with (self.directory / "log").open("a") as log:
             environment = {name: value for name, value in os.environ.items() if not name.startswith("UNDERSTUDY_")}
             command = [*self.command, "serve", "--config", str(self.config)]
             self.process = subprocess.Popen(command, stdout=log, stderr=log, env=environment | self.environment, text=True)
-        if self.host.vault.exists():
+        if waits and self.host.vault.exists():
             self.until(self._answers)
 
     def _answers(self) -> bool:

@@ -1,5 +1,7 @@
 """Failovers between two daemons that share a vault, with a guest that counts what it wrote."""
 
+import asyncio
+import signal
 from pathlib import Path
 
 from tests.live.two_sites import NAME, acknowledged, kept, sums, two_sites, until
@@ -92,3 +94,30 @@ def test_a_planned_one_is_taken_back(kit, accelerator, short_directory: Path) ->
         a.points(NAME, state["points"] + 2)
         sums_ = sums(home.console)
         assert len(sums_) <= 2
+
+
+def test_a_machine_that_is_cut_off_is_paused_before_another_runs(kit, accelerator, short_directory: Path) -> None:
+    with two_sites(short_directory, kit, accelerator.accelerator) as (a, b, home):
+        a.ask("PUT", f"/v1/machines/{NAME}/isolation", {"seconds": 5})
+        until(lambda: b.standing()["isolation_seconds"] == 5)
+        until(lambda: list((a.directory / "state" / "isolation").glob("*.json")))
+        # The vault goes away for site a alone; its daemon starts anew meanwhile.
+        a.end(signal.SIGKILL)
+        away = short_directory / "elsewhere"
+        a.config.write_text(a.config.read_text().replace(a.host.vault.as_uri(), away.as_uri()))
+        a.start(waits=False)
+        job = b.begin("failover", {"mode": "unplanned"})
+        until(lambda: asyncio.run(home.status()) == "paused")
+        held = acknowledged(home.console)
+        assert b.job(job)["state"] == "running"
+        assert all(run["status"] != "running" for run in b.standing()["runs"])
+        done = b.ended(job)["result"]
+        assert done["rto_seconds"] >= 5
+        (found,) = until(lambda: sums(b.console(done["run"])))
+        assert int(found) <= held
+        # It comes back, learns of it, and stays where it is.
+        a.end(signal.SIGKILL)
+        a.config.write_text(a.config.read_text().replace(away.as_uri(), a.host.vault.as_uri()))
+        a.start()
+        until(lambda: a.machine(NAME)["reasons"][0]["code"] == "superseded")
+        assert acknowledged(home.console) == held

@@ -1,10 +1,12 @@
 """Looks at the logs of this host's machines, for what other sites ask or have decided, and does what follows from it here."""
 
 import asyncio
-from contextlib import suppress
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
 from functools import partial
 from pathlib import Path
 
+from understudy.daemon.isolation import Isolation, clock
 from understudy.daemon.machines import Machines
 from understudy.daemon.served import ServedEngine
 from understudy.daemon.standing_down import StandingDown
@@ -36,7 +38,8 @@ class Sentinel:
 
     def __init__(self, engine: ServedEngine, machines: Machines, journal: Journal, replicas: Replicas) -> None:
         self._replicas = replicas
-        self._standing_down = StandingDown(engine, machines, replicas, self.halt)
+        self._isolation = Isolation(engine.site.state / "isolation", self._aside, journal)
+        self._standing_down = StandingDown(engine, machines, replicas, self._isolation, self.halt)
         self._engine = engine
         self._machines = machines
         self._journal = journal
@@ -45,8 +48,9 @@ class Sentinel:
         self._troubles: dict[str, str] = {}
 
     async def run(self) -> None:
+        isolation = asyncio.create_task(self._isolation.run(), name="isolation")
         try:
-            while True:
+            while not isolation.done():
                 # An export that cannot reach its store takes long to begin: nobody waits for that.
                 mending = self._looks.get("")
                 if mending is None or mending.done():
@@ -56,8 +60,16 @@ class Sentinel:
                     if look is None or look.done():
                         self._looks[track.id] = asyncio.create_task(self._look(track), name=f"sentinel {track.id}")
                 await asyncio.sleep(EVERY)
+            await isolation
         finally:
+            isolation.cancel()
             await self.stop()
+
+    @asynccontextmanager
+    async def _aside(self, machine: str, reason: Reason) -> AsyncIterator[None]:
+        self._machines.halt(machine, reason)
+        async with self._machines.aside(machine):
+            yield
 
     async def _mend(self) -> None:
         """What machines that run here are read from, as long as that is not on this host's disks."""
@@ -84,10 +96,13 @@ class Sentinel:
             await asyncio.wait(looks)
 
     async def _look(self, track: Track) -> None:
+        at = clock()
         try:
             async with self._slots:
                 vault, log = await self._engine.watched(track.id)
                 duty = await self._duty(vault, log)
+            if not isinstance(duty, duties.StandDown):
+                await self._in_contact(track, vault, log, at)
             await self._do(duty, track, vault, log)
             self._troubles.pop(track.id, None)
         except UnderstudyError as error:
@@ -104,6 +119,20 @@ class Sentinel:
             return duty_of(log.state, site.name, duties.Memory(is_ours(vault.id, log.state, site), read_stopped(directory)))
 
         return await asyncio.to_thread(decide)
+
+    async def _in_contact(self, track: Track, vault: Vault, log: MachineLog, at: float) -> None:
+        after = log.state.authority.isolation
+        if not (after or self._isolation.paused(track.id)):
+            return
+        _, source = await self._source(vault, track.id)
+        if not isinstance(source, QemuSource):
+            return
+        await self._isolation.seen(track.id, track.name, source.qmp, after, at)
+        if self._isolation.paused(track.id):
+            async with self._machines.aside(track.id):
+                words = await self._isolation.go_on(track.id)
+            message = f"{track.name} reaches the vault again and {words}"
+            self._journal.tell("failover.reunited", "info", message, machine=track.id)
 
     async def _do(self, duty: Duty, track: Track, vault: Vault, log: MachineLog) -> None:
         match duty:

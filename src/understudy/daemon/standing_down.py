@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from understudy.daemon.isolation import Isolation
 from understudy.daemon.machines import Machines
 from understudy.daemon.served import ServedEngine
 from understudy.daemon.track import Track
@@ -32,10 +33,18 @@ AGAIN = 30.0
 class StandingDown:
     """`halt` keeps the machine from being replicated, and says why."""
 
-    def __init__(self, engine: ServedEngine, machines: Machines, replicas: Replicas, halt: Callable[[Track, Reason], None]) -> None:
+    def __init__(
+        self,
+        engine: ServedEngine,
+        machines: Machines,
+        replicas: Replicas,
+        isolation: Isolation,
+        halt: Callable[[Track, Reason], None],
+    ) -> None:
         self._engine = engine
         self._machines = machines
         self._replicas = replicas
+        self._isolation = isolation
         self._halt = halt
         self._looked: dict[str, float] = {}
         """When it was found last that a machine does not run here that must not, by the monotonic clock."""
@@ -56,7 +65,12 @@ class StandingDown:
         if source is None:
             raise NotFound("it is not followed from here any more")
         async with self._machines.aside(track.id):
-            running, words = await self._stop(source, duty)
+            if self._isolation.paused(track.id) == "signal":
+                # To have it heard, it would have to run for a moment.
+                running, words = False, "its QEMU process stands still, by a signal, since it was cut off: end it by hand"
+            else:
+                running, words = await self._stop(source, duty)
+                await self._isolation.forget(track.id)
             if running:
                 hint = f"it runs on two sites: stop it here at once, by hand, since what it writes here is lost; {show}"
                 self._halt(track, _reason("split", f"{about}, and it runs here, too: {words}", hint))

@@ -1,0 +1,186 @@
+"""Machines that are paused when their host is cut off from the vault, since another site may start them then.
+
+What is needed for that is on this host's disk, so that a daemon which starts while the vault is away goes on with it.
+"""
+
+import asyncio
+import os
+import signal
+import socket
+import struct
+import time
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager, suppress
+from pathlib import Path
+
+import msgspec
+
+from understudy.durable import remove, replace_file, state_directory
+from understudy.engine import Reason
+from understudy.errors import StateFailed, UnderstudyError
+from understudy.jobs.journal import Journal
+from understudy.qemu import power
+from understudy.qemu.session import QmpGone, QmpSession
+
+EVERY = 1.0
+PROMPT = 8.0
+"""Seconds that a cycle which is given up, and QEMU, have until the whole process is stopped instead."""
+_BOOT = Path("/proc/sys/kernel/random/boot_id")
+_CREDENTIALS = struct.Struct("3i")
+
+
+class Cut(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One machine. `contact`: when its log was read last, in seconds of this `boot`, sleep included."""
+
+    machine: str
+    name: str
+    qmp: str
+    after: int
+    contact: float
+    boot: str
+    paused: str = ""
+    """How: by QMP, or by a signal to QEMU's process; empty: it is not."""
+
+
+Aside = Callable[[str, Reason], AbstractAsyncContextManager[None]]
+"""Halt a machine (its id), and have it for oneself."""
+
+
+class Isolation:
+    """`directory`: of this site's own."""
+
+    def __init__(self, directory: Path, aside: Aside, journal: Journal) -> None:
+        self._directory = directory
+        self._aside = aside
+        self._journal = journal
+        self._boot = _BOOT.read_text().strip()
+        self._cuts: dict[str, Cut] = {}
+        self._written: dict[str, float] = {}
+        self._pausing: dict[str, asyncio.Task[None]] = {}
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        await asyncio.to_thread(self._load)
+        try:
+            while True:
+                for cut in list(self._cuts.values()):
+                    busy = self._pausing.get(cut.machine)
+                    if not cut.paused and self._over(cut) and (busy is None or busy.done()):
+                        self._pausing[cut.machine] = asyncio.create_task(self._pause(cut), name=f"isolate {cut.machine}")
+                await asyncio.sleep(EVERY)
+        finally:
+            for task in self._pausing.values():
+                task.cancel()
+
+    def paused(self, machine: str) -> str:
+        cut = self._cuts.get(machine)
+        return cut.paused if cut is not None else ""
+
+    async def seen(self, machine: str, name: str, qmp: str, after: int, at: float) -> None:
+        """The machine's log was read, from `at` on (`clock`), and this site is its primary."""
+        known = self._cuts.get(machine)
+        if not after:
+            if known is not None and not known.paused:
+                await self.forget(machine)
+            return
+        cut = Cut(machine=machine, name=name, qmp=qmp, after=after, contact=at, boot=self._boot, paused=known.paused if known else "")
+        self._cuts[machine] = cut
+        same = known is not None and (known.after, known.qmp, known.paused) == (cut.after, cut.qmp, cut.paused)
+        # A restarted daemon that knows of an older contact pauses sooner, never later.
+        if not same or at - self._written.get(machine, 0.0) > after / 4:
+            await self._put(cut)
+
+    async def forget(self, machine: str) -> None:
+        """This site is not its primary any more, or it is not isolated."""
+        if self._cuts.pop(machine, None) is not None:
+            await asyncio.to_thread(remove, self._path(machine))
+
+    async def go_on(self, machine: str) -> str:
+        """The vault is there again, and this site is its primary still. What was done, in words. The caller has the machine for itself."""
+        cut = self._cuts[machine]
+        if cut.paused == "signal" and (pid := _listener(cut.qmp)):
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGCONT)
+        try:
+            session = await QmpSession.connect(cut.qmp)
+        except QmpGone:
+            words = "has no QEMU any more"
+        else:
+            try:
+                words = await power.go_on(session) if cut.paused == "qmp" else "goes on"
+            finally:
+                await session.close()
+        self._cuts[machine] = msgspec.structs.replace(cut, paused="")
+        await self._put(self._cuts[machine])
+        return words
+
+    def _over(self, cut: Cut) -> bool:
+        # After a boot nothing is known of when the vault was seen.
+        return clock() - (cut.contact if cut.boot == self._boot else 0.0) >= cut.after
+
+    async def _pause(self, cut: Cut) -> None:
+        message = f"cut off from the vault for {cut.after} s: paused here, since another site may start it"
+        reason = Reason(code="isolated", health="critical", message=message, hint="it goes on by itself when the vault is there again")
+        try:
+            how = await self._by_qmp(cut, reason) or self._by_signal(cut)
+            if not how:
+                return
+            self._cuts[cut.machine] = msgspec.structs.replace(self._cuts.get(cut.machine, cut), paused=how)
+            self._journal.tell("failover.isolated", "error", f"{cut.name}: {message}", machine=cut.machine, data={"how": how})
+            await self._put(self._cuts[cut.machine])
+        except UnderstudyError as error:
+            self._journal.tell("failover.trouble", "error", f"{cut.name} cannot be paused: {error.message}", machine=cut.machine)
+
+    async def _by_qmp(self, cut: Cut, reason: Reason) -> str:
+        try:
+            async with asyncio.timeout(PROMPT), self._aside(cut.machine, reason):
+                session = await QmpSession.connect(cut.qmp)
+                try:
+                    await power.pause(session)
+                    return "qmp"
+                finally:
+                    await session.close()
+        except (TimeoutError, UnderstudyError):
+            # A store that hangs holds a cycle, and with it the VM's only monitor.
+            return ""
+
+    def _by_signal(self, cut: Cut) -> str:
+        """Empty if there is no QEMU."""
+        pid = _listener(cut.qmp)
+        if not pid:
+            return ""
+        os.kill(pid, signal.SIGSTOP)
+        return "signal"
+
+    async def _put(self, cut: Cut) -> None:
+        await asyncio.to_thread(replace_file, self._path(cut.machine), msgspec.json.encode(cut))
+        self._written[cut.machine] = cut.contact
+
+    def _path(self, machine: str) -> Path:
+        return self._directory / f"{machine}.json"
+
+    def _load(self) -> None:
+        with state_directory(self._directory):
+            paths = sorted(self._directory.glob("*.json"))
+        for path in paths:
+            try:
+                cut = msgspec.json.decode(path.read_bytes(), type=Cut)
+            except (OSError, msgspec.MsgspecError) as error:
+                raise StateFailed(f"{path} cannot be read: {error}", hint="see whether its VM is paused, and remove the file") from None
+            self._cuts.setdefault(cut.machine, cut)
+
+
+def clock() -> float:
+    """Seconds since this host's boot, sleep included."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME)
+
+
+def _listener(qmp: str) -> int:
+    """The process that listens there, whether or not it answers; 0 if none does."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        probe.setblocking(False)
+        try:
+            probe.connect(qmp)
+        except OSError:
+            return 0
+        return int(_CREDENTIALS.unpack(probe.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size))[0])
