@@ -22,6 +22,7 @@ ROUTES = (
     job_route(f"{_ONE}/failover/change-point", "changePoint", "Go on from another point", starting("change-point"), ChangePointBody),
     job_route(f"{_ONE}/failover/cancel", "cancelFailover", "Go back to where the machine was", starting("cancel-failover"), None),
     job_route(f"{_ONE}/failover/commit", "commitFailover", "Accept the failover", starting("commit-failover"), None),
+    job_route(f"{_ONE}/failover/start", "startAgain", "Start it again here", starting("start-again"), None),
     job_route(f"{_ONE}/reprotect", "reprotect", "Replicate the machine from here", starting("reprotect"), None),
     Route(
         "PUT",

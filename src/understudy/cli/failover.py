@@ -8,6 +8,7 @@ _COMMANDS = {
     "show": Entry("understudy.cli.failover_show", "Show where a machine stands, and what can be done."),
     "planned": Entry("understudy.cli.failover_planned", "Shut it down where it is, and start it here: nothing is lost."),
     "unplanned": Entry("understudy.cli.failover_unplanned", "Start it here from a point: its site is lost."),
+    "start": Entry("understudy.cli.failover_start", "Start it again here, if it has ended."),
     "change-point": Entry("understudy.cli.failover_change_point", "Before the commit, go on from another point."),
     "cancel": Entry("understudy.cli.failover_cancel", "Before the commit, go back to where it was."),
     "commit": Entry("understudy.cli.failover_commit", "Accept it."),

@@ -41,6 +41,7 @@ from understudy.engine import (
     RunPlan,
     ServiceHealth,
     ShownNetworks,
+    StartAgain,
     StartDrill,
     Value,
 )
@@ -49,7 +50,7 @@ from understudy.engine import (
 _TIMEOUT = aiohttp.ClientTimeout(total=330, sock_connect=10)
 
 
-FailoverRequest: TypeAlias = FailOver | ChangePoint | CancelFailover | CommitFailover | Reprotect
+FailoverRequest: TypeAlias = FailOver | ChangePoint | CancelFailover | CommitFailover | StartAgain | Reprotect
 
 
 class _Names(Value, frozen=True):
@@ -122,6 +123,9 @@ class RemoteService:
 
     async def commit_failover(self, request: CommitFailover, progress: OnProgress) -> FailedOver:
         return await self._failed_over("failover/commit", request, progress)
+
+    async def start_again(self, request: StartAgain, progress: OnProgress) -> FailedOver:
+        return await self._failed_over("failover/start", request, progress)
 
     async def reprotect(self, request: Reprotect, progress: OnProgress) -> FailedOver:
         return await self._failed_over("reprotect", request, progress)

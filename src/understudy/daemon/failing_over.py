@@ -23,7 +23,7 @@ from understudy.failover.readiness.checking import links_examined
 from understudy.failover.site import Prepared
 from understudy.failover.table import allowed
 from understudy.finish import finish
-from understudy.hypervisor.protocol import Addresses, Finding
+from understudy.hypervisor.protocol import Addresses, Finding, Status
 from understudy.local.claims import expect_claim, is_ours
 from understudy.local.defining import started_from
 from understudy.local.machine_file import write_source
@@ -159,6 +159,9 @@ class FailingOver:
     async def commit(self, request: engine.CommitFailover, progress: OnProgress) -> engine.FailedOver:
         return await operations.commit(self, request, progress)
 
+    async def start(self, request: engine.StartAgain, progress: OnProgress) -> engine.FailedOver:
+        return await operations.start(self, request, progress)
+
     async def reprotect(self, request: engine.Reprotect, progress: OnProgress) -> engine.FailedOver:
         done = await operations.reprotect(self, request, progress)
         _, log = await self._engine.log_of(request.machine)
@@ -183,6 +186,8 @@ class FailingOver:
             await self.is_ours(vault, log) or (entry is not None and deed is not None and deed.id == entry.id.hex())
         )
         runs = await self._replicas.find()
+        present = runs.get(deed.run) if deed is not None else None
+        stands = present is not None and present[1].vm.status is not Status.RUNNING
         return engine.Authority(
             machine=state.name,
             id=state.id,
@@ -191,7 +196,7 @@ class FailingOver:
             site=state.site,
             primary=primary,
             newest=state.newest.seq if state.newest else None,
-            allowed=allowed(phase_of(state), primary=primary),
+            allowed=tuple(one for one in allowed(phase_of(state), primary=primary) if one != "start" or stands),
             under_way=_under_way(deed),
             isolation_seconds=state.authority.isolation,
             failover=_failover(state),

@@ -25,7 +25,8 @@ MOST = 1000
 MOST_ATTEMPTS = 3
 """A job that was running so often when the daemon died may be why it did."""
 SHOWN_EVERY = 0.25
-_AT_ONCE = frozenset({"replicate", "failover", "change-point", "cancel-failover", "commit-failover", "reprotect", "plan"})
+_OF_A_FAILOVER = ("failover", "change-point", "cancel-failover", "commit-failover", "start-again", "reprotect")
+_AT_ONCE = frozenset({"replicate", *_OF_A_FAILOVER, "plan"})
 """Kinds that wait for no other job: replication has its own turns, and a failover is not to be kept waiting by a verification."""
 
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from understudy.daemon.isolation import Isolation
@@ -17,6 +17,7 @@ from understudy.failover.reversal import images_at_home, reversed_images
 from understudy.failover.stopped_file import write_stopped
 from understudy.finish import finish
 from understudy.local.machine_file import read_source, remove_source
+from understudy.local.standby.file import read_standby
 from understudy.qemu import power
 from understudy.qemu.session import QmpGone, QmpSession
 from understudy.recovery.place import Place
@@ -130,7 +131,8 @@ class StandingDown:
             if entry.before != self._engine.site.name:
                 return
             async with self._engine.standing.aside(track.id):
-                await reversed_images(vault, log, self._engine.site, entry, images, _unheard)
+                if not await self._follows(vault, log, images):
+                    await reversed_images(vault, log, self._engine.site, entry, images, _unheard)
             if run:
                 await self._replicas.remove(run)
         except (NotFound, InvalidRequest) as error:
@@ -143,6 +145,13 @@ class StandingDown:
                 await finish(log.append(kinds.Answer(id=asked.id, outcome="began", text=error.message)))
             raise
         await finish(log.append(kinds.Answer(id=asked.id, outcome="done", text="its images follow from here on")))
+
+    async def _follows(self, vault: Vault, log: MachineLog, images: Mapping[str, Place]) -> bool:
+        """Whether these are the standby's already: it may have gone on since they were brought back."""
+        directory = self._engine.site.directory(vault.id, log.machine_id)
+        standby = await asyncio.to_thread(read_standby, directory)
+        there = {name: Path(image.path) for name, image in standby.images.items()} if standby is not None else {}
+        return there == {name: place.path.resolve() for name, place in images.items()}
 
     def _run_of(self, source: MachineSource) -> str:
         """Which replica of this host the source is; empty if it is none."""

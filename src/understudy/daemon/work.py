@@ -42,6 +42,8 @@ class Failovers(Protocol):
 
     async def commit(self, request: engine.CommitFailover, progress: engine.OnProgress) -> engine.FailedOver: ...
 
+    async def start(self, request: engine.StartAgain, progress: engine.OnProgress) -> engine.FailedOver: ...
+
     async def reprotect(self, request: engine.Reprotect, progress: engine.OnProgress) -> engine.FailedOver: ...
 
 
@@ -118,6 +120,9 @@ def work_of(kind: engine.JobKind, machine: str | None, parameters: dict[str, Any
         case "commit-failover", str(own):
             accept = _read(engine.CommitFailover, {**parameters, "machine": own})
             return lambda doer, progress: doer.failovers.commit(accept, progress)
+        case "start-again", str(own):
+            once_more = _read(engine.StartAgain, {**parameters, "machine": own})
+            return lambda doer, progress: doer.failovers.start(once_more, progress)
         case "reprotect", str(own):
             again = _read(engine.Reprotect, {**parameters, "machine": own})
             return lambda doer, progress: doer.failovers.reprotect(again, progress)

@@ -65,6 +65,7 @@ from understudy.engine.failover import (
     ReplicaState,
     Reprotect,
     SiteRequest,
+    StartAgain,
     StoodDown,
 )
 from understudy.engine.groups import (
@@ -292,6 +293,7 @@ __all__ = [
     "SiteRequest",
     "Standby",
     "StandbyDisk",
+    "StartAgain",
     "StartDrill",
     "StartExport",
     "StartJob",

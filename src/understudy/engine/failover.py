@@ -8,7 +8,7 @@ from understudy.engine.values import Value
 FailoverPhase: TypeAlias = Literal[
     "unprotected", "initial_replication", "protected", "failing_over", "failed_over", "committed", "reprotecting"
 ]
-FailoverOperation: TypeAlias = Literal["test", "planned", "unplanned", "change-point", "cancel", "commit", "reprotect"]
+FailoverOperation: TypeAlias = Literal["test", "start", "planned", "unplanned", "change-point", "cancel", "commit", "reprotect"]
 FailoverMode: TypeAlias = Literal["", "planned", "unplanned", "change", "cancel"]
 
 
@@ -36,6 +36,12 @@ class ChangePoint(Value, frozen=True):
 
 class CancelFailover(Value, frozen=True):
     """Go back to where the machine was, as far as that is safe."""
+
+    machine: str
+
+
+class StartAgain(Value, frozen=True):
+    """Start a machine again that was failed over to this site, and does not run."""
 
     machine: str
 

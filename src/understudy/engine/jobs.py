@@ -20,6 +20,7 @@ JobKind: TypeAlias = Literal[
     "change-point",
     "cancel-failover",
     "commit-failover",
+    "start-again",
     "reprotect",
     "test-failover",
     "drill-cleanup",

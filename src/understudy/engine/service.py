@@ -33,8 +33,8 @@ class StartJob(Value, frozen=True):
     seed-export  yes      SeedExport             Seeded
     seed-import  None     SeedImport             Seeded
     follow-standby yes    FollowStandby          Restored
-    failover, change-point, cancel-failover, commit-failover, reprotect:
-                 yes      FailOver, ChangePoint, CancelFailover, CommitFailover, Reprotect   FailedOver
+    failover, change-point, cancel-failover, start-again, commit-failover, reprotect:
+                 yes      FailOver, ChangePoint, CancelFailover, StartAgain, CommitFailover, Reprotect   FailedOver
     test-failover yes     StartDrill             Drill
     drill-cleanup yes     CleanUpDrill           Drill
     plan         None     RunPlan                PlanRunEntry

@@ -9,6 +9,7 @@ from understudy.failover.phase import STANDBY, phase_of
 from understudy.failover.site import FailoverSite
 from understudy.failover.steps import Steps, new_deed
 from understudy.finish import finish
+from understudy.hypervisor.protocol import Status
 from understudy.vault import kinds
 from understudy.vault.log.authority import CANCEL, CHANGE, PLANNED
 
@@ -85,6 +86,19 @@ async def commit(site: FailoverSite, request: engine.CommitFailover, progress: O
         progress(Progress(phase="record"))
         await finish(log.append(kinds.Commit(epoch=deed.epoch)))
         return steps.result(deed)
+
+
+async def start(site: FailoverSite, request: engine.StartAgain, progress: OnProgress) -> engine.FailedOver:
+    vault, log = await site.log_of(request.machine)
+    async with site.own(vault, log) as directory:
+        steps = Steps(site, vault, log, directory, progress)
+        await steps.must_be_allowed("start")
+        deed = await _present(steps)
+        state = await site.replicas.state(deed.run)
+        if state.vm.alive and state.vm.status is not Status.RUNNING:
+            # What stands still since it shut down, or failed, is ended first; what its disks hold stays.
+            await site.replicas.end(deed.run, None)
+        return steps.result(await steps.started(deed))
 
 
 async def reprotect(site: FailoverSite, request: engine.Reprotect, progress: OnProgress) -> engine.FailedOver:

@@ -9,7 +9,6 @@ from understudy.errors import Conflict
 Whose: TypeAlias = Literal["primary", "other"]
 """Whether the site that is asked is the machine's primary."""
 
-_TEST: tuple[FailoverOperation, ...] = ("test",)
 _TAKE: tuple[FailoverOperation, ...] = ("test", "planned", "unplanned")
 
 ALLOWED: Mapping[tuple[FailoverPhase, Whose], tuple[FailoverOperation, ...]] = {
@@ -17,19 +16,20 @@ ALLOWED: Mapping[tuple[FailoverPhase, Whose], tuple[FailoverOperation, ...]] = {
     ("unprotected", "other"): (),
     ("initial_replication", "primary"): (),
     ("initial_replication", "other"): (),
-    ("protected", "primary"): _TEST,
+    ("protected", "primary"): ("test", "start"),
     ("protected", "other"): _TAKE,
     # Who asked may go on, take it back, or no longer wait for a primary that has died.
     ("failing_over", "primary"): ("test", "cancel"),
     ("failing_over", "other"): ("test", "planned", "unplanned", "cancel"),
-    ("failed_over", "primary"): ("test", "change-point", "cancel", "commit"),
+    ("failed_over", "primary"): ("test", "start", "change-point", "cancel", "commit"),
     ("failed_over", "other"): ("test", "unplanned"),
-    ("committed", "primary"): ("test", "reprotect"),
+    ("committed", "primary"): ("test", "start", "reprotect"),
     ("committed", "other"): ("test", "unplanned"),
-    ("reprotecting", "primary"): ("test", "reprotect"),
+    ("reprotecting", "primary"): ("test", "start", "reprotect"),
     ("reprotecting", "other"): ("test", "unplanned"),
 }
-"""A failback is a planned failover by the site that was the primary before."""
+"""A failback is a planned failover by the site that was the primary before. A start is of a machine that was failed over and has no
+process any more, since it crashed, shut down, or its host did."""
 
 _WHY: Mapping[FailoverPhase, str] = {
     "unprotected": "nothing protects it",
