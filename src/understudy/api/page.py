@@ -14,7 +14,8 @@ from understudy.api.routes import Call, Route
 def dashboard() -> tuple[str, str]:
     """The page and its Content-Security-Policy: only its own style and script run, and they talk only to where it came from."""
     parts = files("understudy.api") / "dashboard"
-    style, script = ((parts / name).read_text("utf-8") for name in ("style.css", "script.js"))
+    style, script, plans = ((parts / name).read_text("utf-8") for name in ("style.css", "script.js", "plans.js"))
+    script += plans
     page = (parts / "page.html").read_text("utf-8").replace("/*STYLE*/", style).replace("/*SCRIPT*/", script)
     policy = (
         f"default-src 'none'; style-src '{inline(style)}'; script-src '{inline(script)}'; connect-src 'self'; img-src data:; "

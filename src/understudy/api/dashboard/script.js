@@ -39,9 +39,9 @@ const clock = (ns) => new Date(ns / 1e6).toLocaleTimeString([], { hour12: false 
 const moment = (ns) => new Date(ns / 1e6).toLocaleString([], { hour12: false });
 function count(number, noun) { return `${number} ${noun}${number === 1 ? "" : "s"}`; }
 
-async function ask(path) {
-  const headers = state.token ? { Authorization: `Bearer ${state.token}` } : {};
-  const response = await fetch(path, { headers, cache: "no-store" });
+async function ask(path, also = {}) {
+  const headers = { ...also.headers, ...(state.token ? { Authorization: `Bearer ${state.token}` } : {}) };
+  const response = await fetch(path, { ...also, headers, cache: "no-store" });
   if (response.status === 401 || response.status === 403) throw Object.assign(new Error(await said(response)), { stranger: response.status });
   if (!response.ok) throw new Error(await said(response));
   return response;
@@ -221,7 +221,7 @@ function showJobs() {
   for (const job of all) if (!shown.includes(job)) state.jobs.delete(job.id);
   $("no-job").hidden = shown.length > 0;
   $("jobs").replaceChildren(...shown.map((job) => {
-    const title = make("div", { class: "line" }, make("span", {}, make("b", {}, job.kind), ` ${nameOf(job.machine)}`), make("span", { class: `dim ${job.state}` }, job.state));
+    const title = make("div", { class: "line" }, make("span", {}, make("b", {}, job.kind), ` ${job.parameters.plan ?? nameOf(job.machine)}`), make("span", { class: `dim ${job.state}` }, job.state));
     const parts = [title];
     if (!ENDED.includes(job.state)) {
       const { phase, done, total, rate, eta_seconds: left } = job.progress;
@@ -275,8 +275,13 @@ async function follow() {
 }
 function take(block) {
   const fields = Object.fromEntries(block.split("\n").map((line) => [line.slice(0, line.indexOf(":")), line.slice(line.indexOf(":") + 2)]));
-  if (fields.event === "job") { const job = JSON.parse(fields.data); state.jobs.set(job.id, job); showJobs(); }
-  if (fields.event === "event") { showEvent(JSON.parse(fields.data)); renew().catch(() => {}); }
+  if (fields.event === "job") { const job = JSON.parse(fields.data); state.jobs.set(job.id, job); showJobs(); if (job.kind === "plan") renewPlans(); }
+  if (fields.event === "event") {
+    const event = JSON.parse(fields.data);
+    showEvent(event);
+    renew().catch(() => {});
+    if (event.kind.startsWith("plan.") || event.kind === "request") renewPlans();
+  }
 }
 function connection(kind, words) { $("connection").dataset.state = kind; put($("connection"), words); }
 
@@ -284,6 +289,7 @@ async function begin() {
   state.me = await read("/v1/me");
   $("login").hidden = true;
   await readMachines();
+  await readPlans();
   const newest = state.last === null ? await read("/v1/events?limit=1") : { items: [] };
   const [jobs, events] = [await read("/v1/jobs?limit=50"), await read(state.last === null ? "/v1/events?limit=100&without=machine.cycle" : `/v1/events?limit=200&without=machine.cycle&after=${state.last}`)];
   state.jobs = new Map(jobs.items.map((job) => [job.id, job]));
