@@ -10,8 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 
 from tests.daemon.house import House
+from understudy.cli.main import cli, in_process
 
 PLAN = """
 description = "everything, in order"
@@ -82,6 +84,13 @@ def killed(house: House) -> None:
     house.start()
 
 
+def typed(house: House, *words: str, expect: int = 0) -> str:
+    environment = {"UNDERSTUDY_SOCKET": str(house.socket), "UNDERSTUDY_VAULT": None}
+    done = CliRunner().invoke(cli, words, obj=in_process, prog_name="understudy", env=environment)
+    assert done.exit_code == expect, (words, done.stdout, done.stderr)
+    return done.stdout
+
+
 def state(run: Any) -> dict[str, str]:
     return {step["id"]: step["question"] or step["state"] for step in run["steps"]}
 
@@ -91,6 +100,9 @@ def test_a_plan_whose_daemon_is_killed_at_its_steps(plans: House) -> None:
     checked = house.ask("POST", "/v1/plans/dr/check", {"kind": "test"})
     assert [step["title"] for step in checked["steps"] if step["machine"]] == list(MACHINES)
     assert checked["problems"] == []
+    assert "1.pre.1" in typed(house, "plan", "run", "dr", "test", "--dry-run", expect=4)
+    assert "everything, in order" in typed(house, "plan", "list")
+    assert typed(house, "plan", "show", "dr").lstrip().startswith('description = "everything, in order"')
     house.ask("POST", "/v1/plans/dr/run", {"kind": "test", "point": "latest-processed"}, status=501)
     house.ask("POST", "/v1/plans/dr/run", {"kind": "test", "revision": 1}, status=409)
     assert not (house.directory / "said").exists()
@@ -116,7 +128,9 @@ def test_a_plan_whose_daemon_is_killed_at_its_steps(plans: House) -> None:
     killed(house)
     house.until(lambda: house.ask("GET", f"/v1/jobs/{job['id']}")["state"] == "waiting")
     house.ask("POST", f"{path}/retry", {}, status=409)
-    house.ask("POST", f"{path}/confirm", {"step": "2.pre.1", "note": "done by hand"})
+    assert "2.pre.1      switch the storage over: waits until it is confirmed" in typed(house, "plan", "status", job["id"])
+    assert "waits for a person" in typed(house, "plan", "runs")
+    typed(house, "plan", "confirm", job["id"], "2.pre.1", "--note", "done by hand")
     until(**{"2.pre.2": "failed"})
     house.ask("POST", f"{path}/retry", {"note": "the zone is there now"})
     until(**{"2.machine.1": "running"})

@@ -12,7 +12,5 @@ from understudy.cli.session import Session, asking
 @click.option("--note", default="", help="For the report.")
 @asking
 async def command(session: Session, run: str, note: str) -> None:
-    """Begin nothing more in RUN. Scripts that run are ended, machines that are being brought up are given up where that is safe, and else
-    come to their end. What was done stays.
-    """
+    """Begin nothing more in RUN. Scripts that run are ended, tests are given up, failovers come to their end. What was done stays."""
     await answered(session, run, "abort", "", note)

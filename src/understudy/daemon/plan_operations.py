@@ -8,7 +8,7 @@ import msgspec
 
 from understudy.daemon.runner import Runner
 from understudy.engine import Job, JobKind, PlanKind, PlanPoint, Points, Readiness, StartJob
-from understudy.errors import UnderstudyError, Unsupported
+from understudy.errors import Conflict, UnderstudyError, Unsupported
 from understudy.failover.plans.operations import Outcome
 from understudy.jobs.journal import Journal
 from understudy.jobs.table import ENDED
@@ -88,6 +88,9 @@ class JobOperations:
         return Outcome(outcome.ok, outcome.text, outcome.ended_at, outcome.point, outcome.number, frozen_at, outcome.running_at)
 
     async def cancel(self, job: str, actor: str) -> None:
+        if (await self._journal.job(job)).kind == "failover":
+            # Given up half-way its machine could be down at both sites.
+            raise Conflict(f"job {job} is a failover, which comes to its end", hint=f"understudy job cancel {job}, if that is meant")
         await self._runner.cancel(job, actor)
 
 
