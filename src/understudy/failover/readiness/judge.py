@@ -137,7 +137,7 @@ def _clock(facts: Facts) -> Finding:
 
 
 def _drill(facts: Facts) -> Finding:
-    hint = "start a test failover here, and end it again"
+    hint = f"understudy test-failover {facts.state.name} --cleanup"
     here = [drill for drill in facts.state.drills if drill.site == facts.here]
     if not here:
         return Finding("drill", "warn", "it was never started here for a test", hint)
@@ -145,7 +145,12 @@ def _drill(facts: Facts) -> Finding:
     age = _since(last.began_at, facts)
     words = f"the last test here, {duration(max(age, 0.0))} ago, {last.outcome}"
     if last.outcome != "passed":
-        return Finding("drill", "fail", f"{words}{f': {last.checks}' if last.checks else ''}", "see what went wrong, and test again")
+        return Finding(
+            "drill",
+            "fail",
+            f"{words}{f': {last.checks}' if last.checks else ''}",
+            f"see what went wrong (understudy drill list), and test again: {hint}",
+        )
     if age > DRILL:
         return Finding("drill", "warn", words, hint)
     return Finding("drill", "pass", words)
