@@ -125,8 +125,6 @@ def test_a_plan_whose_daemon_is_killed_at_its_steps(plans: House) -> None:
     until(**{"2.pre.1": "confirm"})
     assert house.until(lambda: house.ask("GET", f"/v1/jobs/{job['id']}")["state"]) == "waiting"
     house.ask("POST", f"/v1/jobs/{job['id']}/cancel", status=409)
-    killed(house)
-    house.until(lambda: house.ask("GET", f"/v1/jobs/{job['id']}")["state"] == "waiting")
     house.ask("POST", f"{path}/retry", {}, status=409)
     assert "2.pre.1      switch the storage over: waits until it is confirmed" in typed(house, "plan", "status", job["id"])
     assert "waits for a person" in typed(house, "plan", "runs")
@@ -168,3 +166,52 @@ def test_a_plan_whose_daemon_is_killed_at_its_steps(plans: House) -> None:
     told = house.host.run("plan", "report", job["id"]).stdout
     assert "| no such zone" in told
     assert "confirmed by root" in told
+
+
+def test_a_run_whose_job_is_forgotten_goes_on(house: House) -> None:
+    """Jobs are a cache: without it the run is found by what is written down of it."""
+    note = house.directory / "note"
+    note.write_text(f'#!/bin/sh\necho "$UNDERSTUDY_STEP" >> "{house.directory}/said"\n')
+    note.chmod(0o755)
+    house.command = (sys.executable, "-m", "tests.daemon.plan_daemon")
+    house.environment["PYTHONPATH"] = str(Path(__file__).parents[2])
+    house.start()
+    script = f'{{kind = "script", command = ["{note}"]}}'
+    text = f'[[group]]\nname = "a"\npre = [{script}, {{kind = "manual", text = "wait"}}]\n'
+    house.ask("PUT", "/v1/plans/dr", {"text": text})
+    first, second = begun(house), begun(house)
+    house.ask("POST", f"/v1/plan-runs/{first}/confirm", {})
+    house.until(lambda: house.ask("GET", f"/v1/jobs/{first}")["state"] == "succeeded")
+    house.end(signal.SIGKILL)
+    for file in (house.directory / "state" / "daemon").glob("jobs.sqlite*"):
+        file.unlink()
+    house.start()
+
+    # It goes on where it was; the one that had ended is begun by nobody again.
+    waits = house.until(lambda: found if (found := house.ask("GET", f"/v1/jobs/{second}"))["state"] == "waiting" else None)
+    assert waits["actor"] == "root"
+    assert [job["id"] for job in house.ask("GET", "/v1/jobs")["items"]] == [second]
+    house.ask("POST", f"/v1/plan-runs/{second}/confirm", {})
+    house.until(lambda: house.ask("GET", f"/v1/jobs/{second}")["state"] == "succeeded")
+    assert (house.directory / "said").read_text() == "1.pre.1\n" * 2
+
+    # What the vault has is swept here when the next run begins, and still shown.
+    third = begun(house)
+    assert [path.name for path in (house.directory / "state" / "plans").iterdir()] == [third]
+    runs = house.ask("GET", "/v1/plan-runs")["items"]
+    assert [(run["id"], run["state"], run["reported"]) for run in runs] == [
+        (third, "running", False),
+        (second, "succeeded", True),
+        (first, "succeeded", True),
+    ]
+    assert house.ask("GET", f"/v1/plan-runs/{first}")["reported"]
+    house.ask("POST", f"/v1/plan-runs/{third}/abort", {"note": "enough"})
+    ended = house.until(lambda: found if (found := house.ask("GET", f"/v1/jobs/{third}"))["state"] == "failed" else None)
+    assert ended["error"]["message"] == "plan dr was aborted by root"
+
+
+def begun(house: House) -> str:
+    """A run that waits for a person."""
+    job: str = house.ask("POST", "/v1/plans/dr/run", {"kind": "test"})["id"]
+    house.until(lambda: state(house.ask("GET", f"/v1/plan-runs/{job}"))["1.pre.2"] == "confirm")
+    return job

@@ -11,7 +11,7 @@ from understudy.daemon.own import OwnJob
 from understudy.daemon.plan_operations import JobOperations, made
 from understudy.daemon.runner import Runner
 from understudy.daemon.served import ServedEngine
-from understudy.engine import AnswerStep, PlanChecked, PlanRun, PlanRunEntry, RunPlan
+from understudy.engine import AnswerStep, Job, PlanChecked, PlanRun, PlanRunEntry, RunPlan
 from understudy.engine.plans import DONE, PlanStep
 from understudy.errors import AccessDenied, Conflict, PlanFailed, UnderstudyError
 from understudy.failover.plans.checking import checked
@@ -41,6 +41,17 @@ class Plans:
         self._beginning = asyncio.Lock()
         self.runner: Runner
         """Set before the first job runs."""
+
+    async def recover(self) -> None:
+        """After the runner has: runs that have not come to their end, and whose jobs were lost or ended before, go on."""
+        for run in await asyncio.to_thread(lambda: list(self._files.all())):
+            if run.reported:
+                continue
+            parameters = {"plan": run.name, "kind": run.kind, "point": run.point, "revision": run.revision, "reason": run.reason}
+            job = Job(
+                id=run.id, kind="plan", machine=None, parameters=parameters, actor=run.actor, state="pending", created_at=run.asked_at
+            )
+            await self.runner.resume(job)
 
     async def check(self, request: RunPlan) -> PlanChecked:
         shown = await self._engine.plan(request.plan)
@@ -87,7 +98,9 @@ class Plans:
         if conductor is None:
             run = await self.run(id_)
             if run.state == "running":
-                raise Conflict(f"run {id_} does not go on yet", hint="try again when the daemon has opened its vault")
+                raise Conflict(
+                    f"run {id_} does not go on", hint="wait until the daemon has opened its vault; if its job has ended, restart it"
+                )
             raise Conflict(f"run {id_} has {'been aborted' if run.state == 'aborted' else run.state}", hint="its report tells how")
         before = conductor.run
         run = await conductor.answer(answer, actor)

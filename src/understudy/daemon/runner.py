@@ -84,6 +84,16 @@ class Runner:
                 self._journal.tell("job.repeated", "warning", f"{_title(job)}: {note}", machine=job.machine, job=job.id)
             self._begin(again, work)
 
+    async def resume(self, job: Job) -> None:
+        """Begin this job (pending, with its own id) again, whatever is remembered of it: it was forgotten, or ended before its work had."""
+        if self.has(job.id):
+            return
+        work = work_of(job.kind, job.machine, job.parameters, job.id)
+        _, fresh = await self._journal.restore(job)
+        note = "it was forgotten" if fresh else "it had ended before its work had"
+        self._journal.tell("job.repeated", "warning", f"{_title(job)} was begun again: {note}", machine=job.machine, job=job.id)
+        self._begin(job, work)
+
     async def _left(self, job: Job, error: UnderstudyError) -> None:
         """A job that is not begun again."""
         await self._put(msgspec.structs.replace(job, state="failed", ended_at=time.time_ns(), error=failure_of(error), cancellable=False))

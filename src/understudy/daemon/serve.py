@@ -110,6 +110,7 @@ async def _serve(path: Path, config: Config, assembly: Assembly, asked: Asked, n
         )
         service, maintenance = DaemonService(running), Maintenance(running)
         await runner.recover()
+        await plans.recover()
         tcp = config.api.tcp
         certificate = Certificate(await asyncio.to_thread(read_certificate, tcp)) if tcp else None
         reload = Reload(path, condition, machines, slots, journal, lambda api: assembly.renew_app(app, api), certificate)

@@ -15,7 +15,7 @@ from understudy.finish import finish
 from understudy.jobs.bus import Bus
 from understudy.jobs.database import Database
 from understudy.jobs.events import Draft, add_events, last_event, prune_events, read_events
-from understudy.jobs.table import add_job, prune_jobs, put_job, read_job, read_jobs, unfinished
+from understudy.jobs.table import add_job, prune_jobs, put_job, read_job, read_jobs, restore_job, unfinished
 
 _LOG = logging.getLogger(__name__)
 _LEVELS = {"info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
@@ -121,6 +121,12 @@ class Journal:
         if (found.kind, found.machine, found.parameters) != (job.kind, job.machine, job.parameters):
             raise Conflict(f"the idempotency key was used for another request, which is job {found.id}", hint="take a new key")
         return found, False
+
+    async def restore(self, job: Job) -> tuple[Job, bool]:
+        """Durable when it returns: `job`, instead of what is known of it; and whether nothing was."""
+        fresh = await self._database.run(partial(restore_job, job=job))
+        self._bus.tell(job)
+        return job, fresh
 
     def show(self, job: Job) -> None:
         """Tell how a job is, without keeping it."""

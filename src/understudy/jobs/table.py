@@ -31,6 +31,16 @@ def put_job(connection: sqlite3.Connection, job: Job) -> None:
     )
 
 
+def restore_job(connection: sqlite3.Connection, job: Job) -> bool:
+    """Whether there was none of its id."""
+    fresh = connection.execute("SELECT 1 FROM jobs WHERE id = ?", (job.id,)).fetchone() is None
+    if fresh:
+        add_job(connection, job, "")
+    else:
+        put_job(connection, job)
+    return fresh
+
+
 def read_job(connection: sqlite3.Connection, id_: str) -> Job:
     row = connection.execute("SELECT body FROM jobs WHERE id = ?", (id_,)).fetchone()
     if row is None:

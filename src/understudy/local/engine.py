@@ -43,6 +43,7 @@ class LocalEngine(StandbyFacade, VaultPlans):
     """Opens the vault when it is first needed; `close` when done."""
 
     def __init__(self, connection: engine.Connection, parts: Parts) -> None:
+        super().__init__()
         self._connection = connection
         self._parts = parts
         self._site = Site(connection.site, Path(connection.state_dir))

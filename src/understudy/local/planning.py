@@ -12,14 +12,24 @@ from understudy.vault.vault import Vault
 
 
 class VaultPlans:
-    """Part of an engine: what it offers of plans needs nothing but the vault."""
+    """Part of an engine: what it offers of plans needs nothing but the vault. What a record refers to never changes: it is read once."""
+
+    def __init__(self) -> None:
+        self._plan_entries: dict[tuple[str, int], engine.PlanEntry] = {}
+        self._run_entries: dict[tuple[str, str], engine.PlanRunEntry] = {}
 
     async def _opened(self) -> Vault:
         raise NotImplementedError
 
     async def plans(self) -> tuple[engine.PlanEntry, ...]:
         vault = await self._opened()
-        return tuple([await _entry(vault, kept) for kept in await vault.plans.plans()])
+        found = []
+        for kept in await vault.plans.plans():
+            entry = self._plan_entries.get((vault.id, kept.seq)) or await _entry(vault, kept)
+            if not entry.problem:
+                self._plan_entries[vault.id, kept.seq] = entry
+            found.append(entry)
+        return tuple(found)
 
     async def plan(self, name: str) -> engine.ShownPlan:
         vault = await self._opened()
@@ -41,7 +51,13 @@ class VaultPlans:
 
     async def plan_reports(self) -> tuple[engine.PlanRunEntry, ...]:
         vault = await self._opened()
-        return tuple([await _listed(vault, kept) for kept in await vault.plans.reports()])
+        found = []
+        for kept in await vault.plans.reports():
+            entry = self._run_entries.get((vault.id, _run(kept))) or await _listed(vault, kept)
+            if not entry.problem:
+                self._run_entries[vault.id, entry.id] = entry
+            found.append(entry)
+        return tuple(found)
 
     async def plan_report(self, run: str) -> engine.PlanRun:
         return await _report(await self._opened(), run)
@@ -75,6 +91,11 @@ async def _entry(vault: Vault, kept: Kept) -> engine.PlanEntry:
     return msgspec.structs.replace(
         plain, description=plan.description, groups=len(plan.groups), machines=sum(len(group.machines) for group in plan.groups)
     )
+
+
+def _run(kept: Kept) -> str:
+    assert isinstance(kept.body, kinds.PlanReport)
+    return kept.body.run
 
 
 async def _report(vault: Vault, run: str) -> engine.PlanRun:
