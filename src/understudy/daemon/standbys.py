@@ -2,13 +2,14 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 import msgspec
 
 from understudy.daemon.served import ServedEngine
 from understudy.daemon.standby_follower import StandbyFollower, Turns, status_of
 from understudy.engine import MachineStatus
+from understudy.errors import UnderstudyError
 from understudy.jobs.journal import Journal
 from understudy.scheduler.health import worst
 from understudy.scheduler.standing import standby_health
@@ -45,7 +46,8 @@ class Standbys:
         else:
             async with found[0].aside():
                 yield
-        if not self._stopping:
+        # What was done is done; a vault that cannot be opened now is the upkeep's to tell, which looks again.
+        with suppress(UnderstudyError):
             await self.begin()
 
     def again(self) -> None:
