@@ -77,7 +77,7 @@ def _step(out: Output, step: PlanStep, full: bool) -> None:
     out.say(f"  {step.id:<12} {safe(step.title)}: {words}{long}", style=_STYLES[step.state])
     for place, one in enumerate(step.tries, 1):
         which = f"try {place}: " if len(step.tries) > 1 else ""
-        if one.text or (full and one.output.strip()):
+        if one.text:
             out.say(safe(f"  {'':<12} {which}{one.text}"))
         if full and one.output.strip():
             for line in one.output.rstrip("\n").split("\n"):
