@@ -65,7 +65,7 @@ async def test_no_request_finds_a_fault(route: Route, http: aiohttp.ClientSessio
     operation = description["paths"][route.path][route.method.lower()]
     allowed = {int(status) for status in operation["responses"] if status != "default"}
     for _ in range(ROUNDS):
-        parts = dict.fromkeys(("machine", "group", "hold", "key", "instant", "job", "drill", "orphan"), "web")
+        parts = dict.fromkeys(("machine", "group", "hold", "key", "instant", "job", "drill", "orphan", "plan", "run"), "web")
         if kind.random() < 0.2:
             parts = dict.fromkeys(parts, "".join(kind.choice("aZ09._-%~é") for _ in range(kind.randrange(1, 70))).replace("%", "%25"))
         query = {}
