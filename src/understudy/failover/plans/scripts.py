@@ -24,6 +24,8 @@ LOOK = 0.1
 GRACE = 5.0
 """Seconds between asking a script to end and killing it."""
 STARTING = 60.0
+_BECOME = 1 << 6 | 1 << 7
+"""CAP_SETGID and CAP_SETUID."""
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
@@ -92,16 +94,23 @@ def _account(name: str) -> pwd.struct_passwd | str | None:
         account = pwd.getpwnam(name)
     except KeyError:
         return f"this host has no user {name}"
-    if os.geteuid() not in (0, account.pw_uid):
-        return f"the daemon is not root, and so cannot run anything as {name}"
+    if account.pw_uid != os.geteuid() and not _may_become_others():
+        return f"the daemon may not run anything as {name}: it needs CAP_SETUID and CAP_SETGID"
     return account
+
+
+def _may_become_others() -> bool:
+    """Root's own rights may be bounded, by systemd for one."""
+    status = Path("/proc/self/status").read_text()
+    effective = int(status.partition("CapEff:")[2].split()[0], 16)
+    return effective & _BECOME == _BECOME
 
 
 def _order(script: Script, about: Mapping[str, str], account: pwd.struct_passwd | None) -> dict[str, Any]:
     """Nothing of the daemon's own environment: it may hold secrets."""
     who = account or pwd.getpwuid(os.geteuid())
     environment = {"PATH": _PATH, "LANG": "C.UTF-8", "HOME": who.pw_dir, "USER": who.pw_name, "LOGNAME": who.pw_name, **about}
-    changes = account is not None and os.geteuid() == 0
+    changes = account is not None and account.pw_uid != os.geteuid()
     groups = [group.gr_gid for group in grp.getgrall() if who.pw_name in group.gr_mem] if changes else []
     return {
         "command": script.command,
