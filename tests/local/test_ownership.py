@@ -1,5 +1,6 @@
 """One process a machine, whatever happens to the others."""
 
+import fcntl
 import os
 import resource
 import subprocess
@@ -73,4 +74,20 @@ def test_an_owner_whom_a_full_disk_lets_not_sign_owns_all_the_same(tmp_path: Pat
 def test_a_directory_that_cannot_be_is_said(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(StateFailed, match="cannot lock web"), owned(tmp_path / "file" / "m", "web"):
+        pass
+
+
+def test_a_lock_on_a_removed_file_is_nobodys(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its owner removes the directory right after another has opened the lock."""
+    real = fcntl.flock
+
+    def late(descriptor: int, operation: int) -> None:
+        (tmp_path / LOCK).unlink()
+        real(descriptor, operation)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(fcntl, "flock", late)
+        with pytest.raises(Busy, match="just been removed"), owned(tmp_path, "web"):
+            pass
+    with owned(tmp_path, "web"):
         pass
