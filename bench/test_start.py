@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
-from understudy import app, engine
+from understudy import app, engine, serving
 from understudy.demo.kit import build_kit
 from understudy.hypervisor.protocol import Host, RawImage
 from understudy.hypervisor.qemu.driver import QemuHypervisor
@@ -61,7 +61,7 @@ def test_start(benchmark: BenchmarkFixture, size: int) -> None:
         took = []
         async with protected(root, size) as (connection, machine, point):
             files_from = [kit.kernel.parent, kit.initramfs.parent]
-            replicas, bare = app.open_replicas(connection, files_from), QemuHypervisor(root / "bare", files_from)
+            replicas, bare = serving.open_replicas(connection, files_from), QemuHypervisor(root / "bare", files_from)
             for number in range(ROUNDS):
                 began = time.perf_counter()
                 await bare.start("bare", definition, Host({"vda": RawImage(root / "vda.raw")}, accelerator="tcg"))

@@ -14,6 +14,7 @@ PACKAGE = ROOT / "src" / "understudy"
 LAYERS = (
     ("cli",),
     ("demo",),
+    ("serving",),
     ("app", "exporter"),
     ("daemon",),
     ("api", "client"),
@@ -39,7 +40,7 @@ RANK = {part: rank for rank, row in enumerate(LAYERS) for part in row}
 
 # What a part may know at all, where that is less than everything below it.
 ONLY = {
-    "cli": {"app", "client", "config", "demo", "engine", "model", "errors"},
+    "cli": {"app", "serving", "client", "config", "demo", "engine", "model", "errors"},
     "demo": {"errors"},
     "api": {"engine", "model", "errors"},
     "client": {"engine", "model", "errors"},
@@ -57,7 +58,7 @@ NEVER = {
     "vault": {"source", "hypervisor", "machine", "qemu", "nbd"},
 }
 # Files of these parts stand for one kind each behind a Protocol; only the composition roots, and their own part, name them.
-ROOTS = {"app", "exporter"}
+ROOTS = {"app", "exporter", "serving"}
 KINDS = {"source", "hypervisor", "store"}
 OPEN_TO_ALL = {"protocol", "names"}
 

@@ -1,34 +1,23 @@
-"""The composition root: with `exporter`, the only place that names concrete kinds of stores and sources and joins the parts."""
+"""The composition root of what a command does by itself: with `serving` and `exporter` the only place that names concrete kinds of stores
+and sources, and joins the parts.
+"""
 
 import sys
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from functools import partial
 from pathlib import Path
 
-from aiohttp import web
-
-from understudy import api, engine
-from understudy.config.values import ApiConfig
-from understudy.daemon.serve import Assembly, run
-from understudy.errors import InvalidRequest
-from understudy.hypervisor.protocol import Hypervisor
-from understudy.hypervisor.qemu.driver import QemuHypervisor
-from understudy.hypervisor.qemu.readiness import FILES_FROM
+from understudy import engine
 from understudy.local.engine import LocalEngine
-from understudy.local.export_file import exports_here, read_export
+from understudy.local.export_file import exports_here
 from understudy.local.export_serving import Order
-from understudy.local.exporting import ended as export_ended
 from understudy.local.exporting import export_started
 from understudy.local.parts import Parts
 from understudy.qemu.agent_freeze import AgentFreeze
 from understudy.recovery.wrapper import wrap
-from understudy.replica.exports import Exports
-from understudy.replica.replicas import Replicas
 from understudy.source.block import BlockSource
 from understudy.source.protocol import DiskSource
 from understudy.source.qemu import QemuSource
-from understudy.source.qemu_begin import begin_records
 from understudy.source.qemu_method import Wanted
 from understudy.source.quiesce import Means, Quiesce
 from understudy.source.quiesced import QuiescedSource, QuiescedWhileRead, at_the_instant
@@ -50,11 +39,6 @@ async def open_engine(connection: engine.Connection) -> AsyncIterator[engine.Eng
         await local.close()
 
 
-async def serve(path: Path) -> None:
-    """The daemon, until a signal ends it. `path`: its configuration."""
-    await run(path, Assembly(_paced_parts, _make_app, _renew_app, _hypervisor, _replicas))
-
-
 async def start_export(connection: engine.Connection, request: engine.StartExport) -> engine.Export:
     """A process of its own serves a point over NBD when this returns, and goes on after this one."""
     program = (sys.executable, "-c", "from understudy.exporter import main; main()")
@@ -70,57 +54,18 @@ async def stop_export(connection: engine.Connection, name: str, *, discard: bool
         await local.close()
 
 
-def open_replicas(connection: engine.Connection, files_from: Sequence[Path] = ()) -> Replicas:
-    """What runs on this host from points of this vault. `files_from`: where else definitions may name firmware and kernels."""
-    return _replicas(connection, _hypervisor(Path(connection.state_dir), files_from))
-
-
 def exports(state_dir: str) -> tuple[engine.Export, ...]:
     """What this host exports, by name."""
     return exports_here(Path(state_dir))
 
 
-def _local(connection: engine.Connection) -> LocalEngine:
-    return LocalEngine(connection, Parts(open_store, _make_store, vault_directory, open_source))
-
-
-def _hypervisor(state: Path, files_from: Sequence[Path]) -> QemuHypervisor:
-    return QemuHypervisor(state / "vms", (*FILES_FROM, *files_from))
-
-
-def _replicas(connection: engine.Connection, hypervisor: Hypervisor) -> Replicas:
-    state = Path(connection.state_dir)
-    served = Exports(
-        find=partial(read_export, state),
-        start=partial(start_export, connection),
-        stop=partial(stop_export, connection, discard=False),
-        end=partial(export_ended, state),
-    )
-    return Replicas(state / "replicas", hypervisor, served, begin_records)
-
-
-def _paced_parts(pace: Pace) -> Parts:
+def paced_parts(pace: Pace) -> Parts:
+    """What an engine is made of whose stores keep to a pace."""
     return Parts(lambda url: PacedStore(open_store(url), pace), _make_store, vault_directory, open_source)
 
 
-def _make_app(service: engine.Service, config: ApiConfig) -> web.Application:
-    return api.make_app(service, _settings(config))
-
-
-def _renew_app(app: web.Application, config: ApiConfig) -> None:
-    api.renew(app, _settings(config))
-
-
-def _settings(config: ApiConfig) -> api.Settings:
-    tokens = api.tokens_of(_text(Path(config.tcp.tokens))) if config.tcp else ()
-    return api.Settings(admins=config.admins, operators=config.operators, viewers=config.viewers, tokens=tokens)
-
-
-def _text(path: Path) -> str:
-    try:
-        return path.read_text()
-    except (OSError, UnicodeDecodeError) as error:
-        raise InvalidRequest(f"api.tcp.tokens: {path} cannot be read: {error}") from None
+def _local(connection: engine.Connection) -> LocalEngine:
+    return LocalEngine(connection, Parts(open_store, _make_store, vault_directory, open_source))
 
 
 def _make_store(url: str) -> ObjectStore:

@@ -11,7 +11,7 @@ import pytest
 
 from tests.hypervisor.stage import Stage, make_kernel
 from tests.live.conftest import kit as kit
-from understudy import app, engine
+from understudy import app, engine, serving
 from understudy.demo.kit import Kit
 from understudy.hypervisor.qemu.driver import QemuHypervisor
 from understudy.machine.definition import Disk, Kernel, MachineDefinition
@@ -89,7 +89,7 @@ async def house(kit: Kit, root: Path) -> AsyncIterator[House]:
     files_from = [root, kit.kernel.parent]
     async with app.open_engine(connection) as opened:
         await opened.create_vault(engine.CreateVault(label="ops"))
-        replicas = app.open_replicas(connection, files_from)
+        replicas = serving.open_replicas(connection, files_from)
         stage = Stage(QemuHypervisor(root / "s" / "vms", files_from), root)
         yield House(root, kit, opened, connection, replicas, stage)
         for run in await replicas.find():

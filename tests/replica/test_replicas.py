@@ -13,7 +13,7 @@ import pytest
 
 from tests.hypervisor.stage import WAITS
 from tests.replica.conftest import MIB, House, unseen
-from understudy import app, engine
+from understudy import app, engine, serving
 from understudy.errors import Conflict, NotFound, UnderstudyError
 from understudy.hypervisor.protocol import Status
 
@@ -42,7 +42,7 @@ async def test_a_life(house: House) -> None:
     state = await replicas.start(order, unseen)
     assert (state.vm.status, state.below, state.serving) == (Status.RUNNING, ("vda", "vdb"), True)
     # Once more is the same one, for another process, too; something else is a conflict.
-    again = app.open_replicas(house.connection, [house.root, house.kit.kernel.parent])
+    again = serving.open_replicas(house.connection, [house.root, house.kit.kernel.parent])
     assert await again.start(order, unseen) == state
     assert await again.find() == {"web-1": (order, state)}
     with pytest.raises(Conflict, match="something else"):

@@ -16,6 +16,6 @@ def command(config: str, debug: bool) -> None:
 
     SIGHUP reloads the configuration. SIGTERM lets cycles come to their end, for 45 seconds at most; VMs go on in any case.
     """
-    from understudy.app import serve
+    from understudy.serving import serve
 
     asyncio.run(serve(Path(config)))

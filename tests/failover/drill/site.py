@@ -10,7 +10,7 @@ from pathlib import Path
 import msgspec
 
 from tests.hypervisor.stage import WAITS, Stage, make_kernel
-from understudy import app, engine
+from understudy import app, engine, serving
 from understudy.daemon.served import ServedEngine
 from understudy.demo.kit import Kit
 from understudy.failover.drill.files import DrillFiles
@@ -142,7 +142,9 @@ async def opened(root: Path, kernels: Path) -> AsyncIterator[Site]:
         await served.create_vault(engine.CreateVault(label="ops"))
     files_from = [root, kernels]
     try:
-        yield Site(root, served, Ground(served), app.open_replicas(connection, files_from), QemuHypervisor(root / "s" / "vms", files_from))
+        yield Site(
+            root, served, Ground(served), serving.open_replicas(connection, files_from), QemuHypervisor(root / "s" / "vms", files_from)
+        )
     finally:
         await served.close()
 
