@@ -93,3 +93,28 @@ def test_scripts_are_an_admins(protected: House) -> None:
     assert house.ask("GET", "/v1/machines/web/checks")["given"] is False
     house.ask("GET", "/v1/drills/0123", status=404)
     assert house.end() == 0
+
+
+def test_tests_begin_and_end_by_themselves(protected: House) -> None:
+    house = protected
+
+    def tests() -> list[tuple[str, str, str]]:
+        return [(drill["state"], drill["outcome"], drill["note"]) for drill in house.ask("GET", "/v1/drills")["items"]]
+
+    assert [reason["code"] for reason in house.machine("web")["reasons"]] == ["never-tested"]
+    checks = {"checks": [{"kind": "running", "seconds": 0.2}]}
+    house.ask("POST", "/v1/machines/web/test-failover", {**checks, "keep_for": 0.5, "note": "for a moment"}, status=202)
+    house.until(lambda: tests() == [("cleaned", "passed", "for a moment")])
+    assert house.until(lambda: house.machine("web")["drilled_at"])
+    assert house.machine("web")["reasons"] == []
+    house.ask("PUT", "/v1/machines/web/checks", {"checks": [{"kind": "script", "program": "/bin/false"}]})
+    told = typed(house, "policy", "set", "web", "--drill-every", "1s", "--drill-times", "00:00-24:00", "--drill-warning", "30d")
+    assert "tested          each 1.0 s, every day 00:00 to 24:00; warning from 30 d" in told
+    house.until(lambda: tests()[0] == ("cleaned", "failed", "by the policy"))
+    (reason,) = house.until(lambda: house.machine("web")["reasons"])
+    assert (reason["code"], reason["health"]) == ("drill-failed", "warning")
+    assert "script /bin/false failed: /bin/false ended with status 1" in reason["message"]
+    typed(house, "policy", "set", "web", "--drill-every", "0", "--drill-times", "any")
+    assert house.machine("web")["policy"]["drill_times"] is None
+    house.until(lambda: all(state == "cleaned" for state, _, _ in tests()))
+    assert house.end() == 0

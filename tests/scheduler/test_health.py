@@ -9,6 +9,7 @@ from understudy.engine import Failure, ReplicationPolicy
 from understudy.scheduler.health import Facts, health_of
 from understudy.scheduler.retry import Kind
 
+DAY = 86400.0
 WELL = Facts(name="web", policy=ReplicationPolicy(interval=60), rpo=30.0, followed_for=1000.0, transfers=(1.0, 1.0))
 DOWN = Failure(code="store_unavailable", message="the vault does not answer", hint="look at it", retryable=True)
 FENCED = Failure(code="fenced", message="another site is the primary")
@@ -39,6 +40,15 @@ FENCED = Failure(code="fenced", message="another site is the primary")
         ({"has_retention": True, "can_prune": False}, "normal", ["no-prune"]),
         ({"verified_age": 3 * 86400.0}, "warning", ["unverified"]),
         ({"verified_age": 3 * 86400.0, "can_verify": False}, "normal", []),
+        ({"points": 3}, "normal", ["never-tested"]),
+        ({"points": 3, "drilled_age": 89 * DAY}, "normal", []),
+        ({"points": 3, "drilled_age": 91 * DAY}, "warning", ["untested"]),
+        ({"points": 3, "drilled_age": 91 * DAY, "policy": ReplicationPolicy(drill_warning=0)}, "normal", []),
+        ({"points": 3, "drilled_age": 14 * DAY, "policy": ReplicationPolicy(drill_every=7 * DAY)}, "normal", []),
+        ({"points": 3, "drilled_age": 16 * DAY, "policy": ReplicationPolicy(drill_every=7 * DAY)}, "warning", ["untested"]),
+        ({"points": 3, "drilled_age": DAY, "drill_failure": "agent failed: silent"}, "warning", ["drill-failed"]),
+        ({"points": 3, "drilled_age": DAY, "drill_stands": 2 * DAY}, "warning", ["drill-stands"]),
+        ({"points": 3, "drilled_age": DAY, "drill_stands": 3600.0}, "normal", []),
     ],
 )
 def test_health(facts: dict[str, Any], health: str, codes: list[str]) -> None:

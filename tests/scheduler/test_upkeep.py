@@ -2,10 +2,10 @@
 
 import itertools
 
-from understudy.scheduler.upkeep import VERIFY_TRY, Care, Kept, due, first_turn
+from understudy.scheduler.upkeep import DRILL_TRY, VERIFY_TRY, Care, Kept, due, first_turn
 
 CARE = Care(points=3, operator=True, retention=True, verify_every=86400, verified_age=10)
-LONG_AGO = Kept(-1e6, -1e6, -1e6)
+LONG_AGO = Kept(-1e6, -1e6, -1e6, -1e6)
 
 
 def test_pruning_is_followed_by_collecting_and_both_come_once_in_a_round() -> None:
@@ -39,6 +39,20 @@ def test_a_verification_that_fails_is_not_begun_again_at_once() -> None:
     _, kept = due(care, LONG_AGO, 3600, 0)
     assert due(care, kept, 3600, VERIFY_TRY - 1)[0] is None
     assert due(care, kept, 3600, VERIFY_TRY)[0] == "verify"
+
+
+def test_a_copy_is_tested_when_the_last_test_is_old() -> None:
+    care = CARE._replace(retention=False, drill_every=86400.0)
+    assert due(care, LONG_AGO, 3600, 0)[0] == "test-failover"
+    assert due(care._replace(drilled_age=86401.0), LONG_AGO, 3600, 0)[0] == "test-failover"
+    assert due(care._replace(drilled_age=86399.0), LONG_AGO, 3600, 0)[0] is None
+    assert due(care._replace(drill_every=0.0), LONG_AGO, 3600, 0)[0] is None
+    assert due(care._replace(drill_now=False), LONG_AGO, 3600, 0)[0] is None
+    assert due(care._replace(operator=False), LONG_AGO, 3600, 0)[0] is None
+    # One that fails is not begun again at once.
+    _, kept = due(care, LONG_AGO, 3600, 0)
+    assert due(care, kept, 3600, DRILL_TRY - 1)[0] is None
+    assert due(care, kept, 3600, DRILL_TRY)[0] == "test-failover"
 
 
 def test_machines_do_not_all_come_at_once() -> None:

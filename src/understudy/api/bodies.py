@@ -21,6 +21,7 @@ from understudy.engine import (
     Policy,
     Protect,
     ReplicationPolicy,
+    Times,
     Value,
     Window,
 )
@@ -76,6 +77,13 @@ class WindowBody(Window, frozen=True, forbid_unknown_fields=True):
     rate: Bytes
 
 
+class TimesBody(Times, frozen=True, forbid_unknown_fields=True):
+    """Local times of day, on these days; none: every day."""
+
+    begin: TimeOfDay
+    end: EndOfDay
+
+
 class PolicyBody(ReplicationPolicy, frozen=True, forbid_unknown_fields=True):
     """How a machine is replicated from now on."""
 
@@ -87,6 +95,9 @@ class PolicyBody(ReplicationPolicy, frozen=True, forbid_unknown_fields=True):
     windows: Annotated[tuple[WindowBody, ...], msgspec.Meta(max_length=100)] = ()
     initial_at: Number | None = None
     verify_every: Annotated[float, msgspec.Meta(ge=0, le=_YEAR)] = 86400.0
+    drill_every: Annotated[float, msgspec.Meta(ge=0, le=_YEAR)] = 0.0
+    drill_times: TimesBody | None = None
+    drill_warning: Annotated[float, msgspec.Meta(ge=0, le=10 * _YEAR)] = 90 * 86400.0
 
 
 class DefinitionBody(Value, frozen=True, forbid_unknown_fields=True):

@@ -6,7 +6,7 @@ import click
 import msgspec
 
 from understudy.cli.completing import machine_names
-from understudy.cli.policy_words import policy_told, window_of
+from understudy.cli.policy_words import policy_told, times_of, window_of
 from understudy.cli.selecting import time_named
 from understudy.cli.session import Session, asking
 from understudy.cli.words import NANOSECONDS
@@ -32,6 +32,9 @@ from understudy.errors import InvalidRequest
 @click.option("--no-windows", is_flag=True, help="The same rate at all times.")
 @click.option("--initial-at", metavar="TIME", help="Do not begin the initial replication before TIME; `now`: do.")
 @click.option("--verify-every", metavar="TIME", help="Prove the newest point when the newest proven one is this old; 0: never.")
+@click.option("--drill-every", metavar="TIME", help="Test a copy of the newest point here when the last test is this old; 0: never.")
+@click.option("--drill-times", metavar="WHEN", help="Begin such tests only then, such as 'sat,sun 02:00-05:00'; `any`: whenever.")
+@click.option("--drill-warning", metavar="TIME", help="Warn when the last test is this old; 0: never.")
 @click.option("--pause/--resume", "paused", default=None, help="Make no more cycles; go on making them.")
 @asking
 async def command(
@@ -46,16 +49,22 @@ async def command(
     no_windows: bool,
     initial_at: str | None,
     verify_every: str | None,
+    drill_every: str | None,
+    drill_times: str | None,
+    drill_warning: str | None,
     paused: bool | None,
 ) -> None:
     """Say how machine NAME is replicated. What is not named stays as it is."""
     durations = {"interval": interval, "warning_rpo": warning_rpo, "critical_rpo": critical_rpo, "verify_every": verify_every}
+    durations |= {"drill_every": drill_every, "drill_warning": drill_warning}
     changes: dict[str, Any] = {field: seconds_of(text, zero=True) for field, text in durations.items() if text is not None}
     changes |= {field: value for field, value in {"app_every": app_every, "paused": paused}.items() if value is not None}
     if rate is not None:
         changes["rate"] = bytes_of(rate)
     if initial_at is not None:
         changes["initial_at"] = None if initial_at == "now" else _instant(initial_at)
+    if drill_times is not None:
+        changes["drill_times"] = None if drill_times == "any" else times_of(drill_times)
     if windows and no_windows:
         raise InvalidRequest("--window and --no-windows exclude each other")
     if windows or no_windows:

@@ -5,11 +5,12 @@ from typing import get_args
 
 from understudy.cli.output import Output
 from understudy.cli.words import local_time, size
-from understudy.engine import Day, MachineStatus, ReplicationPolicy, Window
+from understudy.engine import Day, MachineStatus, ReplicationPolicy, Times, Window
 from understudy.engine.units import bytes_of, duration
 from understudy.errors import InvalidRequest
 
 DAYS: tuple[Day, ...] = get_args(Day)
+_TIMES = re.compile(r"(?:(?P<days>[a-z][a-z,-]*)\s+)?(?P<begin>\d{2}:\d{2})-(?P<end>\d{2}:\d{2})")
 _WINDOW = re.compile(r"(?:(?P<days>[a-z][a-z,-]*)\s+)?(?P<begin>\d{2}:\d{2})-(?P<end>\d{2}:\d{2})\s+(?P<rate>\S+)")
 
 
@@ -29,6 +30,7 @@ def policy_told(output: Output, machine: MachineStatus) -> None:
         output.say(f"  first point     not before {local_time(policy.initial_at)[:-4]}")
     verified = f"each {duration(policy.verify_every)}" if policy.verify_every else "never by itself"
     output.say(f"  verified        {verified}")
+    output.say(f"  tested          {tested_words(policy)}")
 
 
 def policy_line(policy: ReplicationPolicy) -> str:
@@ -44,9 +46,18 @@ def policy_line(policy: ReplicationPolicy) -> str:
     return "; ".join([*parts, *(["paused"] if policy.paused else [])])
 
 
+def tested_words(policy: ReplicationPolicy) -> str:
+    every = f"each {duration(policy.drill_every)}" if policy.drill_every else "never by itself"
+    times = f", {_times_words(policy.drill_times)}" if policy.drill_every and policy.drill_times else ""
+    return f"{every}{times}; warning from {duration(policy.drill_warning)}" if policy.drill_warning else f"{every}{times}"
+
+
+def _times_words(times: Times | Window) -> str:
+    return f"{', '.join(times.days) or 'every day'} {times.begin} to {times.end}"
+
+
 def window_words(window: Window) -> str:
-    days = ", ".join(window.days) or "every day"
-    return f"{days} {window.begin} to {window.end}: {f'at most {size(window.rate)}/s' if window.rate else 'nothing is sent'}"
+    return f"{_times_words(window)}: {f'at most {size(window.rate)}/s' if window.rate else 'nothing is sent'}"
 
 
 def window_of(text: str) -> Window:
@@ -56,6 +67,14 @@ def window_of(text: str) -> Window:
         hint = "write DAYS HH:MM-HH:MM RATE, such as 'mon-fri 08:00-18:00 5MiB'; with a rate of 0 nothing is sent"
         raise InvalidRequest(f"{text!r} is no window", hint=hint)
     return Window(begin=match["begin"], end=match["end"], rate=bytes_of(match["rate"]), days=_days(match["days"] or ""))
+
+
+def times_of(text: str) -> Times:
+    """`[DAYS] HH:MM-HH:MM`, such as `sat,sun 02:00-05:00`."""
+    match = _TIMES.fullmatch(text.strip().lower())
+    if match is None:
+        raise InvalidRequest(f"{text!r} is no time of day", hint="write DAYS HH:MM-HH:MM, such as 'sat,sun 02:00-05:00'")
+    return Times(begin=match["begin"], end=match["end"], days=_days(match["days"] or ""))
 
 
 def _days(text: str) -> tuple[Day, ...]:

@@ -111,7 +111,7 @@ def parts_of(shown: Shown, *, in_detail: bool, bars: bool, most: int | None = No
     service, now = shown.service, shown.service.now
     machines = worst_first(shown.machines)
     parts: list[RenderableType] = [headline(service, machines)]
-    told = reasons(service, machines)
+    told = reasons(service, machines, in_detail=in_detail)
     elsewhere = [] if in_detail else [Text(job_line(job)) for job in shown.jobs if job.machine not in {machine.id for machine in machines}]
     below = [*([Text(), *told] if told else []), *([Text(), *elsewhere] if elsewhere else [])]
     if not machines:

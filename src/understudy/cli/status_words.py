@@ -110,11 +110,13 @@ def job_line(job: Job) -> str:
     return f"{what(job)} {job.state}{f': {far}' if far else ''}"
 
 
-def reasons(service: ServiceHealth, machines: Sequence[MachineStatus]) -> list[Text]:
+def reasons(service: ServiceHealth, machines: Sequence[MachineStatus], *, in_detail: bool = True) -> list[Text]:
     """Why a health is not normal, and what to do about it, below each other."""
     told = [line for reason in service.reasons for line in _reason("daemon", reason)]
     for machine in machines:
-        told += [line for reason in machine.reasons for line in _reason(machine.name, reason)]
+        # Every machine begins untested; of many that says too much.
+        shown = (reason for reason in machine.reasons if in_detail or reason.code != "never-tested")
+        told += [line for reason in shown for line in _reason(machine.name, reason)]
     return told
 
 

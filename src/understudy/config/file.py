@@ -34,6 +34,11 @@ ALLOWED = {
     "policy.app-every": "each so-many-th point is app-consistent; 0: none",
     "policy.rate": _RATE,
     "policy.verify-every": f"{_SPAN}; 0: never",
+    "policy.drill-every": f"{_SPAN}; 0: no test failover by itself",
+    "policy.drill-times.days": "of mon, tue, wed, thu, fri, sat, sun; none: every day",
+    "policy.drill-times.begin": "a local time of day, such as 02:00",
+    "policy.drill-times.end": "a local time of day, such as 05:00; before `begin`: on the next day",
+    "policy.drill-warning": f"{_SPAN}: age of the last test from which on it is a warning; 0: never",
     "policy.windows": "tables of begin, end, rate and perhaps days",
     "policy.windows[].days": "of mon, tue, wed, thu, fri, sat, sun; none: every day",
     "policy.windows[].begin": "a local time of day, such as 22:00",
@@ -86,6 +91,12 @@ class LimitsTable(Table, frozen=True):
     memory: str | int = "256MiB"
 
 
+class TimesTable(Table, frozen=True):
+    begin: str
+    end: str
+    days: tuple[Day, ...] = ()
+
+
 class WindowTable(Table, frozen=True):
     begin: str
     end: str
@@ -100,6 +111,9 @@ class PolicyTable(Table, frozen=True):
     app_every: int = 0
     rate: str | int = "0"
     verify_every: str | float = "1d"
+    drill_every: str | float = 0
+    drill_times: TimesTable | None = None
+    drill_warning: str | float = "90d"
     windows: tuple[WindowTable, ...] = ()
 
 

@@ -10,9 +10,20 @@ from typing import Any, TypeVar, get_args
 
 import msgspec
 
-from understudy.config.file import ALLOWED, ApiTable, FailoverTable, File, NetworkTable, PolicyTable, Table, TcpTable, VaultTable
+from understudy.config.file import (
+    ALLOWED,
+    ApiTable,
+    FailoverTable,
+    File,
+    NetworkTable,
+    PolicyTable,
+    Table,
+    TcpTable,
+    TimesTable,
+    VaultTable,
+)
 from understudy.config.values import ApiConfig, Config, Failover, Limits, Log, Maintenance, TcpConfig, VaultConfig
-from understudy.engine import NetworkRule, ReplicationPolicy, Window, checked_name, place_of
+from understudy.engine import NetworkRule, ReplicationPolicy, Times, Window, checked_name, place_of
 from understudy.engine.policy import checked_policy
 from understudy.engine.units import bytes_of, minute_of, seconds_of
 from understudy.errors import InvalidRequest, NotFound
@@ -187,9 +198,18 @@ def _policy(table: PolicyTable) -> ReplicationPolicy:
         app_every=table.app_every,
         rate=_bytes("policy.rate", table.rate),
         verify_every=_seconds("policy.verify-every", table.verify_every, zero=True),
+        drill_every=_seconds("policy.drill-every", table.drill_every, zero=True),
+        drill_times=_times(table.drill_times) if table.drill_times else None,
+        drill_warning=_seconds("policy.drill-warning", table.drill_warning, zero=True),
         windows=tuple(windows),
     )
     return _of("policy", lambda: checked_policy(policy))
+
+
+def _times(table: TimesTable) -> Times:
+    for key, text in (("begin", table.begin), ("end", table.end)):
+        _of(f"policy.drill-times.{key}", lambda text=text: minute_of(text))  # type: ignore[misc]
+    return Times(begin=table.begin, end=table.end, days=table.days)
 
 
 def _networks(tables: tuple[NetworkTable, ...]) -> tuple[NetworkRule, ...]:

@@ -36,3 +36,6 @@ class SiteGround:
     async def processed(self, vault: Vault, log: MachineLog) -> str | None:
         standby = await asyncio.to_thread(standby_of, self.engine.site.directory(vault.id, log.machine_id), vault.id, log.machine_id)
         return standby.point or None if standby is not None else None
+
+    async def tell(self, machine: str) -> None:
+        await self.engine.scheduled.renew(machine)

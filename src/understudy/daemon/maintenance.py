@@ -8,7 +8,7 @@ from typing import Any
 from understudy.daemon.memory import give_back
 from understudy.daemon.running import Running
 from understudy.daemon.track import Track
-from understudy.engine import JobKind, StartJob
+from understudy.engine import Drill, JobKind, StartJob
 from understudy.errors import StateFailed, UnderstudyError
 from understudy.scheduler.retry import judge
 from understudy.scheduler.upkeep import Kept, due, first_turn
@@ -16,6 +16,8 @@ from understudy.scheduler.upkeep import Kept, due, first_turn
 TICK = 5.0
 CHECK_VAULT = 30.0
 PRUNE_JOBS = 3600.0
+CLEANUP_TRY = 300.0
+"""Seconds until a clean-up that failed is begun again."""
 ACTOR = "maintenance"
 
 
@@ -28,6 +30,7 @@ class Maintenance:
         self._job = ""
         self._reopening: asyncio.Task[None] | None = None
         self._checked = self._pruned = 0.0
+        self._tried: dict[str, float] = {}
 
     async def run(self) -> None:
         """Until cancelled. A fault of our own in here does not end the daemon, and with it everybody's replication: it is told."""
@@ -53,7 +56,33 @@ class Maintenance:
         if now - self._pruned >= PRUNE_JOBS and self._daemon.pulse.calm:
             self._pruned = now
             await self._forget()
+        await self._end_tests()
         await self._keep(now)
+
+    async def _end_tests(self) -> None:
+        """Test failovers whose time is over, and those whose removal did not come to its end."""
+        kept = [kept.drill for kept in await asyncio.to_thread(self._daemon.drilling.files.all)]
+        standing = {drill.machine_id: drill for drill in kept if drill.state != "cleaned"}
+        for track in self._daemon.machines.tracks:
+            drill = standing.get(track.id)
+            track.stands, track.stands_until = (drill.asked_at, drill.keep_until) if drill is not None else (None, None)
+        if self._daemon.condition.vault is not None:
+            return
+        for drill in standing.values():
+            over = drill.state == "cleaning" or (drill.keep_until is not None and drill.keep_until <= time.time_ns())
+            if over and not self._daemon.runner.busy_with(drill.machine_id):
+                await self._clean_up(drill)
+
+    async def _clean_up(self, drill: Drill) -> None:
+        now = time.monotonic()
+        if now < self._tried.get(drill.id, 0.0) + CLEANUP_TRY:
+            return
+        self._tried = {drill.id: now}
+        request = StartJob(kind="drill-cleanup", machine=drill.machine_id, parameters={"drill": drill.id}, actor=ACTOR)
+        try:
+            await self._daemon.runner.start(request, drill.machine_id)
+        except UnderstudyError as error:
+            self._daemon.journal.tell("maintenance.failed", "warning", f"clean-up of a test of {drill.machine}: {error.message}")
 
     async def _begin(self) -> None:
         """Failures are those of the whole vault, or of this key: each machine's own are its follower's."""
@@ -139,6 +168,8 @@ class Maintenance:
         parameters: dict[str, Any] = {}
         if kind == "collect":
             parameters = {"grace_seconds": round(self._daemon.condition.config.maintenance.grace)}
+        if kind == "test-failover":
+            parameters = {"cleanup": True, "note": "by the policy"}
         if kind == "verify":
             parameters = {"points": [await self._newest(track)], "level": "digest"}
             if parameters["points"] == [""]:

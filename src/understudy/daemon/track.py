@@ -4,6 +4,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
+from datetime import datetime
 
 import msgspec
 
@@ -30,6 +31,7 @@ from understudy.scheduler.pace import expected, thresholds
 from understudy.scheduler.retry import Kind, Verdict
 from understudy.scheduler.slots import LONG, weight
 from understudy.scheduler.upkeep import Care
+from understudy.scheduler.windows import holds
 
 KEPT = 100
 """Cycles that figures are of."""
@@ -85,6 +87,15 @@ class Track:
     verified: tuple[int, int] | None = None
     proven: float = 0.0
     """When the newest verified point was, by `clock`."""
+    drilled: int | None = None
+    """When the last test failover began (wall-clock ns)."""
+    drill_failure: str = ""
+    tested: float = 0.0
+    """When that was, by `clock`."""
+    stands: int | None = None
+    """When the test failover of it began that stands on this host (wall-clock ns)."""
+    stands_until: int | None = None
+    """When that is removed by itself; None: when somebody says so."""
     seen_at: int | None = None
     operator: bool = True
     """Whether our key may prune and verify."""
@@ -106,6 +117,10 @@ class Track:
         if here.verified is not None and here.verified != self.verified:
             self.proven = self.clock() - max(0.0, (time.time_ns() - here.verified[1]) / 1e9)
         self.verified = here.verified
+        if here.drill is not None and here.drill.began_at != self.drilled:
+            self.drilled = here.drill.began_at
+            self.tested = self.clock() - max(0.0, (time.time_ns() - self.drilled) / 1e9)
+            self.drill_failure = "" if here.drill.outcome == "passed" else here.drill.checks or here.drill.note or "nobody said why"
         self.points, self.seen_at = machine.points, time.time_ns()
         point = machine.newest
         if point is not None:
@@ -162,6 +177,10 @@ class Track:
         return max(self.clock() - self.proven, 0.0) if self.verified else None
 
     @property
+    def drilled_age(self) -> float | None:
+        return None if self.drilled is None else max(self.clock() - self.tested, 0.0)
+
+    @property
     def deadline(self) -> float:
         """When, by `clock`, its RPO is lost unless its next cycle begins by then."""
         since = self.since if self.frozen is None else self.frozen
@@ -213,6 +232,10 @@ class Track:
             can_prune=self.operator,
             has_retention=self.retention is not None,
             damage=self.damage,
+            points=self.points,
+            drilled_age=self.drilled_age,
+            drill_failure=self.drill_failure,
+            drill_stands=None if self.stands is None or self.stands_until else max(time.time_ns() - self.stands, 0) / 1e9,
             doubt=self.doubt,
             halted=self.halted,
         )
@@ -224,6 +247,9 @@ class Track:
             retention=self.retention is not None,
             verify_every=self.policy.verify_every,
             verified_age=self.verified_age,
+            drill_every=self.policy.drill_every,
+            drilled_age=self.drilled_age,
+            drill_now=self.stands is None and (self.policy.drill_times is None or holds(self.policy.drill_times, datetime.now())),
         )
 
     def status(self) -> MachineStatus:
@@ -258,6 +284,7 @@ class Track:
             last_error_at=self.failed_at,
             verified_at=self.verified[1] if self.verified else None,
             verified_point=self.verified[0] if self.verified else None,
+            drilled_at=self.drilled,
             vault_seen_at=self.seen_at,
         )
 

@@ -109,7 +109,7 @@ from understudy.engine.plans import (
     ShownPlan,
     entry_of,
 )
-from understudy.engine.policy import Day, ReplicationPolicy, Window, checked_policy
+from understudy.engine.policy import Day, ReplicationPolicy, Times, Window, checked_policy
 from understudy.engine.protocol import Engine, EngineFactory, Replication
 from understudy.engine.readiness import Readiness, Verdict
 from understudy.engine.requests import (
@@ -300,6 +300,7 @@ __all__ = [
     "StartKind",
     "StoodDown",
     "TcpCheck",
+    "Times",
     "Unprotect",
     "Unprotected",
     "Usage",

@@ -19,6 +19,14 @@ class Window(Value, frozen=True):
     days: tuple[Day, ...] = ()
 
 
+class Times(Value, frozen=True):
+    """On these days (empty: all), from one local time of day to another ("22:00" to "06:00" crosses midnight)."""
+
+    begin: str
+    end: str
+    days: tuple[Day, ...] = ()
+
+
 class ReplicationPolicy(Value, frozen=True):
     """A machine's policy. Durations in seconds, rates in bytes a second.
 
@@ -26,6 +34,9 @@ class ReplicationPolicy(Value, frozen=True):
     app_every: every Nth point is app-consistent; 0: none. rate: 0 is unlimited; the host's own limit holds beside it.
     initial_at: wall-clock ns before which the initial replication does not begin; None: now.
     verify_every: the newest point is proven by its digest when the newest verified one is older; 0: never.
+    drill_every: a copy of the newest point is started on this host, and removed, when the last test is older; 0: never by itself.
+    drill_times: only then does such a test begin; None: whenever. drill_warning: age of the last test from which on health is Warning, 0:
+    never.
     """
 
     interval: float = 60.0
@@ -36,6 +47,9 @@ class ReplicationPolicy(Value, frozen=True):
     windows: tuple[Window, ...] = ()
     initial_at: int | None = None
     verify_every: float = 86400.0
+    drill_every: float = 0.0
+    drill_times: Times | None = None
+    drill_warning: float = 90 * 86400.0
     paused: bool = False
     """No cycles, by an operator's wish."""
 
@@ -49,7 +63,7 @@ def checked_policy(policy: ReplicationPolicy) -> ReplicationPolicy:
     if not SHORTEST <= policy.interval <= LONGEST:
         raise InvalidRequest(f"an interval of {policy.interval:g} s is not possible", hint="intervals are from 1 s to 30 days")
     warning, critical = policy.warning_rpo, policy.critical_rpo
-    if min(warning, critical, policy.verify_every, policy.rate, policy.app_every) < 0:
+    if min(warning, critical, policy.verify_every, policy.drill_every, policy.drill_warning, policy.rate, policy.app_every) < 0:
         raise InvalidRequest("a policy has no negative numbers", hint="0 derives an RPO from the interval, and switches the rest off")
     if warning and critical and critical < warning:
         message = f"a critical RPO of {critical:g} s is less than the warning RPO of {warning:g} s"
@@ -59,10 +73,12 @@ def checked_policy(policy: ReplicationPolicy) -> ReplicationPolicy:
             f"an RPO of {warning:g} s cannot be held with a cycle each {policy.interval:g} s",
             hint="take an interval of at most half of it",
         )
-    for window in policy.windows:
-        if minute_of(window.begin) == 24 * 60:
+    spans: list[Times | Window] = [*policy.windows, *([policy.drill_times] if policy.drill_times else [])]
+    for span in spans:
+        if minute_of(span.begin) == 24 * 60:
             raise InvalidRequest("a window cannot begin at 24:00", hint="write 00:00")
-        minute_of(window.end)
+        minute_of(span.end)
+    for window in policy.windows:
         if window.rate < 0:
             raise InvalidRequest("a rate cannot be negative", hint="0: nothing is sent in the window")
     return policy

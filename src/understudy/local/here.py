@@ -10,6 +10,7 @@ from understudy.local.machine_file import followed
 from understudy.local.retaining import retention_of
 from understudy.local.site import Site
 from understudy.local.views import machine_of
+from understudy.vault.kinds import Drill
 from understudy.vault.log.machine_log import MachineLog
 from understudy.vault.memory import Memory
 
@@ -22,6 +23,8 @@ class Here(NamedTuple):
     directory: Path
     retention: engine.Policy | None
     verified: tuple[int, int] | None
+    drill: Drill | None
+    """The last test failover that counts, on whatever site."""
 
 
 def machines_here(vault_id: str, site: Site) -> list[str]:
@@ -39,4 +42,5 @@ def here_of(vault_id: str, log: MachineLog, site: Site) -> Here:
         directory=directory,
         retention=retention_of(state).policy,
         verified=proven[-1] if proven else None,
+        drill=max(state.drills, key=lambda drill: drill.began_at, default=None),
     )

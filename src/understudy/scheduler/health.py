@@ -10,6 +10,7 @@ from understudy.scheduler.retry import Kind
 
 _ORDER: tuple[Health, ...] = ("normal", "warning", "critical")
 MISSED_TOO_OFTEN = 3
+DRILL_GRACE = 86400.0
 
 
 class Facts(Value, frozen=True):
@@ -39,6 +40,13 @@ class Facts(Value, frozen=True):
     has_retention: bool = False
     damage: str = ""
     """What the last verification found."""
+    points: int = 0
+    drilled_age: float | None = None
+    """Of the last test failover that counts."""
+    drill_failure: str = ""
+    """What was wrong in it."""
+    drill_stands: float | None = None
+    """For how long one has stood on this host that nothing will end by itself."""
     doubt: str = ""
     """Why its own policy could not be read."""
     halted: Reason | None = None
@@ -49,7 +57,7 @@ def health_of(facts: Facts) -> tuple[Health, tuple[Reason, ...]]:
     """The worst reason's; reasons that are normal are notes. The worst come first."""
     if facts.halted is not None:
         return facts.halted.health, (facts.halted,)
-    reasons = [*_failing(facts), *_ageing(facts), *_pacing(facts), *_caring(facts)]
+    reasons = [*_failing(facts), *_ageing(facts), *_pacing(facts), *_caring(facts), *_testing(facts)]
     reasons.sort(key=lambda reason: -_ORDER.index(reason.health))
     return worst([reason.health for reason in reasons]), tuple(reasons)
 
@@ -165,4 +173,25 @@ def _caring(facts: Facts) -> list[Reason]:
         reasons.append(
             Reason(code="unverified", health="warning", message=message, hint=f"`understudy verify {facts.name}`, or see why it fails")
         )
+    return reasons
+
+
+def _testing(facts: Facts) -> list[Reason]:
+    reasons = []
+    again = f"`understudy test-failover {facts.name} --cleanup`"
+    age, every, limit = facts.drilled_age, facts.policy.drill_every, facts.policy.drill_warning
+    if facts.drill_failure and age is not None:
+        message = f"the last test failover, {duration(age)} ago, failed: {facts.drill_failure}"
+        reasons.append(Reason(code="drill-failed", health="warning", message=message, hint=f"mend it, and test again: {again}"))
+    if age is None and facts.points and facts.can_verify:
+        reasons.append(Reason(code="never-tested", health="normal", message="no point was ever started in a test", hint=again))
+    elif age is not None and limit and age > limit:
+        message = f"its points were tested {duration(age)} ago, more than {duration(limit)}"
+        reasons.append(Reason(code="untested", health="warning", message=message, hint=again))
+    elif age is not None and every and age > 2 * every + DRILL_GRACE:
+        message = f"its points were tested {duration(age)} ago, and should be each {duration(every)}"
+        reasons.append(Reason(code="untested", health="warning", message=message, hint=f"`understudy drill list {facts.name}`; {again}"))
+    if facts.drill_stands is not None and facts.drill_stands > DRILL_GRACE:
+        message = f"a test failover has stood for {duration(facts.drill_stands)}: it holds its point, and takes this host's memory"
+        reasons.append(Reason(code="drill-stands", health="warning", message=message, hint=f"`understudy drill cleanup {facts.name}`"))
     return reasons

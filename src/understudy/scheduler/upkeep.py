@@ -9,14 +9,22 @@ VERIFY_TRY = 3600.0
 """A verification that failed is not begun again sooner."""
 
 
+DRILL_TRY = 6 * 3600.0
+"""Nor is a test failover."""
+
+
 class Care(NamedTuple):
-    """`verified_age`: seconds since the newest verified point was proven; None: none was."""
+    """`verified_age`: seconds since the newest verified point was proven; None: none was. `drilled_age`: since the last test began.
+    `drill_now`: whether one may begin at this time of day, and none stands."""
 
     points: int
     operator: bool
     retention: bool
     verify_every: float
     verified_age: float | None
+    drill_every: float = 0.0
+    drilled_age: float | None = None
+    drill_now: bool = True
 
 
 class Kept(NamedTuple):
@@ -25,12 +33,13 @@ class Kept(NamedTuple):
     pruned: float
     collected: float
     verified: float
+    drilled: float
 
 
 def first_turn(machine: str, every: float, now: float) -> Kept:
     """As if all had been done some part of a round ago, another for each machine: not all come at once after a start."""
     share = zlib.crc32(machine.encode()) / 2**32
-    return Kept(now - every * share, now - every * share, now - VERIFY_TRY * share)
+    return Kept(now - every * share, now - every * share, now - VERIFY_TRY * share, now - DRILL_TRY * share)
 
 
 def due(care: Care, kept: Kept, every: float, now: float) -> tuple[JobKind | None, Kept]:
@@ -44,4 +53,7 @@ def due(care: Care, kept: Kept, every: float, now: float) -> tuple[JobKind | Non
     old = care.verified_age is None or care.verified_age > care.verify_every
     if care.verify_every and old and now - kept.verified >= min(VERIFY_TRY, care.verify_every):
         return "verify", kept._replace(verified=now)
+    old = care.drilled_age is None or care.drilled_age > care.drill_every
+    if care.drill_every and care.drill_now and old and now - kept.drilled >= min(DRILL_TRY, care.drill_every):
+        return "test-failover", kept._replace(drilled=now)
     return None, kept

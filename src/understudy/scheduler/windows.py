@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta, tzinfo
 from itertools import product
 
-from understudy.engine import Day, ReplicationPolicy, Window
+from understudy.engine import Day, ReplicationPolicy, Times, Window
 from understudy.engine.units import minute_of
 
 DAYS: tuple[Day, ...] = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
@@ -12,7 +12,7 @@ _DAY = 24 * 60
 UNLIMITED = None
 
 
-def holds(window: Window, local: datetime) -> bool:
+def holds(window: Window | Times, local: datetime) -> bool:
     """Whether `local`, a local time, lies in the window. One that ends where it begins lasts a day; `days` are those on which it begins."""
     begin, end, minute = minute_of(window.begin), minute_of(window.end), local.hour * 60 + local.minute
     today, yesterday = (DAYS[day % 7] for day in (local.weekday(), local.weekday() - 1))

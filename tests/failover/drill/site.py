@@ -38,7 +38,7 @@ def unseen(_: engine.Progress) -> None:
 
 
 class Alone:
-    """No daemon follows the machines."""
+    """No daemon follows the machines, nor keeps standbys of them."""
 
     def known(self, machine: str) -> str:
         return ""
@@ -60,6 +60,9 @@ class Ground:
 
     async def checks(self, vault: Vault, log: MachineLog) -> tuple[engine.Check, ...] | None:
         return self.own
+
+    async def tell(self, machine: str) -> None:
+        """Nobody listens."""
 
     async def processed(self, vault: Vault, log: MachineLog) -> str | None:
         return self.standby
@@ -138,6 +141,7 @@ async def opened(root: Path, kernels: Path) -> AsyncIterator[Site]:
     )
     served = LoneEngine(connection, Parts(app.open_store, app._make_store, app.vault_directory, app.open_source))
     served.scheduled = Alone()  # type: ignore[assignment]
+    served.standing = Alone()  # type: ignore[assignment]
     if not (root / "vault").exists():
         await served.create_vault(engine.CreateVault(label="ops"))
     files_from = [root, kernels]

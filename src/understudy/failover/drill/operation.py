@@ -55,6 +55,10 @@ class Ground(Protocol):
         """The point that a standby image on this site holds; None: there is no such image."""
         ...
 
+    async def tell(self, machine: str) -> None:
+        """The machine's log (by its id) tells of one test more."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class Tools:
@@ -234,6 +238,7 @@ class Drills:
             body = body_of(kept.drill)
             if all(known.id != body.id for known in log.state.drills):
                 await log.append(body)
+            await self._ground.tell(kept.drill.machine_id)
         kept = await self._write(kept, state="cleaned", ended_at=time.time_ns(), keep_until=None)
         await asyncio.to_thread(self._files.thin, kept.drill.machine_id)
         return kept
