@@ -41,6 +41,9 @@ class FakeStandIn:
             failover=entry,
         )
 
+    async def drop_run(self, machine: str, run: str, actor: str) -> Authority:
+        return await self.authority(machine)
+
     async def set_isolation(self, machine: str, seconds: int, actor: str) -> Authority:
         self.isolation = seconds
         return await self.authority(machine)

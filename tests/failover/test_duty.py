@@ -5,7 +5,7 @@ import pytest
 from tests.vault.test_fold import CLAIM, P1, P2, PROTECT, A, B, records
 from tests.vault.worlds import a_point
 from understudy.engine import FailoverPhase
-from understudy.failover.duty import Duty, GoOn, Memory, Nothing, ShutDown, StandDown, TakeBack, Wait, duty_of
+from understudy.failover.duty import Duty, GoOn, Memory, Nothing, ShutDown, StandDown, TakeBack, Taken, Wait, duty_of
 from understudy.failover.phase import SHUTDOWN, phase_of
 from understudy.vault import kinds
 from understudy.vault.kinds import Body
@@ -22,6 +22,8 @@ FINAL = a_point(b"f" * 16, P2.id, final=True)
 OVER = kinds.Failover(epoch=2, site="there", point=FINAL.id, mode="planned", id=b"i" * 16)
 LOST = kinds.Failover(epoch=2, site="there", point=P1.id, mode="unplanned", id=b"i" * 16)
 HOME = kinds.Failover(epoch=3, site="here", point=P2.id, mode="cancel", id=b"j" * 16)
+HERE = kinds.Failover(epoch=2, site="here", point=P2.id, mode="unplanned", id=b"k" * 16)
+TAKEN_HERE = Memory(False, "", "6b" * 16)
 THERE = kinds.Claim(site="there")
 COMMIT = kinds.Commit(epoch=2)
 NEXT = a_point(b"n" * 16, FINAL.id)
@@ -44,6 +46,9 @@ CASES: list[tuple[str, Said, Memory, FailoverPhase, type[Duty]]] = [
     ("refused", ((1, B, ASKED), (1, A, kinds.Answer(id=b"r" * 16, outcome="failed"))), STOPPED, "protected", GoOn),
     ("failed over", TAKEN, THEIRS_STOPPED, "failed_over", StandDown),
     ("lost", ((1, B, LOST),), THEIRS, "failed_over", StandDown),
+    ("failed over to this site", ((1, B, HERE),), TAKEN_HERE, "failed_over", Taken),
+    ("and committed, and its old disks still followed", ((1, B, HERE), (2, B, COMMIT)), TAKEN_HERE, "committed", Taken),
+    ("failed over to another host of this name", ((1, B, HERE),), THEIRS, "failed_over", StandDown),
     ("committed", (*TAKEN, (2, B, COMMIT)), THEIRS_STOPPED, "committed", StandDown),
     ("claimed there", (*TAKEN, (2, B, COMMIT), (2, B, THERE)), THEIRS_STOPPED, "reprotecting", StandDown),
     ("replicated there", (*TAKEN, (2, B, COMMIT), (2, B, THERE), (2, B, NEXT)), THEIRS_STOPPED, "protected", StandDown),

@@ -67,6 +67,8 @@ def test_unplanned_another_point_and_cancelled(kit, accelerator, short_directory
         assert runs == {done["run"]: True, again["run"]: False}
         superseded = [point["number"] for point in b.ask("GET", f"/v1/machines/{NAME}/points")["points"] if point["superseded"]]
         assert superseded
+        assert b.ask("DELETE", f"/v1/machines/{NAME}/runs/{again['run']}", status=409)["error"]["code"] == "conflict"
+        assert [run["run"] for run in b.ask("DELETE", f"/v1/machines/{NAME}/runs/{done['run']}")["runs"]] == [again["run"]]
         # And back to where it was, as it was.
         back = b.done("failover/cancel")
         assert (back["site"], back["epoch"]) == ("a", 4)

@@ -16,6 +16,10 @@ async def _isolation(call: Call) -> Authority:
     return await call.service.set_isolation(call.path["machine"], call.given(IsolationBody).seconds, call.identity.name)
 
 
+async def _drop(call: Call) -> Authority:
+    return await call.service.drop_run(call.path["machine"], call.path["run"], call.identity.name)
+
+
 ROUTES = (
     Route("GET", f"{_ONE}/failover", "showFailover", "viewer", "Where a machine stands, and what can be done here", _authority, Authority),
     job_route(f"{_ONE}/failover", "failOver", "Start the machine on this site, as itself", starting("failover"), FailOverBody),
@@ -24,6 +28,7 @@ ROUTES = (
     job_route(f"{_ONE}/failover/commit", "commitFailover", "Accept the failover", starting("commit-failover"), None),
     job_route(f"{_ONE}/failover/start", "startAgain", "Start it again here", starting("start-again"), None),
     job_route(f"{_ONE}/reprotect", "reprotect", "Replicate the machine from here", starting("reprotect"), None),
+    Route("DELETE", f"{_ONE}/runs/{{run}}", "dropRun", "operator", "Drop what a run that was given up wrote", _drop, Authority),
     Route(
         "PUT",
         f"{_ONE}/isolation",

@@ -11,6 +11,7 @@ _COMMANDS = {
     "start": Entry("understudy.cli.failover_start", "Start it again here, if it has ended."),
     "change-point": Entry("understudy.cli.failover_change_point", "Before the commit, go on from another point."),
     "cancel": Entry("understudy.cli.failover_cancel", "Before the commit, go back to where it was."),
+    "drop": Entry("understudy.cli.failover_drop", "Drop what a run wrote that was given up."),
     "commit": Entry("understudy.cli.failover_commit", "Accept it."),
 }
 

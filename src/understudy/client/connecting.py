@@ -109,6 +109,9 @@ class RemoteService:
     async def authority(self, machine: str) -> Authority:
         return await self._channel.ask(Authority, "GET", f"{_machine(machine)}/failover")
 
+    async def drop_run(self, machine: str, run: str) -> Authority:
+        return await self._channel.ask(Authority, "DELETE", f"{_machine(machine)}/runs/{quote(run, safe='')}")
+
     async def set_isolation(self, machine: str, seconds: int) -> Authority:
         return await self._channel.ask(Authority, "PUT", f"{_machine(machine)}/isolation", body={"seconds": seconds})
 

@@ -13,7 +13,7 @@ from understudy.daemon.machines import Machines
 from understudy.daemon.served import ServedEngine
 from understudy.daemon.stand_in import StandIn
 from understudy.engine import OnProgress, QemuSource
-from understudy.errors import Conflict, SourceUnavailable
+from understudy.errors import Conflict, NotFound, SourceUnavailable
 from understudy.failover import deed as deeds
 from understudy.failover import operations
 from understudy.failover.networks.guest import give_addresses
@@ -141,11 +141,10 @@ class FailingOver:
 
     async def follow(self, vault: Vault, log: MachineLog, directory: Path, run: str) -> None:
         qmp, agent = self._replicas.sockets(run)
-        source = QemuSource(qmp=str(qmp), agent=str(agent))
-        await asyncio.to_thread(write_source, directory, source)
         if not await self.is_ours(vault, log):
             await asyncio.to_thread(partial(expect_claim, vault.id, log, self._engine.site, adopt=True))
             await finish(log.claim(self.name))
+        await asyncio.to_thread(write_source, directory, QemuSource(qmp=str(qmp), agent=str(agent)))
 
     async def fail_over(self, request: engine.FailOver, progress: OnProgress) -> engine.FailedOver:
         return await operations.fail_over(self, request, progress)
@@ -167,6 +166,16 @@ class FailingOver:
         _, log = await self._engine.log_of(request.machine)
         await self._machines.follow(log.machine_id)
         return done
+
+    async def drop_run(self, machine: str, run: str) -> engine.Authority:
+        _, log = await self._engine.log_of(machine)
+        found = (await self._replicas.find()).get(run)
+        if found is None or found[0].machine != log.machine_id:
+            raise NotFound(f"{log.state.name!r} has no run {run!r} here", hint=f"understudy failover show {log.state.name}")
+        if not found[1].kept:
+            raise Conflict(f"run {run!r} of {log.state.name!r} was not given up", hint="only what was kept aside can be dropped")
+        await self._replicas.remove(run)
+        return await self.authority(log.machine_id)
 
     async def set_isolation(self, machine: str, seconds: int) -> engine.Authority:
         """`Conflict` unless this site is the machine's primary."""

@@ -13,6 +13,7 @@ from understudy.daemon.standing_down import StandingDown
 from understudy.daemon.track import Track
 from understudy.engine import MachineSource, Progress, QemuSource, Reason
 from understudy.errors import NotFound, SourceRefused, SourceUnavailable, UnderstudyError
+from understudy.failover import deed as deeds
 from understudy.failover import duty as duties
 from understudy.failover.duty import Duty, duty_of
 from understudy.failover.stopped_file import read_stopped, write_stopped
@@ -116,7 +117,9 @@ class Sentinel:
         def decide() -> Duty:
             site = self._engine.site
             directory = site.directory(vault.id, log.machine_id)
-            return duty_of(log.state, site.name, duties.Memory(is_ours(vault.id, log.state, site), read_stopped(directory)))
+            deed = deeds.read(directory)
+            memory = duties.Memory(is_ours(vault.id, log.state, site), read_stopped(directory), deed.id if deed is not None else "")
+            return duty_of(log.state, site.name, memory)
 
         return await asyncio.to_thread(decide)
 
@@ -148,6 +151,10 @@ class Sentinel:
                 await self._go_on(track, vault, final)
             case duties.TakeBack():
                 await self._take_back(track, vault)
+            case duties.Taken(committed):
+                command = "reprotect" if committed else "failover commit"
+                message = "failed over to this site, and not replicated from here yet"
+                self.halt(track, Reason(code="failed-over", health="warning", message=message, hint=f"understudy {command} {track.name}"))
             case duties.StandDown():
                 await self._standing_down.look(duty, track, vault, log)
 

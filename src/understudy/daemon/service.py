@@ -106,6 +106,13 @@ class DaemonService:
     async def authority(self, machine: str) -> facade.Authority:
         return await self._daemon.failing_over.authority(machine)
 
+    async def drop_run(self, machine: str, run: str, actor: str) -> facade.Authority:
+        shown = await self._daemon.failing_over.drop_run(machine, run)
+        self._daemon.journal.tell(
+            "failover.dropped", "info", f"{shown.machine}: what run {run} wrote was dropped", machine=shown.id, actor=actor
+        )
+        return shown
+
     async def set_isolation(self, machine: str, seconds: int, actor: str) -> facade.Authority:
         shown = await self._daemon.failing_over.set_isolation(machine, seconds)
         message = f"{shown.machine} is paused after {seconds} s without the vault" if seconds else f"{shown.machine} is not isolated"

@@ -88,6 +88,10 @@ class Service(Protocol):
         """Where a machine stands between protection and failover, and what can be done here now."""
         ...
 
+    async def drop_run(self, machine: str, run: str, actor: str) -> Authority:
+        """What a run that was given up wrote is gone for good, and its point not held for it any more. `Conflict` for any other run."""
+        ...
+
     async def set_isolation(self, machine: str, seconds: int, actor: str) -> Authority:
         """After how long without the vault its primary, this site, pauses it; 0: never."""
         ...

@@ -40,6 +40,13 @@ class TakeBack:
 
 
 @dataclass(frozen=True, slots=True)
+class Taken:
+    """This site is its primary by a failover, and does not replicate it yet."""
+
+    committed: bool
+
+
+@dataclass(frozen=True, slots=True)
 class StandDown:
     """Another site is the primary. `orderly`: the machine was shut down here first; `over`: and that is accepted."""
 
@@ -50,16 +57,17 @@ class StandDown:
     over: bool
 
 
-Duty: TypeAlias = Nothing | ShutDown | Wait | GoOn | TakeBack | StandDown
+Duty: TypeAlias = Nothing | ShutDown | Wait | GoOn | TakeBack | Taken | StandDown
 
 
 @dataclass(frozen=True, slots=True)
 class Memory:
     """What this host remembers of a machine. `ours`: by the newest claim of an epoch it was the primary of that epoch; `stopped`: it shut
-    the machine down for a request, whose id this is (hex)."""
+    the machine down for a request, whose id this is (hex); `taken`: it made the failover with this id (hex)."""
 
     ours: bool
     stopped: str = ""
+    taken: str = ""
 
 
 def duty_of(state: MachineState, site: str, memory: Memory) -> Duty:
@@ -71,6 +79,9 @@ def duty_of(state: MachineState, site: str, memory: Memory) -> Duty:
             return Nothing()  # taken over without a failover: its next cycle says so
         if entry.mode == CANCEL and state.site == site and not state.writer:
             return TakeBack()
+        if state.site == site and entry.id.hex() == memory.taken:
+            # Another host may have the same name: it is its own failover that a site knows itself by.
+            return Taken(bool(entry.committed))
         orderly = bool(memory.stopped) and entry.point == entry.head
         return StandDown(state.epoch, state.site, entry.mode, orderly, bool(entry.committed))
     mine = [asked for asked in authority.requests if asked.site == site and asked.action == SHUTDOWN]
