@@ -14,8 +14,8 @@ from understudy.api.routes import Call, Route
 def dashboard() -> tuple[str, str]:
     """The page and its Content-Security-Policy: only its own style and script run, and they talk only to where it came from."""
     parts = files("understudy.api") / "dashboard"
-    style, script, plans = ((parts / name).read_text("utf-8") for name in ("style.css", "script.js", "plans.js"))
-    script += plans
+    style = (parts / "style.css").read_text("utf-8")
+    script = "".join((parts / name).read_text("utf-8") for name in ("script.js", "plans.js", "failover.js"))
     page = (parts / "page.html").read_text("utf-8").replace("/*STYLE*/", style).replace("/*SCRIPT*/", script)
     policy = (
         f"default-src 'none'; style-src '{inline(style)}'; script-src '{inline(script)}'; connect-src 'self'; img-src data:; "

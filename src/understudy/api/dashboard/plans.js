@@ -8,7 +8,7 @@ const mayRun = () => state.me !== undefined && state.me.role !== "viewer";
 
 async function send(path, body) {
   const headers = { "Content-Type": "application/json", "Idempotency-Key": `page-${crypto.getRandomValues(new Uint32Array(4)).join("-")}` };
-  return (await ask(path, { method: "POST", headers, body: JSON.stringify(body) })).json();
+  return (await ask(path, { method: "POST", headers, body: body === null ? undefined : JSON.stringify(body) })).json();
 }
 
 async function readPlans() {

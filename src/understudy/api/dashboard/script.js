@@ -275,12 +275,13 @@ async function follow() {
 }
 function take(block) {
   const fields = Object.fromEntries(block.split("\n").map((line) => [line.slice(0, line.indexOf(":")), line.slice(line.indexOf(":") + 2)]));
-  if (fields.event === "job") { const job = JSON.parse(fields.data); state.jobs.set(job.id, job); showJobs(); if (job.kind === "plan") renewPlans(); }
+  if (fields.event === "job") { const job = JSON.parse(fields.data); state.jobs.set(job.id, job); showJobs(); if (job.kind === "plan") renewPlans(); if (FAILOVER_JOBS.includes(job.kind)) renewFailovers(); }
   if (fields.event === "event") {
     const event = JSON.parse(fields.data);
     showEvent(event);
     renew().catch(() => {});
     if (event.kind.startsWith("plan.") || event.kind === "request") renewPlans();
+    if (event.kind.startsWith("failover.") || event.kind === "request") renewFailovers();
   }
 }
 function connection(kind, words) { $("connection").dataset.state = kind; put($("connection"), words); }
@@ -290,6 +291,7 @@ async function begin() {
   $("login").hidden = true;
   await readMachines();
   await readPlans();
+  await readFailovers();
   const newest = state.last === null ? await read("/v1/events?limit=1") : { items: [] };
   const [jobs, events] = [await read("/v1/jobs?limit=50"), await read(state.last === null ? "/v1/events?limit=100&without=machine.cycle" : `/v1/events?limit=200&without=machine.cycle&after=${state.last}`)];
   state.jobs = new Map(jobs.items.map((job) => [job.id, job]));
