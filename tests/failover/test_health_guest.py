@@ -42,7 +42,7 @@ async def test_a_guest_with_an_agent_and_one_that_dies(stage, define, monkeypatc
     monkeypatch.setattr(driver, "arguments", with_port)
     definition, given = define(AGENT + WAITS)
     port = free_port()
-    host = Host(given.disks, {"nic0": UserNetwork(forwards=((port, 22),))}, "tcg")
+    host = Host(given.disks, {"nic0": UserNetwork(forwards=((port, 22),))}, accelerator="tcg")
     await stage.hypervisor.start("web1", definition, host)
     subject = Subject(stage.hypervisor, "web1", "0" * 32, "web", "1" * 32, forwards={22: port})
     checks = [AgentCheck(), ConsoleCheck(pattern="^@(up|down)$"), RunningCheck(seconds=0.5), TcpCheck(port=22, timeout=4)]

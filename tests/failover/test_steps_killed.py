@@ -101,6 +101,9 @@ class Replicas:
         self._fuse.burn()
         return self._root
 
+    async def find(self) -> Mapping[str, object]:
+        return self.host.runs
+
     async def drain(self, run: str, progress: engine.OnProgress) -> None:
         self._fuse.burn()
         self.host.drained.add(run)

@@ -123,3 +123,21 @@ def test_a_machine_that_is_cut_off_is_paused_before_another_runs(kit, accelerato
         a.start()
         until(lambda: a.machine(NAME)["reasons"][0]["code"] == "superseded")
         assert acknowledged(home.console) == held
+
+
+def test_a_site_that_is_overtaken_before_its_commit_ends_what_it_runs(kit, accelerator, short_directory: Path) -> None:
+    """Nothing replicates the machine there yet; and what it was at home must not run beside the replica that is at home now."""
+    with two_sites(short_directory, kit, accelerator.accelerator) as (a, b, home):
+        there = b.done("failover", {"mode": "unplanned"})
+        until(lambda: asyncio.run(home.status()) == "paused")
+        again = b.done("failover", {"mode": "unplanned"})
+        assert again["run"] == there["run"]
+        here = a.done("failover", {"mode": "unplanned"})
+        assert (here["epoch"], here["site"]) == (3, "a")
+        until(lambda: [run["kept"] for run in b.standing()["runs"]] == [True])
+        until(lambda: (stood := a.standing()["stood_down"]) and (stood[0]["site"], stood[0]["running"]) == ("b", False))
+        assert "its run here was ended" in b.events("failover.superseded")[0]["message"]
+        until(lambda: a.machine(NAME)["reasons"][0]["code"] == "failed-over")
+        until(lambda: sums(a.console(here["run"])))
+        assert asyncio.run(home.status()) == "paused"
+        assert b.refused("failover/commit")["code"] == "conflict"

@@ -21,12 +21,13 @@ from understudy.failover.networks.mapping import plan_networks
 from understudy.failover.phase import phase_of
 from understudy.failover.readiness.checking import links_examined
 from understudy.failover.site import Prepared
+from understudy.failover.steps import Steps
 from understudy.failover.table import allowed
 from understudy.finish import finish
 from understudy.hypervisor.protocol import Addresses, Finding, Status
 from understudy.local.claims import expect_claim, is_ours
 from understudy.local.defining import started_from
-from understudy.local.machine_file import write_source
+from understudy.local.machine_file import read_source, write_source
 from understudy.local.standby.held import standby_of
 from understudy.local.standby.keeping import attach, detach, standby_removed
 from understudy.replica.replicas import Replicas
@@ -182,6 +183,11 @@ class FailingOver:
         vault, log = await self.log_of(machine)
         if not await self.is_ours(vault, log):
             raise Conflict(f"site {log.state.site!r} is the primary of {log.state.name!r}", hint="set it there")
+        source = await asyncio.to_thread(read_source, self._engine.site.directory(vault.id, log.machine_id))
+        if seconds and not isinstance(source, QemuSource):
+            raise Conflict(
+                f"{log.state.name!r} is followed as block devices: there is no VM that could be paused", hint="protect it by --qmp"
+            )
         if seconds != log.state.authority.isolation:
             await finish(log.append(kinds.Isolation(after=seconds)))
         return await self.authority(log.machine_id)
@@ -189,13 +195,11 @@ class FailingOver:
     async def authority(self, machine: str) -> engine.Authority:
         vault, log = await self._engine.log_of(machine)
         state, directory = log.state, self._engine.site.directory(vault.id, log.machine_id)
-        deed = await asyncio.to_thread(deeds.read, directory)
-        entry = state.authority.failover
-        primary = state.site == self.name and (
-            await self.is_ours(vault, log) or (entry is not None and deed is not None and deed.id == entry.id.hex())
-        )
+        steps = Steps(self, vault, log, directory, lambda _: None)
+        deed, primary = await steps.deed(), await steps.is_primary()
         runs = await self._replicas.find()
-        present = runs.get(deed.run) if deed is not None else None
+        standing = await steps.standing() or deed
+        present = runs.get(standing.run) if standing is not None else None
         stands = present is not None and present[1].vm.status is not Status.RUNNING
         return engine.Authority(
             machine=state.name,

@@ -23,6 +23,7 @@ from understudy.qemu import power
 from understudy.qemu.session import QmpGone, QmpSession
 
 EVERY = 1.0
+AGAIN = 5.0
 PROMPT = 8.0
 """Seconds that a cycle which is given up, and QEMU, have until the whole process is stopped instead."""
 _BOOT = Path("/proc/sys/kernel/random/boot_id")
@@ -57,6 +58,7 @@ class Isolation:
         self._cuts: dict[str, Cut] = {}
         self._written: dict[str, float] = {}
         self._pausing: dict[str, asyncio.Task[None]] = {}
+        self._tried: dict[str, float] = {}
 
     async def run(self) -> None:
         """Until cancelled."""
@@ -65,12 +67,22 @@ class Isolation:
             while True:
                 for cut in list(self._cuts.values()):
                     busy = self._pausing.get(cut.machine)
-                    if not cut.paused and self._over(cut) and (busy is None or busy.done()):
+                    # Also one that was paused: somebody may have let it go on, or started it anew.
+                    again = clock() - self._tried.get(cut.machine, -AGAIN) > AGAIN
+                    if again and self._over(cut) and (busy is None or busy.done()):
+                        self._tried[cut.machine] = clock()
                         self._pausing[cut.machine] = asyncio.create_task(self._pause(cut), name=f"isolate {cut.machine}")
                 await asyncio.sleep(EVERY)
         finally:
             for task in self._pausing.values():
                 task.cancel()
+
+    def knows(self, machine: str) -> bool:
+        return machine in self._cuts
+
+    @property
+    def machines(self) -> list[str]:
+        return list(self._cuts)
 
     def paused(self, machine: str) -> str:
         cut = self._cuts.get(machine)
@@ -82,6 +94,8 @@ class Isolation:
         if not after:
             if known is not None and not known.paused:
                 await self.forget(machine)
+            elif known is not None:
+                self._cuts[machine] = msgspec.structs.replace(known, after=0, contact=at, boot=self._boot)
             return
         cut = Cut(machine=machine, name=name, qmp=qmp, after=after, contact=at, boot=self._boot, paused=known.paused if known else "")
         self._cuts[machine] = cut
@@ -110,13 +124,16 @@ class Isolation:
                 words = await power.go_on(session) if cut.paused == "qmp" else "goes on"
             finally:
                 await session.close()
+        if not cut.after:
+            await self.forget(machine)
+            return words
         self._cuts[machine] = msgspec.structs.replace(cut, paused="")
         await self._put(self._cuts[machine])
         return words
 
     def _over(self, cut: Cut) -> bool:
-        # After a boot nothing is known of when the vault was seen.
-        return clock() - (cut.contact if cut.boot == self._boot else 0.0) >= cut.after
+        # Of another boot it is not known how long that was away, nor what has happened since.
+        return cut.after > 0 and (cut.boot != self._boot or clock() - cut.contact >= cut.after)
 
     async def _pause(self, cut: Cut) -> None:
         message = f"cut off from the vault for {cut.after} s: paused here, since another site may start it"
@@ -125,7 +142,11 @@ class Isolation:
             how = await self._by_qmp(cut, reason) or self._by_signal(cut)
             if not how:
                 return
-            self._cuts[cut.machine] = msgspec.structs.replace(self._cuts.get(cut.machine, cut), paused=how)
+            # Even if nobody wants it any more by now: whoever sees the vault next lets it go on.
+            known = self._cuts.get(cut.machine) or msgspec.structs.replace(cut, after=0)
+            self._cuts[cut.machine] = msgspec.structs.replace(known, paused=how)
+            if known.paused:
+                return
             self._journal.tell("failover.isolated", "error", f"{cut.name}: {message}", machine=cut.machine, data={"how": how})
             await self._put(self._cuts[cut.machine])
         except UnderstudyError as error:

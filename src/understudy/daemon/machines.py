@@ -34,6 +34,8 @@ class Machines:
         self._default = config.policy
         self._sampled = 0.0
         self._stopping = False
+        self.begun = False
+        """Whether all machines of this host were found once."""
 
     def __len__(self) -> int:
         return len(self._followers)
@@ -47,6 +49,7 @@ class Machines:
         """Follow every machine of this host that is not followed yet."""
         for machine in await self._engine.followed():
             await self.follow(machine)
+        self.begun = True
 
     async def follow(self, machine: str) -> None:
         if machine in self._followers:

@@ -26,6 +26,8 @@ MOST_ATTEMPTS = 3
 """A job that was running so often when the daemon died may be why it did."""
 SHOWN_EVERY = 0.25
 _OF_A_FAILOVER = ("failover", "change-point", "cancel-failover", "commit-failover", "start-again", "reprotect")
+_TO_THE_END = frozenset({*_OF_A_FAILOVER, "plan"})
+"""Kinds that are not left in their midst: there are operations of their own that take them back."""
 _AT_ONCE = frozenset({"replicate", *_OF_A_FAILOVER, "plan"})
 """Kinds that wait for no other job: replication has its own turns, and a failover is not to be kept waiting by a verification."""
 
@@ -78,7 +80,9 @@ class Runner:
                 await self._left(job, error)
                 continue
             note = f"the daemon ended during attempt {job.attempts}; it was begun again" if begun else job.note
-            again = msgspec.structs.replace(job, state="pending", note=note, progress=JobProgress(), cancellable=job.kind != "plan")
+            again = msgspec.structs.replace(
+                job, state="pending", note=note, progress=JobProgress(), cancellable=job.kind not in _TO_THE_END
+            )
             await self._put(again)
             if begun:
                 self._journal.tell("job.repeated", "warning", f"{_title(job)}: {note}", machine=job.machine, job=job.id)
@@ -116,7 +120,7 @@ class Runner:
             actor=request.actor,
             state="pending",
             created_at=now,
-            cancellable=request.kind != "plan",
+            cancellable=request.kind not in _TO_THE_END,
         )
         # A job that is in the file runs, whether or not somebody still waits for this answer.
         return self._now(await finish(self._added(job, request.key, work)))

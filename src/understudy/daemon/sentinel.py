@@ -12,14 +12,24 @@ from understudy.daemon.served import ServedEngine
 from understudy.daemon.standing_down import StandingDown
 from understudy.daemon.track import Track
 from understudy.engine import MachineSource, Progress, QemuSource, Reason
-from understudy.errors import NotFound, SourceRefused, SourceUnavailable, UnderstudyError
+from understudy.errors import (
+    Fenced,
+    InDoubt,
+    NotFound,
+    SecondWriter,
+    SourceRefused,
+    SourceUnavailable,
+    StoreRefused,
+    StoreUnavailable,
+    UnderstudyError,
+)
 from understudy.failover import deed as deeds
 from understudy.failover import duty as duties
 from understudy.failover.duty import Duty, duty_of
 from understudy.failover.stopped_file import read_stopped, write_stopped
 from understudy.finish import finish
 from understudy.jobs.journal import Journal
-from understudy.local.claims import expect_claim, is_ours
+from understudy.local.claims import expect_claim, is_ours, was_ours
 from understudy.local.machine_file import read_source
 from understudy.qemu import power
 from understudy.qemu.session import QmpGone, QmpSession
@@ -52,19 +62,71 @@ class Sentinel:
         isolation = asyncio.create_task(self._isolation.run(), name="isolation")
         try:
             while not isolation.done():
+                await self._forget_departed()
+                watching = self._looks.get("runs")
+                if watching is None or watching.done():
+                    self._looks["runs"] = asyncio.create_task(self._watch_runs(), name="sentinel runs")
                 # An export that cannot reach its store takes long to begin: nobody waits for that.
                 mending = self._looks.get("")
                 if mending is None or mending.done():
                     self._looks[""] = asyncio.create_task(self._mend(), name="sentinel mending")
                 for track in self._machines.tracks:
                     look = self._looks.get(track.id)
-                    if look is None or look.done():
+                    if look is not None and not look.done():
+                        self._keep_contact(track)
+                    else:
                         self._looks[track.id] = asyncio.create_task(self._look(track), name=f"sentinel {track.id}")
                 await asyncio.sleep(EVERY)
             await isolation
         finally:
             isolation.cancel()
             await self.stop()
+
+    async def _forget_departed(self) -> None:
+        """A machine that is not followed any more is not isolated; before the vault was open once it is not known which are."""
+        if self._machines.begun:
+            for machine in set(self._isolation.machines) - {track.id for track in self._machines.tracks}:
+                if not self._isolation.paused(machine):
+                    await self._isolation.forget(machine)
+
+    async def _watch_runs(self) -> None:
+        """Machines that run here since a failover, and are not replicated from here yet: another site may have taken them since."""
+        followed = {track.id for track in self._machines.tracks}
+        try:
+            for run, (order, now) in (await self._replicas.find()).items():
+                if order.track and now.vm.alive and not now.kept and order.machine not in followed:
+                    await self._watch(run, order.machine)
+        except UnderstudyError as error:
+            self._trouble(error.message)
+
+    async def _watch(self, run: str, machine: str) -> None:
+        vault, log = await self._engine.watched(machine)
+        entry = log.state.authority.failover
+        deed = await asyncio.to_thread(deeds.read, self._engine.site.directory(vault.id, machine))
+        known = [one for one in (deed, deed.standing if deed is not None else None) if one is not None]
+        if entry is None or any(one.run == run and one.id == entry.id.hex() for one in known):
+            return
+        words = f"its run here was ended: site {log.state.site!r} is its primary since epoch {log.state.epoch}; what it wrote is kept aside"
+        await self._replicas.end(run, None)
+        await self._replicas.keep(run)
+        self._journal.tell("failover.superseded", "error", f"{log.state.name}: {words}", machine=machine, data={"run": run})
+        body = kinds.StandDown(site=self._engine.site.name, epoch=log.state.epoch, running=False, text=words)
+        await finish((await vault.find(machine)).append(body))
+
+    def _keep_contact(self, track: Track) -> None:
+        """What takes long is no reason to take the vault for lost."""
+        name = f"{track.id} contact"
+        contact = self._looks.get(name)
+        if self._isolation.knows(track.id) and not self._isolation.paused(track.id) and (contact is None or contact.done()):
+            self._looks[name] = asyncio.create_task(self._contact(track), name=f"sentinel {name}")
+
+    async def _contact(self, track: Track) -> None:
+        at = clock()
+        with suppress(UnderstudyError):
+            # The look itself tells what is wrong.
+            vault, log = await self._engine.watched(track.id)
+            if not isinstance(await self._duty(vault, log), duties.StandDown | duties.Taken):
+                await self._in_contact(track, vault, log, at)
 
     @asynccontextmanager
     async def _aside(self, machine: str, reason: Reason) -> AsyncIterator[None]:
@@ -102,7 +164,7 @@ class Sentinel:
             async with self._slots:
                 vault, log = await self._engine.watched(track.id)
                 duty = await self._duty(vault, log)
-            if not isinstance(duty, duties.StandDown):
+            if not isinstance(duty, duties.StandDown | duties.Taken):
                 await self._in_contact(track, vault, log, at)
             await self._do(duty, track, vault, log)
             self._troubles.pop(track.id, None)
@@ -118,14 +180,19 @@ class Sentinel:
             site = self._engine.site
             directory = site.directory(vault.id, log.machine_id)
             deed = deeds.read(directory)
-            memory = duties.Memory(is_ours(vault.id, log.state, site), read_stopped(directory), deed.id if deed is not None else "")
+            memory = duties.Memory(
+                ours=is_ours(vault.id, log.state, site),
+                stopped=read_stopped(directory),
+                taken=deed.id if deed is not None else "",
+                former=was_ours(vault.id, log.state, site),
+            )
             return duty_of(log.state, site.name, memory)
 
         return await asyncio.to_thread(decide)
 
     async def _in_contact(self, track: Track, vault: Vault, log: MachineLog, at: float) -> None:
         after = log.state.authority.isolation
-        if not (after or self._isolation.paused(track.id)):
+        if not (after or self._isolation.knows(track.id)):
             return
         _, source = await self._source(vault, track.id)
         if not isinstance(source, QemuSource):
@@ -133,6 +200,12 @@ class Sentinel:
         await self._isolation.seen(track.id, track.name, source.qmp, after, at)
         if self._isolation.paused(track.id):
             async with self._machines.aside(track.id):
+                # It may have taken long until nobody else had it: what was true then need not be true now.
+                at = clock()
+                vault, log = await self._engine.watched(track.id)
+                if isinstance(await self._duty(vault, log), duties.StandDown | duties.Taken):
+                    return
+                await self._isolation.seen(track.id, track.name, source.qmp, log.state.authority.isolation, at)
                 words = await self._isolation.go_on(track.id)
             message = f"{track.name} reaches the vault again and {words}"
             self._journal.tell("failover.reunited", "info", message, machine=track.id)
@@ -152,6 +225,8 @@ class Sentinel:
             case duties.TakeBack():
                 await self._take_back(track, vault)
             case duties.Taken(committed):
+                # What it ran from before that failover must not run beside it.
+                await self._standing_down.quiet(track, vault)
                 command = "reprotect" if committed else "failover commit"
                 message = "failed over to this site, and not replicated from here yet"
                 self.halt(track, Reason(code="failed-over", health="warning", message=message, hint=f"understudy {command} {track.name}"))
@@ -170,6 +245,11 @@ class Sentinel:
         if not isinstance(source, QemuSource):
             text = "it is followed as block devices, and no VM is known that could be shut down"
             await finish(log.append(kinds.Answer(id=request.id, outcome="failed", text=text)))
+            return
+        final = log.state.authority.final
+        if final:
+            # Its last point was made, and this was not said any more.
+            await finish(log.append(kinds.Answer(id=request.id, outcome="done", text="shut down; its last point is made")))
             return
         if not await asyncio.to_thread(read_stopped, directory):
             await self._tell(log, request, "brings the vault up to date")
@@ -193,14 +273,25 @@ class Sentinel:
                 async with self._engine.final_cycle(track.id) as opened:
                     await opened.final_cycle(_unheard)
                     await finish(opened.log.append(kinds.Answer(id=request.id, outcome="done", text=words)))
-        except (SourceRefused, SourceUnavailable) as error:
+        except UnderstudyError as error:
             await log.refresh()
-            if log.state.authority.final:
+            passes = error.retryable and not isinstance(error, SourceRefused | SourceUnavailable)
+            if passes or log.state.authority.final or self._log_is_lost(error):
                 raise
             await finish(log.append(kinds.Answer(id=request.id, outcome="failed", text=error.message)))
             # It goes on by itself: the next look finds that nobody wants it shut down any more.
 
+    @staticmethod
+    def _log_is_lost(error: UnderstudyError) -> bool:
+        """Whether it cannot be told to anybody, or is not this site's to tell."""
+        return isinstance(error, StoreUnavailable | StoreRefused | InDoubt | Fenced | SecondWriter)
+
     async def _tell(self, log: MachineLog, request: Asked, text: str) -> None:
+        """Each word once, however often it is begun again."""
+        await log.refresh()
+        asked = next((one for one in log.state.authority.requests if one.id == request.id), request)
+        if not asked.open or asked.text == text:
+            return
         await finish(log.append(kinds.Answer(id=request.id, outcome="began", text=text)))
 
     async def _go_on(self, track: Track, vault: Vault, final: bytes) -> None:
@@ -220,6 +311,8 @@ class Sentinel:
         directory, source = await self._source(vault, track.id)
         async with self._machines.aside(track.id):
             log = await vault.find(track.id)
+            # Once it is claimed nobody is asked any more: that the machine is to run again is known by this then.
+            await asyncio.to_thread(write_stopped, directory, f"{log.state.epoch:032x}")
             await asyncio.to_thread(partial(expect_claim, vault.id, log, self._engine.site, adopt=True))
             await finish(log.claim(self._engine.site.name))
             words = await self._power_on(source)

@@ -11,12 +11,22 @@ from understudy.daemon.served import ServedEngine
 from understudy.daemon.track import Track
 from understudy.durable import sync_directory
 from understudy.engine import Health, MachineSource, Progress, QemuSource, Reason
-from understudy.errors import Conflict, InvalidRequest, NotFound, SourceUnavailable, UnderstudyError
+from understudy.errors import (
+    Conflict,
+    InvalidRequest,
+    NotFound,
+    SourceBusy,
+    SourceUnavailable,
+    StateFailed,
+    TargetFailed,
+    UnderstudyError,
+)
 from understudy.failover.duty import StandDown, standby_answered, standby_asked
 from understudy.failover.reversal import images_at_home, reversed_images
 from understudy.failover.stopped_file import write_stopped
 from understudy.finish import finish
 from understudy.local.machine_file import read_source, remove_source
+from understudy.local.recovery_key import must_hold_the_recovery_key
 from understudy.local.standby.file import read_standby
 from understudy.qemu import power
 from understudy.qemu.session import QmpGone, QmpSession
@@ -49,6 +59,8 @@ class StandingDown:
         self._halt = halt
         self._looked: dict[str, float] = {}
         """When it was found last that a machine does not run here that must not, by the monotonic clock."""
+        self._failed: set[str] = set()
+        """Those that could not become stand-ins the last time."""
 
     async def look(self, duty: StandDown, track: Track, vault: Vault, log: MachineLog) -> None:
         site = self._engine.site.name
@@ -59,8 +71,9 @@ class StandingDown:
             self._halt(track, _reason("superseded", f"{about}; it is being stopped here", show))
         asked = standby_asked(log.state, site)
         now = time.monotonic()
-        if now - self._looked.get(track.id, -AGAIN) < AGAIN and asked is None:
+        if now - self._looked.get(track.id, -AGAIN) < AGAIN and (asked is None or track.id in self._failed):
             return
+        self._failed.discard(track.id)
         directory = self._engine.site.directory(vault.id, track.id)
         source = await asyncio.to_thread(read_source, directory)
         if source is None:
@@ -80,10 +93,12 @@ class StandingDown:
                 self._halt(track, _reason("superseded", f"{about}; here {words}", f"do not start it here; {show}", health))
                 self._looked[track.id] = now
             said = next((stood for stood in log.state.authority.stood if stood.site == site), None)
-            if said is None or (said.epoch, said.running) != (duty.epoch, running):
+            told = said is not None and (said.epoch, said.running) == (duty.epoch, running)
+            # Of what nobody knows, or another host of this name, nothing is said: a site that waits for it would believe it.
+            if not told and duty.former and isinstance(source, QemuSource):
                 fresh = await vault.find(track.id)
                 await finish(fresh.append(kinds.StandDown(site=site, epoch=duty.epoch, running=running, text=words)))
-            if running or not duty.over:
+            if running or not duty.over or not duty.former:
                 return
             await asyncio.to_thread(write_stopped, directory, "")
             if asked is not None:
@@ -93,10 +108,28 @@ class StandingDown:
             await asyncio.to_thread(remove_source, directory)
             await self._machines.leave(track.id)
 
+    async def quiet(self, track: Track, vault: Vault) -> None:
+        """What a machine ran from here before it was failed over to this site stands still."""
+        now = time.monotonic()
+        source = await asyncio.to_thread(read_source, self._engine.site.directory(vault.id, track.id))
+        if not isinstance(source, QemuSource) or self._run_of(source) or now - self._looked.get(track.id, -AGAIN) < AGAIN:
+            return
+        async with self._machines.aside(track.id):
+            try:
+                session = await QmpSession.connect(source.qmp)
+            except QmpGone:
+                self._looked[track.id] = now
+                return
+            try:
+                await power.pause(session)
+                self._looked[track.id] = now
+            finally:
+                await session.close()
+
     async def _stop(self, source: MachineSource, duty: StandDown) -> tuple[bool, str]:
         """Whether it runs still, and what was found or done, in words."""
         if not isinstance(source, QemuSource):
-            return False, "it is followed as block devices: nothing is known of a VM"
+            return False, "it is followed as block devices: make sure yourself that no VM runs from them"
         try:
             session = await QmpSession.connect(source.qmp)
         except QmpGone:
@@ -121,6 +154,7 @@ class StandingDown:
         if entry is None:
             return
         try:
+            must_hold_the_recovery_key(vault)
             run = self._run_of(source)
             if run:
                 # A machine that was here for a while only: nothing but its images is needed any more.
@@ -135,14 +169,15 @@ class StandingDown:
                     await reversed_images(vault, log, self._engine.site, entry, images, _unheard)
             if run:
                 await self._replicas.remove(run)
-        except (NotFound, InvalidRequest) as error:
+        except UnderstudyError as error:
+            # What passes, and a VM that somebody has yet to end, is tried again; the rest is for a person to see to.
+            self._failed.add(track.id)
+            if isinstance(error, Conflict | StateFailed | TargetFailed | SourceBusy) or error.retryable:
+                if asked.text != error.message:
+                    await finish(log.append(kinds.Answer(id=asked.id, outcome="began", text=error.message)))
+                raise
             hint = f" ({error.hint})" if error.hint else ""
             await finish(log.append(kinds.Answer(id=asked.id, outcome="failed", text=error.message + hint)))
-            raise
-        except Conflict as error:
-            # A VM that somebody else ended or not: it is tried again.
-            if asked.text != error.message:
-                await finish(log.append(kinds.Answer(id=asked.id, outcome="began", text=error.message)))
             raise
         await finish(log.append(kinds.Answer(id=asked.id, outcome="done", text="its images follow from here on")))
 

@@ -44,6 +44,8 @@ class Deed(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     running_at: int = 0
     done: bool = False
     """Whether it has ended, well or not."""
+    standing: "Deed | None" = None
+    """The failover by which the machine is here, until this one is in its place: one that came to nothing must not make us forget it."""
 
     @property
     def run(self) -> str:

@@ -55,6 +55,8 @@ class StandDown:
     mode: str
     orderly: bool
     over: bool
+    former: bool = True
+    """Whether it was this host that the machine was failed over from: another one of its name says nothing for the site."""
 
 
 Duty: TypeAlias = Nothing | ShutDown | Wait | GoOn | TakeBack | Taken | StandDown
@@ -68,6 +70,8 @@ class Memory:
     ours: bool
     stopped: str = ""
     taken: str = ""
+    former: bool = True
+    """Whether this host, and no other of its name, followed the machine last for this site."""
 
 
 def duty_of(state: MachineState, site: str, memory: Memory) -> Duty:
@@ -77,13 +81,13 @@ def duty_of(state: MachineState, site: str, memory: Memory) -> Duty:
     if not memory.ours:
         if entry is None:
             return Nothing()  # taken over without a failover: its next cycle says so
-        if entry.mode == CANCEL and state.site == site and not state.writer:
+        if entry.mode == CANCEL and state.site == site and not state.writer and memory.former:
             return TakeBack()
         if state.site == site and entry.id.hex() == memory.taken:
             # Another host may have the same name: it is its own failover that a site knows itself by.
             return Taken(bool(entry.committed))
         orderly = bool(memory.stopped) and entry.point == entry.head
-        return StandDown(state.epoch, state.site, entry.mode, orderly, bool(entry.committed))
+        return StandDown(state.epoch, state.site, entry.mode, orderly, bool(entry.committed), memory.former)
     mine = [asked for asked in authority.requests if asked.site == site and asked.action == SHUTDOWN]
     wanted = next((asked for asked in mine if asked.open), None)
     if wanted is not None:

@@ -10,6 +10,7 @@ from understudy.failover.site import FailoverSite
 from understudy.failover.steps import Steps, new_deed
 from understudy.finish import finish
 from understudy.hypervisor.protocol import Status
+from understudy.replica.values import StartReplica
 from understudy.vault import kinds
 from understudy.vault.log.authority import CANCEL, CHANGE, PLANNED
 
@@ -21,8 +22,10 @@ async def fail_over(site: FailoverSite, request: engine.FailOver, progress: OnPr
     vault, log = await site.log_of(request.machine)
     async with site.own(vault, log) as directory:
         steps = Steps(site, vault, log, directory, progress)
-        wanted = new_deed(request.mode, wanted=request.point, reason=request.reason, force=request.force)
         before = await steps.deed()
+        # What may run here of an earlier time must not run beside it.
+        left = before.run if before is not None else ""
+        wanted = new_deed(request.mode, wanted=request.point, reason=request.reason, force=request.force, left=left)
         deed = await steps.begun(wanted)
         if request.mode == PLANNED:
             await steps.admissible(deed)
@@ -35,6 +38,7 @@ async def fail_over(site: FailoverSite, request: engine.FailOver, progress: OnPr
             deed = await steps.fenced(deed)
         deed = await steps.decided(deed)
         deed = await steps.isolated(await steps.recorded(deed))
+        deed = await steps.left(deed)
         return steps.result(await steps.started(deed))
 
 
@@ -42,7 +46,9 @@ async def change_point(site: FailoverSite, request: engine.ChangePoint, progress
     vault, log = await site.log_of(request.machine)
     async with site.own(vault, log) as directory:
         steps = Steps(site, vault, log, directory, progress)
-        last = await steps.deed()
+        await log.refresh()
+        steps.entry_of(request.point)
+        last = await steps.standing()
         deed = await steps.begun(new_deed(CHANGE, wanted=request.point, left=last.run if last is not None else ""))
         deed = await steps.decided(deed)
         # The one that runs must not run on under an epoch that has ended.
@@ -59,17 +65,17 @@ async def cancel(site: FailoverSite, request: engine.CancelFailover, progress: O
         return engine.FailedOver(machine=log.state.name, mode=CANCEL, epoch=log.state.epoch, site=log.state.site, point="", number=0)
     async with site.own(vault, log) as directory:
         steps = Steps(site, vault, log, directory, progress)
-        last = await steps.deed()
+        await log.refresh()
+        entry, last = log.state.authority.failover, await steps.standing()
+        if entry is not None and not entry.committed and all(kept.point.id != entry.head for kept in log.state.points):
+            raise Conflict(
+                f"the point that the copy at {entry.before!r} goes on from is not kept any more",
+                hint="commit, reprotect, and fail back instead",
+            )
         deed = await steps.begun(new_deed(CANCEL, left=last.run if last is not None else ""))
         if not deed.point:
-            entry = log.state.authority.failover
             if entry is None:
                 raise NotFound(f"machine {log.state.name!r} was never failed over")
-            if all(kept.point.id != entry.head for kept in log.state.points):
-                raise Conflict(
-                    f"the point that the copy at {entry.before!r} goes on from is not kept any more",
-                    hint="commit, reprotect, and fail back instead",
-                )
             deed = await steps.keep(deed, point=entry.head.hex(), epoch=log.state.epoch + 1, site=entry.before)
         deed = await steps.recorded(await steps.left(deed))
         return steps.result(await steps.keep(deed, done=True))
@@ -98,7 +104,8 @@ async def start(site: FailoverSite, request: engine.StartAgain, progress: OnProg
         if state.vm.alive and state.vm.status is not Status.RUNNING:
             # What stands still since it shut down, or failed, is ended first; what its disks hold stays.
             await site.replicas.end(deed.run, None)
-        return steps.result(await steps.started(deed))
+        await site.replicas.start(_order(deed), progress)
+        return steps.result(deed)
 
 
 async def reprotect(site: FailoverSite, request: engine.Reprotect, progress: OnProgress) -> engine.FailedOver:
@@ -119,9 +126,19 @@ async def reprotect(site: FailoverSite, request: engine.Reprotect, progress: OnP
         return steps.result(deed)
 
 
+def _order(deed: Deed) -> StartReplica:
+    assert deed.order is not None
+    return deed.order
+
+
 async def _present(steps: Steps) -> Deed:
     """The deed by which the machine runs here."""
-    deed = await steps.deed()
-    if deed is None or not steps.is_recorded(deed) or not deed.run:
+    deed = await steps.standing()
+    if deed is None and await steps.is_primary():
+        # It came back here by a cancellation, from a failover that went on from a run of this host's.
+        last = await steps.deed()
+        known = await steps.site.replicas.find()
+        deed = next((one for one in (last, last.standing if last else None) if one is not None and one.run in known), None)
+    if deed is None or not deed.run:
         raise NotFound(f"this host does not know how {steps.name!r} was started here", hint="its state directory was lost or replaced")
     return deed

@@ -66,10 +66,16 @@ class Steps:
         state = self.log.state
         if state.site != self.site.name:
             return False
-        entry, deed = state.authority.failover, await self.deed()
-        if entry is not None and not state.writer:
-            return deed is not None and entry.id.hex() == deed.id
+        if state.authority.failover is not None and not state.writer:
+            return await self.standing() is not None
         return await self.site.is_ours(self.vault, self.log)
+
+    async def standing(self) -> Deed | None:
+        """That of the failover by which the machine is here; None if it came here in another way, or this host does not remember it."""
+        deed = await self.deed()
+        if deed is None or self.is_recorded(deed):
+            return deed
+        return deed.standing if deed.standing is not None and self.is_recorded(deed.standing) else None
 
     async def deed(self) -> Deed | None:
         return await asyncio.to_thread(deeds.read, self.directory)
@@ -80,6 +86,7 @@ class Steps:
 
     async def begun(self, wanted: Deed) -> Deed:
         """The deed that is under way, if it is the same; else `wanted`, if the table allows it."""
+        await self.log.refresh()
         deed = await self.deed()
         if deed is not None and not deed.done and not await self._overtaken(deed):
             if (deed.mode, deed.wanted) == (wanted.mode, wanted.wanted):
@@ -90,7 +97,17 @@ class Steps:
                     f"a failover of {self.name!r} ({deed.mode}) was begun here and has not ended",
                     hint=f"say it again to go on, or take it back: understudy failover cancel {self.name}",
                 )
+        standing = await self.standing()
+        if (
+            standing is not None
+            and (standing.done, standing.mode, standing.wanted) == (True, wanted.mode, wanted.wanted)
+            and phase_of(self.log.state) == "failed_over"
+        ):
+            # It is done, and whoever says it again, perhaps since he did not hear of it, is told how it ended.
+            return standing
         await self.must_be_allowed(_OPERATIONS[wanted.mode])
+        if standing is not None:
+            wanted = msgspec.structs.replace(wanted, standing=msgspec.structs.replace(standing, standing=None))
         return await self.keep(wanted)
 
     async def _overtaken(self, deed: Deed) -> bool:
@@ -99,8 +116,14 @@ class Steps:
         state = self.log.state
         over = bool(deed.epoch) and state.epoch >= deed.epoch and not self.is_recorded(deed)
         if over:
-            await self.keep(deed, done=True)
+            await self.given_up(deed)
         return over
+
+    async def given_up(self, deed: Deed) -> None:
+        """It has come to nothing."""
+        if deed.run:
+            await self.site.release_below(self.vault, self.log, deed.run, forget=False)
+        await self.keep(deed, done=True)
 
     def is_recorded(self, deed: Deed) -> bool:
         entry = self.log.state.authority.failover
@@ -205,7 +228,7 @@ class Steps:
             try:
                 await finish(self.log.append(body, lambda state: self._unmoved(state, deed)))
             except (Fenced, Conflict):
-                await self.keep(deed, done=True)
+                await self.given_up(deed)
                 raise
         if not deed.recorded:
             deed = await self.keep(deed, recorded=time.monotonic(), boot=_boot())
@@ -224,7 +247,7 @@ class Steps:
 
     async def isolated(self, deed: Deed) -> Deed:
         """The former primary has paused the machine, as far as it was told to when it is cut off."""
-        if not deed.isolation or deed.force:
+        if not deed.isolation or deed.force or deed.running_at:
             return deed
         if deed.boot != _boot():
             # That clock has begun anew.
@@ -245,7 +268,7 @@ class Steps:
         assert deed.order is not None
         await self.log.refresh()
         if not self.is_recorded(deed):
-            await self.keep(deed, done=True)
+            await self.given_up(deed)
             raise Fenced(f"machine {self.name!r} was failed over by another site meanwhile; it was not started here")
         self.progress(Progress(phase="start"))
         order = deed.order
@@ -264,7 +287,8 @@ class Steps:
 
     async def left(self, deed: Deed) -> Deed:
         """What runs here from the failover before does not any more; what it wrote is kept aside."""
-        if deed.left:
+        known = await self.site.replicas.find() if deed.left else {}
+        if deed.left in known and deed.left != deed.run:
             self.progress(Progress(phase="stop"))
             await self.site.replicas.end(deed.left, None)
             await self.site.replicas.keep(deed.left)

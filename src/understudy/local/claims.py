@@ -39,6 +39,15 @@ def is_ours(vault_id: str, state: MachineState, site: Site) -> bool:
     return newest.epoch == state.epoch and newest.writer.hex() in known
 
 
+def was_ours(vault_id: str, state: MachineState, site: Site) -> bool:
+    """Whether it was this host that followed the machine last under this site's name. Blocks."""
+    known = _read(vault_id, state.id, site)
+    last = next((claim for claim in reversed(state.claims) if claim.site == site.name), None)
+    if known is None or last is None:
+        return followed(site.directory(vault_id, state.id))
+    return last.writer.hex() in known
+
+
 def must_be_ours(vault_id: str, state: MachineState, site: Site) -> None:
     """`Conflict` if another site follows the machine. Blocks."""
     if is_ours(vault_id, state, site):

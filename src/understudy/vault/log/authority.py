@@ -33,6 +33,8 @@ class FailoverEntry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
     mode: Words = ""
     reason: Words = ""
     id: bytes = b""
+    isolation: Count = 0
+    """That of the former primary, which counts again if it becomes the primary again by a cancellation."""
     committed: int = 0
     """When that was accepted; 0: not yet."""
 
@@ -122,7 +124,8 @@ def applied(now: AuthorityState, record: Record, body: Body, position: Position)
         case kinds.Withdraw():
             return replace(now, final=b"")
         case kinds.Failover():
-            return AuthorityState(failover=_entry(now.failover, record, body, position))
+            entry = _entry(now, record, body, position)
+            return AuthorityState(failover=entry, isolation=entry.isolation if body.mode == CANCEL else 0)
         case kinds.Commit() if now.failover is not None:
             return replace(now, failover=replace(now.failover, committed=max(record.at, 1)))
         case kinds.Request(id=id_, cancelled=True):
@@ -140,11 +143,11 @@ def applied(now: AuthorityState, record: Record, body: Body, position: Position)
     return now
 
 
-def _entry(earlier: FailoverEntry | None, record: Record, body: kinds.Failover, position: Position) -> FailoverEntry:
-    """One that changes the point still speaks of the primary before the first."""
-    before, head = position.site, position.head
-    if body.mode == CHANGE and earlier is not None and not earlier.committed:
-        before, head = earlier.before, earlier.head
+def _entry(now: AuthorityState, record: Record, body: kinds.Failover, position: Position) -> FailoverEntry:
+    """One that changes the point, or cancels, still speaks of the primary before the first."""
+    before, head, isolation, earlier = position.site, position.head, now.isolation, now.failover
+    if body.mode in (CHANGE, CANCEL) and earlier is not None and not earlier.committed:
+        before, head, isolation = earlier.before, earlier.head, earlier.isolation
     return FailoverEntry(
         seq=record.seq,
         at=record.at,
@@ -156,6 +159,7 @@ def _entry(earlier: FailoverEntry | None, record: Record, body: kinds.Failover, 
         mode=body.mode,
         reason=body.reason,
         id=body.id,
+        isolation=isolation,
         # Where it was before, there is nothing to accept.
         committed=max(record.at, 1) if body.mode == CANCEL else 0,
     )
