@@ -101,8 +101,8 @@ class Replicas:
         self._fuse.burn()
         return self._root
 
-    async def find(self) -> Mapping[str, object]:
-        return self.host.runs
+    async def find(self) -> Mapping[str, tuple[StartReplica, object]]:
+        return {run: (order, None) for run, order in self.host.runs.items()}
 
     async def drain(self, run: str, progress: engine.OnProgress) -> None:
         self._fuse.burn()
@@ -138,7 +138,7 @@ class SiteB:
     async def images_below(self, vault: Vault, log: MachineLog, entry: PointEntry, run: str) -> Mapping[str, str]:
         return {}
 
-    async def release_below(self, vault: Vault, log: MachineLog, run: str, *, forget: bool) -> None:
+    async def release_below(self, vault: Vault, log: MachineLog, run: str, images: Mapping[str, str], *, forget: bool) -> None:
         return
 
     async def give_addresses(self, run: str, addresses: Mapping[str, Addresses], *, agent: bool) -> Sequence[Finding]:

@@ -95,14 +95,17 @@ class FailingOver:
             await detach(vault, log, site, _used(run))
         return images
 
-    async def release_below(self, vault: Vault, log: MachineLog, run: str, *, forget: bool) -> None:
+    async def release_below(self, vault: Vault, log: MachineLog, run: str, images: Mapping[str, str], *, forget: bool) -> None:
         site = self._engine.site
         standby = await asyncio.to_thread(standby_of, site.directory(vault.id, log.machine_id), vault.id, log.machine_id)
-        if standby is not None and standby.detached == _used(run):
-            async with self._engine.standing.aside(log.machine_id):
+        # Ended between the two, the second is known by its images.
+        if standby is None or not images or {name: str(image.path) for name, image in standby.images.items()} != dict(images):
+            return
+        async with self._engine.standing.aside(log.machine_id):
+            if standby.detached == _used(run):
                 await attach(vault, log, site)
-                if forget:
-                    await standby_removed(vault, log, site, keep_images=True)
+            if forget:
+                await standby_removed(vault, log, site, keep_images=True)
 
     async def give_addresses(self, run: str, addresses: Mapping[str, Addresses], *, agent: bool) -> Sequence[Finding]:
         given = await give_addresses(self._stand_in.hypervisor, run, addresses, agent=agent)

@@ -102,6 +102,8 @@ class Sentinel:
     async def _watch(self, run: str, machine: str) -> None:
         vault, log = await self._engine.watched(machine)
         entry = log.state.authority.failover
+        if await asyncio.to_thread(read_source, self._engine.site.directory(vault.id, machine)) is not None:
+            return  # it is followed, or about to be: then its own look does what is to be done
         deed = await asyncio.to_thread(deeds.read, self._engine.site.directory(vault.id, machine))
         known = [one for one in (deed, deed.standing if deed is not None else None) if one is not None]
         if entry is None or any(one.run == run and one.id == entry.id.hex() for one in known):

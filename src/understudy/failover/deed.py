@@ -51,6 +51,10 @@ class Deed(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     def run(self) -> str:
         return self.order.run if self.order is not None else ""
 
+    @property
+    def below(self) -> dict[str, str]:
+        return self.order.below if self.order is not None else {}
+
 
 def read(directory: Path) -> Deed | None:
     """The last one; None if there was none. `StateFailed` if it cannot be read."""

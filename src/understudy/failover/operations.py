@@ -88,7 +88,7 @@ async def commit(site: FailoverSite, request: engine.CommitFailover, progress: O
         await steps.must_be_allowed("commit")
         deed = await _present(steps)
         await site.replicas.drain(deed.run, progress)
-        await site.release_below(vault, log, deed.run, forget=True)
+        await site.release_below(vault, log, deed.run, deed.below, forget=True)
         progress(Progress(phase="record"))
         await finish(log.append(kinds.Commit(epoch=deed.epoch)))
         return steps.result(deed)

@@ -10,7 +10,8 @@ import msgspec
 from understudy.engine import OnProgress
 from understudy.errors import Conflict, NotFound
 from understudy.local.site import Site
-from understudy.local.standby.orphans import rolled_back
+from understudy.local.standby.orphans import orphan_at, rolled_back
+from understudy.recovery.orphan import RECORD
 from understudy.recovery.place import Place
 from understudy.vault import names
 from understudy.vault.log.authority import FailoverEntry
@@ -18,6 +19,8 @@ from understudy.vault.log.machine_log import MachineLog
 from understudy.vault.log.side_object import get_side_object
 from understudy.vault.vault import Vault
 
+ORPHANS = 6
+"""So often what images hold is put aside for one rollback."""
 _BY_HAND = "make one by hand: understudy standby create {name} --to DIR, with --adopt for images that are still there"
 
 
@@ -28,7 +31,20 @@ async def reversed_images(
 
     Idempotent. `Conflict` while a VM has them.
     """
-    await rolled_back(vault, log, site, images, entry.point.hex(), progress, name=f"epoch-{entry.epoch}")
+    for number in range(1, ORPHANS):
+        name = f"epoch-{entry.epoch}" + (f"-{number}" if number > 1 else "")
+        try:
+            await rolled_back(vault, log, site, images, entry.point.hex(), progress, name=name)
+        except Conflict:
+            # It was ended in the midst of that, and it cannot be told whether anybody has used the images since: what they hold is put
+            # aside anew.
+            if not await asyncio.to_thread((orphan_at(vault, log, site, name) / RECORD).exists):
+                raise
+        else:
+            return
+    raise Conflict(
+        f"the images of {log.state.name!r} were used again and again while they were brought back", hint="see what uses them, by hand"
+    )
 
 
 async def images_at_home(vault: Vault, log: MachineLog, entry: FailoverEntry) -> dict[str, Place]:

@@ -51,8 +51,9 @@ class FailoverSite(Protocol):
         """The standby's images by disk, if it holds this point: they stay as they are from here on, for this run. Idempotent."""
         ...
 
-    async def release_below(self, vault: Vault, log: MachineLog, run: str, *, forget: bool) -> None:
-        """The run needs them no more; `forget`: nor does anybody, since the machine has disks of its own here. Idempotent."""
+    async def release_below(self, vault: Vault, log: MachineLog, run: str, images: Mapping[str, str], *, forget: bool) -> None:
+        """The run, which was given these images of a standby, needs them no more; `forget`: nor does anybody, since the machine has disks
+        of its own here. Idempotent."""
         ...
 
     async def give_addresses(self, run: str, addresses: Mapping[str, Addresses], *, agent: bool) -> Sequence[Finding]:

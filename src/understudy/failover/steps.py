@@ -122,7 +122,7 @@ class Steps:
     async def given_up(self, deed: Deed) -> None:
         """It has come to nothing."""
         if deed.run:
-            await self.site.release_below(self.vault, self.log, deed.run, forget=False)
+            await self.site.release_below(self.vault, self.log, deed.run, deed.below, forget=False)
         await self.keep(deed, done=True)
 
     def is_recorded(self, deed: Deed) -> bool:
@@ -292,7 +292,8 @@ class Steps:
             self.progress(Progress(phase="stop"))
             await self.site.replicas.end(deed.left, None)
             await self.site.replicas.keep(deed.left)
-            await self.site.release_below(self.vault, self.log, deed.left, forget=False)
+            below = known[deed.left][0].below
+            await self.site.release_below(self.vault, self.log, deed.left, below, forget=False)
         return deed
 
     def result(self, deed: Deed) -> engine.FailedOver:
