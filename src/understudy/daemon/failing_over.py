@@ -1,7 +1,6 @@
 """Failovers on this site, as the daemon does them: with its engine, its replicas and its schedule."""
 
 import asyncio
-import os
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
@@ -16,6 +15,8 @@ from understudy.engine import OnProgress, QemuSource
 from understudy.errors import Conflict, NotFound, SourceUnavailable
 from understudy.failover import deed as deeds
 from understudy.failover import operations
+from understudy.failover.health.script import ended
+from understudy.failover.health.subject import plain
 from understudy.failover.networks.guest import give_addresses
 from understudy.failover.networks.mapping import plan_networks
 from understudy.failover.phase import phase_of
@@ -115,33 +116,19 @@ class FailingOver:
         command = self._config().failover.fence
         if not command:
             return ""
+        hint = "see to the primary by hand, then overrule it: --force"
         told = {"UNDERSTUDY_MACHINE": log.state.name, "UNDERSTUDY_MACHINE_ID": log.machine_id, "UNDERSTUDY_SITE": log.state.site}
-        process = await asyncio.create_subprocess_exec(
-            *command,
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.STDOUT,
-            env={**os.environ, **told},
-            start_new_session=True,
-        )
         try:
             async with asyncio.timeout(FENCE_SECONDS):
-                output, _ = await process.communicate()
+                status, said = await ended(command, told)
         except TimeoutError:
-            raise SourceUnavailable(
-                f"the fence command did not end within {FENCE_SECONDS:g} s", hint="see to the primary by hand, then overrule it: --force"
-            ) from None
-        finally:
-            if process.returncode is None:
-                os.killpg(process.pid, 9)
-                await process.wait()
-        said = " ".join(output.decode(errors="replace").split())[-300:]
-        if process.returncode:
-            raise SourceUnavailable(
-                f"the fence command ended with status {process.returncode}: {said}",
-                hint="see to the primary by hand, then overrule it: --force",
-            )
-        return f"the fence command answered for site {log.state.site!r}" + (f": {said}" if said else "")
+            raise SourceUnavailable(f"the fence command did not end within {FENCE_SECONDS:g} s", hint=hint) from None
+        except OSError as error:
+            raise SourceUnavailable(f"the fence command {command[0]} cannot be run: {error.strerror}", hint=hint) from None
+        words = plain(said, 300)
+        if status:
+            raise SourceUnavailable(f"the fence command ended with status {status}: {words}".removesuffix(": "), hint=hint)
+        return f"the fence command answered for site {log.state.site!r}: {words}".removesuffix(": ")
 
     async def follow(self, vault: Vault, log: MachineLog, directory: Path, run: str) -> None:
         qmp, agent = self._replicas.sockets(run)

@@ -4,6 +4,7 @@ import asyncio
 import os
 import signal
 import tempfile
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 
 from understudy.engine import ScriptCheck
@@ -18,29 +19,37 @@ LOOK = 0.2
 
 
 async def passes(subject: Subject, check: ScriptCheck) -> Found:
-    """Once: it may wait itself. Whatever it started in its session is killed at its end, or when this is cancelled."""
+    """Once: it may wait itself."""
+    try:
+        status, text = await ended((check.program, *check.arguments), environment(subject))
+    except OSError as error:
+        raise Unwell(f"{check.program} could not be run: {error.strerror}") from None
+    if status:
+        how = f"status {status}" if status > 0 else f"signal {-status}"
+        raise Unwell(f"{check.program} ended with {how}: {plain(text, 200)}".removesuffix(": "))
+    return Found(f"{check.program} ended with status 0", output=text)
+
+
+async def ended(command: Sequence[str], told: Mapping[str, str]) -> tuple[int, str]:
+    """Its status (a signal's number negative), and the end of what it said. `told`: more of its environment. `OSError` if it cannot be run.
+
+    Whatever it started in its session is killed at its end, or when this is cancelled.
+    """
     with tempfile.TemporaryFile() as said:
-        try:
-            process = await asyncio.create_subprocess_exec(
-                *(check.program, *check.arguments),
-                stdin=asyncio.subprocess.DEVNULL,
-                stdout=said,
-                stderr=said,
-                env={**os.environ, **environment(subject)},
-                cwd="/",
-                start_new_session=True,
-            )
-        except OSError as error:
-            raise Unwell(f"{check.program} could not be run: {error.strerror}") from None
+        process = await asyncio.create_subprocess_exec(
+            *command,
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=said,
+            stderr=said,
+            env={**os.environ, **told},
+            cwd="/",
+            start_new_session=True,
+        )
         try:
             status = await _ended(process, said.fileno())
         finally:
             await finish(_kill(process))
-        text = _tail(said.fileno())
-    if status:
-        ended = f"status {status}" if status > 0 else f"signal {-status}"
-        raise Unwell(f"{check.program} ended with {ended}: {plain(text, 200)}".removesuffix(": "))
-    return Found(f"{check.program} ended with status 0", output=text)
+        return status, _tail(said.fileno())
 
 
 def environment(subject: Subject) -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import shutil
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,6 +30,8 @@ async def ask(program: str, accelerator: str, model: str, beside: Path) -> Offer
     with state_directory(beside), tempfile.TemporaryDirectory(prefix="ask-", dir=beside) as directory:
         socket = Path(directory) / "qmp"
         process = await asyncio.create_subprocess_exec(
+            # It ends with us, however that is.
+            *(("setpriv", "--pdeathsig", "KILL") if shutil.which("setpriv") else ()),
             *(
                 program,
                 "-machine",

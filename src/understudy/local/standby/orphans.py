@@ -1,9 +1,7 @@
 """Rollbacks of images to a point, and what was put aside by them: a directory each in the machine's directory on this host."""
 
 import asyncio
-import time
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from pathlib import Path
 
 from understudy import engine
@@ -71,11 +69,6 @@ async def rolled_back(
             done = await bring(proven)
     await adopt_images(vault, log, site, images, point)
     return done
-
-
-def new_orphan(point: str) -> str:
-    """A name for a rollback that begins now."""
-    return f"{point[:12]}-{datetime.fromtimestamp(time.time(), UTC):%Y%m%dT%H%M%S}"
 
 
 def orphans_of(vault: Vault, log: MachineLog, site: Site) -> tuple[engine.Orphan, ...]:
