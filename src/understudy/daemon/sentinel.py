@@ -300,6 +300,9 @@ class Sentinel:
         directory, source = await self._source(vault, track.id)
         _, log = await self._engine.log_of(track.id)
         async with self._machines.aside(track.id):
+            # It may have taken long until nobody else had it: another site may be the primary by now.
+            if not isinstance(await self._duty(*await self._engine.watched(track.id)), duties.GoOn):
+                return
             if final:
                 # First: whoever was about to fail over to this point finds that it is not the last.
                 await finish(log.append(kinds.Withdraw(point=final)))
