@@ -18,6 +18,8 @@ from typing import Any
 import aiohttp
 from aiohttp import web
 
+from understudy.daemon.farewell import TlsListener
+
 _FLAGS = (
     *("--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--no-first-run", "--ignore-certificate-errors"),
     *("--remote-debugging-port=0", "--disable-background-networking", "--disable-dev-shm-usage", "--window-size=1280,900"),
@@ -143,13 +145,21 @@ def certificate(directory: Path) -> ssl.SSLContext:
 
 @asynccontextmanager
 async def served(app: web.Application, context: ssl.SSLContext | None) -> AsyncIterator[str]:
-    """Its address, on a port that was free."""
+    """Its address, on a port that was free. At the end nothing is left open."""
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=5)
     await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0, ssl_context=context)
-    await site.start()
-    host, port = runner.addresses[0][:2]
+    assert runner.server is not None
+    if context is None:
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        try:
+            yield f"http://127.0.0.1:{runner.addresses[0][1]}"
+        finally:
+            await runner.cleanup()
+        return
+    tls = await TlsListener.begin(runner.server, "127.0.0.1", 0, context)
     try:
-        yield f"{'https' if context else 'http'}://{host}:{port}"
+        yield f"https://127.0.0.1:{tls.port}"
     finally:
+        tls.close()
         await runner.cleanup()
+        await tls.closed()

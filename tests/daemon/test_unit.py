@@ -37,9 +37,10 @@ def test_the_example_configuration_is_right() -> None:
 
 
 def test_a_stop_takes_less_time_than_systemd_gives() -> None:
+    from understudy.daemon.farewell import FAREWELL
     from understudy.daemon.serve import DRAIN, JOBS_DRAIN
     from understudy.daemon.sockets import API_DRAIN
 
     text = (SYSTEMD / "understudy.service.in").read_text()
     given = next(int(line.partition("=")[2]) for line in text.splitlines() if line.startswith("TimeoutStopSec="))
-    assert given - 15 > DRAIN + JOBS_DRAIN + API_DRAIN
+    assert given - 15 > DRAIN + JOBS_DRAIN + API_DRAIN + 2 * FAREWELL

@@ -13,6 +13,7 @@ from aiohttp import web
 
 from understudy.config.values import ApiConfig
 from understudy.daemon.certificate import Certificate
+from understudy.daemon.farewell import TlsListener
 from understudy.errors import Busy, InvalidRequest, StateFailed
 
 API_DRAIN = 5.0
@@ -28,18 +29,24 @@ async def listening(app: web.Application, config: ApiConfig, certificate: Certif
     path = Path(config.socket)
     opened = await asyncio.to_thread(unix_socket, path)
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=API_DRAIN, keepalive_timeout=IDLE)
+    tls: TlsListener | None = None
     try:
         await runner.setup()
         await web.SockSite(runner, opened).start()
         if config.tcp is not None and certificate is not None:
+            assert runner.server is not None
             try:
-                await web.TCPSite(runner, config.tcp.host, config.tcp.port, ssl_context=certificate.context).start()
+                tls = await TlsListener.begin(runner.server, config.tcp.host, config.tcp.port, certificate.context)
             except OSError as error:
                 where = f"{config.tcp.host}:{config.tcp.port}"
                 raise InvalidRequest(f"api.tcp.listen: {where} cannot be listened at: {error.strerror}") from None
         yield
     finally:
+        if tls is not None:
+            tls.close()
         await runner.cleanup()
+        if tls is not None:
+            await tls.closed()
         opened.close()
         with suppress(FileNotFoundError):
             await asyncio.to_thread(path.unlink)
