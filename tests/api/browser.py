@@ -1,4 +1,6 @@
-"""A headless Chromium, driven over its debugging protocol; and the application where a browser can reach it: on loopback, with TLS."""
+"""A headless Chromium, driven over its debugging protocol; and the application where a browser can reach it: on loopback, with TLS.
+
+One browser serves a whole run; each test has a context of its own in it, which remembers nothing."""
 
 import asyncio
 import base64
@@ -8,10 +10,9 @@ import os
 import shutil
 import ssl
 import subprocess
-import tempfile
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,9 @@ _FLAGS = (
     *("--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--no-first-run", "--ignore-certificate-errors"),
     *("--remote-debugging-port=0", "--disable-background-networking", "--disable-dev-shm-usage", "--window-size=1280,900"),
 )
+
+SHOWN = '!document.getElementById("shown").hidden && document.getElementById("connection").dataset.state == "live"'
+ENTER = 'document.getElementById("token").value = "{}"; document.querySelector("#login form").requestSubmit()'
 
 _WATCHED = """new Promise((resolve) => {
   const look = () => { let value = null; try { value = %s; } catch { value = null; } if (value) { clearInterval(timer); resolve(value); } };
@@ -83,32 +87,42 @@ class Tab:
                 answer.set_result(told.get("result", told))
 
 
-@asynccontextmanager
-async def browsing(directory: Path, url: str) -> AsyncIterator[Tab]:
-    """A new browser at `url`, with nothing remembered."""
+@contextmanager
+def chromium(directory: Path) -> Iterator[int]:
+    """A new browser, and the port of its debugging protocol. Blocks."""
     program = shutil.which("chromium")
     assert program is not None, "chromium is missing: .ci/prepare guest tests"
-    with tempfile.TemporaryDirectory() as temporary:
-        # What it leaves there when it is ended goes with the directory.
-        environment = {**os.environ, "TMPDIR": temporary}
-        process = await asyncio.create_subprocess_exec(
-            program, *_FLAGS, f"--user-data-dir={directory}", env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-        )
+    # What it leaves there when it is ended goes with the directory.
+    environment = {**os.environ, "TMPDIR": str(directory)}
+    words = (program, *_FLAGS, f"--user-data-dir={directory / 'profile'}")
+    with subprocess.Popen(words, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
         try:
-            port = await asyncio.to_thread(_port, directory / "DevToolsActivePort")
-            async with aiohttp.ClientSession() as session:
-                async with session.put(f"http://127.0.0.1:{port}/json/new?about:blank") as response:
-                    target = await response.json(content_type=None)
-                async with session.ws_connect(target["webSocketDebuggerUrl"], max_msg_size=0) as socket:
-                    tab = Tab(socket)
-                    for domain in ("Page", "Runtime", "Log"):
-                        await tab.call(f"{domain}.enable")
-                    await tab.call("Page.navigate", url=url)
-                    yield tab
+            yield _port(directory / "profile" / "DevToolsActivePort")
         finally:
-            if process.returncode is None:
-                process.terminate()
-            await process.wait()
+            process.terminate()
+
+
+@asynccontextmanager
+async def browsing(port: int, url: str) -> AsyncIterator[Tab]:
+    """A page at `url` in a context of its own, with nothing remembered."""
+    async with aiohttp.ClientSession(f"http://127.0.0.1:{port}") as session:
+        async with session.get("/json/version") as response:
+            browser_url = (await response.json(content_type=None))["webSocketDebuggerUrl"]
+        async with _attached(session, browser_url) as browser:
+            context = (await browser.call("Target.createBrowserContext"))["browserContextId"]
+            target = await browser.call("Target.createTarget", url="about:blank", browserContextId=context, width=1280, height=900)
+            async with _attached(session, f"/devtools/page/{target['targetId']}") as tab:
+                for domain in ("Page", "Runtime", "Log"):
+                    await tab.call(f"{domain}.enable")
+                await tab.call("Page.navigate", url=url)
+                yield tab
+            await browser.call("Target.disposeBrowserContext", browserContextId=context)
+
+
+@asynccontextmanager
+async def _attached(session: aiohttp.ClientSession, url: str) -> AsyncIterator[Tab]:
+    async with session.ws_connect(url, max_msg_size=0) as socket:
+        yield Tab(socket)
 
 
 def _port(told: Path) -> int:

@@ -1,29 +1,13 @@
 """The dashboard in a real browser: what it shows, that names cannot act in it, that it goes on after the daemon was away."""
 
-import hashlib
-from collections.abc import AsyncIterator
-from pathlib import Path
-
 import msgspec
-import pytest
 
-from tests.api.browser import Tab, browsing, certificate, served
+from tests.api.browser import ENTER, SHOWN, Tab
 from tests.api.fake_service import FakeService, event, status
-from understudy.api import Settings, Token, make_app
 from understudy.engine import JobProgress, StartJob
 from understudy.errors import Conflict
 
 HOSTILE = "</script><img src=x onerror=\"document.title='taken'\">"
-SHOWN = '!document.getElementById("shown").hidden && document.getElementById("connection").dataset.state == "live"'
-ENTER = 'document.getElementById("token").value = "{}"; document.querySelector("#login form").requestSubmit()'
-SETTINGS = Settings(tokens=(Token(name="anna", role="viewer", digest=hashlib.sha256(b"secret").hexdigest()),))
-
-
-@pytest.fixture
-async def tab(tmp_path: Path, service: FakeService) -> AsyncIterator[Tab]:
-    async with served(make_app(service, SETTINGS), certificate(tmp_path)) as url, browsing(tmp_path / "profile", url) as tab:
-        await tab.until('!document.getElementById("login").hidden')
-        yield tab
 
 
 async def test_the_dashboard_shows_what_the_service_says(tab: Tab, service: FakeService) -> None:

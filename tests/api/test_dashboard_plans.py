@@ -1,35 +1,15 @@
 """Recovery plans in a real browser: they are looked at before they are run, and what a run waits for is said where it asks."""
 
-import hashlib
-from collections.abc import AsyncIterator
-from pathlib import Path
-
 import msgspec
-import pytest
 
-from tests.api.browser import Tab, browsing, certificate, served
+from tests.api.browser import ENTER, SHOWN, Tab
 from tests.api.fake_service import FakeService, event
-from tests.api.test_dashboard import ENTER, HOSTILE, SHOWN
-from understudy.api import Settings, Token, make_app
+from tests.api.test_dashboard import HOSTILE
 from understudy.engine import AnswerStep, StartJob
-
-SETTINGS = Settings(
-    tokens=(
-        Token(name="anna", role="operator", digest=hashlib.sha256(b"secret").hexdigest()),
-        Token(name="otto", role="viewer", digest=hashlib.sha256(b"only looks").hexdigest()),
-    )
-)
-
-
-@pytest.fixture
-async def tab(tmp_path: Path, service: FakeService) -> AsyncIterator[Tab]:
-    service.ends_at_once = False
-    async with served(make_app(service, SETTINGS), certificate(tmp_path)) as url, browsing(tmp_path / "profile", url) as tab:
-        await tab.until('!document.getElementById("login").hidden')
-        yield tab
 
 
 async def test_a_plan_is_run_and_answered(tab: Tab, service: FakeService) -> None:
+    service.ends_at_once = False
     plans = service.engine.plans_now
     first = msgspec.structs.replace(plans.run.steps[0], title=HOSTILE)
     plans.run = msgspec.structs.replace(plans.run, steps=(first, *plans.run.steps[1:]))
