@@ -5,7 +5,7 @@ import socket
 import pytest
 
 from tests.hypervisor.stage import WAITS
-from tests.live.agent_kit import with_agent
+from tests.live.agent_kit import SERVE, with_agent
 from understudy.engine import AgentCheck, ConsoleCheck, RunningCheck, TcpCheck
 from understudy.failover.health.checking import examined
 from understudy.failover.health.subject import Subject
@@ -13,9 +13,9 @@ from understudy.hypervisor.protocol import Host, UserNetwork
 from understudy.hypervisor.qemu import driver
 from understudy.hypervisor.qemu.arguments import arguments
 
-AGENT = """
-mkdir -p /sbin /run /etc
-qemu-ga -d -m isa-serial -p /dev/ttyS1 -t /run -f /run/ga.pid
+AGENT = f"""
+mkdir -p /sbin /etc
+{SERVE}
 echo @up
 """
 

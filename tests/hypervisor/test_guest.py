@@ -3,17 +3,17 @@
 import pytest
 
 from tests.hypervisor.stage import WAITS
-from tests.live.agent_kit import with_agent
+from tests.live.agent_kit import SERVE, with_agent
 from understudy.errors import SourceRefused, SourceUnavailable
 from understudy.hypervisor.protocol import Addresses, Patience, Status
 from understudy.hypervisor.qemu import driver
 from understudy.hypervisor.qemu.arguments import arguments
 
-AGENT = """
-mkdir -p /sbin /run /etc
+AGENT = f"""
+mkdir -p /sbin /etc
 printf '#!/bin/sh\\npoweroff -f\\n' >/sbin/shutdown
 chmod +x /sbin/shutdown
-qemu-ga -d -m isa-serial -p /dev/ttyS1 -t /run -f /run/ga.pid
+{SERVE}
 echo @up
 """
 

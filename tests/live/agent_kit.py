@@ -16,6 +16,11 @@ from understudy.demo.packages import PackageSource, read_members
 from understudy.errors import Unsupported
 
 PACKAGE = "qemu-guest-agent"
+SERVE = (
+    "mkdir -p /run; qemu-ga -d -m isa-serial -p /dev/ttyS1 -t /run -f /run/ga.pid; "
+    "until ls -l /proc/$(cat /run/ga.pid)/fd | grep -q ttyS1; do usleep 50000; done"
+)
+"""Said by the guest's shell. It detaches before it opens its port: what is asked until then is lost."""
 
 
 def with_agent(kit: Kit, directory: Path) -> Kit:

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from tests.lifeline import child_of
-from tests.live.agent_kit import with_agent
+from tests.live.agent_kit import SERVE, with_agent
 from understudy.demo.disks import make_disk
 from understudy.demo.guest import Guest
 from understudy.engine import QemuSource
@@ -41,8 +41,8 @@ async def guest(kit, accelerator, short_directory: Path, tmp_path: Path, run_num
     )
     async with booted as guest:
         await guest.wait_for("up", PATIENCE)
-        await guest.run("mkdir -p /run; mount -t ext4 /dev/vda /mnt/a", PATIENCE)
-        await guest.run("qemu-ga -d -m isa-serial -p /dev/ttyS1 -t /run -f /run/ga.pid", PATIENCE)
+        await guest.run("mount -t ext4 /dev/vda /mnt/a", PATIENCE)
+        await guest.run(SERVE, PATIENCE)
         await guest.run("(while :; do date > /mnt/a/now; sync; echo x >> /run/written; done) &", PATIENCE)
         yield guest
 

@@ -5,7 +5,7 @@ import secrets
 from contextlib import AsyncExitStack
 from pathlib import Path
 
-from tests.live.agent_kit import with_agent
+from tests.live.agent_kit import SERVE, with_agent
 from tests.live.test_app_consistent import PATIENCE, frozen_now, goes_on, journal_is_clean, patient
 from understudy.demo.accelerator import Finding
 from understudy.demo.disks import make_disk
@@ -28,8 +28,8 @@ async def booted(kit: Kit, accelerator: Finding, directory: Path, disk: Path) ->
 
 async def served_by_an_agent(guest: Guest) -> None:
     await guest.wait_for("up", PATIENCE)
-    await guest.run("mkdir -p /run; mount -t ext4 /dev/vda /mnt/a", PATIENCE)
-    await guest.run("qemu-ga -d -m isa-serial -p /dev/ttyS1 -t /run -f /run/ga.pid", PATIENCE)
+    await guest.run("mount -t ext4 /dev/vda /mnt/a", PATIENCE)
+    await guest.run(SERVE, PATIENCE)
     await guest.run("(while :; do date > /mnt/a/now; sync; echo x >> /run/written; done) &", PATIENCE)
 
 
