@@ -20,8 +20,8 @@ from understudy.qemu.session import QmpSession
 
 SIZE = 48 << 20
 NAMES = ("vda", "vdb")
-ROUNDS = 7
-KILLED_AT = 4
+ROUNDS = 5
+KILLED_AT = 2
 
 
 @pytest.fixture

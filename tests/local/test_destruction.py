@@ -26,13 +26,13 @@ async def ruins(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Ruins
     patch.setattr(checkpoint, "POINTS_MAX", 2)
     await made.create()
     await made.protect("web", 600_000)
-    await made.cycles("web", 2, 3)
+    await made.cycles("web", 1, 3)
     with patch.context() as listed:
         listed.setattr(cycle, "PACKS_IN_RECORD", 0)
         await made.cycles("web", 1, 40)
     await made.cycles("web", 2, 3)
     await made.protect("other", 60_000)
-    await made.cycles("other", 5, 20)
+    await made.cycles("other", 3, 20)
     await made.age("other")
     yield made
     patch.undo()

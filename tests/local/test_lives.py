@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tests.forks import start
 from tests.local.lives import Life, killed, scribbled, step
-from tests.vault.workers import start
 
 KINDS = {
     **{"cycle": 6, "failing cycle": 3, "stale cycle": 1, "failover": 2, "killed cycle": 2},

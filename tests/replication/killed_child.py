@@ -1,12 +1,8 @@
-"""A process that makes a cycle and is killed just before its n-th durable step: `python -m tests.replication.killed_child ROOT N SLICE`.
-
-SLICE `group`: the cycle is that of a group.
-"""
+"""A process that makes a cycle and is killed just before its n-th durable step."""
 
 import asyncio
 import os
 import signal
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -48,6 +44,6 @@ async def group_cycle(root: Path, step: int) -> None:
         await group.cycle()
 
 
-if __name__ == "__main__":
-    root, step = Path(sys.argv[1]), int(sys.argv[2])
-    asyncio.run(group_cycle(root, step) if sys.argv[3] == "group" else cycle(root, step, int(sys.argv[3])))
+def run(root: Path, step: int, slice_blocks: int | None) -> None:
+    """`slice_blocks` None: the cycle is that of a group."""
+    asyncio.run(group_cycle(root, step) if slice_blocks is None else cycle(root, step, slice_blocks))

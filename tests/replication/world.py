@@ -72,10 +72,10 @@ class World:
         """The machine's own, on this host."""
         return self.state / "vaults" / vault.id / "machines" / log.machine_id
 
-    async def contents(self) -> dict[str, dict[str, bytes]]:
-        """Every point's disks, by point id and disk name, with their digests proven on the way."""
+    async def contents(self, newest: int = 0) -> dict[str, dict[str, bytes]]:
+        """Every point's disks, by point id and disk name, with their digests proven on the way; of so many points if given."""
         async with self.vault() as (vault, log):
-            return {entry.point.id.hex(): await read_point(vault, log, entry) for entry in log.state.points}
+            return {entry.point.id.hex(): await read_point(vault, log, entry) for entry in log.state.points[-newest:]}
 
 
 async def read_point(vault: Vault, log: MachineLog, entry: PointEntry) -> dict[str, bytes]:

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from tests.faults import FaultyStore
-from tests.vault.workers import acknowledged, die_at_creation, die_before_durable_step, opened, start
+from tests.forks import start
+from tests.vault.workers import acknowledged, die_at_creation, die_before_durable_step, opened
 from tests.vault.worlds import QUICK, UNLOCK
 from understudy.vault.vault import Vault
 

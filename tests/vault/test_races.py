@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from tests.faults import FaultyStore
-from tests.vault.workers import acknowledged, race_for_points, race_holds, start
+from tests.forks import start
+from tests.vault.workers import acknowledged, race_for_points, race_holds
 from tests.vault.worlds import QUICK, UNLOCK
 from understudy.vault import kinds
 from understudy.vault.log.state import MachineState

@@ -1,12 +1,9 @@
-"""What the processes do that tests race against each other, or kill. Runs in children of a fork server: quick, and killed alone."""
+"""What the processes do that tests race against each other, or kill."""
 
 import asyncio
-import multiprocessing
 import os
 import signal
 from collections.abc import Callable
-from multiprocessing.context import ForkServerContext
-from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
@@ -18,18 +15,6 @@ from understudy.vault import kinds
 from understudy.vault.vault import Vault
 
 DURABLE = ("fsync", "rename", "link", "unlink", "mkdir")
-
-
-def context() -> ForkServerContext:
-    forks = multiprocessing.get_context("forkserver")
-    forks.set_forkserver_preload(["understudy.vault.vault"])
-    return forks
-
-
-def start(target: Callable[..., None], *args: Any) -> BaseProcess:
-    process = context().Process(target=target, args=args, daemon=True)
-    process.start()
-    return process
 
 
 def acknowledge(root: Path, who: str, what: str) -> None:

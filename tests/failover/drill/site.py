@@ -1,5 +1,6 @@
 """A site with a vault, one machine of it, and test failovers of its points: in a test, or in a process that is killed."""
 
+import asyncio
 import contextlib
 import os
 import signal
@@ -164,7 +165,11 @@ class Order(msgspec.Struct):
     clean_up: engine.CleanUpDrill | None = None
 
 
-async def killed(order: Order) -> None:
+def killed(order: Order) -> None:
+    asyncio.run(_killed(order))
+
+
+async def _killed(order: Order) -> None:
     def heard(now: engine.Progress) -> None:
         if now.phase.startswith(order.phase):
             os.kill(os.getpid(), signal.SIGKILL)

@@ -1,14 +1,12 @@
 """A test failover whose process, guest, export or vault goes away at each of its steps: it goes on, or is cleaned up, and counts once."""
 
-import asyncio
 import os
 import signal
-import sys
 
-import msgspec
 import pytest
 
-from tests.failover.drill.site import Order, Site, unseen
+from tests.failover.drill.site import Order, Site, killed, unseen
+from tests.forks import ended
 from understudy import app
 from understudy.engine import CleanUpDrill, RunningCheck, StartDrill
 from understudy.errors import StoreUnavailable
@@ -22,11 +20,7 @@ STEPS = ["choose", "export", "start", "check", "evidence", "remove", "record"]
 
 async def killed_at(site: Site, kit, phase: str, **what: object) -> None:
     order = Order(root=str(site.root), kernels=str(kit.kernel.parent), id=ONE, phase=phase, **what)  # type: ignore[arg-type]
-    child = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "tests.failover.drill.killed_child"), stdin=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
-    )
-    _, said = await child.communicate(msgspec.json.encode(order))
-    assert child.returncode == -signal.SIGKILL, said.decode()[-2000:]
+    assert await ended(killed, order) == -signal.SIGKILL
 
 
 async def drills_of(site: Site) -> list[str]:

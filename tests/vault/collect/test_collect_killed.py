@@ -1,13 +1,13 @@
 """A collection that ends at any of its writes or deletions, in whatever way, has harmed nothing, and the next one goes on."""
 
-import asyncio
 import signal
-import sys
 from pathlib import Path
 
 import numpy as np
 
 from tests.faults import Action, Fault
+from tests.forks import ended
+from tests.vault.collect import killed_child
 from tests.vault.collect.stage import Stage
 from understudy.errors import InDoubt, StoreUnavailable
 
@@ -42,10 +42,8 @@ async def test_killed_at_its_writes(tmp_path: Path) -> None:
     stage = await Stage.begin(tmp_path, np.random.default_rng(4))
     for step in (0, 5, 6):
         await sparse(stage)
-        child = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "tests.vault.collect.killed_child", str(tmp_path), str(step), "after" if step % 2 else "before"
-        )
-        assert await child.wait() == -signal.SIGKILL
+        code = await ended(killed_child.run, tmp_path, step, Action.DIE_AFTER if step % 2 else Action.DIE_BEFORE)
+        assert code == -signal.SIGKILL
         await stage.check()
         await stage.cycles(1)
         await stage.check()

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from tests.faults import Action, Call, Fault
+from tests.forks import start
 from tests.replication.world import World
 from tests.vault.collect.stage import Stage
-from tests.vault.workers import start
 from understudy.vault.collect.trimming import Tail
 
 SHORT = Tail(4, 8)
