@@ -30,6 +30,7 @@ LAYERS = (
     ("config",),
     ("engine",),
     ("extents",),
+    ("programs",),
     ("finish",),
     ("durable",),
     ("machine",),

@@ -31,7 +31,7 @@ async def test_it_is_told_of_whom_and_says_what_it_did() -> None:
     ("command", "words"),
     [
         (("/bin/sh", "-c", "echo no answer; exit 3"), "ended with status 3: no answer"),
-        (("/bin/sh", "-c", "kill -9 $$"), "ended with status -9"),
+        (("/bin/sh", "-c", "kill -9 $$"), "ended with signal 9"),
         (("/no/such/program",), "/no/such/program cannot be run"),
     ],
 )

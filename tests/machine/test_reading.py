@@ -6,7 +6,6 @@ import pytest
 from understudy.errors import InvalidRequest
 from understudy.machine.definition import Controller, Disk, Firmware, MachineDefinition, Nic
 from understudy.machine.extra import objections
-from understudy.machine.identity import fresh_identity
 from understudy.machine.reading import KEY, as_recorded, from_toml, judged, of_point, to_toml
 
 UUID = "00112233-4455-6677-8899-aabbccddeeff"
@@ -99,11 +98,3 @@ def test_what_reaches_beyond_the_machine(given):
 )
 def test_what_may_be_given(given):
     assert objections(given) == []
-
-
-def test_a_copy_beside_its_original():
-    copy = fresh_identity(FULL)
-    assert copy.uuid != FULL.uuid
-    assert not {nic.mac for nic in copy.nics} & {nic.mac for nic in FULL.nics}
-    restored = tuple(msgspec.structs.replace(nic, mac=old.mac) for nic, old in zip(copy.nics, FULL.nics, strict=True))
-    assert msgspec.structs.replace(copy, uuid=UUID, nics=restored) == FULL

@@ -15,7 +15,6 @@ from understudy.engine import OnProgress, QemuSource
 from understudy.errors import Conflict, NotFound, SourceUnavailable
 from understudy.failover import deed as deeds
 from understudy.failover import operations
-from understudy.failover.health.script import ended
 from understudy.failover.health.subject import plain
 from understudy.failover.networks.guest import give_addresses
 from understudy.failover.networks.mapping import plan_networks
@@ -31,6 +30,7 @@ from understudy.local.defining import started_from
 from understudy.local.machine_file import read_source, write_source
 from understudy.local.standby.held import standby_of
 from understudy.local.standby.keeping import attach, detach, standby_removed
+from understudy.programs import ended
 from understudy.replica.replicas import Replicas
 from understudy.vault import kinds
 from understudy.vault.log.machine_log import MachineLog
@@ -119,15 +119,14 @@ class FailingOver:
         hint = "see to the primary by hand, then overrule it: --force"
         told = {"UNDERSTUDY_MACHINE": log.state.name, "UNDERSTUDY_MACHINE_ID": log.machine_id, "UNDERSTUDY_SITE": log.state.site}
         try:
-            async with asyncio.timeout(FENCE_SECONDS):
-                status, said = await ended(command, told)
+            done = await ended(command, told, FENCE_SECONDS)
         except TimeoutError:
             raise SourceUnavailable(f"the fence command did not end within {FENCE_SECONDS:g} s", hint=hint) from None
         except OSError as error:
             raise SourceUnavailable(f"the fence command {command[0]} cannot be run: {error.strerror}", hint=hint) from None
-        words = plain(said, 300)
-        if status:
-            raise SourceUnavailable(f"the fence command ended with status {status}: {words}".removesuffix(": "), hint=hint)
+        words = plain(done.said, 300)
+        if done.status:
+            raise SourceUnavailable(f"the fence command ended with {done.how}: {words}".removesuffix(": "), hint=hint)
         return f"the fence command answered for site {log.state.site!r}: {words}".removesuffix(": ")
 
     async def follow(self, vault: Vault, log: MachineLog, directory: Path, run: str) -> None:
