@@ -35,19 +35,27 @@ function size(bytes) {
   while (value >= 1024 && unit < units.length - 1) { value /= 1024; unit += 1; }
   return unit && value < 10 ? `${value.toFixed(1)} ${units[unit]}` : `${Math.round(value)} ${units[unit]}`;
 }
-const clock = (ns) => new Date(ns / 1e6).toLocaleTimeString([], { hour12: false });
-const moment = (ns) => new Date(ns / 1e6).toLocaleString([], { hour12: false });
+// As in ISO 8601, in this browser's zone, which the foot of the page names: no date can be read as another one.
+function moment(ns) {
+  const at = new Date(ns / 1e6);
+  return new Date(at - at.getTimezoneOffset() * 60000).toISOString().slice(0, 19).replace("T", " ");
+}
+const clock = (ns) => moment(ns).slice(11);
+function zone() {
+  const minutes = -new Date().getTimezoneOffset(), whole = Math.abs(minutes);
+  return `UTC${minutes < 0 ? "-" : "+"}${String(Math.floor(whole / 60)).padStart(2, "0")}:${String(whole % 60).padStart(2, "0")}`;
+}
 function count(number, noun) { return `${number} ${noun}${number === 1 ? "" : "s"}`; }
 
 async function ask(path, also = {}) {
   const headers = { ...also.headers, ...(state.token ? { Authorization: `Bearer ${state.token}` } : {}) };
   const response = await fetch(path, { ...also, headers, cache: "no-store" });
   if (response.status === 401 || response.status === 403) throw Object.assign(new Error(await said(response)), { stranger: response.status });
-  if (!response.ok) throw new Error(await said(response));
+  if (!response.ok) throw Object.assign(new Error(await said(response)), { status: response.status });
   return response;
 }
 async function said(response) {
-  try { return (await response.json()).error.message; } catch { return `the daemon answered ${response.status}`; }
+  try { const { message, hint } = (await response.json()).error; return hint ? `${message}: ${hint}` : message; } catch { return `the daemon answered ${response.status}`; }
 }
 const read = async (path) => (await ask(path)).json();
 
@@ -167,7 +175,7 @@ function showHealth() {
   const own = state.health.reasons.map((reason) => reason.message);
   put($("site"), state.health.site);
   put($("summary"), [all.length ? (parts.length ? `${count(all.length, "machine")}: ${parts.join(", ")}` : `All well: ${count(all.length, "machine")}`) : "", ...own].filter(Boolean).join(" · "));
-  put($("about"), `understudy ${state.health.version}, vault ${state.health.vault}, running since ${moment(state.health.started_at)}, you are ${state.me.name} (${state.me.role})`);
+  put($("about"), `understudy ${state.health.version}, vault ${state.health.vault}, running since ${moment(state.health.started_at)}, you are ${state.me.name} (${state.me.role}); times are ${zone()}`);
   document.title = parts.length ? `${parts.join(", ")} | understudy` : "understudy";
 }
 
