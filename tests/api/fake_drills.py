@@ -1,5 +1,6 @@
 """The fake service's part of test failovers."""
 
+import base64
 from abc import abstractmethod
 from dataclasses import dataclass, field
 
@@ -16,7 +17,8 @@ from understudy.engine import (
 )
 from understudy.errors import NotFound
 
-PNG = b"\x89PNG\r\n\x1a\n and more"
+PNG = base64.b64decode("iVBORw0KGgoAAAANSUhEUgAAAAQAAAACCAIAAADwyuo0AAAAGElEQVR42mPQsGHQsLHXsKnXsNnPgMwBAEY7BhtinpqIAAAAAElFTkSuQmCC")
+"""Four pixels by two."""
 DRILL = Drill(
     id="d" * 32,
     machine="web",

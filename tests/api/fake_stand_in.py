@@ -2,6 +2,9 @@
 
 from abc import abstractmethod
 from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
 
 from understudy.engine import (
     Authority,
@@ -21,6 +24,10 @@ class FakeStandIn:
     networks_set: dict[str, MachineNetworks] = field(default_factory=dict)
     verdict: Verdict = "warn"
     isolation: int = 0
+    standing: dict[str, Any] = field(default_factory=dict)
+    """How the authority differs from a failover that was not committed yet."""
+    dropped: list[tuple[str, str, str]] = field(default_factory=list)
+    isolated: list[tuple[str, int, str]] = field(default_factory=list)
 
     @abstractmethod
     async def status(self, machine: str) -> MachineStatus: ...
@@ -28,7 +35,7 @@ class FakeStandIn:
     async def authority(self, machine: str) -> Authority:
         found = await self.status(machine)
         entry = FailoverEntry(epoch=2, site="host-b", before="host-a", point="ab" * 16, mode="planned", reason="", at=1, committed_at=0)
-        return Authority(
+        plain = Authority(
             machine=found.name,
             id=found.id,
             phase="failed_over",
@@ -40,12 +47,15 @@ class FakeStandIn:
             isolation_seconds=self.isolation,
             failover=entry,
         )
+        return msgspec.structs.replace(plain, **self.standing)
 
     async def drop_run(self, machine: str, run: str, actor: str) -> Authority:
+        self.dropped.append((machine, run, actor))
         return await self.authority(machine)
 
     async def set_isolation(self, machine: str, seconds: int, actor: str) -> Authority:
         self.isolation = seconds
+        self.isolated.append((machine, seconds, actor))
         return await self.authority(machine)
 
     async def networks(self, machine: str) -> ShownNetworks:

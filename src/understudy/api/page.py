@@ -9,13 +9,15 @@ from aiohttp import web
 
 from understudy.api.routes import Call, Route
 
+_SCRIPTS = ("script.js", "asking.js", "choosing.js", "plans.js", "failover.js", "drills.js", "standbys.js", "standing_in.js")
+
 
 @cache
 def dashboard() -> tuple[str, str]:
     """The page and its Content-Security-Policy: only its own style and script run, and they talk only to where it came from."""
     parts = files("understudy.api") / "dashboard"
     style = (parts / "style.css").read_text("utf-8")
-    script = "".join((parts / name).read_text("utf-8") for name in ("script.js", "plans.js", "failover.js"))
+    script = "".join((parts / name).read_text("utf-8") for name in _SCRIPTS)
     page = (parts / "page.html").read_text("utf-8").replace("/*STYLE*/", style).replace("/*SCRIPT*/", script)
     policy = (
         f"default-src 'none'; style-src '{inline(style)}'; script-src '{inline(script)}'; connect-src 'self'; img-src data:; "

@@ -3,72 +3,180 @@ const PHASES = {
   unprotected: "nothing protects it", initial_replication: "has no recovery point yet", protected: "protected", failing_over: "a planned failover is under way",
   failed_over: "failed over, not committed", committed: "failed over and committed, not replicated since", reprotecting: "about to be replicated the other way",
 };
-const FAILOVER_JOBS = ["failover", "change-point", "cancel-failover", "commit-failover", "start-again", "reprotect", "test-failover", "drill-cleanup"];
-const failovers = { all: [], open: null, shown: null, drawn: "" };
-const OPERATIONS = {
-  test: ["Test", "test-failover", () => ({}), (m) => `A copy of ${m} is started here in isolation; it stands until it is cleaned up.`],
-  planned: ["Planned failover", "failover", () => ({ mode: "planned" }), (m, f) => `${m} will be shut down at site ${f.site} and started here.`],
-  unplanned: ["Unplanned failover", "failover", () => ({ mode: "unplanned" }),
-    (m, f) => `${m} will be started here from its newest point.${f.isolation_seconds ? "" : ` Nothing makes sure that it does not run at ${f.site} still.`}`],
-  start: ["Start again", "failover/start", () => null, (m) => `${m} is started again from what its disks here hold.`],
-  cancel: ["Cancel", "failover/cancel", () => null, (m, f) => `${m} goes on where it was${f.phase === "failed_over" ? "; what it wrote here is kept aside, and is not there" : ""}.`],
-  commit: ["Commit", "failover/commit", () => null, (m) => `${m} stays here; another point cannot be chosen afterwards.`],
-  reprotect: ["Reprotect", "reprotect", () => null, (m) => `${m} is replicated from here.`],
-};
+const FAILOVER_JOBS = ["failover", "change-point", "cancel-failover", "commit-failover", "start-again", "reprotect", "test-failover", "drill-cleanup", "follow-standby"];
+const FAILOVER_EVENTS = /^(failover|standby|replica|isolation|networks|checks)\.|^(request|machine\.readiness|job\.ended)$/;
+const failovers = { all: [], open: null, shown: null, drawn: "", unfolded: new Set() };
+const place = (machine, rest) => `/v1/machines/${encodeURIComponent(machine)}/${rest}`;
+const mayAll = () => state.me?.role === "admin";
 
 async function readFailovers() {
   // Without the vault there is nothing to show; the rest of the page does not need it.
+  const open = failovers.open;
+  let shown = null;
   try {
     failovers.all = (await read("/v1/vault")).machines;
-    failovers.shown = failovers.open === null ? null : await read(`/v1/machines/${encodeURIComponent(failovers.open)}/failover`);
+    if (open !== null) shown = { ...(await besides(open)), ...(await tried(place(open, "failover"))) };
   } catch (error) {
     if (error.stranger) throw error;
-    failovers.shown = null;
   }
+  if (open !== failovers.open) return;
+  failovers.shown = shown;
   showFailovers();
+  renewEvidence(shown?.drills?.value?.items ?? []);
+}
+// Each part of what is known of a machine stands for itself: one that cannot be read hides no other.
+async function tried(path) {
+  try { return { value: await read(path) }; } catch (error) {
+    if (error.stranger) throw error;
+    return { value: null, failure: error.message, missing: error.status === 404 };
+  }
+}
+async function besides(machine) {
+  const name = encodeURIComponent(machine);
+  const [readiness, drills, orphans, networks] = await Promise.all([tried(place(machine, "check")), tried(`/v1/drills?limit=10&machine=${name}`), tried(place(machine, "orphans")), tried(place(machine, "networks"))]);
+  return { readiness, drills, orphans, networks };
 }
 
 function showFailovers() {
-  const told = JSON.stringify([failovers.all.map((one) => [one.name, one.site, one.here, one.epoch]), failovers.shown, failovers.open, mayRun()]);
+  const [found, statusOf] = [failovers.shown, (id) => [...state.machines.values()].find((entry) => entry.machine.id === id)?.machine ?? null];
+  const all = failovers.all.map((machine) => ({ machine, marks: (statusOf(machine.id)?.reasons ?? []).filter((reason) => GRAVE[reason.code]) }));
+  const status = found?.value ? statusOf(found.value.id) : null;
+  const jobs = found?.value ? jobsOf(found.value) : [];
+  const minute = state.read ? Math.floor(now() / 6e10) : 0;
+  const told = JSON.stringify([all.map(({ machine, marks }) => [machine.name, machine.site, machine.here, machine.epoch, marks]), found, status?.reasons, status?.standby, status?.standby_progress, status?.drilled_at, jobs, failovers.open, [...drills.open], state.me?.role, minute]);
   if (told === failovers.drawn) return;
   failovers.drawn = told;
   const focused = document.activeElement?.dataset?.key;
-  $("failover").hidden = !failovers.all.length;
-  $("failovers").replaceChildren(...failovers.all.slice().sort((a, b) => a.name.localeCompare(b.name)).map((machine) => {
+  $("failover").hidden = !all.length;
+  $("failovers").replaceChildren(...all.sort((a, b) => a.machine.name.localeCompare(b.machine.name)).map(({ machine, marks }) => {
     const open = failovers.open === machine.name;
     const title = make("button", { type: "button", class: "plain", "aria-expanded": String(open), "data-key": `failover ${machine.name}` }, make("b", {}, machine.name));
-    title.addEventListener("click", () => { failovers.open = open ? null : machine.name; failovers.shown = null; readFailovers().catch(() => {}); });
-    const where = make("span", { class: "dim" }, `site ${machine.site}${machine.here ? ", from here" : ""}`);
-    return make("li", {}, make("div", { class: "line" }, title, where), ...(open && failovers.shown ? failoverParts(failovers.shown) : []));
+    title.addEventListener("click", () => { failovers.open = open ? null : machine.name; failovers.shown = null; showFailovers(); readFailovers().catch(() => {}); });
+    const where = make("span", { class: "dim" }, `site ${machine.site}${machine.here ? ", from here" : ""} `, ...marks.map((reason) => make("span", { class: `health ${reason.health}` }, GRAVE[reason.code])));
+    const detail = !open ? [] : !found ? [make("div", { class: "quiet" }, "is looked at …")] : !found.value ? [make("div", { class: "failed" }, found.failure)] : failoverParts(found, status, jobs);
+    return make("li", {}, make("div", { class: "line" }, title, where), ...detail);
   }));
-  if (focused) [...document.querySelectorAll("#failover [data-key]")].find((one) => one.dataset.key === focused)?.focus({ preventScroll: true });
+  if (focused && !$("mean").open) refocus(focused);
 }
 
-function failoverParts(found) {
+// The newest first; one that ended says how until another begins.
+function jobsOf(found) {
+  const own = [...state.jobs.values()].filter((job) => [found.id, found.machine].includes(job.machine) && FAILOVER_JOBS.includes(job.kind)).sort((a, b) => b.created_at - a.created_at || (b.id > a.id ? 1 : -1));
+  const under = own.filter((job) => !ENDED.includes(job.state));
+  return under.length ? under : own.slice(0, 1);
+}
+function jobParts(job) {
+  if (!ENDED.includes(job.state)) {
+    const { phase, done, total } = job.progress;
+    const words = [`${job.kind}: ${phase || job.state}`, total ? `${Math.floor((100 * done) / total)} %` : ""].filter(Boolean).join(", ");
+    return [make("div", { class: "alert", role: "status" }, words), make("progress", { "aria-label": `${job.kind} of this machine`, max: total || 1, value: total ? done : null })];
+  }
+  const when = job.ended_at === null ? "" : `, ${moment(job.ended_at)}`;
+  if (job.error) return [make("div", { class: "failed" }, `${job.kind} failed${when}: ${job.error.message}${job.error.hint ? `: ${job.error.hint}` : ""}`)];
+  const { rpo_seconds: rpo, rto_seconds: rto, number } = job.result ?? {};
+  const reached = typeof rpo !== "number" || typeof rto !== "number" ? "" : ` from point ${number}: ${rpo ? `what was written in the last ${duration(rpo)} before is lost` : "nothing was lost"}; its guest ran ${duration(rto)} after it was asked for`;
+  return [make("div", { class: "quiet" }, `${job.kind} ${job.state}${when}${reached}`)];
+}
+
+function failoverParts(all, status, jobs) {
+  const found = all.value;
   const lines = [`${PHASES[found.phase] ?? found.phase}; primary: site ${found.site}${found.primary ? ", this one" : ""}, epoch ${found.epoch}`];
-  if (found.isolation_seconds) lines.push(`paused after ${duration(found.isolation_seconds)} without the vault`);
-  if (found.failover) lines.push(`${found.failover.mode || "failover"} from ${found.failover.before}, ${moment(found.failover.at)}${found.failover.committed_at ? ", committed" : ""}`);
+  if (found.failover) lines.push(`${found.failover.mode || "failover"} from ${found.failover.before}, ${moment(found.failover.at)}${found.failover.committed_at ? `, committed ${moment(found.failover.committed_at)}` : ""}${found.failover.reason ? `: ${found.failover.reason}` : ""}`);
   for (const asked of found.requests) lines.push(`asked of ${asked.site}: ${asked.action}, ${asked.outcome || "not answered"}${asked.text ? `: ${asked.text}` : ""}`);
-  for (const run of found.runs) lines.push(`run ${run.run}: ${run.kept ? "kept aside" : run.status}${run.below.length ? `, reads ${run.below.join(", ")} from below` : ""}`);
-  const parts = lines.map((line) => make("div", { class: "quiet" }, line));
-  for (const stood of found.stood_down) parts.push(make("div", { class: stood.running ? "failed" : "quiet" }, `site ${stood.site}, ${moment(stood.at)}: ${stood.text}`));
+  for (const run of found.runs) if (!run.kept) lines.push(`run ${run.run}: ${run.status}${run.reason ? `, ${run.reason}` : ""}${run.below.length ? `, reads ${run.below.join(", ")} from below` : ""}`);
+  const parts = [...alarms(found, status), ...lines.map((line) => make("div", { class: "quiet" }, line))];
   if (found.under_way) parts.push(make("div", { class: "alert" }, found.under_way));
+  for (const job of jobs) parts.push(...jobParts(job));
   const possible = found.allowed.filter((one) => OPERATIONS[one] && mayRun());
-  if (possible.length) parts.push(make("div", { class: "buttons" }, ...possible.map((one) => {
-    const [words, path, body, what] = OPERATIONS[one];
-    const button = make("button", { type: "button", class: one === "unplanned" ? "grave" : null, "data-key": `${one} ${found.machine}` }, words);
-    button.addEventListener("click", () => { if (confirm(what(found.machine, found))) failOver(found.machine, path, body()); });
-    return button;
+  if (possible.length) parts.push(make("div", { class: "buttons operations" }, ...possible.map((one) => {
+    const [words, begin] = OPERATIONS[one];
+    return doing(`${one} ${found.machine}`, words, () => begin(found, status), one === "unplanned" ? "grave" : null);
   })));
-  return parts;
+  return [...parts, ...drillParts(found, all, status), ...standbyParts(found, status), ...readinessParts(found, all), ...networkParts(found, all), ...isolationParts(found), ...asideParts(found, all)];
+}
+function doing(key, words, act, kind = null, label = null) {
+  const button = make("button", { type: "button", class: kind, "data-key": key, "aria-label": label }, words);
+  button.addEventListener("click", act);
+  return button;
+}
+// A part that is folded away says the gist of itself. What was unfolded stays so.
+function part(key, title, gist, kind, ...inner) {
+  const made = make("details", { class: "part", open: failovers.unfolded.has(key) }, make("summary", { "data-key": `part ${key}` }, make("b", {}, title), " ", make("span", { class: kind }, gist)), ...inner);
+  made.addEventListener("toggle", () => { if (made.open) failovers.unfolded.add(key); else failovers.unfolded.delete(key); });
+  return made;
 }
 
-async function failOver(machine, path, body) {
-  put($("failover-told"), "");
-  try {
-    await send(`/v1/machines/${encodeURIComponent(machine)}/${path}`, body);
-    await readFailovers();
-  } catch (error) { put($("failover-told"), error.message); }
+// What is wrong beyond waiting, and what a person is to do about it.
+const GRAVE = { split: "runs on two sites", superseded: "superseded", isolated: "isolated" };
+function alarms(found, status) {
+  const told = (status?.reasons ?? []).filter((reason) => reason.health !== "normal");
+  const made = told.map((reason) => alarm(reason.health, `${GRAVE[reason.code] ? `${GRAVE[reason.code]}: ` : ""}${reason.message}`, reason.hint));
+  for (const stood of found.stood_down) {
+    if (stood.running) made.unshift(alarm("critical", `runs on two sites: at site ${stood.site} it runs, too (${moment(stood.at)}): ${stood.text}`, "stop it there by hand, at once: what it writes there is lost to it, and is put aside by the reprotect"));
+    else made.push(make("div", { class: "quiet" }, `site ${stood.site}, ${moment(stood.at)}: ${stood.text}`));
+  }
+  return made;
+}
+function alarm(health, words, hint) {
+  return make("div", { class: `alarm ${health}` }, make("div", {}, make("strong", {}, words), hint ? make("div", {}, hint) : ""));
+}
+
+const OPERATIONS = {
+  test: ["Test…", (f, status) => askDrill(f, status)],
+  planned: ["Planned failover…", askPlanned],
+  unplanned: ["Unplanned failover…", askUnplanned],
+  start: ["Start again…", (f) => askPlain(f, "failover/start", "Start again", () => [`${f.machine} is started again here, from what its disks here hold.`])],
+  "change-point": ["Another point…", askOther],
+  cancel: ["Cancel…", (f) => askPlain(f, "failover/cancel", "Cancel the failover", () => f.phase === "failed_over"
+    ? [`${f.machine} is ended here at once, and goes on at site ${f.failover?.before ?? "that it came from"}.`, "What it wrote here since is kept aside, and is not there."]
+    : [`${f.machine} goes on where it was.`])],
+  commit: ["Commit…", (f) => askPlain(f, "failover/commit", "Commit", () => [`${f.machine} stays here: its disks become images of this host, while it runs.`, "Afterwards no other point can be chosen, and the failover cannot be cancelled."])],
+  reprotect: ["Reprotect…", (f) => askPlain(f, "reprotect", "Reprotect", () => [`${f.machine} is replicated from here.`, f.failover ? `Site ${f.failover.before} becomes its stand-in; what its images hold beyond the point of the failover is put aside there first.` : ""])],
+};
+async function begun(path, body) {
+  await send(path, body);
+  await readFailovers();
+}
+function askPlain(f, path, go, lines) {
+  mean({ title: `${go}: ${f.machine}`, go, lines, act: () => begun(place(f.machine, path), null) });
+}
+function askPlanned(f) {
+  const [reason, force] = [written("Reason, for the record"), ticked("End a guest that does not shut down, and overrule findings that forbid a start here")];
+  mean({
+    title: `Planned failover: ${f.machine}`, go: "Shut it down there, start it here", inputs: [reason.label, force.label],
+    lines: () => [`${f.machine} is shut down at site ${f.site}, its last changes are sent, and it is started here. Nothing is lost.`,
+      force.box.checked ? "A guest that does not shut down is ended: what it has not written yet is lost." : "If anything goes wrong before it has shut down, it runs on there."],
+    act: () => begun(place(f.machine, "failover"), { mode: "planned", force: force.box.checked, reason: reason.input.value }),
+  });
+}
+function askUnplanned(f) {
+  const choice = pointChoice(f.machine, ["latest", "latest-app", "chosen"]);
+  const [reason, force] = [written("Reason, for the record"), ticked("Wait for nothing: start it although its site may not have paused it, and although the fence command fails")];
+  const safe = f.isolation_seconds ? `It is started after ${duration(f.isolation_seconds + 15)}, when site ${f.site} has paused it, or earlier if that says so.` : `Unless a fence command is set up here, nothing makes sure that it does not run at site ${f.site} still.`;
+  mean({
+    title: `Unplanned failover: ${f.machine}`, go: "Start it here", grave: true, typed: f.machine, inputs: [choice.element, reason.label, force.label], ready: () => choice.point() !== null,
+    lines: () => {
+      const point = choice.point();
+      if (point === null) return [];
+      return [`${f.machine} is started here, since site ${f.site} is lost, from ${fromPoint(point)}.`, `What was written after ${moment(point.frozen_at)} is lost.${passedOver(choice, point)}`,
+        force.box.checked ? `Nothing is waited for: it may run at site ${f.site}, too.` : safe];
+    },
+    // The newest is found out when it begins, after the other site was kept from making more.
+    act: () => begun(place(f.machine, "failover"), { mode: "unplanned", point: choice.wish === "latest" ? "" : choice.point().id, force: force.box.checked, reason: reason.input.value }),
+  });
+}
+function askOther(f) {
+  const choice = pointChoice(f.machine, ["latest", "latest-app", "chosen"]);
+  mean({
+    title: `Another point: ${f.machine}`, go: "Start it from this point", grave: true, inputs: [choice.element], ready: () => choice.point() !== null,
+    lines: () => {
+      const point = choice.point();
+      if (point === null) return [];
+      return [`${f.machine} is ended here at once, and started from ${fromPoint(point)}${point.id === f.failover?.point ? ", the one that it was started from before" : ""}.`,
+        `What was written after ${moment(point.frozen_at)} is not there.${passedOver(choice, point)} What it wrote here since the failover is kept aside.`];
+    },
+    act: () => begun(place(f.machine, "failover/change-point"), { point: choice.point().id }),
+  });
 }
 
 let failoversAsked = false;

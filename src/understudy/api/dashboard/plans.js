@@ -6,9 +6,9 @@ const QUESTIONS = { confirm: "waits to be confirmed", failed: "failed", unknown:
 const plans = { all: [], runs: [], open: null, chosen: null, checked: null, drawn: "" };
 const mayRun = () => state.me !== undefined && state.me.role !== "viewer";
 
-async function send(path, body) {
+async function send(path, body, method = "POST") {
   const headers = { "Content-Type": "application/json", "Idempotency-Key": `page-${crypto.getRandomValues(new Uint32Array(4)).join("-")}` };
-  return (await ask(path, { method: "POST", headers, body: body === null ? undefined : JSON.stringify(body) })).json();
+  return (await ask(path, { method, headers, body: body === null ? undefined : JSON.stringify(body) })).json();
 }
 
 async function readPlans() {
@@ -68,7 +68,7 @@ function runSteps(run) {
   buttons.push(report);
   if (run.state === "running" && !run.aborted && mayRun()) {
     const abort = make("button", { type: "button", class: "grave", "data-key": `abort ${run.id}` }, REPLY_WORDS.abort);
-    abort.addEventListener("click", () => { if (confirm(`Abort ${run.name}? Nothing more is begun; what was done stays.`)) acted(() => reply(run, "abort", {})); });
+    abort.addEventListener("click", () => mean({ title: `Abort the run of ${run.name}`, go: REPLY_WORDS.abort, grave: true, lines: () => ["Nothing more is begun. What was done stays, and a failover that has begun comes to its end."], act: () => reply(run, "abort", {}) }));
     buttons.push(abort);
   }
   return [...groups, make("div", { class: "buttons" }, ...buttons)];

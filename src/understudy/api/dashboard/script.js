@@ -222,7 +222,7 @@ function timeLine(points) {
   return [drawn];
 }
 
-const nameOf = (id) => [...state.machines.values()].find((entry) => entry.machine.id === id)?.machine.name ?? id ?? "";
+const nameOf = (id) => [...state.machines.values()].find((entry) => entry.machine.id === id)?.machine.name ?? failovers.all.find((machine) => machine.id === id)?.name ?? id ?? "";
 function showJobs() {
   const all = [...state.jobs.values()].sort((a, b) => b.created_at - a.created_at || (b.id > a.id ? 1 : -1));
   const shown = [...all.filter((job) => !ENDED.includes(job.state)), ...all.filter((job) => ENDED.includes(job.state)).slice(0, 5)];
@@ -262,6 +262,7 @@ async function renew() {
   underway = true;
   try {
     await readMachines();
+    showFailovers();
     const newest = state.machines.get(state.chosen)?.machine.newest_point;
     if (state.points && newest !== state.points.points.at(-1)?.number && performance.now() - state.drawn > 5000) { state.drawn = performance.now(); await showPoints(); }
   } finally { underway = false; if (asked) { asked = false; setTimeout(() => renew().catch(() => {}), 1000); } }
@@ -283,13 +284,13 @@ async function follow() {
 }
 function take(block) {
   const fields = Object.fromEntries(block.split("\n").map((line) => [line.slice(0, line.indexOf(":")), line.slice(line.indexOf(":") + 2)]));
-  if (fields.event === "job") { const job = JSON.parse(fields.data); state.jobs.set(job.id, job); showJobs(); if (job.kind === "plan") renewPlans(); if (FAILOVER_JOBS.includes(job.kind)) renewFailovers(); }
+  if (fields.event === "job") { const job = JSON.parse(fields.data); state.jobs.set(job.id, job); showJobs(); if (job.kind === "plan") renewPlans(); if (FAILOVER_JOBS.includes(job.kind)) { showFailovers(); if (ENDED.includes(job.state)) renewFailovers(); } }
   if (fields.event === "event") {
     const event = JSON.parse(fields.data);
     showEvent(event);
     renew().catch(() => {});
     if (event.kind.startsWith("plan.") || event.kind === "request") renewPlans();
-    if (event.kind.startsWith("failover.") || event.kind === "request") renewFailovers();
+    if (FAILOVER_EVENTS.test(event.kind)) renewFailovers();
   }
 }
 function connection(kind, words) { $("connection").dataset.state = kind; put($("connection"), words); }
