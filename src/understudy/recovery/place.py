@@ -111,8 +111,9 @@ async def open_place(place: Place, disk: PointDisk, subject: Subject, towards: s
     )
 
 
-async def open_existing(place: Place, disk: PointDisk, subject: Subject) -> Opened:
-    """Open an image or device whatever it holds; it is neither made nor resized, and nothing is put on record.
+async def open_existing(place: Place, disk: PointDisk, subject: Subject, *, read_only: bool = False) -> Opened:
+    """Open an image or device whatever it holds; it is neither made nor resized, and nothing is put on record. `read_only`: a file is not
+    even touched.
 
     `NotFound`; `Conflict` if it is in use; `TargetFailed` if it has not the disk's size.
     """
@@ -127,7 +128,8 @@ async def open_existing(place: Place, disk: PointDisk, subject: Subject) -> Open
         raise not_this_disk(path, status.st_size, disk.size)
     standing = st.read(path)
     held = st.held(standing, subject, Identity.of(path))
-    return Opened(await _open(path, place.format, disk, ours=False), held, path, path, proven=standing.proven if standing else 0)
+    opened = await _open(path, place.format, disk, ours=False, read_only=read_only)
+    return Opened(opened, held, path, path, proven=standing.proven if standing else 0)
 
 
 async def _make(path: Path, format: ImageFormat, disk: PointDisk, making: Standing) -> Opened:
@@ -159,9 +161,11 @@ async def _onto_empty(path: Path, format: ImageFormat, disk: PointDisk) -> Targe
     return RawTarget.open(path, disk.size, disk.sector, resize=True)
 
 
-async def _open(path: Path, format: ImageFormat, disk: PointDisk, ours: bool, resizing: Resizing = unminded) -> Target:
+async def _open(
+    path: Path, format: ImageFormat, disk: PointDisk, ours: bool, resizing: Resizing = unminded, *, read_only: bool = False
+) -> Target:
     if format == "qcow2":
-        return await Qcow2Target.open(path, disk.size, resize=ours, resizing=resizing)
+        return await Qcow2Target.open(path, disk.size, resize=ours, resizing=resizing, read_only=read_only)
 
     async def attempt() -> RawTarget:
         return RawTarget.open(path, disk.size, disk.sector, resize=ours, resizing=resizing)

@@ -36,12 +36,14 @@ class Qcow2Target:
         return cls(path, size, await QemuNbd.start(path, read_only=False))
 
     @classmethod
-    async def open(cls, path: Path, size: int, *, resize: bool, resizing: Resizing = unminded) -> "Qcow2Target":
-        """An existing image. `resize`: an image of another size is ours to cut or extend."""
+    async def open(cls, path: Path, size: int, *, resize: bool, resizing: Resizing = unminded, read_only: bool = False) -> "Qcow2Target":
+        """An existing image. `resize`: an image of another size is ours to cut or extend. Opened for writing, one with bitmaps of QEMU's
+        own is touched, though nothing be written to it.
+        """
         if _must_be_resized(path, await image_info(path), size, resize):
             resizing()
             await qemu_img("resize", "-q", "-f", "qcow2", "--shrink", os.fspath(path), str(_virtual(size)))
-        return cls(path, size, await QemuNbd.start(path, read_only=False))
+        return cls(path, size, await QemuNbd.start(path, read_only=read_only))
 
     @property
     def _open(self) -> QemuNbd:

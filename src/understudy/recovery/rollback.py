@@ -54,12 +54,15 @@ async def roll_back(
     """
     _check(wanted, places)
     began = time.monotonic()
+    before = await asyncio.to_thread(read_orphan, orphan)
+    # What was brought back before is only looked at: what stands on record of it must stay true.
+    done = before is not None and before.state == "done"
     async with AsyncExitStack() as stack:
         works: dict[str, tuple[DiskWork, Opened]] = {}
         for name, place in places.items():
             work = DiskWork(wanted, wanted.disks[name], _nothing, listener)
             try:
-                opened = await open_existing(place, work.content.disk, work.subject)
+                opened = await open_existing(place, work.content.disk, work.subject, read_only=done)
             except UnderstudyError as error:
                 raise type(error)(f"disk {name!r}: {error.message}; nothing was changed", hint=error.hint) from error
             stack.push_async_callback(opened.target.close)

@@ -37,7 +37,7 @@ async def _compared(path: Path, place: Place, standing: Standing, wanted: Machin
         raise Conflict(f"{path} was written to by something else, and the vault does not tell any more what it was", hint=_LOST)
     before = await st.settled(path)
     try:
-        opened = await open_existing(place, content.disk, standing.subject)
+        opened = await open_existing(place, content.disk, standing.subject, read_only=True)
     except TargetFailed as error:
         raise Conflict(f"{path} was written to by something else: {error.message}", hint=_LOST) from error
     try:
