@@ -49,7 +49,7 @@ async def test_a_plan_is_run_and_answered(tab: Tab, service: FakeService) -> Non
     await tab.until("!document.getElementById('plan-dialog').open")
     await tab.until("document.querySelector('#jobs b') && document.querySelector('#jobs b').textContent == 'plan'")
     key = service.started[0].key
-    parameters = {"kind": "unplanned", "point": "latest", "revision": 4, "reason": "fire", "plan": "dr"}
+    parameters = {"kind": "unplanned", "point": "latest", "revision": 4, "cleanup": False, "reason": "fire", "plan": "dr"}
     assert service.started == [StartJob(kind="plan", machine=None, parameters=parameters, actor="anna", key=key)]
     assert key
 

@@ -33,7 +33,9 @@ async def test_a_run_is_a_job(http: aiohttp.ClientSession, service: FakeService)
     body = {"kind": "unplanned", "point": "latest-app", "revision": 4, "reason": "fire"}
     async with http.post("/v1/plans/dr/run", json=body, headers={"Idempotency-Key": "k1"}) as response:
         assert response.status == 202
-    assert service.started == [StartJob(kind="plan", machine=None, parameters=body | {"plan": "dr"}, actor="root", key="k1")]
+    assert service.started == [
+        StartJob(kind="plan", machine=None, parameters=body | {"cleanup": False, "plan": "dr"}, actor="root", key="k1")
+    ]
     checked = await sent(http, "POST", "/v1/plans/dr/check", {"kind": "unplanned"})
     assert [step["problems"] for step in checked["steps"]] == [[], [], ["there is no program"]]
 

@@ -5,9 +5,9 @@ from typing import Any, get_args
 import msgspec
 import pytest
 
-from understudy.daemon.plan_operations import MADE, made, outcome_of
+from understudy.daemon.plan_operations import MADE, ReadinessOf, made, outcome_of
 from understudy.daemon.work import work_of
-from understudy.engine import Cycle, Drill, FailedOver, Failure, Job, PlanKind, PlanPoint
+from understudy.engine import Authority, Cycle, Drill, FailedOver, Failure, Job, PlanKind, PlanPoint, Readiness
 from understudy.errors import Unsupported
 from understudy.failover.plans.operations import Outcome
 
@@ -73,9 +73,44 @@ DRILL = least(Drill, machine="web", point="cd" * 16, number=9, frozen_at=BEGAN, 
             ),
         ),
         (ended(error=Failure(code="conflict", message="no")), Outcome(False, "no", BEGAN + 30 * SECOND)),
+        (
+            ended(msgspec.structs.replace(DRILL, outcome="failed"), kind="drill-cleanup"),
+            Outcome(True, "its test counts as failed", BEGAN + 30 * SECOND),
+        ),
+        (
+            ended(error=Failure(code="not_found", message="no"), kind="drill-cleanup"),
+            Outcome(True, "nothing of it is here", BEGAN + 30 * SECOND),
+        ),
+        (ended(error=Failure(code="conflict", message="no"), kind="drill-cleanup"), Outcome(False, "no", BEGAN + 30 * SECOND)),
         (ended(state="cancelled", note="by anna"), Outcome(False, "job j1 was cancelled: by anna", BEGAN + 30 * SECOND)),
         (ended(least(Cycle, machine="web", point="ef" * 16, number=3)), Outcome(True, "", BEGAN + 30 * SECOND, "ef" * 16, 3)),
     ],
 )
 def test_what_a_job_gives_is_understood(job: Job, outcome: Outcome | None) -> None:
     assert outcome_of(job) == outcome
+
+
+@pytest.mark.parametrize(
+    ("kind", "phase", "primary", "words"),
+    [
+        ("planned", "protected", False, ""),
+        ("failback", "protected", False, ""),
+        ("planned", "protected", True, "planned of machine 'web' is not possible: it is protected (protected), its primary is here"),
+        ("unplanned", "committed", False, ""),
+        ("planned", "committed", False, "its failover was committed"),
+        ("test", "protected", True, ""),
+        ("test", "initial_replication", False, "it has no recovery point yet"),
+    ],
+)
+async def test_what_the_state_of_a_machine_forbids_is_told_beforehand(kind: PlanKind, phase: Any, primary: bool, words: str) -> None:
+    async def authority(machine: str) -> Authority:
+        return least(Authority, machine="web", phase=phase, site="a", primary=primary)
+
+    async def check(machine: str) -> Readiness:
+        return least(Readiness, machine="web", items=())
+
+    readiness = ReadinessOf(check, authority)
+    refusal = await readiness.refusal(kind, MACHINE)
+    assert words in refusal
+    assert bool(words) == bool(refusal)
+    assert list(await readiness.check(kind, MACHINE)) == ([refusal] if refusal else [])

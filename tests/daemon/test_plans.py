@@ -133,6 +133,9 @@ def test_a_plan_whose_daemon_is_killed_at_its_steps(plans: House) -> None:
     house.ask("POST", f"{path}/retry", {"note": "the zone is there now"})
     until(**{"2.machine.1": "running"})
     killed(house)
+    # A test is over when what it started is gone; here nothing was.
+    until(**{"4.pre.1": "confirm"})
+    typed(house, "plan", "confirm", job["id"], "--note", "all well")
     house.until(lambda: house.ask("GET", f"/v1/jobs/{job['id']}")["state"] == "failed")
 
     run = house.ask("GET", path)
@@ -146,7 +149,7 @@ def test_a_plan_whose_daemon_is_killed_at_its_steps(plans: House) -> None:
     assert steps["3.post.1"]["tries"][0]["text"] == "it took more than 0.5 s, and was ended"
     assert steps["3.machine.3"]["tries"][0]["text"]
     words = [(one["reply"], one["actor"], one["note"]) for step in run["steps"] for one in step["said"]]
-    assert words == [("confirm", "root", "done by hand"), ("retry", "root", "the zone is there now")]
+    assert words == [("confirm", "root", "done by hand"), ("retry", "root", "the zone is there now"), ("confirm", "root", "all well")]
     machines = [step for step in run["steps"] if step["phase"] == "machines"]
     assert [len(step["tries"]) for step in machines] == [1] * 10
     assert len({step["job"] for step in machines}) == 10

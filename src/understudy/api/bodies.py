@@ -266,15 +266,17 @@ class PlanBody(Value, frozen=True, forbid_unknown_fields=True):
 
 
 class CheckPlanBody(Value, frozen=True, forbid_unknown_fields=True):
-    """What a run would do, and with which points."""
+    """What a run would do, and with which points. `cleanup`: what a test starts would be removed, and nobody asked before."""
 
     kind: PlanKind
     point: PlanPoint = "latest"
     revision: Number = 0
+    cleanup: bool = False
 
 
 class RunPlanBody(CheckPlanBody, frozen=True, forbid_unknown_fields=True):
-    """`revision`: only if the plan is still the one that was looked at; 0: whatever it is now. `reason`: for the report."""
+    """`revision`: only if the plan is still the one that was looked at; 0: whatever it is now. `reason`: for the report.
+    `cleanup`: what a test has started is removed in the end, and nobody is asked before."""
 
     reason: WordsOrNothing = ""
 

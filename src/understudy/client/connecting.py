@@ -174,11 +174,10 @@ class RemoteService:
         return await self.engine.job(Drill, f"{_machine(request.machine)}/drill-cleanup", _without_machine(request), progress)
 
     async def check_plan(self, request: RunPlan) -> PlanChecked:
-        body = {"kind": request.kind, "point": request.point, "revision": request.revision}
-        return await self._channel.ask(PlanChecked, "POST", f"/v1/plans/{quote(request.plan, safe='')}/check", body=body)
+        return await self._channel.ask(PlanChecked, "POST", f"/v1/plans/{quote(request.plan, safe='')}/check", body=_checked_body(request))
 
     async def run_plan(self, request: RunPlan) -> Job:
-        body = {"kind": request.kind, "point": request.point, "revision": request.revision, "reason": request.reason}
+        body = {**_checked_body(request), "reason": request.reason}
         return await self._channel.ask(Job, "POST", f"/v1/plans/{quote(request.plan, safe='')}/run", body=body, key=str(uuid4()))
 
     async def plan_run(self, run: str) -> PlanRun:
@@ -233,3 +232,9 @@ async def open_service(socket: str, on_job: OnJob = lambda job: None) -> AsyncIt
     connector = aiohttp.UnixConnector(path=socket)
     async with aiohttp.ClientSession(connector=connector, timeout=_TIMEOUT, read_bufsize=1 << 21) as session:
         yield RemoteService(Channel(session, socket), on_job)
+
+
+def _checked_body(request: RunPlan) -> dict[str, object]:
+    """An older daemon knows no clean-up, and is asked for one only where it is wanted."""
+    body: dict[str, object] = {"kind": request.kind, "point": request.point, "revision": request.revision}
+    return {**body, "cleanup": True} if request.cleanup else body

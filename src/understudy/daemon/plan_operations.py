@@ -7,9 +7,11 @@ from typing import Any
 import msgspec
 
 from understudy.daemon.runner import Runner
-from understudy.engine import Job, JobKind, PlanKind, PlanPoint, Points, Readiness, StartJob
-from understudy.errors import Conflict, UnderstudyError, Unsupported
+from understudy.daemon.work import drill_of
+from understudy.engine import Authority, FailoverOperation, Job, JobKind, PlanKind, PlanPoint, Points, Readiness, StartJob
+from understudy.errors import Conflict, NotFound, UnderstudyError, Unsupported
 from understudy.failover.plans.operations import Outcome
+from understudy.failover.table import must_be_allowed
 from understudy.jobs.journal import Journal
 from understudy.jobs.table import ENDED
 
@@ -47,6 +49,7 @@ MADE: dict[PlanKind, Made] = {
     "failback": Made("failover", _planned),
 }
 """Which job a run of this kind begins for each machine. A kind that is not here is refused before anything is begun."""
+_OPERATIONS: dict[PlanKind, FailoverOperation] = {"test": "test", "planned": "planned", "unplanned": "unplanned", "failback": "planned"}
 
 
 def made(kind: PlanKind, point: PlanPoint) -> Made:
@@ -72,6 +75,11 @@ class JobOperations:
         request = StartJob(kind=how.kind, machine=machine, parameters=how.parameters(options), actor=self._actor, key=key)
         return (await self._runner.start(request, machine)).id
 
+    async def clean_up(self, machine: str, job: str, note: str, key: str) -> str:
+        parameters = {"drill": drill_of(job), "note": note}
+        request = StartJob(kind="drill-cleanup", machine=machine, parameters=parameters, actor=self._actor, key=key)
+        return (await self._runner.start(request, machine)).id
+
     async def outcome(self, job: str) -> Outcome | None:
         if self._runner.has(job):
             return None
@@ -90,17 +98,28 @@ class JobOperations:
     async def cancel(self, job: str, actor: str) -> None:
         if (await self._journal.job(job)).kind == "failover":
             # Given up half-way its machine could be down at both sites.
-            raise Conflict(f"job {job} is a failover, which comes to its end", hint=f"understudy job cancel {job}, if that is meant")
+            raise Conflict(f"job {job} is a failover, which comes to its end", hint="once it has ended: understudy failover cancel")
         await self._runner.cancel(job, actor)
 
 
 class ReadinessOf:
-    """What `understudy check` finds, in words. `check`: as it asks for it."""
+    """What `understudy check` finds, in words, and whether the machine's state allows it. `check`, `authority`: as these are asked for."""
 
-    def __init__(self, check: Callable[[str], Awaitable[Readiness]]) -> None:
+    def __init__(self, check: Callable[[str], Awaitable[Readiness]], authority: Callable[[str], Awaitable[Authority]]) -> None:
         self._check = check
+        self._authority = authority
+
+    async def refusal(self, kind: PlanKind, machine: str) -> str:
+        state = await self._authority(machine)
+        try:
+            must_be_allowed(_OPERATIONS[kind], state.machine, state.phase, state.site, primary=state.primary)
+        except Conflict as error:
+            return error.message
+        return ""
 
     async def check(self, kind: PlanKind, machine: str) -> Sequence[str]:
+        if refusal := await self.refusal(kind, machine):
+            return [refusal]
         found = await self._check(machine)
         # What is mapped to no test network is isolated in a test.
         beside = {"networks", "addresses"} if kind == "test" else set()
@@ -121,6 +140,8 @@ def outcome_of(job: Job) -> Outcome | None:
     if job.state not in ENDED:
         return None
     told = _Told() if job.result is None else msgspec.convert(job.result, _Told)
+    if job.kind == "drill-cleanup":
+        return _removed(job, told.outcome)
     text = job.error.message if job.error is not None else "" if job.state == "succeeded" else f"job {job.id} was cancelled: {job.note}"
     began = job.started_at or job.created_at
     after = told.running_after if told.rto_seconds is None else told.rto_seconds
@@ -133,4 +154,18 @@ def outcome_of(job: Job) -> Outcome | None:
         point=told.point if isinstance(told.point, str) else "",
         number=told.number,
         running_at=None if after is None else began + round(after * 1e9),
+    )
+
+
+_COUNTS = {"passed": "its test counts as passed", "failed": "its test counts as failed"}
+
+
+def _removed(job: Job, counts: str) -> Outcome:
+    """A test that is not known here has left nothing here."""
+    if job.error is not None and job.error.code == NotFound.code:
+        return Outcome(ok=True, text="nothing of it is here", ended_at=job.ended_at)
+    if job.state == "succeeded":
+        return Outcome(ok=True, text=_COUNTS.get(counts, "its test came to no outcome, and does not count"), ended_at=job.ended_at)
+    return Outcome(
+        ok=False, text=job.error.message if job.error is not None else f"job {job.id} was cancelled: {job.note}", ended_at=job.ended_at
     )

@@ -12,14 +12,15 @@ from understudy.daemon.plan_operations import JobOperations, made
 from understudy.daemon.runner import Runner
 from understudy.daemon.served import ServedEngine
 from understudy.engine import AnswerStep, Job, PlanChecked, PlanRun, PlanRunEntry, RunPlan
-from understudy.engine.plans import DONE, PlanStep
-from understudy.errors import AccessDenied, Conflict, PlanFailed, UnderstudyError
+from understudy.engine.plans import DONE, PlanStep, RecoveryPlan, Script
+from understudy.errors import AccessDenied, Conflict, InvalidRequest, PlanFailed, UnderstudyError, Unsupported
 from understudy.failover.plans.checking import checked
 from understudy.failover.plans.conductor import Conductor, Listener
 from understudy.failover.plans.operations import Operations, Readiness
 from understudy.failover.plans.planner import Decision
 from understudy.failover.plans.run_file import RunFiles
-from understudy.failover.plans.steps import steps_of
+from understudy.failover.plans.scripts import user_problem
+from understudy.failover.plans.steps import plan_and_steps
 from understudy.jobs.journal import Journal
 
 BEGINNING = 100
@@ -68,7 +69,10 @@ class Plans:
         """Before a job of it is begun."""
         await self._must_be_able(request)
         await self._must_be_operator(request)
-        _must_be_revision(await self._engine.plan(request.plan), request)
+        shown = await self._engine.plan(request.plan)
+        _must_be_revision(shown, request)
+        _must_have_users(shown.plan)
+        await self._must_be_somewhere_else(shown.plan, request)
 
     async def runs(self) -> tuple[PlanRunEntry, ...]:
         """Newest first: what runs, what has not been given to the vault, and what has. Without the vault only what is here."""
@@ -141,18 +145,19 @@ class Plans:
                 ids[machine] = await self._engine.id_of(machine)
         await self._must_be_free(ids)
         job = own.job
+        plan, steps = plan_and_steps(shown.plan, request, ids)
         run = PlanRun(
             id=job.id,
             name=shown.name,
             revision=shown.revision,
-            plan=shown.plan,
+            plan=plan,
             kind=request.kind,
             point=request.point,
             reason=request.reason,
             actor=job.actor,
             site=self._site,
             asked_at=job.created_at,
-            steps=await self._chosen(steps_of(shown.plan, ids), request),
+            steps=await self._chosen(steps, request),
         )
         await asyncio.to_thread(self._files.write, run)
         self._journal.tell("plan.started", "info", f"plan {run.name} began as {run.kind}", job=run.id, actor=run.actor)
@@ -180,7 +185,7 @@ class Plans:
         for other in await asyncio.to_thread(lambda: list(self._files.all())):
             if other.state != "running":
                 continue
-            both = [names[step.machine] for step in other.steps if step.machine in names]
+            both = [names[step.machine] for step in other.steps if step.phase == "machines" and step.machine in names]
             if both:
                 raise Conflict(
                     f"run {other.id} of plan {other.name} goes on, and has {', '.join(both[:5])}, too", hint="wait for its end, or abort it"
@@ -211,6 +216,21 @@ class Plans:
 
     async def _must_be_able(self, request: RunPlan) -> None:
         made(request.kind, request.point)
+        if request.cleanup and request.kind != "test":
+            raise InvalidRequest("only a test is cleaned up", hint=f"what is run as {request.kind} stays")
+
+    async def _must_be_somewhere_else(self, plan: RecoveryPlan, request: RunPlan) -> None:
+        """Where no machine of it could come up, as at the site where all of them run, nothing is done around them either."""
+        machines = [machine for group in plan.groups for machine in group.machines]
+        if request.kind == "test" or self._readiness is None or not machines:
+            return
+        refusals = []
+        for machine in machines:
+            refusal = await self._readiness.refusal(request.kind, await self._engine.id_of(machine))
+            if not refusal:
+                return
+            refusals.append(refusal)
+        raise Conflict(f"no machine of plan {request.plan} could come up here: {refusals[0]}", hint="run it where they are to come up")
 
     async def _must_be_operator(self, _: RunPlan) -> None:
         if not await self._engine.is_operator():
@@ -274,11 +294,26 @@ def _must_be_revision(shown: engine.ShownPlan, request: RunPlan) -> None:
         )
 
 
+def _must_have_users(plan: RecoveryPlan) -> None:
+    """Told before anything is done: half-way it would stop a failover."""
+    for number, group in enumerate(plan.groups, 1):
+        for action in (*group.pre, *group.post):
+            if isinstance(action, Script) and (problem := user_problem(action)):
+                raise Unsupported(
+                    f"{action.command[0]} of group {number} ({group.name}) cannot be run: {problem}",
+                    hint="take `user` out of the plan, or allow it by a drop-in of the service (docs/operations.md, Recovery plans)",
+                )
+
+
 def _ended(run: PlanRun) -> PlanRunEntry:
     """`PlanFailed` if not all was done."""
     if run.state == "succeeded":
         return engine.entry_of(run)
-    bad = [f"{step.id} {step.title}" for step in run.steps if step.state == "failed" or (step.machine and step.state != "succeeded")]
+    bad = [
+        f"{step.id} {step.title}"
+        for step in run.steps
+        if step.state == "failed" or (step.phase == "machines" and step.state != "succeeded")
+    ]
     what = f"{', '.join(bad[:3])}{f' and {len(bad) - 3} more' if len(bad) > 3 else ''}"
     if run.aborted is not None:
         raise PlanFailed(f"plan {run.name} was aborted by {run.aborted.actor}", hint=f"understudy plan report {run.id} tells what was done")

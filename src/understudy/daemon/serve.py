@@ -101,7 +101,7 @@ async def _serve(path: Path, config: Config, assembly: Assembly, asked: Asked, n
         failing_over = FailingOver(engine, machines, stand_in, replicas, lambda: condition.config)
         files = DrillFiles(Path(config.state_dir) / "drills")
         drills = Drills(files, SiteGround(engine, stand_in), Tools(replicas, hypervisor))
-        plans = Plans(engine, journal, Path(config.state_dir), config.site, ReadinessOf(stand_in.check))
+        plans = Plans(engine, journal, Path(config.state_dir), config.site, ReadinessOf(stand_in.check, failing_over.authority))
         runner = plans.runner = Runner(journal, Doer(engine, machines.cycle, failing_over, drills, plans), tasks)
         pulse = Pulse(notifier, journal, machines.look)
         drilling = Drilling(engine, journal, files, drills)

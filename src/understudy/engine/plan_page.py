@@ -28,7 +28,7 @@ pre { margin: .35rem 0; padding: .5rem .75rem; background: var(--tint); border: 
 .succeeded { color: var(--good); } .failed, .aborted { color: var(--bad); } .asking, .running, .skipped { color: var(--asks); }
 """
 
-_PHASES = {"delay": "delay", "pre": "before", "machines": "machine", "post": "after"}
+_PHASES = {"delay": "delay", "pre": "before", "machines": "machine", "post": "after", "cleanup": "removed"}
 _SAID = {"confirm": "confirmed by", "retry": "to be tried again, said", "skip": "left out by", "abort": "aborted by"}
 
 

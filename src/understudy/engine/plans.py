@@ -10,7 +10,8 @@ PlanPoint: TypeAlias = Literal["latest", "latest-processed", "latest-app"]
 """Which point a test or an unplanned run starts from."""
 OnFailure: TypeAlias = Literal["stop", "continue"]
 Repeat: TypeAlias = Literal["yes", "ask"]
-Phase: TypeAlias = Literal["delay", "pre", "machines", "post"]
+Phase: TypeAlias = Literal["delay", "pre", "machines", "post", "cleanup"]
+"""`cleanup`: what a test has started of a machine is removed."""
 StepState: TypeAlias = Literal["pending", "running", "asking", "succeeded", "failed", "skipped"]
 Question: TypeAlias = Literal["", "confirm", "failed", "unknown"]
 """What a step that asks wants to hear: that a person has done it; what to do after it failed; whether it had been done."""
@@ -94,13 +95,16 @@ class PlanEntry(Value, frozen=True):
 
 
 class RunPlan(Value, frozen=True):
-    """`revision`: only if the plan still is what it was when somebody looked at it; 0: whatever it is. `reason`: for the report."""
+    """`revision`: only if the plan still is what it was when somebody looked at it; 0: whatever it is. `reason`: for the report.
+    `cleanup`: what a test has started is removed as soon as its last group is through; else a person is asked before.
+    """
 
     plan: str
     kind: PlanKind
     point: PlanPoint = "latest"
     revision: int = 0
     reason: str = ""
+    cleanup: bool = False
 
 
 class PlannedStep(Value, frozen=True):
@@ -133,13 +137,14 @@ class PlanChecked(Value, frozen=True):
 
 
 class Try(Value, frozen=True):
-    """A step, done once. `text`: how it ended, in words; `output`: what a script said, its beginning and its end."""
+    """A step, done once. `text`: how it ended, in words; `output`: what a script said, its beginning and its end; `job`: as the step's."""
 
     began_at: int
     ended_at: int | None = None
     outcome: Literal["", "succeeded", "failed", "unknown"] = ""
     text: str = ""
     output: str = ""
+    job: str = ""
 
 
 class Said(Value, frozen=True):
@@ -153,7 +158,7 @@ class Said(Value, frozen=True):
 
 class PlanStep(Value, frozen=True):
     """One step of a run. `chosen`: the id of the point that a machine is to start from, where that was decided beforehand; `job`: the
-    daemon's job that brings it up; `running_at`: when its guest ran."""
+    daemon's job that brings it up, or removes what a test started; `running_at`: when its guest ran."""
 
     id: str
     group: int
@@ -173,7 +178,8 @@ class PlanStep(Value, frozen=True):
 
 
 class PlanRun(Value, frozen=True):
-    """One run of a plan, as it was when it began, and how far it is; in the end it is the report. `id`: the job's."""
+    """One run of a plan, as it was when it began, and how far it is; in the end it is the report. `id`: the job's. The plan of a test
+    that starts machines has one group more: the last, in which its copies are removed."""
 
     id: str
     name: str

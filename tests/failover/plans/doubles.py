@@ -30,8 +30,18 @@ class Operated:
                 file.write(job + "\n")
         return job
 
+    async def clean_up(self, machine: str, job: str, note: str, key: str) -> str:
+        assert job in self.begun()
+        removal = f"{key}|remove {job.partition('|')[0]}|{note}".replace(" ", "_")
+        if removal not in self.begun():
+            with self._jobs.open("a") as file:
+                file.write(removal + "\n")
+        return removal
+
     async def outcome(self, job: str) -> Outcome | None:
         machine = job.partition("|")[2]
+        if machine.startswith("remove"):
+            return Outcome(ok=True, text="its test counts as passed")
         if job in self.cancelled:
             return Outcome(ok=False, text="it was cancelled")
         if machine in self._endless:

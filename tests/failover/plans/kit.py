@@ -2,11 +2,11 @@
 
 from typing import Any
 
-from understudy.engine import PlanRun
+from understudy.engine import PlanRun, RunPlan
 from understudy.engine.plans import Manual, PlanGroup, RecoveryPlan, Script
 from understudy.failover.plans.planner import decide
 from understudy.failover.plans.progress import Result, begun, ended
-from understudy.failover.plans.steps import steps_of
+from understudy.failover.plans.steps import plan_and_steps
 
 SECOND = 1_000_000_000
 ASKED = 1_800_000_000 * SECOND
@@ -20,8 +20,10 @@ def group(name: str = "a", machines: str = "", **fields: Any) -> PlanGroup:
 def run_of(*groups: PlanGroup, **fields: Any) -> PlanRun:
     plan = RecoveryPlan(groups=groups)
     ids = {machine: machine.encode().hex().rjust(32, "0") for one in groups for machine in one.machines}
-    plain = {"id": "r1", "name": "dr", "revision": 3, "kind": "test", "point": "latest", "reason": "", "actor": "anna", "site": "b"}
-    return PlanRun(**(plain | fields), plan=plan, asked_at=ASKED, steps=steps_of(plan, ids))
+    plain = {"id": "r1", "name": "dr", "revision": 3, "kind": "planned", "point": "latest", "reason": "", "actor": "anna", "site": "b"}
+    found = plain | fields
+    plan, steps = plan_and_steps(plan, RunPlan(plan="dr", kind=found["kind"], cleanup=found.pop("cleanup", False)), ids)
+    return PlanRun(**found, plan=plan, asked_at=ASKED, steps=steps)
 
 
 def script(**fields: Any) -> Script:

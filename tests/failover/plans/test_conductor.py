@@ -75,9 +75,9 @@ async def test_three_groups_with_a_failing_script_and_a_manual_step(tmp_path: Pa
     assert ended.state == "failed"
     assert {step.id: step.state for step in ended.steps if step.state != "succeeded"} == {"2.pre.2": "skipped", "3.post.1": "failed"}
     assert said.read_text().splitlines() == [
-        "1.pre.1 1 data test dr",
-        "2.pre.2 1 services test dr",
-        "3.post.1 1 rest test dr",
+        "1.pre.1 1 data planned dr",
+        "2.pre.2 1 services planned dr",
+        "3.post.1 1 rest planned dr",
     ]
     assert of(ended, "1.pre.1").tries[0].output == "dns is set\nand said\n"
     assert (of(ended, "2.pre.2").tries[0].text, of(ended, "2.pre.2").tries[0].output) == ("it ended with status 3", "no\n")
@@ -125,6 +125,31 @@ async def test_what_a_machine_says_when_it_fails(tmp_path: Path) -> None:
     run = run_of(group("a", "x y", on_failure="continue"))
     ended, _ = await conducted(run, tmp_path, Operated(tmp_path / "jobs", bad=[run.steps[1].machine]))
     assert [(step.state, step.tries[0].text) for step in ended.steps] == [("succeeded", ""), ("failed", "no network of that name")]
+
+
+async def test_what_a_test_started_is_removed_before_another_try_and_in_the_end(tmp_path: Path) -> None:
+    run = run_of(group("a", "x y"), kind="test", id="r1")
+    bad = run.steps[1].machine
+    operations = Operated(tmp_path / "jobs", bad=[bad])
+    answers: dict[str, Reply] = {"1.machine.2": "retry", "2.pre.1": "confirm"}
+    files, person = RunFiles(tmp_path / "plans"), Person(answers)
+    files.write(run)
+    person.conductor = Conductor(run, files, operations, person)
+    task = asyncio.create_task(person.conductor.conduct())
+    await _until(lambda: len(of(person.conductor.run, "1.machine.2").tries) > 1)
+    answers["1.machine.2"] = "skip"
+    ended = await asyncio.wait_for(task, PATIENCE)
+
+    tries = len(of(ended, "1.machine.2").tries)
+    removed = [line for line in operations.begun() if "|remove_" in line]
+    before = [f"plan:r1:1.machine.2:{n + 1}:before|remove_plan:r1:1.machine.2:{n}|plan_dr,_run_r1" for n in range(1, tries)]
+    last = [
+        "plan:r1:2.cleanup.1:1|remove_plan:r1:1.machine.1:1|plan_dr,_run_r1:_confirm:_as_told",
+        f"plan:r1:2.cleanup.2:1|remove_plan:r1:1.machine.2:{tries}|plan_dr,_run_r1:_confirm:_as_told",
+    ]
+    assert sorted(removed) == sorted(before + last)
+    assert [of(ended, f"2.cleanup.{place}").tries[0].text for place in (1, 2)] == ["its test counts as passed"] * 2
+    assert ended.state == "failed"
 
 
 async def test_a_full_state_directory_stops_the_run_until_there_is_room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

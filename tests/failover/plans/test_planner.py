@@ -173,3 +173,35 @@ def test_what_a_machine_reached_is_kept() -> None:
     run = end(run, "1.machine.1", point="ab" * 16, number=7, frozen_at=ASKED - 3 * SECOND, running_at=ASKED + 8 * SECOND)
     entry = entry_of(over(run, "succeeded", ASKED + 9 * SECOND))
     assert (entry.worst_rpo, entry.worst_rto, entry.done, entry.steps) == (3.0, 8.0, 1, 1)
+
+
+TESTED = (group("a", "x y", on_failure="continue"), group("b", "z"))
+
+
+def test_a_test_ends_with_the_removal_of_what_it_started() -> None:
+    run = end(forward(run_of(*TESTED, kind="test")), "1.machine.1", "1.machine.2")
+    run = end(forward(run), "2.machine.1")
+    asking = decide(forward(run)).asking
+    assert [(step.id, step.question) for step in asking] == [("3.pre.1", "confirm")]
+    removing = forward(said(forward(run), "confirm", note="could log in"))
+    assert [step.id for step in decide(removing).running] == ["3.cleanup.1", "3.cleanup.2", "3.cleanup.3"]
+    bad = end(removing, "3.cleanup.2", ok=False)
+    assert states(bad)["3.cleanup.2"] == "failed"
+    assert decide(end(removing, "3.cleanup.1", "3.cleanup.2", "3.cleanup.3")).over == "succeeded"
+    # Or it is left standing, which is no failure.
+    left = said(forward(run), "skip")
+    assert decide(left).over == "succeeded"
+    assert {step.state for step in left.steps if step.phase == "cleanup"} == {"skipped"}
+    assert decide(run_of(*TESTED, kind="test", cleanup=True)).begin
+    assert "3.pre.1" not in states(run_of(*TESTED, kind="test", cleanup=True))
+    assert run_of(group("only", pre=(script(),)), kind="test").plan.groups[1:] == ()
+
+
+def test_an_aborted_test_removes_what_it_started() -> None:
+    run = end(forward(run_of(*TESTED, kind="test")), "1.machine.1")
+    run = said(run, "abort")
+    assert (decide(run).begin, decide(run).over) == ((), None)
+    run = end(run, "1.machine.2", ok=False)
+    assert [step.id for step in decide(run).begin] == ["3.cleanup.1", "3.cleanup.2"]
+    run = end(forward(run), "3.cleanup.1", "3.cleanup.2")
+    assert (decide(run).begin, decide(run).over, states(run)["3.cleanup.3"]) == ((), "aborted", "pending")

@@ -59,7 +59,7 @@ def test_what_others_wrote_is_text() -> None:
 def test_all_of_it_is_told() -> None:
     text = Tags(page_of(a_run("why"))).text
     for words in (
-        *("Recovery plan dr", "aborted", "test, from the latest point", "wait 2 s", "3.0 s", "8.0 s", "7, frozen at 2027-01-15"),
+        *("Recovery plan dr", "aborted", "planned, from the latest point", "wait 2 s", "3.0 s", "8.0 s", "7, frozen at 2027-01-15"),
         *("confirmed by why, 2027-01-15 08:00:01 UTC: why", "to be tried again, said anna", "aborted by why", "second line"),
         *("try 1: why", "try 2: succeeded", "after 10.0 s", "revision 3"),
     ):

@@ -9,7 +9,7 @@ from understudy.engine.plans import PlannedStep, PlanStep, RecoveryPlan, Script
 from understudy.errors import UnderstudyError
 from understudy.failover.plans.operations import Readiness
 from understudy.failover.plans.scripts import problems_of
-from understudy.failover.plans.steps import action_of, group_of, steps_of
+from understudy.failover.plans.steps import action_of, group_of, plan_and_steps
 
 Look = Callable[[str], Awaitable[Points]]
 
@@ -18,7 +18,8 @@ async def checked(shown: ShownPlan, request: RunPlan, look: Look, readiness: Rea
     """`look`: a machine's points, by its name or id."""
     plan = shown.plan
     calls = {machine: machine for group in plan.groups for machine in group.machines}
-    steps = [await _checked(plan, step, request, look, readiness) for step in steps_of(plan, calls)]
+    plan, planned = plan_and_steps(plan, request, calls)
+    steps = [await _checked(plan, step, request, look, readiness) for step in planned]
     problems = []
     if request.revision not in (0, shown.revision):
         problems.append(f"the plan was changed since: it was revision {request.revision}, and is {shown.revision}")

@@ -2,13 +2,13 @@
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import partial
 from typing import TypeAlias
 
 from understudy.engine import AnswerStep, PlanRun
-from understudy.engine.plans import PlanStep, Script
+from understudy.engine.plans import PlanStep, Script, Try
 from understudy.errors import Conflict, StateFailed, UnderstudyError
 from understudy.failover.plans.operations import Operations, Outcome
 from understudy.failover.plans.planner import Decision, decide
@@ -19,6 +19,7 @@ from understudy.failover.plans.steps import action_of, group_of
 from understudy.finish import finish
 
 LOOK = 0.25
+MOST_NOTE = 1000
 AGAIN = 2.0
 """Seconds until what could not be written is tried again."""
 
@@ -132,6 +133,8 @@ class Conductor:
             return await self._delay(step)
         if step.phase == "machines":
             return await self._bring_up(step)
+        if step.phase == "cleanup":
+            return await self._clean_up(step)
         action = action_of(self.run.plan, step)
         assert isinstance(action, Script)
         directory = self._files.of(self.run.id) / f"{step.id}-{len(step.tries)}"
@@ -154,22 +157,49 @@ class Conductor:
 
     async def _bring_up(self, step: PlanStep) -> Result:
         run = self.run
-        options = {"point": run.point, "id": step.chosen, "reason": f"plan {run.name}, run {run.id}"}
-        key = f"plan:{run.id}:{step.id}:{len(step.tries)}"
+        options = {"point": run.point, "id": step.chosen, "reason": _reason(run)}
+        key = _key(run, step)
+        if run.kind == "test" and (before := _last_job(step.tries[:-1])):
+            # Of one machine only one test stands at a time.
+            removed = _result_of(await self._removed(step.machine, before, _reason(run), f"{key}:before"))
+            if not removed.ok:
+                return Result(ok=False, text=f"what the try before had started was not removed: {removed.text}")
         job = await self._operations.run(run.kind, step.machine, options, key)
         if job != step.job:
             await self._change(lambda now: followed(now, step.id, job))
         if self._aborted.is_set():
             await self._cancel(job)
+        return _result_of(await self._outcome(job))
+
+    async def _clean_up(self, step: PlanStep) -> Result:
+        run = self.run
+        started = next(one for one in run.steps if one.phase == "machines" and one.machine == step.machine)
+        job = _last_job(started.tries)
+        if not job:
+            return Result(ok=True, text="nothing was started")
+        look = next((one for one in run.steps if (one.group, one.phase) == (step.group, "pre")), None)
+        note = look.said[-1].note if look is not None and look.said else ""
+        words = f"{_reason(run)}: {note}" if note else _reason(run)
+        outcome = await self._removed(step.machine, job, words[:MOST_NOTE], _key(run, step), step)
+        return _result_of(outcome)
+
+    async def _removed(self, machine: str, test: str, note: str, key: str, step: PlanStep | None = None) -> Outcome:
+        """`step`: whose job that is."""
+        job = await self._operations.clean_up(machine, test, note, key)
+        if step is not None and job != step.job:
+            await self._change(lambda now: followed(now, step.id, job))
+        return await self._outcome(job)
+
+    async def _outcome(self, job: str) -> Outcome:
         while True:
             outcome = await self._operations.outcome(job)
             if outcome is not None:
-                return _result_of(outcome)
+                return outcome
             await asyncio.sleep(LOOK)
 
     async def _cancel_what_runs(self) -> None:
         for step in self.run.steps:
-            if step.state == "running" and step.job:
+            if step.state == "running" and step.job and step.phase == "machines":
                 await self._cancel(step.job)
 
     async def _cancel(self, job: str) -> None:
@@ -189,6 +219,18 @@ class Conductor:
             "UNDERSTUDY_TRY": str(len(step_of(run, step.id).tries)),
             "UNDERSTUDY_SITE": run.site,
         }
+
+
+def _reason(run: PlanRun) -> str:
+    return f"plan {run.name}, run {run.id}"
+
+
+def _key(run: PlanRun, step: PlanStep) -> str:
+    return f"plan:{run.id}:{step.id}:{len(step.tries)}"
+
+
+def _last_job(tries: Sequence[Try]) -> str:
+    return next((one.job for one in reversed(tries) if one.job), "")
 
 
 def _result_of(outcome: Outcome) -> Result:

@@ -27,6 +27,10 @@ class Operations(Protocol):
         """Begin it, and give its job's id: durable when it returns. The same key gives the same job, however often it is said."""
         ...
 
+    async def clean_up(self, machine: str, job: str, note: str, key: str) -> str:
+        """Begin to remove what `job`, a test of the machine, has started, and give this job's id; as `run`. Nothing may be there of it."""
+        ...
+
     async def outcome(self, job: str) -> Outcome | None:
         """None while it goes on."""
         ...
@@ -39,4 +43,8 @@ class Operations(Protocol):
 class Readiness(Protocol):
     async def check(self, kind: PlanKind, machine: str) -> Sequence[str]:
         """What would keep this machine from it, or is to be known before."""
+        ...
+
+    async def refusal(self, kind: PlanKind, machine: str) -> str:
+        """Why it is not possible in the state that the machine is in; empty if it is."""
         ...

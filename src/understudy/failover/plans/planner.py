@@ -23,7 +23,8 @@ def decide(run: PlanRun) -> Decision:
     """Steps of one phase of one group at a time. What runs is never interrupted by what fails beside it."""
     running = tuple(step for step in run.steps if step.state == "running")
     if run.aborted is not None:
-        return Decision(running=running, over=None if running else "aborted")
+        left = () if running else tuple(_standing(run))
+        return Decision(left, running, over=None if running or left else "aborted")
     asking = tuple(step for step in run.steps if step.state == "asking")
     phases = (tuple(steps) for _, steps in groupby(run.steps, _phase))
     front = next((phase for phase in phases if any(step.state not in DONE for step in phase)), None)
@@ -39,11 +40,17 @@ def _phase(step: PlanStep) -> tuple[int, str]:
 
 def _beginning(run: PlanRun, front: tuple[PlanStep, ...]) -> Iterable[PlanStep]:
     waiting = [step for step in front if step.state == "pending"]
-    if front[0].phase == "machines":
+    if front[0].phase in ("machines", "cleanup"):
         most = group_of(run.plan, front[0]).parallel or len(front)
         return waiting[: max(most - sum(step.state in ("running", "asking") for step in front), 0)]
     first = next(step for step in front if step.state not in DONE)
     return [first] if first.state == "pending" else []
+
+
+def _standing(run: PlanRun) -> Iterable[PlanStep]:
+    """Of an aborted test: what was started is removed all the same."""
+    started = {step.machine for step in run.steps if step.phase == "machines" and step.tries}
+    return (step for step in run.steps if step.phase == "cleanup" and step.state == "pending" and step.machine in started)
 
 
 def _wanting(step: PlanStep) -> bool:

@@ -48,8 +48,10 @@ def begun(run: PlanRun, id_: str, at: int) -> PlanRun:
 
 
 def followed(run: PlanRun, id_: str, job: str) -> PlanRun:
-    """The job that brings a machine up is known."""
-    return _with(run, step_of(run, id_), job=job)
+    """The job that does it is known."""
+    step = step_of(run, id_)
+    tries = (*step.tries[:-1], msgspec.structs.replace(step.tries[-1], job=job))
+    return _with(run, step, job=job, tries=tries)
 
 
 def ended(run: PlanRun, id_: str, at: int, result: Result) -> PlanRun:
@@ -97,7 +99,7 @@ def answered(run: PlanRun, answer: AnswerStep, actor: str, at: int) -> PlanRun:
         case "retry":
             return _with(run, step, state="pending", **heard)
         case _:
-            return _with(run, step, state="skipped", tries=_closed(step, at), **heard)
+            return _left_standing(_with(run, step, state="skipped", tries=_closed(step, at), **heard), step)
 
 
 def over(run: PlanRun, state: RunState, at: int) -> PlanRun:
@@ -132,6 +134,16 @@ def _left(step: PlanStep) -> PlanStep:
         return step
     failed = step.question in ("failed", "unknown")
     return msgspec.structs.replace(step, state="failed" if failed else "skipped", question="")
+
+
+def _left_standing(run: PlanRun, step: PlanStep) -> PlanRun:
+    """What a test started stays where the question before its removal is left out."""
+    if step.phase != "pre":
+        return run
+    steps = (
+        msgspec.structs.replace(one, state="skipped") if (one.group, one.phase) == (step.group, "cleanup") else one for one in run.steps
+    )
+    return msgspec.structs.replace(run, steps=tuple(steps))
 
 
 def _closed(step: PlanStep, at: int) -> tuple[Try, ...]:

@@ -82,8 +82,14 @@ def problems_of(script: Script) -> Sequence[str]:
         found.append(f"there is no program {path} on this host")
     elif not os.access(path, os.X_OK):
         found.append(f"{path} cannot be run: chmod +x")
+    user = user_problem(script)
+    return [*found, user] if user else found
+
+
+def user_problem(script: Script) -> str:
+    """Why it cannot be run on this host as whom it is to be run as; empty if it can. This does not pass by itself."""
     user = _account(script.user)
-    return [*found, user] if isinstance(user, str) else found
+    return user if isinstance(user, str) else ""
 
 
 def _account(name: str) -> pwd.struct_passwd | str | None:
