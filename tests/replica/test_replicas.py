@@ -45,6 +45,8 @@ async def test_a_life(house: House) -> None:
     again = serving.open_replicas(house.connection, [house.root, house.kit.kernel.parent])
     assert await again.start(order, unseen) == state
     assert await again.find() == {"web-1": (order, state)}
+    # And to two that say it at once.
+    assert await asyncio.gather(*(replicas.start(order, unseen) for _ in range(2))) == [state, state]
     with pytest.raises(Conflict, match="something else"):
         await replicas.start(msgspec.structs.replace(order, track=True), unseen)
     assert {"@had vda", "@wrote written"} <= set(await house.stage.says("web-1", "@wrote"))

@@ -3,7 +3,8 @@
 import asyncio
 import contextlib
 import shutil
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -31,6 +32,8 @@ class Replicas:
         self._hypervisor = hypervisor
         self._exports = exports
         self._track = track
+        self._turns: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+        """By run: this process's own tasks wait for each other."""
 
     async def start(self, order: StartReplica, progress: engine.OnProgress) -> State:
         """Its guest runs when this returns, unless it had run before and stands still or has shut down since: end it first then.
@@ -38,7 +41,7 @@ class Replicas:
         Idempotent, and goes on with what was begun. `Conflict` if its guest ran from something else, or it was kept.
         """
         directory = directory_of(self._root, order.run)
-        with _alone(directory):
+        async with self._alone(directory):
             record = await asyncio.to_thread(read, directory)
             if record is not None and record.order != order and not record.begun:
                 # Its guest never ran, so nothing is lost, and what was wrong with the order may have been put right.
@@ -80,10 +83,11 @@ class Replicas:
 
     async def end(self, run: str, patience: Patience | None) -> Sequence[Step]:
         """Its guest has no process any more; None: it was not asked. Overlays stay, and the export does. Idempotent."""
-        if patience is None:
-            await self._hypervisor.destroy(run)
-            return ()
-        return await self._hypervisor.shut_down(run, patience)
+        async with self._turns[run]:
+            if patience is None:
+                await self._hypervisor.destroy(run)
+                return ()
+            return await self._hypervisor.shut_down(run, patience)
 
     async def drain(self, run: str, progress: engine.OnProgress) -> None:
         """Every overlay has what lay below it, and the export has ended. The guest runs on.
@@ -93,7 +97,7 @@ class Replicas:
         directory, record = await self._known(run)
         for disk in record.below:
             await self._hypervisor.drain(run, disk, partial(_told, progress, disk))
-            with _alone(directory):
+            async with self._alone(directory):
                 now = await asyncio.to_thread(_must_be, directory)
                 await asyncio.to_thread(write, directory, msgspec.structs.replace(now, whole=(*now.whole, disk)))
         await self._exports.stopped(run)
@@ -109,7 +113,7 @@ class Replicas:
         """It has no process and no export any more, and is not started again. Returns where its overlays are; the point that they lie on
         stays held for them. `remove` ends that. Idempotent."""
         directory, _ = await self._known(run)
-        with _alone(directory):
+        async with self._alone(directory):
             record = await asyncio.to_thread(_must_be, directory)
             await asyncio.to_thread(write, directory, msgspec.structs.replace(record, kept=True))
             await self._hypervisor.destroy(run)
@@ -126,13 +130,29 @@ class Replicas:
     async def remove(self, run: str) -> None:
         """Nothing of it is left. Idempotent."""
         directory = directory_of(self._root, run)
-        with _alone(directory):
+        async with self._alone(directory):
             await self._clear(directory)
+
+    @contextlib.asynccontextmanager
+    async def _alone(self, directory: Path) -> AsyncIterator[None]:
+        """Nobody else is at work on this replica; `Busy` if another process is. A directory without a record, which is written first and
+        removed last, is nobody's."""
+        async with self._turns[directory.name]:
+            with owned(directory, f"the replica {directory.name!r}"):
+                try:
+                    yield
+                finally:
+                    with state_directory(directory):
+                        if not (directory / RECORD).exists():
+                            shutil.rmtree(directory)
+                            sync_directory(directory.parent)
 
     async def _mended(self, run: str) -> Mended | None:
         directory = directory_of(self._root, run)
+        if self._turns[run].locked():
+            return None
         try:
-            with _alone(directory):
+            async with self._alone(directory):
                 return await self._mend(run, await asyncio.to_thread(read, directory))
         except Busy:
             # Somebody is at work on it.
@@ -212,16 +232,3 @@ def _must_be(directory: Path) -> Record:
     if record is None:
         raise NotFound(f"the replica {directory.name!r} has just been removed")
     return record
-
-
-@contextlib.contextmanager
-def _alone(directory: Path) -> Iterator[None]:
-    """Nobody else is at work on this replica. A directory without a record, which is written first and removed last, is nobody's."""
-    with owned(directory, f"the replica {directory.name!r}"):
-        try:
-            yield
-        finally:
-            with state_directory(directory):
-                if not (directory / RECORD).exists():
-                    shutil.rmtree(directory)
-                    sync_directory(directory.parent)
