@@ -37,8 +37,11 @@ from understudy.vault.log.authority import Asked
 from understudy.vault.log.machine_log import MachineLog
 from understudy.vault.vault import Vault
 
-AGAIN = 30.0
-"""Seconds after which it is looked again whether a machine that must not run here does."""
+AGAIN = 5.0
+"""Seconds after which it is looked again whether a machine that must not run here does: its host, or a person, may start it."""
+TRIED_AGAIN = 30.0
+"""Seconds after which what could not become a stand-in is tried again: that may read whole images."""
+GONE = "its VM does not run"
 
 
 class StandingDown:
@@ -59,8 +62,8 @@ class StandingDown:
         self._halt = halt
         self._looked: dict[str, float] = {}
         """When it was found last that a machine does not run here that must not, by the monotonic clock."""
-        self._failed: set[str] = set()
-        """Those that could not become stand-ins the last time."""
+        self._failed: dict[str, float] = {}
+        """When it was that a machine could not become a stand-in, by the same clock."""
 
     async def look(self, duty: StandDown, track: Track, vault: Vault, log: MachineLog) -> None:
         site = self._engine.site.name
@@ -69,11 +72,10 @@ class StandingDown:
         show = f"`understudy failover show {track.name}` tells how it stands"
         if track.halted is None or track.halted.code not in ("superseded", "split"):
             self._halt(track, _reason("superseded", f"{about}; it is being stopped here", show))
-        asked = standby_asked(log.state, site)
         now = time.monotonic()
-        if now - self._looked.get(track.id, -AGAIN) < AGAIN and (asked is None or track.id in self._failed):
+        asked = standby_asked(log.state, site) if now - self._failed.get(track.id, -TRIED_AGAIN) >= TRIED_AGAIN else None
+        if now - self._looked.get(track.id, -AGAIN) < AGAIN and asked is None:
             return
-        self._failed.discard(track.id)
         directory = self._engine.site.directory(vault.id, track.id)
         source = await asyncio.to_thread(read_source, directory)
         if source is None:
@@ -90,7 +92,9 @@ class StandingDown:
                 self._halt(track, _reason("split", f"{about}, and it runs here, too: {words}", hint))
             else:
                 health: Health = "warning" if duty.orderly else "critical"
-                self._halt(track, _reason("superseded", f"{about}; here {words}", f"do not start it here; {show}", health))
+                by_hand = duty.over and words != GONE and isinstance(source, QemuSource) and not self._run_of(source)
+                what = ": end its QEMU process, so that its images can become the stand-in" if by_hand else ""
+                self._halt(track, _reason("superseded", f"{about}; here {words}", f"do not start it here{what}; {show}", health))
                 self._looked[track.id] = now
             said = next((stood for stood in log.state.authority.stood if stood.site == site), None)
             told = said is not None and (said.epoch, said.running) == (duty.epoch, running)
@@ -102,6 +106,7 @@ class StandingDown:
                 return
             await asyncio.to_thread(write_stopped, directory, "")
             if asked is not None:
+                self._failed.pop(track.id, None)
                 await self._become_stand_in(asked, track, vault, source)
             elif not standby_answered(log.state, site):
                 return
@@ -133,7 +138,7 @@ class StandingDown:
         try:
             session = await QmpSession.connect(source.qmp)
         except QmpGone:
-            return False, "its VM does not run"
+            return False, GONE
         except SourceUnavailable as error:
             return True, f"its VM cannot be reached: {error.message}"
         try:
@@ -141,7 +146,7 @@ class StandingDown:
                 return False, "its VM was running and was paused"
             if duty.orderly and duty.over and await power.status(session) == power.SHUT_DOWN:
                 await power.leave(session)
-                return False, "its VM does not run"
+                return False, GONE
             return False, "its VM stands still"
         except UnderstudyError as error:
             return True, error.message
@@ -171,7 +176,7 @@ class StandingDown:
                 await self._replicas.remove(run)
         except UnderstudyError as error:
             # What passes, and a VM that somebody has yet to end, is tried again; the rest is for a person to see to.
-            self._failed.add(track.id)
+            self._failed[track.id] = time.monotonic()
             if isinstance(error, Conflict | StateFailed | TargetFailed | SourceBusy) or error.retryable:
                 if asked.text != error.message:
                     await finish(log.append(kinds.Answer(id=asked.id, outcome="began", text=error.message)))
