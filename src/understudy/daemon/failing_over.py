@@ -198,7 +198,7 @@ class FailingOver:
             site=state.site,
             primary=primary,
             newest=state.newest.seq if state.newest else None,
-            allowed=tuple(one for one in allowed(phase_of(state), primary=primary) if one != "start" or stands),
+            allowed=_possible(allowed(phase_of(state), primary=primary), stands=stands, begun=await steps.begun_only() is not None),
             under_way=_under_way(deed),
             isolation_seconds=state.authority.isolation,
             failover=_failover(state),
@@ -231,6 +231,12 @@ class FailingOver:
 def _used(run: str) -> str:
     """By what the images of a standby are in use."""
     return f"run {run}"
+
+
+def _possible(table: Sequence[engine.FailoverOperation], *, stands: bool, begun: bool) -> tuple[engine.FailoverOperation, ...]:
+    """`stands`: what was started here does not run; `begun`: there is what the log does not know of, and can be given up."""
+    found = tuple(one for one in table if one != "start" or stands)
+    return (*found, "cancel") if begun and "cancel" not in found else found
 
 
 def _under_way(deed: deeds.Deed | None) -> str:

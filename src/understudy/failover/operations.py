@@ -7,12 +7,13 @@ from understudy.failover.asking import shut_down_there, take_back, withdrawn
 from understudy.failover.deed import Deed
 from understudy.failover.phase import STANDBY, phase_of
 from understudy.failover.site import FailoverSite
-from understudy.failover.steps import Steps, new_deed
+from understudy.failover.steps import Steps, after, new_deed
 from understudy.finish import finish
 from understudy.hypervisor.protocol import Status
 from understudy.replica.values import StartReplica
 from understudy.vault import kinds
 from understudy.vault.log.authority import CANCEL, CHANGE, PLANNED
+from understudy.vault.log.machine_log import MachineLog
 
 
 async def fail_over(site: FailoverSite, request: engine.FailOver, progress: OnProgress) -> engine.FailedOver:
@@ -46,39 +47,47 @@ async def change_point(site: FailoverSite, request: engine.ChangePoint, progress
     vault, log = await site.log_of(request.machine)
     async with site.own(vault, log) as directory:
         steps = Steps(site, vault, log, directory, progress)
-        await log.refresh()
+        await log.settle()
         steps.entry_of(request.point)
         last = await steps.standing()
-        deed = await steps.begun(new_deed(CHANGE, wanted=request.point, left=last.run if last is not None else ""))
+        deed = await steps.begun(after(last, CHANGE, wanted=request.point))
         deed = await steps.decided(deed)
         # The one that runs must not run on under an epoch that has ended.
-        deed = await steps.recorded(await steps.left(deed))
+        deed = await steps.isolated(await steps.recorded(await steps.left(deed)))
         return steps.result(await steps.started(deed))
 
 
 async def cancel(site: FailoverSite, request: engine.CancelFailover, progress: OnProgress) -> engine.FailedOver:
-    """Before the record of a planned failover its primary is told to go on; after a failover the machine goes back to where it was."""
+    """Before its record a failover is given up, and a primary that was asked to shut down told to go on; after it the machine goes back to
+    where it was."""
     vault, log = await site.log_of(request.machine)
+    await log.settle()
     if phase_of(log.state) == "failing_over":
         # Whoever is in the midst of it, here or elsewhere, finds that it is not wanted any more.
         await withdrawn(log)
-        return engine.FailedOver(machine=log.state.name, mode=CANCEL, epoch=log.state.epoch, site=log.state.site, point="", number=0)
+        return _at_home(log)
     async with site.own(vault, log) as directory:
         steps = Steps(site, vault, log, directory, progress)
-        await log.refresh()
+        if await steps.taken_back() and phase_of(log.state) != "failed_over":
+            return _at_home(log)
         entry, last = log.state.authority.failover, await steps.standing()
         if entry is not None and not entry.committed and all(kept.point.id != entry.head for kept in log.state.points):
             raise Conflict(
                 f"the point that the copy at {entry.before!r} goes on from is not kept any more",
                 hint="commit, reprotect, and fail back instead",
             )
-        deed = await steps.begun(new_deed(CANCEL, left=last.run if last is not None else ""))
+        deed = await steps.begun(after(last, CANCEL))
         if not deed.point:
             if entry is None:
                 raise NotFound(f"machine {log.state.name!r} was never failed over")
             deed = await steps.keep(deed, point=entry.head.hex(), epoch=log.state.epoch + 1, site=entry.before)
         deed = await steps.recorded(await steps.left(deed))
         return steps.result(await steps.keep(deed, done=True))
+
+
+def _at_home(log: MachineLog) -> engine.FailedOver:
+    """Its failover has come to nothing."""
+    return engine.FailedOver(machine=log.state.name, mode=CANCEL, epoch=log.state.epoch, site=log.state.site, point="", number=0)
 
 
 async def commit(site: FailoverSite, request: engine.CommitFailover, progress: OnProgress) -> engine.FailedOver:
@@ -109,7 +118,7 @@ async def start(site: FailoverSite, request: engine.StartAgain, progress: OnProg
 
 
 async def reprotect(site: FailoverSite, request: engine.Reprotect, progress: OnProgress) -> engine.FailedOver:
-    """Replication from here goes on by itself when this returns."""
+    """Replication from here goes on by itself when this returns, and what kept the machine from running twice holds here, too."""
     vault, log = await site.log_of(request.machine)
     async with site.own(vault, log) as directory:
         steps = Steps(site, vault, log, directory, progress)
@@ -118,6 +127,8 @@ async def reprotect(site: FailoverSite, request: engine.Reprotect, progress: OnP
         progress(Progress(phase="follow"))
         await site.follow(vault, log, directory, deed.run)
         entry = log.state.authority.failover
+        if entry is not None and entry.isolation and not log.state.authority.isolation:
+            await finish(log.append(kinds.Isolation(after=entry.isolation)))
         asked = [asked for asked in log.state.authority.requests if asked.action == STANDBY]
         if entry is not None and entry.before and not asked:
             # It is not waited for: that site may be away for long, and does it when it returns.

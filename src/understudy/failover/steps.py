@@ -21,7 +21,7 @@ from understudy.finish import finish
 from understudy.hypervisor.protocol import Finding, Status
 from understudy.replica.values import StartReplica
 from understudy.vault import kinds
-from understudy.vault.log.authority import PLANNED, UNPLANNED
+from understudy.vault.log.authority import CANCEL, PLANNED, UNPLANNED
 from understudy.vault.log.machine_log import MachineLog
 from understudy.vault.log.state import MachineState
 from understudy.vault.maps.points import PointEntry
@@ -56,7 +56,7 @@ class Steps:
         return self.log.state.name
 
     async def must_be_allowed(self, operation: FailoverOperation) -> None:
-        await self.log.refresh()
+        await self.log.settle()
         state = self.log.state
         primary = await self.is_primary()
         must_be_allowed(operation, state.name, phase_of(state), state.site, primary=primary)
@@ -86,13 +86,13 @@ class Steps:
 
     async def begun(self, wanted: Deed) -> Deed:
         """The deed that is under way, if it is the same; else `wanted`, if the table allows it."""
-        await self.log.refresh()
+        await self.log.settle()
         deed = await self.deed()
         if deed is not None and not deed.done and not await self._overtaken(deed):
             if (deed.mode, deed.wanted) == (wanted.mode, wanted.wanted):
                 return await self.keep(deed, force=deed.force or wanted.force)
-            # As long as nothing was asked for or decided, nothing was done.
-            if deed.point or (deed.request and wanted.mode != UNPLANNED):
+            # As long as nothing was asked for or decided, nothing was done; and what the log knows of is for the table to judge.
+            if not self.is_recorded(deed) and (deed.point or (deed.request and wanted.mode != UNPLANNED)):
                 raise Conflict(
                     f"a failover of {self.name!r} ({deed.mode}) was begun here and has not ended",
                     hint=f"say it again to go on, or take it back: understudy failover cancel {self.name}",
@@ -111,13 +111,28 @@ class Steps:
         return await self.keep(wanted)
 
     async def _overtaken(self, deed: Deed) -> bool:
-        """Whether another failover came first: nothing of this one counts any more."""
+        """Whether nothing of it counts any more: another failover came first, or its primary is not to be shut down any more."""
         await self.log.refresh()
         state = self.log.state
-        over = bool(deed.epoch) and state.epoch >= deed.epoch and not self.is_recorded(deed)
+        asked = next((asked for asked in state.authority.requests if asked.id.hex() == deed.request), None)
+        withdrawn = asked is not None and asked.outcome in ("failed", "cancelled")
+        over = (withdrawn or (bool(deed.epoch) and state.epoch >= deed.epoch)) and not self.is_recorded(deed)
         if over:
             await self.given_up(deed)
         return over
+
+    async def begun_only(self) -> Deed | None:
+        """That which was begun here, and the log does not know of; None if there is none."""
+        deed = await self.deed()
+        return None if deed is None or deed.done or deed.mode == CANCEL or self.is_recorded(deed) else deed
+
+    async def taken_back(self) -> bool:
+        """What was begun here, and the log does not know of, is given up. Whether there was anything."""
+        await self.log.settle()
+        deed = await self.begun_only()
+        if deed is not None:
+            await self.given_up(deed)
+        return deed is not None
 
     async def given_up(self, deed: Deed) -> None:
         """It has come to nothing."""
@@ -206,7 +221,7 @@ class Steps:
             point=entry.point.id.hex(),
             epoch=epoch,
             site=self.site.name,
-            isolation=state.authority.isolation if deed.mode == UNPLANNED else 0,
+            isolation=state.authority.isolation if deed.mode == UNPLANNED else deed.isolation,
             order=order,
             addresses=dict(prepared.addresses),
             findings=(*deed.findings, *(look_of(finding) for finding in prepared.findings)),
@@ -214,7 +229,8 @@ class Steps:
 
     async def recorded(self, deed: Deed) -> Deed:
         """The log says that the machine is at `deed.site` from here on."""
-        await self.log.refresh()
+        # An append that is in doubt may be this very one.
+        await self.log.settle()
         if not self.is_recorded(deed):
             self.progress(Progress(phase="record"))
             body = kinds.Failover(
@@ -287,13 +303,17 @@ class Steps:
 
     async def left(self, deed: Deed) -> Deed:
         """What runs here from the failover before does not any more; what it wrote is kept aside."""
-        known = await self.site.replicas.find() if deed.left else {}
-        if deed.left in known and deed.left != deed.run:
+        if not deed.left or deed.left == deed.run:
+            return deed
+        known = await self.site.replicas.find()
+        # One that never came to be may have been given images all the same.
+        below = deed.standing.below if deed.standing is not None and deed.standing.run == deed.left else {}
+        if deed.left in known:
             self.progress(Progress(phase="stop"))
             await self.site.replicas.end(deed.left, None)
             await self.site.replicas.keep(deed.left)
             below = known[deed.left][0].below
-            await self.site.release_below(self.vault, self.log, deed.left, below, forget=False)
+        await self.site.release_below(self.vault, self.log, deed.left, below, forget=False)
         return deed
 
     def result(self, deed: Deed) -> engine.FailedOver:
@@ -316,6 +336,15 @@ class Steps:
 
 def new_deed(mode: FailoverMode, **fields: object) -> Deed:
     return msgspec.structs.replace(Deed(id=secrets.token_bytes(16).hex(), mode=mode, asked_at=time.time_ns()), **fields)
+
+
+def after(last: Deed | None, mode: FailoverMode, **fields: object) -> Deed:
+    """A change of the failover `last`, by which the machine is here. If it never ran, its former primary's time runs on."""
+    if last is None:
+        return new_deed(mode, **fields)
+    if last.isolation and not last.running_at and not last.force:
+        fields |= {"isolation": last.isolation, "recorded": last.recorded, "boot": last.boot}
+    return new_deed(mode, left=last.run, **fields)
 
 
 def run_of(state: MachineState, epoch: int) -> str:

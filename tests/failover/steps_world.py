@@ -1,0 +1,276 @@
+"""Site b doing failovers step by step, with a machine of site a's: replicas are a test's own, the log and what is remembered are real."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.vault.worlds import QUICK, UNLOCK, a_point
+from understudy import engine
+from understudy.errors import Conflict
+from understudy.failover import asking, operations
+from understudy.failover import deed as deeds
+from understudy.failover.phase import SHUTDOWN
+from understudy.failover.site import Prepared
+from understudy.hypervisor import protocol
+from understudy.hypervisor.protocol import Addresses, Finding, Status
+from understudy.local.claims import expect_claim, is_ours
+from understudy.local.site import Site
+from understudy.machine.definition import MachineDefinition
+from understudy.replica.values import StartReplica, State
+from understudy.store.file import FileStore
+from understudy.vault import kinds
+from understudy.vault.log.machine_log import MachineLog
+from understudy.vault.maps.points import PointEntry
+from understudy.vault.vault import Vault
+
+DEFINITION = MachineDefinition(name="web", uuid="00112233-4455-6677-8899-aabbccddeeff", memory=64 << 20)
+
+
+class Killed(BaseException):
+    """What no code may catch and go on."""
+
+
+@dataclass
+class Fuse:
+    """Burns down with every effect, and ends the program at one of them: before it, or after."""
+
+    left: int
+    spent: int = 0
+
+    def burn(self) -> None:
+        self.spent += 1
+        self.left -= 1
+        if self.left == 0:
+            raise Killed
+
+    def around(self, function: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
+        async def burning(*args: Any, **given: Any) -> Any:
+            self.burn()
+            found = await function(*args, **given)
+            self.burn()
+            return found
+
+        return burning
+
+
+@dataclass
+class Host:
+    """What of site b outlives its daemon: what runs, and what was ever started."""
+
+    runs: dict[str, StartReplica] = field(default_factory=dict)
+    alive: set[str] = field(default_factory=set)
+    kept: set[str] = field(default_factory=set)
+    drained: set[str] = field(default_factory=set)
+    starts: list[str] = field(default_factory=list)
+    followed: str = ""
+
+
+class Replicas:
+    """As the real ones, without QEMU. `burn` is asked around each effect."""
+
+    def __init__(self, host: Host, fuse: Fuse, root: Path) -> None:
+        self.host, self._fuse, self._root = host, fuse, root
+        self.burn = fuse.burn
+
+    async def start(self, order: StartReplica, progress: engine.OnProgress) -> State:
+        self._fuse.burn()
+        known = self.host.runs.setdefault(order.run, order)
+        assert known == order
+        assert order.run not in self.host.kept
+        if order.run not in self.host.alive:
+            self.host.alive.add(order.run)
+            self.host.starts.append(order.run)
+        self._fuse.burn()
+        return State(protocol.State(Status.RUNNING), ())
+
+    async def end(self, run: str, patience: object) -> Sequence[protocol.Step]:
+        self._fuse.burn()
+        self.host.alive.discard(run)
+        self._fuse.burn()
+        return ()
+
+    async def keep(self, run: str) -> Path:
+        self._fuse.burn()
+        assert run not in self.host.alive
+        self.host.kept.add(run)
+        self._fuse.burn()
+        return self._root
+
+    async def find(self) -> Mapping[str, tuple[StartReplica, object]]:
+        return {run: (order, None) for run, order in self.host.runs.items()}
+
+    async def drain(self, run: str, progress: engine.OnProgress) -> None:
+        self._fuse.burn()
+        self.host.drained.add(run)
+        self._fuse.burn()
+
+
+@dataclass
+class SiteB:
+    """One run of site b's daemon."""
+
+    vault: Vault
+    site: Site
+    replicas: Any
+    host: Host
+    primary: "Primary"
+    name: str = "b"
+
+    async def log_of(self, machine: str) -> tuple[Vault, MachineLog]:
+        return self.vault, await self.vault.find("web")
+
+    @asynccontextmanager
+    async def own(self, vault: Vault, log: MachineLog) -> AsyncIterator[Path]:
+        with self.site.own(vault.id, log) as directory:
+            yield directory
+
+    async def is_ours(self, vault: Vault, log: MachineLog) -> bool:
+        return is_ours(vault.id, log.state, self.site)
+
+    async def prepare(self, vault: Vault, log: MachineLog, entry: PointEntry) -> Prepared:
+        return Prepared(DEFINITION)
+
+    async def images_below(self, vault: Vault, log: MachineLog, entry: PointEntry, run: str) -> Mapping[str, str]:
+        return {}
+
+    async def release_below(self, vault: Vault, log: MachineLog, run: str, images: Mapping[str, str], *, forget: bool) -> None:
+        return
+
+    async def give_addresses(self, run: str, addresses: Mapping[str, Addresses], *, agent: bool) -> Sequence[Finding]:
+        return ()
+
+    async def fence(self, log: MachineLog) -> str:
+        return "it does not run there"
+
+    async def follow(self, vault: Vault, log: MachineLog, directory: Path, run: str) -> None:
+        self.replicas.burn()
+        self.host.followed = run
+        if not is_ours(vault.id, log.state, self.site):
+            expect_claim(vault.id, log, self.site, adopt=True)
+            await log.claim(self.name)
+        self.replicas.burn()
+
+
+@dataclass
+class Primary:
+    """Site a: its machine, and what it does when it is asked."""
+
+    log: MachineLog
+    running: bool = True
+
+    async def look(self) -> None:
+        await self.log.refresh()
+        authority = self.log.state.authority
+        for asked in authority.requests:
+            if asked.action == SHUTDOWN and asked.open and self.log.state.site == "a":
+                self.running = False
+                if not authority.final:
+                    newest = self.log.state.newest
+                    assert newest is not None
+                    await self.log.append(a_point(None, newest.point.id, final=True))
+                await self.log.append(kinds.Answer(id=asked.id, outcome="done"))
+        if self.log.state.site != "a":
+            self.running = False
+
+
+@asynccontextmanager
+async def begun(root: Path, monkeypatch: pytest.MonkeyPatch) -> "AsyncIterator[World]":
+    store = FileStore(root / "vault", make=True)
+    home = await Vault.create(store, UNLOCK, state=root / "a", patience=QUICK)
+    log = await home.protect("web", "a")
+    await log.claim("a")
+    points = [a_point(bytes([number]) * 16, bytes([number - 1]) * 16 if number > 1 else b"") for number in (1, 2, 3)]
+    for point in points:
+        await log.append(point)
+    yield World(root, Primary(log), Host(), monkeypatch)
+    await store.close()
+
+
+@dataclass
+class World:
+    root: Path
+    primary: Primary
+    host: Host
+    monkeypatch: pytest.MonkeyPatch
+
+    async def say(self, operation: Callable[[Any], Awaitable[Any]], left: int) -> int:
+        """One run of site b's daemon that does this, with so much fuse; how much was burnt. `Killed` where it ended."""
+        fuse = Fuse(left)
+        store = FileStore(self.root / "vault")
+        vault = await Vault.open(store, UNLOCK, self.root / "b", patience=QUICK)
+        write, primary = deeds.write, self.primary
+
+        def written(directory: Path, deed: deeds.Deed) -> deeds.Deed:
+            fuse.burn()
+            found = write(directory, deed)
+            fuse.burn()
+            return found
+
+        async def looked(_: float) -> None:
+            await primary.look()
+
+        site = SiteB(vault, Site("b", self.root / "b"), Replicas(self.host, fuse, self.root), self.host, primary)
+        append = MachineLog.append
+        with self.monkeypatch.context() as patch:
+            patch.setattr(deeds, "write", written)
+            patch.setattr(asking.asyncio, "sleep", looked)
+            patch.setattr(
+                MachineLog, "append", lambda log, *args: fuse.around(append)(log, *args) if log is not primary.log else append(log, *args)
+            )
+            try:
+                await operation(site)
+            finally:
+                await vault.close()
+        return fuse.spent
+
+    async def through(self, operation: Callable[[Any], Awaitable[Any]], first: int) -> bool:
+        """Say it until it has come to its end, the first time with so much fuse. Whether that ended it."""
+        try:
+            await self.say(operation, first)
+        except Killed:
+            await self.must_hold()
+            await self.primary.look()
+            with suppress(Conflict):
+                # If it had come to its end before it could say so, it is not allowed any more.
+                await self.say(operation, 0)
+            await self.must_hold()
+            return True
+        await self.must_hold()
+        return False
+
+    async def must_hold(self) -> None:
+        """Whatever was ended: one authoritative copy at most runs."""
+        await self.primary.log.refresh()
+        state = self.primary.log.state
+        await self.primary.look()
+        assert len(self.host.alive) <= 1
+        for run in self.host.alive:
+            assert state.site == "b"
+            assert run.endswith(f"-{state.epoch}") or self.host.starts[-1] == run
+            assert not self.primary.running
+        assert len(set(self.host.starts)) == len(self.host.starts)
+        assert state.void == ()
+
+
+def fail_over(mode: Any, point: str = "") -> Callable[[Any], Awaitable[Any]]:
+    return lambda site: operations.fail_over(site, engine.FailOver(machine="web", mode=mode, point=point), lambda _: None)
+
+
+def change(point: str) -> Callable[[Any], Awaitable[Any]]:
+    return lambda site: operations.change_point(site, engine.ChangePoint(machine="web", point=point), lambda _: None)
+
+
+async def cancel(site: Any) -> Any:
+    return await operations.cancel(site, engine.CancelFailover(machine="web"), lambda _: None)
+
+
+async def commit(site: Any) -> Any:
+    return await operations.commit(site, engine.CommitFailover(machine="web"), lambda _: None)
+
+
+async def reprotect(site: Any) -> Any:
+    return await operations.reprotect(site, engine.Reprotect(machine="web"), lambda _: None)

@@ -1,0 +1,93 @@
+"""A failover that failed in its midst: it goes on, or the operator thinks better of it."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.failover.steps_world import Replicas, begun, cancel, change, commit, fail_over, reprotect
+from understudy.engine import ChangePoint
+from understudy.errors import Conflict, InDoubt, StoreUnavailable, TargetFailed, UnderstudyError
+from understudy.failover import operations, steps
+from understudy.failover.phase import phase_of
+from understudy.failover.steps import Steps
+from understudy.store.file import FileStore
+from understudy.vault import kinds
+
+
+async def _no(*_: Any) -> None:
+    raise TargetFailed("it does not")
+
+
+@pytest.mark.parametrize(("then", "where", "epoch"), [(fail_over("unplanned"), "b", 2), (cancel, "a", 3), (change("01" * 16), "b", 3)])
+async def test_its_record_was_in_doubt(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, then: Any, where: str, epoch: int) -> None:
+    """The vault is lost at the record: the next thing that is said begins with finding out."""
+    create = FileStore.create
+
+    async def lost(store: FileStore, name: str, buffers: Sequence[bytes]) -> Any:
+        if "/log/" in name:
+            raise StoreUnavailable("it is away")
+        return await create(store, name, buffers)
+
+    async with begun(tmp_path, monkeypatch) as world:
+        with monkeypatch.context() as patch:
+            patch.setattr(FileStore, "create", lost)
+            with pytest.raises(InDoubt):
+                await world.say(fail_over("unplanned"), 0)
+        await world.say(then, 0)
+        await world.must_hold()
+        state = world.primary.log.state
+        assert (state.site, state.epoch, bool(world.host.alive)) == (where, epoch, where == "b")
+
+
+@pytest.mark.parametrize(("then", "where"), [(cancel, "a"), (change("01" * 16), "b")])
+async def test_what_does_not_start_is_cancelled_or_started_from_another_point(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, then: Any, where: str
+) -> None:
+    async with begun(tmp_path, monkeypatch) as world:
+        with monkeypatch.context() as patch:
+            patch.setattr(Replicas, "start", _no)
+            with pytest.raises(TargetFailed):
+                await world.say(fail_over("unplanned"), 0)
+        await world.say(then, 0)
+        await world.must_hold()
+        assert (world.primary.log.state.site, bool(world.host.alive)) == (where, where == "b")
+
+
+@pytest.mark.parametrize("mode", ["unplanned", "planned"])
+async def test_what_was_decided_and_not_recorded_is_taken_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mode: str) -> None:
+    async with begun(tmp_path, monkeypatch) as world:
+        with monkeypatch.context() as patch:
+            patch.setattr(Steps, "recorded", _no)
+            with pytest.raises(UnderstudyError):
+                await world.say(fail_over(mode, "02" * 16 if mode == "unplanned" else ""), 0)
+        with pytest.raises(Conflict):
+            await world.say(fail_over("unplanned"), 0)
+        await world.say(cancel, 0)
+        await world.must_hold()
+        assert (world.primary.log.state.site, world.host.starts) == ("a", [])
+        await world.say(fail_over("unplanned"), 0)
+        await world.must_hold()
+        assert phase_of(world.primary.log.state) == "failed_over"
+
+
+async def test_isolation_is_neither_cut_short_by_another_point_nor_lost_on_the_way(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    heard: list[str] = []
+
+    async def changed(site: Any) -> Any:
+        return await operations.change_point(site, ChangePoint(machine="web", point="01" * 16), lambda now: heard.append(now.phase))
+
+    async with begun(tmp_path, monkeypatch) as world:
+        await world.primary.log.append(kinds.Isolation(after=1))
+        with monkeypatch.context() as patch:
+            patch.setattr(Steps, "isolated", _no)
+            with pytest.raises(TargetFailed):
+                await world.say(fail_over("unplanned"), 0)
+        monkeypatch.setattr(steps, "MARGIN", 0.0)
+        await world.say(changed, 0)
+        assert heard[-2:] == ["wait for isolation", "start"]
+        await world.say(commit, 0)
+        await world.say(reprotect, 0)
+        await world.primary.log.refresh()
+        assert world.primary.log.state.authority.isolation == 1
