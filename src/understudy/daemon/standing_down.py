@@ -144,10 +144,11 @@ class StandingDown:
         try:
             if await power.pause(session):
                 return False, "its VM was running and was paused"
-            if duty.orderly and duty.over and await power.status(session) == power.SHUT_DOWN:
+            now = await power.status(session)
+            if duty.orderly and duty.over and now == power.SHUT_DOWN:
                 await power.leave(session)
                 return False, GONE
-            return False, "its VM stands still"
+            return False, "its VM is paused" if now == "paused" else "its VM stands still"
         except UnderstudyError as error:
             return True, error.message
         finally:
