@@ -1,6 +1,7 @@
 """Failovers between two daemons that share a vault, with a guest that counts what it wrote."""
 
 import asyncio
+import os
 import signal
 from pathlib import Path
 
@@ -31,6 +32,12 @@ def test_planned_there_and_back(kit, accelerator, short_directory: Path) -> None
         assert (asked["action"], asked["site"]) == ("standby", "a")
         points = b.ask("GET", f"/v1/machines/{NAME}/points")["points"]
         assert {point["cause"] for point in points[1:]} == {"delta"}
+        # Killed there, it is started again by the command that its state names.
+        os.kill(asyncio.run(b.hypervisor.state(done["run"])).process, signal.SIGKILL)
+        ended = until(lambda: r[0] if (r := b.machine(NAME)["reasons"]) and r[0]["code"] == "ended" else None)
+        assert ended["hint"] == f"understudy failover start {NAME}"
+        b.done("failover/start")
+        until(lambda: len(sums(b.console(done["run"]))) == 2 and b.machine(NAME)["phase"] == "protected")
         # And back.
         back = a.done("failover", {"mode": "planned"})
         last = acknowledged(b.console(done["run"]))

@@ -92,7 +92,7 @@ class StandingDown:
                 self._halt(track, _reason("split", f"{about}, and it runs here, too: {words}", hint))
             else:
                 health: Health = "warning" if duty.orderly else "critical"
-                by_hand = duty.over and words != GONE and isinstance(source, QemuSource) and not self._run_of(source)
+                by_hand = duty.over and words != GONE and isinstance(source, QemuSource) and not self.run_of(source)
                 what = ": end its QEMU process, so that its images can become the stand-in" if by_hand else ""
                 self._halt(track, _reason("superseded", f"{about}; here {words}", f"do not start it here{what}; {show}", health))
                 self._looked[track.id] = now
@@ -117,7 +117,7 @@ class StandingDown:
         """What a machine ran from here before it was failed over to this site stands still."""
         now = time.monotonic()
         source = await asyncio.to_thread(read_source, self._engine.site.directory(vault.id, track.id))
-        if not isinstance(source, QemuSource) or self._run_of(source) or now - self._looked.get(track.id, -AGAIN) < AGAIN:
+        if not isinstance(source, QemuSource) or self.run_of(source) or now - self._looked.get(track.id, -AGAIN) < AGAIN:
             return
         async with self._machines.aside(track.id):
             try:
@@ -161,7 +161,7 @@ class StandingDown:
             return
         try:
             must_hold_the_recovery_key(vault)
-            run = self._run_of(source)
+            run = self.run_of(source)
             if run:
                 # A machine that was here for a while only: nothing but its images is needed any more.
                 await self._replicas.end(run, None)
@@ -194,7 +194,7 @@ class StandingDown:
         there = {name: Path(image.path) for name, image in standby.images.items()} if standby is not None else {}
         return there == {name: place.path.resolve() for name, place in images.items()}
 
-    def _run_of(self, source: MachineSource) -> str:
+    def run_of(self, source: MachineSource) -> str:
         """Which replica of this host the source is; empty if it is none."""
         if not isinstance(source, QemuSource):
             return ""
