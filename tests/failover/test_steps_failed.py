@@ -72,6 +72,21 @@ async def test_what_was_decided_and_not_recorded_is_taken_back(tmp_path: Path, m
         assert phase_of(world.primary.log.state) == "failed_over"
 
 
+async def test_nothing_is_committed_in_the_midst_of_another_points_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What ran is ended by then; said again it goes on."""
+    async with begun(tmp_path, monkeypatch) as world:
+        await world.say(fail_over("unplanned"), 0)
+        with monkeypatch.context() as patch:
+            patch.setattr(Steps, "recorded", _no)
+            with pytest.raises(TargetFailed):
+                await world.say(change("01" * 16), 0)
+        with pytest.raises(Conflict, match="has not ended"):
+            await world.say(commit, 0)
+        await world.say(change("01" * 16), 0)
+        await world.say(commit, 0)
+        await world.must_hold()
+
+
 async def test_isolation_is_neither_cut_short_by_another_point_nor_lost_on_the_way(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     heard: list[str] = []
 

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager
 from functools import partial
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from understudy.daemon.machines import Machines
 from understudy.daemon.served import ServedEngine
 from understudy.daemon.stand_in import StandIn
 from understudy.engine import OnProgress, QemuSource
-from understudy.errors import Conflict, NotFound, SourceUnavailable
+from understudy.errors import Busy, Conflict, NotFound, SourceUnavailable
 from understudy.failover import deed as deeds
 from understudy.failover import operations
 from understudy.failover.health.subject import plain
@@ -68,7 +68,13 @@ class FailingOver:
     @asynccontextmanager
     async def own(self, vault: Vault, log: MachineLog) -> AsyncIterator[Path]:
         async with self._machines.aside(log.machine_id):
-            with self._engine.site.own(vault.id, log) as directory:
+            with ExitStack() as stack:
+                try:
+                    directory = stack.enter_context(self._engine.site.own(vault.id, log))
+                except Busy as error:
+                    waits = f"understudy failover cancel {log.state.name}"
+                    hint = f"`understudy jobs` tells what is under way; one that waits for a site that has died is taken back: {waits}"
+                    raise Busy(error.message, hint=hint) from None
                 yield directory
 
     async def is_ours(self, vault: Vault, log: MachineLog) -> bool:

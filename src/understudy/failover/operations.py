@@ -144,6 +144,7 @@ def _order(deed: Deed) -> StartReplica:
 
 async def _present(steps: Steps) -> Deed:
     """The deed by which the machine runs here."""
+    await steps.must_have_ended()
     deed = await steps.standing()
     if deed is None and await steps.is_primary():
         # It came back here by a cancellation, from a failover that went on from a run of this host's.

@@ -93,10 +93,7 @@ class Steps:
                 return await self.keep(deed, force=deed.force or wanted.force)
             # As long as nothing was asked for or decided, nothing was done; and what the log knows of is for the table to judge.
             if not self.is_recorded(deed) and (deed.point or (deed.request and wanted.mode != UNPLANNED)):
-                raise Conflict(
-                    f"a failover of {self.name!r} ({deed.mode}) was begun here and has not ended",
-                    hint=f"say it again to go on, or take it back: understudy failover cancel {self.name}",
-                )
+                raise self._unended(deed)
         standing = await self.standing()
         if (
             standing is not None
@@ -109,6 +106,18 @@ class Steps:
         if standing is not None:
             wanted = msgspec.structs.replace(wanted, standing=msgspec.structs.replace(standing, standing=None))
         return await self.keep(wanted)
+
+    async def must_have_ended(self) -> None:
+        """`Conflict` if a change of what runs here was begun, and the log does not know of it yet: what ran may be ended already."""
+        deed = await self.deed()
+        if deed is not None and not deed.done and not self.is_recorded(deed) and not await self._overtaken(deed):
+            raise self._unended(deed)
+
+    def _unended(self, deed: Deed) -> Conflict:
+        return Conflict(
+            f"a failover of {self.name!r} ({deed.mode}) was begun here and has not ended",
+            hint=f"say it again to go on, or take it back: understudy failover cancel {self.name}",
+        )
 
     async def _overtaken(self, deed: Deed) -> bool:
         """Whether nothing of it counts any more: another failover came first, or its primary is not to be shut down any more."""
