@@ -42,7 +42,6 @@ from understudy.vault.vault import Vault
 EVERY = 3.0
 """Seconds between two looks at a machine's log: so long it takes until a site hears of another one, if it is not told otherwise."""
 AT_ONCE = 8
-ENDED = "ended"
 
 
 class Sentinel:
@@ -216,8 +215,7 @@ class Sentinel:
     async def _do(self, duty: Duty, track: Track, vault: Vault, log: MachineLog) -> None:
         match duty:
             case duties.Nothing():
-                ended = await self._ended_here(track, vault)
-                self.halt(track, ended) if ended is not None else self._machines.halt(track.id, None)
+                self.halt(track, await self._standing_down.ended(track, vault))
             case duties.ShutDown(request):
                 await self._shut_down(track, vault, request)
             case duties.Wait(by):
@@ -237,19 +235,8 @@ class Sentinel:
             case duties.StandDown():
                 await self._standing_down.look(duty, track, vault, log)
 
-    async def _ended_here(self, track: Track, vault: Vault) -> Reason | None:
-        """What was started here by a failover, is followed, and has no process any more: nothing starts it by itself."""
-        known = track.halted is not None and track.halted.code == ENDED
-        if not known and (track.failure is None or track.failure.code != SourceUnavailable.code):
-            return None
-        run = self._standing_down.run_of((await self._source(vault, track.id))[1])
-        if not run or (now := await self._replicas.state(run)).vm.alive:
-            return None
-        message = f"it runs here since a failover, and has ended: {now.vm.reason or now.vm.status.value}"
-        return Reason(code=ENDED, health="critical", message=message, hint=f"understudy failover start {track.name}")
-
-    def halt(self, track: Track, reason: Reason) -> None:
-        if track.halted is None or track.halted.message != reason.message:
+    def halt(self, track: Track, reason: Reason | None) -> None:
+        if reason is not None and (track.halted is None or track.halted.message != reason.message):
             message = f"{track.name}: {reason.message}"
             self._journal.tell(f"failover.{reason.code}", "warning", message, machine=track.id, data={"hint": reason.hint})
         self._machines.halt(track.id, reason)

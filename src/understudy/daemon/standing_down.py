@@ -42,6 +42,7 @@ AGAIN = 5.0
 TRIED_AGAIN = 30.0
 """Seconds after which what could not become a stand-in is tried again: that may read whole images."""
 GONE = "its VM does not run"
+ENDED = "ended"
 
 
 class StandingDown:
@@ -131,6 +132,18 @@ class StandingDown:
             finally:
                 await session.close()
 
+    async def ended(self, track: Track, vault: Vault) -> Reason | None:
+        """What was started here by a failover, is followed, and has no process any more: nothing starts it by itself."""
+        known = track.halted is not None and track.halted.code == ENDED
+        if not known and (track.failure is None or track.failure.code != SourceUnavailable.code):
+            return None
+        source = await asyncio.to_thread(read_source, self._engine.site.directory(vault.id, track.id))
+        run = self.run_of(source)
+        if not run or (now := await self._replicas.state(run)).vm.alive:
+            return None
+        message = f"it runs here since a failover, and has ended: {now.vm.reason or now.vm.status.value}"
+        return _reason(ENDED, message, f"understudy failover start {track.name}")
+
     async def _stop(self, source: MachineSource, duty: StandDown) -> tuple[bool, str]:
         """Whether it runs still, and what was found or done, in words."""
         if not isinstance(source, QemuSource):
@@ -194,7 +207,7 @@ class StandingDown:
         there = {name: Path(image.path) for name, image in standby.images.items()} if standby is not None else {}
         return there == {name: place.path.resolve() for name, place in images.items()}
 
-    def run_of(self, source: MachineSource) -> str:
+    def run_of(self, source: MachineSource | None) -> str:
         """Which replica of this host the source is; empty if it is none."""
         if not isinstance(source, QemuSource):
             return ""

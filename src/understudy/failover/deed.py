@@ -1,5 +1,7 @@
 """What an operation on one machine has decided, on this host's disk before it is acted on: said again, it goes on from there."""
 
+import secrets
+import time
 from pathlib import Path
 
 import msgspec
@@ -9,8 +11,10 @@ from understudy.engine import FailoverMode, Look
 from understudy.errors import StateFailed
 from understudy.hypervisor.protocol import Addresses
 from understudy.replica.values import StartReplica
+from understudy.vault.log.state import MachineState
 
 NAME = "failover.json"
+_BOOT = Path("/proc/sys/kernel/random/boot_id")
 
 
 class Deed(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -54,6 +58,32 @@ class Deed(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     @property
     def below(self) -> dict[str, str]:
         return self.order.below if self.order is not None else {}
+
+
+def new_deed(mode: FailoverMode, **fields: object) -> Deed:
+    return msgspec.structs.replace(Deed(id=secrets.token_bytes(16).hex(), mode=mode, asked_at=time.time_ns()), **fields)
+
+
+def after(last: Deed | None, mode: FailoverMode, **fields: object) -> Deed:
+    """A change of the failover `last`, by which the machine is here. If it never ran, its former primary's time runs on."""
+    if last is None:
+        return new_deed(mode, **fields)
+    if last.isolation and not last.running_at and not last.force:
+        fields |= {"isolation": last.isolation, "recorded": last.recorded, "boot": last.boot}
+    return new_deed(mode, left=last.run, **fields)
+
+
+def run_of(state: MachineState, epoch: int) -> str:
+    """One name for each start of a machine as itself."""
+    return f"{state.id[:12]}-{epoch}"
+
+
+def boot_id() -> str:
+    """Of the clock that `recorded` is by."""
+    try:
+        return _BOOT.read_text().strip()
+    except OSError as error:
+        raise StateFailed(f"{_BOOT} cannot be read: {error.strerror}") from None
 
 
 def read(directory: Path) -> Deed | None:

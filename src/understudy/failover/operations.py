@@ -4,10 +4,10 @@ from understudy import engine
 from understudy.engine import OnProgress, Progress
 from understudy.errors import Conflict, NotFound
 from understudy.failover.asking import shut_down_there, take_back, withdrawn
-from understudy.failover.deed import Deed
+from understudy.failover.deed import Deed, after, new_deed
 from understudy.failover.phase import STANDBY, phase_of
 from understudy.failover.site import FailoverSite
-from understudy.failover.steps import Steps, after, new_deed
+from understudy.failover.steps import Steps
 from understudy.finish import finish
 from understudy.hypervisor.protocol import Status
 from understudy.replica.values import StartReplica

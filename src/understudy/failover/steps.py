@@ -1,7 +1,6 @@
 """The steps of a failover. Each looks first whether it was done; killed anywhere, the operation is said again and goes on."""
 
 import asyncio
-import secrets
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +9,7 @@ import msgspec
 
 from understudy import engine
 from understudy.engine import FailoverMode, FailoverOperation, Look, OnProgress, Progress
-from understudy.errors import Conflict, Fenced, NotFound, StateFailed, TargetFailed, UnderstudyError
+from understudy.errors import Conflict, Fenced, NotFound, TargetFailed, UnderstudyError
 from understudy.failover import deed as deeds
 from understudy.failover.deed import Deed
 from understudy.failover.networks.seed import write_seed
@@ -31,7 +30,6 @@ POLL = 0.5
 """Seconds between two looks at a log that another site is to write to."""
 MARGIN = 15.0
 """Seconds that a primary which was cut off has beyond its time: it gives up a cycle first, and its clock may be slower."""
-_BOOT = Path("/proc/sys/kernel/random/boot_id")
 
 _OPERATIONS: dict[FailoverMode, FailoverOperation] = {
     "planned": "planned",
@@ -209,7 +207,7 @@ class Steps:
         final = state.authority.final if deed.mode == PLANNED else b""
         entry = self.entry_of(final.hex() or deed.wanted)
         epoch = state.epoch + 1
-        run = run_of(state, epoch)
+        run = deeds.run_of(state, epoch)
         prepared = await self.prepared(entry, force=deed.force)
         below = await self.site.images_below(self.vault, self.log, entry, run)
         seed = self.directory / f"seed-{run}.iso"
@@ -256,7 +254,7 @@ class Steps:
                 await self.given_up(deed)
                 raise
         if not deed.recorded:
-            deed = await self.keep(deed, recorded=time.monotonic(), boot=_boot())
+            deed = await self.keep(deed, recorded=time.monotonic(), boot=deeds.boot_id())
         return deed
 
     def _unmoved(self, state: MachineState, deed: Deed) -> None:
@@ -274,9 +272,9 @@ class Steps:
         """The former primary has paused the machine, as far as it was told to when it is cut off."""
         if not deed.isolation or deed.force or deed.running_at:
             return deed
-        if deed.boot != _boot():
+        if deed.boot != deeds.boot_id():
             # That clock has begun anew.
-            deed = await self.keep(deed, recorded=time.monotonic(), boot=_boot())
+            deed = await self.keep(deed, recorded=time.monotonic(), boot=deeds.boot_id())
         while (left := deed.recorded + deed.isolation + MARGIN - time.monotonic()) > 0:
             entry = self.log.state.authority.failover
             before = entry.before if entry is not None else ""
@@ -343,30 +341,5 @@ class Steps:
         )
 
 
-def new_deed(mode: FailoverMode, **fields: object) -> Deed:
-    return msgspec.structs.replace(Deed(id=secrets.token_bytes(16).hex(), mode=mode, asked_at=time.time_ns()), **fields)
-
-
-def after(last: Deed | None, mode: FailoverMode, **fields: object) -> Deed:
-    """A change of the failover `last`, by which the machine is here. If it never ran, its former primary's time runs on."""
-    if last is None:
-        return new_deed(mode, **fields)
-    if last.isolation and not last.running_at and not last.force:
-        fields |= {"isolation": last.isolation, "recorded": last.recorded, "boot": last.boot}
-    return new_deed(mode, left=last.run, **fields)
-
-
-def run_of(state: MachineState, epoch: int) -> str:
-    """One name for each start of a machine as itself."""
-    return f"{state.id[:12]}-{epoch}"
-
-
 def look_of(finding: Finding) -> Look:
     return Look(what=finding.what, verdict=finding.verdict, words=finding.words, hint=finding.hint)
-
-
-def _boot() -> str:
-    try:
-        return _BOOT.read_text().strip()
-    except OSError as error:
-        raise StateFailed(f"{_BOOT} cannot be read: {error.strerror}") from None
