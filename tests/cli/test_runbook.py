@@ -2,11 +2,15 @@
 
 import os
 import re
+import shlex
 import subprocess
 from datetime import date, timedelta
 from pathlib import Path
 
+import click
+
 from tests.cli.installed import COMMAND
+from understudy.cli.main import cli
 
 RUNBOOK = Path(__file__).parents[2] / "docs" / "operations.md"
 PLACES = ("/srv", "/root", "/etc/understudy", "/tmp/fresh")
@@ -19,6 +23,31 @@ def blocks() -> list[tuple[str, str]]:
     for section in re.split(r"^## ", text, flags=re.MULTILINE):
         found += [(section.partition("\n")[0], block) for block in re.findall(r"^```sh\n(.*?)^```", section, re.MULTILINE | re.DOTALL)]
     return found
+
+
+def shown() -> list[str]:
+    """Each command line of the blocks that are not run here, such as those that a daemon and a guest are needed for."""
+    found = re.findall(r"^```(\w*)\n(.*?)^```", RUNBOOK.read_text(), re.MULTILINE | re.DOTALL)
+    lines = [line for kind, block in found if kind != "sh" for line in block.splitlines()]
+    return [line for line in lines if re.match(r"(sudo )?understudy ", line)]
+
+
+def mentioned() -> list[str]:
+    """Those in the text, which may leave out what matters not there."""
+    text = re.sub(r"^```.*?^```", "", RUNBOOK.read_text(), flags=re.MULTILINE | re.DOTALL)
+    return re.findall(r"`(understudy [^`]+)`", text)
+
+
+def understood(line: str) -> tuple[click.Command, list[str], click.Context]:
+    """The command of a line, and the words that are its own."""
+    words = shlex.split(line.removeprefix("sudo ").replace("[STEP]", "1.pre.1"), comments=True)[1:]
+    command: click.Command = cli
+    context = click.Context(cli, info_name="understudy")
+    while isinstance(command, click.Group) and words:
+        _, found, words = command.resolve_command(context, words)
+        assert found is not None, line
+        command, context = found, click.Context(found, parent=context)
+    return command, words, context
 
 
 def here(block: str, directory: Path) -> str:
@@ -47,3 +76,17 @@ def test_every_block_works_as_written(tmp_path: Path) -> None:
         if heading == "Create a vault":
             (tmp_path / "source.key").rename(tmp_path / "etc" / "understudy" / "source.key")
     assert (tmp_path / "srv" / "restore" / "vda.raw").read_bytes() == b"disk" * 50_000
+
+
+def test_every_command_that_is_shown_is_one() -> None:
+    """Each word of it is understood; nothing is done."""
+    for line in shown():
+        command, words, context = understood(line)
+        try:
+            command.make_context(command.name, words, parent=context.parent)
+        except click.ClickException as error:
+            raise AssertionError(f"{line}: {error.format_message()}") from None
+    for line in mentioned():
+        command, words, _ = understood(line)
+        options = {option for parameter in command.params for option in parameter.opts}
+        assert {word for word in words if word.startswith("--")} <= options, line

@@ -33,7 +33,7 @@ from understudy.qemu.session import QmpGone, QmpSession
 from understudy.recovery.place import Place
 from understudy.replica.replicas import Replicas
 from understudy.vault import kinds
-from understudy.vault.log.authority import Asked
+from understudy.vault.log.authority import UNPLANNED, Asked
 from understudy.vault.log.machine_log import MachineLog
 from understudy.vault.vault import Vault
 
@@ -68,7 +68,7 @@ class StandingDown:
 
     async def look(self, duty: StandDown, track: Track, vault: Vault, log: MachineLog) -> None:
         site = self._engine.site.name
-        how = f"a {duty.mode} failover" if duty.mode else "a failover"
+        how = f"{'an' if duty.mode == UNPLANNED else 'a'} {duty.mode} failover" if duty.mode else "a failover"
         about = f"site {duty.site!r} is its primary since {how} (epoch {duty.epoch})"
         show = f"`understudy failover show {track.name}` tells how it stands"
         if track.halted is None or track.halted.code not in ("superseded", "split"):
