@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from tests.failover.steps_world import Replicas, begun, cancel, change, commit, fail_over, reprotect
+from tests.failover.steps_world import Replicas, SiteB, begun, cancel, change, commit, fail_over, reprotect
+from tests.vault.worlds import a_point
 from understudy.engine import ChangePoint
 from understudy.errors import Conflict, InDoubt, StoreUnavailable, TargetFailed, UnderstudyError
 from understudy.failover import operations, steps
@@ -85,6 +86,29 @@ async def test_nothing_is_committed_in_the_midst_of_another_points_start(tmp_pat
         await world.say(change("01" * 16), 0)
         await world.say(commit, 0)
         await world.must_hold()
+
+
+async def test_a_primary_that_is_alive_makes_points_meanwhile(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The newest point is what was asked for, however often it is another one; and that is told."""
+    made: list[bytes] = []
+
+    async with begun(tmp_path, monkeypatch) as world:
+        prepare, log = SiteB.prepare, world.primary.log
+
+        async def late(site: SiteB, vault: Any, known: Any, entry: Any) -> Any:
+            if len(made) < 2:
+                newest = log.state.newest
+                assert newest is not None
+                made.append(bytes([16 + len(made)]) * 16)
+                await log.append(a_point(made[-1], newest.point.id))
+            return await prepare(site, vault, known, entry)
+
+        monkeypatch.setattr(SiteB, "prepare", late)
+        await world.say(fail_over("unplanned"), 0)
+        await world.must_hold()
+        entry = log.state.authority.failover
+        assert entry is not None
+        assert (entry.point, world.host.starts) == (made[-1], [f"{log.machine_id[:12]}-2"])
 
 
 async def test_isolation_is_neither_cut_short_by_another_point_nor_lost_on_the_way(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,13 +8,17 @@ import msgspec
 
 from understudy.durable import replace_file, state_directory
 from understudy.engine import FailoverMode, Look
-from understudy.errors import StateFailed
+from understudy.errors import Conflict, StateFailed
 from understudy.hypervisor.protocol import Addresses
 from understudy.replica.values import StartReplica
 from understudy.vault.log.state import MachineState
 
 NAME = "failover.json"
 _BOOT = Path("/proc/sys/kernel/random/boot_id")
+
+
+class Moved(Conflict):
+    """The primary made a point after it was decided which one is the newest."""
 
 
 class Deed(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -1,10 +1,10 @@
 """The operations themselves, each a sequence of steps."""
 
 from understudy import engine
-from understudy.engine import OnProgress, Progress
+from understudy.engine import Look, OnProgress, Progress
 from understudy.errors import Conflict, NotFound
 from understudy.failover.asking import shut_down_there, take_back, withdrawn
-from understudy.failover.deed import Deed, after, new_deed
+from understudy.failover.deed import Deed, Moved, after, new_deed
 from understudy.failover.phase import STANDBY, phase_of
 from understudy.failover.site import FailoverSite
 from understudy.failover.steps import Steps
@@ -14,6 +14,9 @@ from understudy.replica.values import StartReplica
 from understudy.vault import kinds
 from understudy.vault.log.authority import CANCEL, CHANGE, PLANNED
 from understudy.vault.log.machine_log import MachineLog
+
+ANEW = 8
+"""Times that the newest point is looked for again."""
 
 
 async def fail_over(site: FailoverSite, request: engine.FailOver, progress: OnProgress) -> engine.FailedOver:
@@ -37,10 +40,22 @@ async def fail_over(site: FailoverSite, request: engine.FailOver, progress: OnPr
                 await take_back(steps, before)
                 deed = await steps.keep(deed)
             deed = await steps.fenced(deed)
-        deed = await steps.decided(deed)
-        deed = await steps.isolated(await steps.recorded(deed))
+        deed = await steps.isolated(await _recorded(steps, deed))
         deed = await steps.left(deed)
         return steps.result(await steps.started(deed))
+
+
+async def _recorded(steps: Steps, deed: Deed) -> Deed:
+    """Decided, and in the log. A primary that is alive makes point after point: which is the newest is decided anew then, a few times."""
+    for _ in range(ANEW):
+        try:
+            return await steps.recorded(await steps.decided(deed))
+        except Moved as error:
+            found = Look(what="source", verdict="warn", words=error.message, hint="it runs the machine until it hears of this")
+            others = tuple(look for look in deed.findings if look.what != found.what)
+            # It was given up, with all that hung on it.
+            deed = await steps.keep(deed, point="", epoch=0, site="", order=None, addresses={}, findings=(*others, found))
+    return await steps.recorded(await steps.decided(deed))
 
 
 async def change_point(site: FailoverSite, request: engine.ChangePoint, progress: OnProgress) -> engine.FailedOver:

@@ -11,7 +11,7 @@ from understudy import engine
 from understudy.engine import FailoverMode, FailoverOperation, Look, OnProgress, Progress
 from understudy.errors import Conflict, Fenced, NotFound, TargetFailed, UnderstudyError
 from understudy.failover import deed as deeds
-from understudy.failover.deed import Deed
+from understudy.failover.deed import Deed, Moved
 from understudy.failover.networks.seed import write_seed
 from understudy.failover.phase import phase_of
 from understudy.failover.site import FailoverSite, Prepared
@@ -264,9 +264,7 @@ class Steps:
         if deed.mode == PLANNED and (not wanted or state.authority.final.hex() != deed.point):
             raise Conflict(f"machine {state.name!r} runs on at {state.site!r}: its shutdown was taken back", hint="begin again")
         if deed.mode == UNPLANNED and not deed.wanted and newest != deed.point:
-            raise Conflict(
-                f"machine {state.name!r} got a newer point meanwhile: site {state.site!r} is alive", hint="look, and begin again"
-            )
+            raise Moved(f"machine {state.name!r} got a newer point meanwhile: site {state.site!r} is alive", hint="look, and begin again")
 
     async def isolated(self, deed: Deed) -> Deed:
         """The former primary has paused the machine, as far as it was told to when it is cut off."""
