@@ -23,6 +23,8 @@ def test_planned_there_and_back(kit, accelerator, short_directory: Path) -> None
         halted = until(lambda: s if (s := a.machine(NAME))["phase"] == "halted" else None)
         assert halted["reasons"][0]["code"] == "superseded"
         until(lambda: acknowledged(b.console(done["run"])) > last)
+        (said,) = until(lambda: [reason for reason in b.ask("GET", "/v1/health")["reasons"] if reason["code"] == "failed-over"])
+        assert said["hint"] == f"understudy failover commit {NAME}"
         b.done("failover/commit")
         assert b.standing()["runs"][0]["below"] == []
         b.done("reprotect")

@@ -10,6 +10,7 @@ from understudy.daemon.plans import Plans
 from understudy.daemon.pulse import Pulse
 from understudy.daemon.readiness import ReadinessUpkeep
 from understudy.daemon.runner import Runner
+from understudy.daemon.runs_here import RunsHere
 from understudy.daemon.served import ServedEngine
 from understudy.daemon.slots import Slots
 from understudy.daemon.stand_in import StandIn
@@ -48,3 +49,4 @@ class Running:
     failing_over: FailingOver
     drilling: Drilling
     standbys: Standbys
+    runs_here: RunsHere

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from understudy.daemon.isolation import Isolation, clock
 from understudy.daemon.machines import Machines
+from understudy.daemon.runs_here import RunsHere
 from understudy.daemon.served import ServedEngine
 from understudy.daemon.standing_down import StandingDown
 from understudy.daemon.track import Track
@@ -47,8 +48,9 @@ AT_ONCE = 8
 class Sentinel:
     """`run` until cancelled; what is begun for a machine is done to its end, one thing at a time."""
 
-    def __init__(self, engine: ServedEngine, machines: Machines, journal: Journal, replicas: Replicas) -> None:
+    def __init__(self, engine: ServedEngine, machines: Machines, journal: Journal, replicas: Replicas, runs_here: RunsHere) -> None:
         self._replicas = replicas
+        self._runs_here = runs_here
         self._isolation = Isolation(engine.site.state / "isolation", self._aside, journal)
         self._standing_down = StandingDown(engine, machines, replicas, self._isolation, self.halt)
         self._engine = engine
@@ -90,30 +92,10 @@ class Sentinel:
                     await self._isolation.forget(machine)
 
     async def _watch_runs(self) -> None:
-        """Machines that run here since a failover, and are not replicated from here yet: another site may have taken them since."""
-        followed = {track.id for track in self._machines.tracks}
         try:
-            for run, (order, now) in (await self._replicas.find()).items():
-                if order.track and now.vm.alive and not now.kept and order.machine not in followed:
-                    await self._watch(run, order.machine)
+            await self._runs_here.look({track.id for track in self._machines.tracks})
         except UnderstudyError as error:
             self._trouble(error.message)
-
-    async def _watch(self, run: str, machine: str) -> None:
-        vault, log = await self._engine.watched(machine)
-        entry = log.state.authority.failover
-        if await asyncio.to_thread(read_source, self._engine.site.directory(vault.id, machine)) is not None:
-            return  # it is followed, or about to be: then its own look does what is to be done
-        deed = await asyncio.to_thread(deeds.read, self._engine.site.directory(vault.id, machine))
-        known = [one for one in (deed, deed.standing if deed is not None else None) if one is not None]
-        if entry is None or any(one.run == run and one.id == entry.id.hex() for one in known):
-            return
-        words = f"its run here was ended: site {log.state.site!r} is its primary since epoch {log.state.epoch}; what it wrote is kept aside"
-        await self._replicas.end(run, None)
-        await self._replicas.keep(run)
-        self._journal.tell("failover.superseded", "error", f"{log.state.name}: {words}", machine=machine, data={"run": run})
-        body = kinds.StandDown(site=self._engine.site.name, epoch=log.state.epoch, running=False, text=words)
-        await finish((await vault.find(machine)).append(body))
 
     def _keep_contact(self, track: Track) -> None:
         """What takes long is no reason to take the vault for lost."""

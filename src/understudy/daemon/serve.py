@@ -29,6 +29,7 @@ from understudy.daemon.readiness import ReadinessUpkeep
 from understudy.daemon.reload import Reload
 from understudy.daemon.runner import Runner
 from understudy.daemon.running import Condition, Running
+from understudy.daemon.runs_here import RunsHere
 from understudy.daemon.sentinel import Sentinel
 from understudy.daemon.served import ServedEngine
 from understudy.daemon.service import DaemonService
@@ -105,8 +106,22 @@ async def _serve(path: Path, config: Config, assembly: Assembly, asked: Asked, n
         runner = plans.runner = Runner(journal, Doer(engine, machines.cycle, failing_over, drills, plans), tasks)
         pulse = Pulse(notifier, journal, machines.look)
         drilling = Drilling(engine, journal, files, drills)
+        runs_here = RunsHere(engine, replicas, journal)
         running = Running(
-            condition, engine, machines, runner, plans, journal, slots, pulse, stand_in, readiness, failing_over, drilling, standbys
+            condition,
+            engine,
+            machines,
+            runner,
+            plans,
+            journal,
+            slots,
+            pulse,
+            stand_in,
+            readiness,
+            failing_over,
+            drilling,
+            standbys,
+            runs_here,
         )
         service, maintenance = DaemonService(running), Maintenance(running)
         await runner.recover()
@@ -115,7 +130,7 @@ async def _serve(path: Path, config: Config, assembly: Assembly, asked: Asked, n
         certificate = Certificate(await asyncio.to_thread(read_certificate, tcp)) if tcp else None
         reload = Reload(path, condition, machines, slots, journal, lambda api: assembly.renew_app(app, api), certificate)
         background = [tasks.create_task(work, name=name) for name, work in (("events", journal.run()), ("pulse", pulse.run()))]
-        sentinel = Sentinel(engine, machines, journal, replicas)
+        sentinel = Sentinel(engine, machines, journal, replicas, runs_here)
         keeping = (("maintenance", maintenance.run()), ("readiness", readiness.run()), ("sentinel", sentinel.run()))
         upkeep = [tasks.create_task(work, name=name) for name, work in keeping]
         try:

@@ -207,7 +207,7 @@ class DaemonService:
             return await self._daemon.engine.id_of(machine)
 
     def _reasons(self) -> list[Reason]:
-        reasons = self._daemon.readiness.reasons(time.time_ns())
+        reasons = [*self._daemon.readiness.reasons(time.time_ns()), *self._daemon.runs_here.reasons]
         vault = self._daemon.condition.vault
         if vault is not None:
             reasons.append(Reason(code=vault.code, health="critical", message=vault.message, hint=vault.hint))

@@ -1,0 +1,67 @@
+"""Machines that run here since a failover, and are not replicated from here yet: nobody else looks at them."""
+
+import asyncio
+from collections.abc import Collection
+
+from understudy.daemon.served import ServedEngine
+from understudy.engine import Reason
+from understudy.failover import deed as deeds
+from understudy.finish import finish
+from understudy.hypervisor.protocol import State, Status
+from understudy.jobs.journal import Journal
+from understudy.local.machine_file import read_source
+from understudy.replica.replicas import Replicas
+from understudy.vault import kinds
+from understudy.vault.log.state import MachineState
+
+_STARTED_AGAIN = frozenset({Status.SHUT_DOWN, Status.PANICKED})
+
+
+class RunsHere:
+    """`reasons`: what there is to say of them, as of the last look."""
+
+    def __init__(self, engine: ServedEngine, replicas: Replicas, journal: Journal) -> None:
+        self._engine = engine
+        self._replicas = replicas
+        self._journal = journal
+        self.reasons: tuple[Reason, ...] = ()
+
+    async def look(self, followed: Collection[str]) -> None:
+        """`followed`: ids of the machines that have looks of their own."""
+        found = []
+        for run, (order, now) in (await self._replicas.find()).items():
+            if order.track and not now.kept and order.machine not in followed:
+                found.append(await self._look(run, order.machine, now.vm))
+        self.reasons = tuple(reason for reason in found if reason is not None)
+
+    async def _look(self, run: str, machine: str, vm: State) -> Reason | None:
+        vault, log = await self._engine.watched(machine)
+        entry, directory = log.state.authority.failover, self._engine.site.directory(vault.id, machine)
+        if entry is None or await asyncio.to_thread(read_source, directory) is not None:
+            return None  # it is followed, or about to be: then its own look does what is to be done
+        deed = await asyncio.to_thread(deeds.read, directory)
+        known = [one for one in (deed, deed.standing if deed is not None else None) if one is not None]
+        ours = next((one for one in known if one.run == run and one.id == entry.id.hex()), None)
+        if ours is not None:
+            return _reason(log.state, vm, committed=bool(entry.committed)) if ours.running_at else None
+        if vm.alive:
+            # Another site may have taken it since.
+            words = (
+                f"its run here was ended: site {log.state.site!r} is its primary since epoch {log.state.epoch}; what it wrote is kept aside"
+            )
+            await self._replicas.end(run, None)
+            await self._replicas.keep(run)
+            self._journal.tell("failover.superseded", "error", f"{log.state.name}: {words}", machine=machine, data={"run": run})
+            body = kinds.StandDown(site=self._engine.site.name, epoch=log.state.epoch, running=False, text=words)
+            await finish((await vault.find(machine)).append(body))
+        return None
+
+
+def _reason(state: MachineState, vm: State, *, committed: bool) -> Reason:
+    if vm.status is Status.RUNNING:
+        message = f"{state.name} runs here since a failover, and is not replicated from here yet"
+        hint = f"understudy {'reprotect' if committed else 'failover commit'} {state.name}"
+        return Reason(code="failed-over", health="warning", message=message, hint=hint)
+    again = not vm.alive or vm.status in _STARTED_AGAIN
+    message = f"{state.name} was failed over to here, and does not run: {vm.reason or vm.status.value}"
+    return Reason(code="ended", health="critical", message=message, hint=f"understudy failover {'start' if again else 'show'} {state.name}")
