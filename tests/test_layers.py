@@ -20,7 +20,7 @@ LAYERS = (
     ("api", "client"),
     ("scheduler", "jobs"),
     ("failover",),
-    ("replica",),
+    ("replica", "mounts"),
     ("local",),
     ("replication", "recovery"),
     ("vault",),

@@ -5,6 +5,7 @@ and sources, and joins the parts.
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 
 from understudy import engine
@@ -13,6 +14,8 @@ from understudy.local.export_file import exports_here
 from understudy.local.export_serving import Order
 from understudy.local.exporting import export_started
 from understudy.local.parts import Parts
+from understudy.mounts.ability import must_be_able as must_be_able_to_mount
+from understudy.mounts.mounts import Exports, Mounts, mounts_here
 from understudy.qemu.agent_freeze import AgentFreeze
 from understudy.recovery.wrapper import wrap
 from understudy.source.block import BlockSource
@@ -26,7 +29,7 @@ from understudy.store.protocol import ObjectStore, Pace
 from understudy.store.url import directory_here as vault_directory
 from understudy.store.url import open_store
 
-__all__ = ["open_engine", "open_source", "vault_directory", "wrap"]
+__all__ = ["must_be_able_to_mount", "open_engine", "open_source", "vault_directory", "wrap"]
 
 
 @asynccontextmanager
@@ -57,6 +60,26 @@ async def stop_export(connection: engine.Connection, name: str, *, discard: bool
 def exports(state_dir: str) -> tuple[engine.Export, ...]:
     """What this host exports, by name."""
     return exports_here(Path(state_dir))
+
+
+async def start_mount(connection: engine.Connection, request: engine.StartMount) -> engine.Mount:
+    """The files of a point are below its directory when this returns, and stay there after this process."""
+    return await _mounts(connection).start(request)
+
+
+async def stop_mount(connection: engine.Connection, said: str) -> engine.Unmounted:
+    """By its name or directory: nothing of it is left."""
+    return await _mounts(connection).stop(said)
+
+
+def mounts(state_dir: str) -> tuple[engine.Mount, ...]:
+    """What this host shows the files of, by name."""
+    return mounts_here(Path(state_dir))
+
+
+def _mounts(connection: engine.Connection) -> Mounts:
+    exports = Exports(partial(start_export, connection), partial(stop_export, connection, discard=False))
+    return Mounts(Path(connection.state_dir), connection.vault, vault_directory(connection.vault), exports)
 
 
 def paced_parts(pace: Pace) -> Parts:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from understudy.cli.daemon import DEFAULT_SOCKET
+from understudy.cli.session import default_state_dir
 from understudy.engine import JobQuery
 
 if TYPE_CHECKING:
@@ -31,6 +32,17 @@ def job_ids(context: click.Context, parameter: click.Parameter, incomplete: str)
         return [job.id for job in await service.jobs(JobQuery())]
 
     return [job for job in _asked(context, ids) if job.startswith(incomplete)]
+
+
+def mount_names(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:
+    """Mounts of this host that begin so, as its state directory tells."""
+    from understudy.app import mounts
+
+    try:
+        found = mounts(context.params.get("state_dir") or default_state_dir())
+    except Exception:
+        return []
+    return [mount.name for mount in found if mount.name.startswith(incomplete)]
 
 
 def _asked(context: click.Context, ask: "Callable[[RemoteService], Awaitable[list[str]]]") -> list[str]:

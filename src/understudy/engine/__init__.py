@@ -80,6 +80,7 @@ from understudy.engine.groups import (
     RestoreGroup,
 )
 from understudy.engine.jobs import Event, Failure, Job, JobKind, JobProgress, JobState, JobStep, Severity
+from understudy.engine.mounting import Mount, MountedDisk, MountState, StartMount, Unmounted, Volume
 from understudy.engine.networks import (
     ANY,
     PLACES,
@@ -229,6 +230,9 @@ __all__ = [
     "MachineSource",
     "MachineStatus",
     "MappedNic",
+    "Mount",
+    "MountState",
+    "MountedDisk",
     "NetworkRule",
     "NicSetting",
     "OnProgress",
@@ -298,9 +302,11 @@ __all__ = [
     "StartExport",
     "StartJob",
     "StartKind",
+    "StartMount",
     "StoodDown",
     "TcpCheck",
     "Times",
+    "Unmounted",
     "Unprotect",
     "Unprotected",
     "Usage",
@@ -309,6 +315,7 @@ __all__ = [
     "Verdict",
     "Verified",
     "Verify",
+    "Volume",
     "Weight",
     "Window",
     "checked_checks",
