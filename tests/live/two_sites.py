@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import json
 import os
+import re
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -83,8 +84,8 @@ class Home:
 
 
 def acknowledged(text: str) -> int:
-    """The highest number, 0 without any."""
-    return max((int(line.split()[1]) for line in text.replace("\r", "").splitlines() if line.startswith("@ack ")), default=0)
+    """The highest number, 0 without any. Another process of the guest's may speak in the midst of a line."""
+    return max(map(int, re.findall(r"^@ack (\d+)", text, re.MULTILINE)), default=0)
 
 
 def sums(text: str) -> list[str]:
