@@ -37,6 +37,11 @@ async def test_who_only_looks_sees_all_of_it_and_is_offered_nothing(tab: Tab, se
     await tab.call("Emulation.setDeviceMetricsOverride", width=390, height=800, deviceScaleFactor=1, mobile=True)
     await tab.until("document.documentElement.scrollWidth <= 390")
     assert await page.offered() == []
+
+    # What another site says stands in the vault, and no event tells of it here.
+    await tab.value("READ_AGAIN.open = 100")
+    service.standing["stood_down"] = ()
+    await tab.until("document.querySelectorAll('#failovers .alarm').length == 1")
     assert await tab.value("document.images.length") == 0
 
 

@@ -59,7 +59,7 @@ function evidenceParts(drill) {
   const parts = evidence.failure ? [make("div", { class: "failed" }, evidence.failure)] : [];
   if (evidence.kind === "png") parts.push(make("img", { class: "screen", src: `data:image/png;base64,${evidence.picture}`, alt: `The screen of the copy, test of ${moment(drill.asked_at)}` }));
   // What a guest wrote may hold what moves a terminal: only what can be read is shown.
-  const said = evidence.console.replace(/\x1b\[[0-9;?]*[A-Za-z]/g, "").replace(/[^\n\x20-\x7e\xa0-\uffff]/g, "").slice(-4000);
+  const said = evidence.console.replace(/\x1b\[[0-9;?]*[A-Za-z]/g, "").replace(/[^\n\x20-\x7e\xa0-\uffff]/g, "").split("\n").slice(-30).join("\n").slice(-4000);
   if (said.trim()) parts.push(make("div", { class: "quiet" }, "The end of its console:"), make("pre", { tabindex: 0, "aria-label": "The end of its console" }, said));
   return parts;
 }

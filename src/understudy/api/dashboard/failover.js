@@ -5,7 +5,9 @@ const PHASES = {
 };
 const FAILOVER_JOBS = ["failover", "change-point", "cancel-failover", "commit-failover", "start-again", "reprotect", "test-failover", "drill-cleanup", "follow-standby"];
 const FAILOVER_EVENTS = /^(failover|standby|replica|isolation|networks|checks)\.|^(request|machine\.readiness|job\.ended)$/;
-const failovers = { all: [], open: null, shown: null, drawn: "", unfolded: new Set() };
+// What another site says stands in the vault alone, and no event here tells of it: it is read again after so many milliseconds.
+const READ_AGAIN = { open: 10000, folded: 60000 };
+const failovers = { all: [], open: null, shown: null, drawn: "", read: 0, unfolded: new Set() };
 const place = (machine, rest) => `/v1/machines/${encodeURIComponent(machine)}/${rest}`;
 const mayAll = () => state.me?.role === "admin";
 
@@ -13,6 +15,7 @@ async function readFailovers() {
   // Without the vault there is nothing to show; the rest of the page does not need it.
   const open = failovers.open;
   let shown = null;
+  failovers.read = performance.now();
   try {
     failovers.all = (await read("/v1/vault")).machines;
     if (open !== null) shown = { ...(await besides(open)), ...(await tried(place(open, "failover"))) };
@@ -133,9 +136,10 @@ const OPERATIONS = {
   commit: ["Commit…", (f) => askPlain(f, "failover/commit", "Commit", () => [`${f.machine} stays here: its disks become images of this host, while it runs.`, "Afterwards no other point can be chosen, and the failover cannot be cancelled."])],
   reprotect: ["Reprotect…", (f) => askPlain(f, "reprotect", "Reprotect", () => [`${f.machine} is replicated from here.`, f.failover ? `Site ${f.failover.before} becomes its stand-in; what its images hold beyond the point of the failover is put aside there first.` : ""])],
 };
-async function begun(path, body) {
-  await send(path, body);
-  await readFailovers();
+// The daemon took it; how things are then is shown when it is known.
+async function begun(path, body, method) {
+  await send(path, body, method);
+  Promise.all([readMachines(), readFailovers()]).catch(() => {});
 }
 function askPlain(f, path, go, lines) {
   mean({ title: `${go}: ${f.machine}`, go, lines, act: () => begun(place(f.machine, path), null) });
@@ -185,3 +189,7 @@ function renewFailovers() {
   failoversAsked = true;
   setTimeout(() => { failoversAsked = false; readFailovers().catch(() => {}); }, 1000);
 }
+setInterval(() => {
+  if ($("connection").dataset.state !== "live" || document.hidden) return;
+  if (performance.now() - failovers.read > READ_AGAIN[failovers.open === null ? "folded" : "open"]) readFailovers().catch(() => {});
+}, 1000);

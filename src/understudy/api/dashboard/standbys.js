@@ -28,10 +28,6 @@ function standbyParts(found, status) {
   return [part(key, "Standby", `${STANDBY_STATES[standby.state] ?? standby.state}${used}, ${at}${behind}`, kind, ...inner)];
 }
 
-async function seen(path, body, method) {
-  await send(path, body, method);
-  await Promise.all([readMachines(), readFailovers()]);
-}
 function askStandby(f) {
   const directory = written("Directory on this host", 4095);
   directory.input.required = true;
@@ -41,14 +37,14 @@ function askStandby(f) {
   mean({
     title: `Keep a standby: ${f.machine}`, go: "Keep it here", inputs: [directory.label, format.label, adopt.label], ready: () => directory.input.value.startsWith("/"),
     lines: () => [`Images of all disks of ${f.machine} are kept in ${directory.input.value || "the directory"}, always at its newest point.`, adopt.box.checked ? "What is in images there that differs is lost." : "Where an image is already, nothing is begun."],
-    act: () => seen(place(f.machine, "standby"), { directory: directory.input.value, format: format.select.value, adopt: adopt.box.checked }),
+    act: () => begun(place(f.machine, "standby"), { directory: directory.input.value, format: format.select.value, adopt: adopt.box.checked }),
   });
 }
 function askPause(f, paused) {
   mean({
     title: `${paused ? "Pause" : "Resume"} the standby: ${f.machine}`, go: paused ? "Pause it" : "Let it follow",
     lines: () => [paused ? "Its images stay as they are, and their point is held in the vault. A failover to a newer point does not start from them." : "Its images are brought to the newest point, and follow from there."],
-    act: () => seen(place(f.machine, "standby"), { paused }, "PUT"),
+    act: () => begun(place(f.machine, "standby"), { paused }, "PUT"),
   });
 }
 function askVerify(f) {
@@ -60,7 +56,7 @@ function askRemove(f, standby) {
   mean({
     title: `Remove the standby: ${f.machine}`, go: "Remove it", grave: true, typed: f.machine, inputs: [keep.label],
     lines: () => [`The images of ${f.machine} are not brought on any more. The points in the vault stay.`, keep.box.checked ? "The images stay as they are." : `Deleted, unless something else has written to them: ${standby.disks.map((disk) => disk.path).join(", ")}`],
-    act: () => seen(place(f.machine, `standby?keep_images=${keep.box.checked}`), null, "DELETE"),
+    act: () => begun(place(f.machine, `standby?keep_images=${keep.box.checked}`), null, "DELETE"),
   });
 }
 
@@ -84,5 +80,5 @@ function asideParts(found, all) {
   return [part(`aside ${found.machine}`, "Put aside", all.orphans.failure ?? `${many}, kept until somebody deletes ${many === 1 ? "it" : "them"}`, "asking", make("ul", { class: "rows" }, ...lines))];
 }
 function askDropped(f, what, path) {
-  mean({ title: `Delete what was put aside: ${f.machine}`, go: "Delete it for good", grave: true, typed: f.machine, lines: () => [`Of ${f.machine}: ${what}.`, "It is gone for good: nothing else has what is in it."], act: () => seen(path, null, "DELETE") });
+  mean({ title: `Delete what was put aside: ${f.machine}`, go: "Delete it for good", grave: true, typed: f.machine, lines: () => [`Of ${f.machine}: ${what}.`, "It is gone for good: nothing else has what is in it."], act: () => begun(path, null, "DELETE") });
 }

@@ -56,6 +56,6 @@ function askIsolation(f) {
   mean({
     title: `Isolation: ${f.machine}`, go: "Set it", inputs: [field("Seconds without the vault (0: never)", input)], ready: () => input.value !== "" && input.validity.valid,
     lines: () => [wanted() ? `${f.machine} stands still here whenever this site has not reached the vault for ${count(wanted(), "second")}, and goes on by itself when it is reached again and no other site has taken it.` : `${f.machine} is never paused here: after an unplanned failover it may run on two sites until this one hears of it.`],
-    act: () => seen(place(f.machine, "isolation"), { seconds: wanted() }, "PUT"),
+    act: () => begun(place(f.machine, "isolation"), { seconds: wanted() }, "PUT"),
   });
 }
