@@ -109,6 +109,7 @@ def test_a_planned_one_is_taken_back(kit, accelerator, short_directory: Path) ->
 
 def test_a_machine_that_is_cut_off_is_paused_before_another_runs(kit, accelerator, short_directory: Path) -> None:
     with two_sites(short_directory, kit, accelerator.accelerator) as (a, b, home):
+        a.ask("PUT", f"/v1/machines/{NAME}/isolation", {"seconds": 4}, status=422)
         a.ask("PUT", f"/v1/machines/{NAME}/isolation", {"seconds": 5})
         until(lambda: b.standing()["isolation_seconds"] == 5)
         until(lambda: list((a.directory / "state" / "isolation").glob("*.json")))
@@ -117,6 +118,7 @@ def test_a_machine_that_is_cut_off_is_paused_before_another_runs(kit, accelerato
         away = short_directory / "elsewhere"
         a.config.write_text(a.config.read_text().replace(a.host.vault.as_uri(), away.as_uri()))
         a.start(waits=False)
+        until(lambda: a.log.count("event=daemon.started") == 2)
         job = b.begin("failover", {"mode": "unplanned"})
         until(lambda: asyncio.run(home.status()) == "paused")
         held = acknowledged(home.console)

@@ -12,7 +12,7 @@ from understudy.daemon.machines import Machines
 from understudy.daemon.served import ServedEngine
 from understudy.daemon.stand_in import StandIn
 from understudy.engine import OnProgress, QemuSource
-from understudy.errors import Busy, Conflict, NotFound, SourceUnavailable
+from understudy.errors import Busy, Conflict, InvalidRequest, NotFound, SourceUnavailable
 from understudy.failover import deed as deeds
 from understudy.failover import operations
 from understudy.failover.health.subject import plain
@@ -39,6 +39,8 @@ from understudy.vault.maps.points import PointEntry
 from understudy.vault.vault import Vault
 
 FENCE_SECONDS = 120.0
+SHORTEST = 5
+"""Seconds without the vault: with fewer a machine would be paused between two looks at it."""
 
 
 class FailingOver:
@@ -174,7 +176,7 @@ class FailingOver:
         return await self.authority(log.machine_id)
 
     async def set_isolation(self, machine: str, seconds: int) -> engine.Authority:
-        """`Conflict` unless this site is the machine's primary."""
+        """`Conflict` unless this site is the machine's primary; `InvalidRequest` for less than `SHORTEST`."""
         vault, log = await self.log_of(machine)
         if not await self.is_ours(vault, log):
             raise Conflict(f"site {log.state.site!r} is the primary of {log.state.name!r}", hint="set it there")
@@ -182,6 +184,11 @@ class FailingOver:
         if seconds and not isinstance(source, QemuSource):
             raise Conflict(
                 f"{log.state.name!r} is followed as block devices: there is no VM that could be paused", hint="protect it by --qmp"
+            )
+        if 0 < seconds < SHORTEST:
+            raise InvalidRequest(
+                f"{seconds} s is too short: the vault is looked at every few seconds",
+                hint=f"{SHORTEST} s or more, and what a slow answer takes",
             )
         if seconds != log.state.authority.isolation:
             await finish(log.append(kinds.Isolation(after=seconds)))
