@@ -134,6 +134,13 @@ def test_a_machine_that_is_cut_off_is_paused_before_another_runs(kit, accelerato
         a.start()
         until(lambda: a.machine(NAME)["reasons"][0]["code"] == "superseded")
         assert acknowledged(home.console) == held
+        # Once that is accepted, its images become a stand-in's; nobody has to end what holds them first.
+        b.done("failover/commit")
+        assert asyncio.run(home.status()) == "paused"
+        b.done("reprotect")
+        until(lambda: (r := b.standing()["requests"]) and r[0]["outcome"] == "done")
+        assert home.process is not None
+        assert home.process.poll() == 0
 
 
 def test_a_site_that_is_overtaken_before_its_commit_ends_what_it_runs(kit, accelerator, short_directory: Path) -> None:

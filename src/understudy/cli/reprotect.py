@@ -15,7 +15,8 @@ from understudy.engine import Reprotect
 async def command(session: Session, name: str) -> None:
     """Replicate machine NAME, whose failover to this site was committed, from here: the first point holds what changed since.
 
-    Its former site is asked to become its stand-in, and does so when it can.
+    Its former site is asked to become its stand-in, and does so when it can: if the machine's VM stands there still, paused, it is ended,
+    and what its disks hold beyond the point of the failover is put aside.
     """
     async with session.daemon.opened() as service:
         with shown(session.output) as progress:

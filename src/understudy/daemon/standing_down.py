@@ -86,16 +86,14 @@ class StandingDown:
                 # To have it heard, it would have to run for a moment.
                 running, words = False, "its QEMU process stands still, by a signal, since it was cut off: end it by hand"
             else:
-                running, words = await self._stop(source, duty)
+                running, words = await self._stop(source, duty, ends=asked is not None)
                 await self._isolation.forget(track.id)
             if running:
                 hint = f"it runs on two sites: stop it here at once, by hand, since what it writes here is lost; {show}"
                 self._halt(track, _reason("split", f"{about}, and it runs here, too: {words}", hint))
             else:
                 health: Health = "warning" if duty.orderly else "critical"
-                by_hand = duty.over and words != GONE and isinstance(source, QemuSource) and not self.run_of(source)
-                what = ": end its QEMU process, so that its images can become the stand-in" if by_hand else ""
-                self._halt(track, _reason("superseded", f"{about}; here {words}", f"do not start it here{what}; {show}", health))
+                self._halt(track, _reason("superseded", f"{about}; here {words}", f"do not start it here; {show}", health))
                 self._looked[track.id] = now
             said = next((stood for stood in log.state.authority.stood if stood.site == site), None)
             told = said is not None and (said.epoch, said.running) == (duty.epoch, running)
@@ -144,8 +142,8 @@ class StandingDown:
         message = f"it runs here since a failover, and has ended: {now.vm.reason or now.vm.status.value}"
         return _reason(ENDED, message, f"understudy failover start {track.name}")
 
-    async def _stop(self, source: MachineSource, duty: StandDown) -> tuple[bool, str]:
-        """Whether it runs still, and what was found or done, in words."""
+    async def _stop(self, source: MachineSource, duty: StandDown, *, ends: bool) -> tuple[bool, str]:
+        """Whether it runs still, and what was found or done, in words. `ends`: its images are asked for, which its QEMU holds."""
         if not isinstance(source, QemuSource):
             return False, "it is followed as block devices: make sure yourself that no VM runs from them"
         try:
@@ -155,12 +153,13 @@ class StandingDown:
         except SourceUnavailable as error:
             return True, f"its VM cannot be reached: {error.message}"
         try:
-            if await power.pause(session):
-                return False, "its VM was running and was paused"
+            paused = await power.pause(session)
             now = await power.status(session)
-            if duty.orderly and duty.over and now == power.SHUT_DOWN:
+            if duty.over and duty.former and (ends or (duty.orderly and now == power.SHUT_DOWN)):
                 await power.leave(session)
                 return False, GONE
+            if paused:
+                return False, "its VM was running and was paused"
             return False, "its VM is paused" if now == "paused" else "its VM stands still"
         except UnderstudyError as error:
             return True, error.message
