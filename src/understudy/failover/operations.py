@@ -63,7 +63,12 @@ async def change_point(site: FailoverSite, request: engine.ChangePoint, progress
     async with site.own(vault, log) as directory:
         steps = Steps(site, vault, log, directory, progress)
         await log.settle()
-        steps.entry_of(request.point)
+        try:
+            steps.entry_of(request.point)
+        except NotFound:
+            # That nothing is to be changed is the better answer, where it is one.
+            await steps.must_be_allowed("change-point")
+            raise
         last = await steps.standing()
         deed = await steps.begun(after(last, CHANGE, wanted=request.point))
         deed = await steps.decided(deed)

@@ -84,7 +84,7 @@ async def test_an_older_point_beside_a_replication_that_goes_on(site: Site, kit)
 async def test_points_to_choose_from(site: Site, kit) -> None:
     await site.protect(kit)
     drills = site.drills()
-    with pytest.raises(NotFound, match="no point yet"):
+    with pytest.raises(Conflict, match="no recovery point yet"):
         await drills.start(StartDrill(machine="web"), ONE, unseen)
     cycle = await site.point(b"1")
     for point, words in {

@@ -4,6 +4,8 @@ from understudy.engine import Checked, Drill
 from understudy.engine.drills import LATEST, LATEST_APP, LATEST_PROCESSED
 from understudy.errors import NotFound
 from understudy.failover.health.subject import plain
+from understudy.failover.phase import phase_of
+from understudy.failover.table import must_be_allowed
 from understudy.vault import kinds
 from understudy.vault.log.state import MachineState
 from understudy.vault.maps.points import PointEntry
@@ -12,7 +14,9 @@ _WORDS = 800
 
 
 def chosen(state: MachineState, wanted: str, processed: str | None) -> PointEntry:
-    """`wanted`: as in StartDrill. `processed`: the point that this site's standby image holds. `NotFound` if there is no such point."""
+    """`wanted`: as in StartDrill. `processed`: the point that this site's standby image holds. `NotFound` if there is no such point;
+    `Conflict` as long as there can be none."""
+    must_be_allowed("test", state.name, phase_of(state), state.site, primary=False)
     newest_first = tuple(reversed(state.points))
     if wanted == LATEST_PROCESSED:
         if processed is None:
