@@ -51,6 +51,7 @@ async def test_a_life(house: House) -> None:
         await replicas.start(msgspec.structs.replace(order, track=True), unseen)
     assert {"@had vda", "@wrote written"} <= set(await house.stage.says("web-1", "@wrote"))
     assert await house.held() == 1
+    assert not await replicas.needs_below("web-1")
     os.kill(state.vm.process, signal.SIGKILL)
     await house.stage.until("web-1", lambda state: not state.alive)
     # As after a crash of the host: what it wrote is there.
@@ -62,6 +63,7 @@ async def test_a_life(house: House) -> None:
     await replicas.remove("web-1")
     await replicas.remove("web-1")
     assert (await replicas.find(), await house.held()) == ({}, 0)
+    assert not await replicas.needs_below("web-1")
     assert os.listdir(house.root / "s" / "replicas") == []
 
 

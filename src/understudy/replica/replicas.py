@@ -54,7 +54,7 @@ class Replicas:
                 words = "was kept, and is not started any more" if record.kept else "was begun from something else"
                 raise Conflict(f"the replica {order.run!r} {words}", hint="start it under another name, or remove it")
             await self._begin(directory, record, progress)
-            return await self._state(directory, record)
+            return await self._state(directory, await asyncio.to_thread(_must_be, directory))
 
     async def find(self) -> Mapping[str, tuple[StartReplica, State]]:
         """Every replica that this host knows of, by its run."""
@@ -101,6 +101,17 @@ class Replicas:
                 now = await asyncio.to_thread(_must_be, directory)
                 await asyncio.to_thread(write, directory, msgspec.structs.replace(now, whole=(*now.whole, disk)))
         await self._exports.stopped(run)
+
+    async def needs_below(self, run: str) -> bool:
+        """Whether it needs the local images that it was given, or may when it is started again."""
+        directory = directory_of(self._root, run)
+        record = await asyncio.to_thread(read, directory)
+        if record is None or not set(record.below) & record.order.below.keys():
+            return False
+        if not record.kept or (await self._hypervisor.state(run)).alive:
+            return True
+        # What it wrote lies on an export then.
+        return await self._exports.seen(run) is None
 
     async def mend(self) -> Sequence[Mended]:
         """Begin exports again whose processes died under machines that run, and let those go on that stood still for it. To be called
@@ -216,7 +227,7 @@ class Replicas:
     async def _state(self, directory: Path, record: Record) -> State:
         vm = await self._hypervisor.state(record.order.run)
         export = await self._exports.seen(record.order.run)
-        return State(vm, record.below, export is not None and export.state == "serving", record.kept)
+        return State(vm, record.below, export is not None and export.state == "serving", record.kept, record.begun)
 
 
 _STANDS = frozenset({Status.RUNNING, Status.PAUSED, Status.STORAGE_ERROR, Status.SHUT_DOWN, Status.PANICKED})

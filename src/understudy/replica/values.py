@@ -40,6 +40,8 @@ class State:
     serving: bool = False
     kept: bool = False
     """It was given up, and its overlays were not: it is not started again."""
+    begun: bool = True
+    """Whether its guest may have run: until then it may be started from something else."""
 
     @property
     def drained(self) -> bool:
