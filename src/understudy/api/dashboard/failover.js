@@ -77,7 +77,8 @@ function jobParts(job) {
   const when = job.ended_at === null ? "" : `, ${moment(job.ended_at)}`;
   if (job.error) return [make("div", { class: "failed" }, `${job.kind} failed${when}: ${job.error.message}${job.error.hint ? `: ${job.error.hint}` : ""}`)];
   const { rpo_seconds: rpo, rto_seconds: rto, number } = job.result ?? {};
-  const reached = typeof rpo !== "number" || typeof rto !== "number" ? "" : ` from point ${number}: ${rpo ? `what was written in the last ${duration(rpo)} before is lost` : "nothing was lost"}; its guest ran ${duration(rto)} after it was asked for`;
+  // What comes after a failover carries its figures, too.
+  const reached = !["failover", "change-point"].includes(job.kind) || typeof rpo !== "number" || typeof rto !== "number" ? "" : ` from point ${number}: ${rpo ? `what was written in the last ${duration(rpo)} before is lost` : "nothing was lost"}; its guest ran ${duration(rto)} after it was asked for`;
   return [make("div", { class: "quiet" }, `${job.kind} ${job.state}${when}${reached}`)];
 }
 
