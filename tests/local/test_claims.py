@@ -9,7 +9,7 @@ import pytest
 
 from understudy.engine import BlockSource
 from understudy.errors import Conflict, SecondWriter, StateFailed
-from understudy.local.claims import begin_claims, expect_claim, is_ours, must_be_ours
+from understudy.local.claims import begin_claims, expect_claim, is_ours, must_be_ours, was_ours
 from understudy.local.machine_file import write_source
 from understudy.local.site import Site
 from understudy.store.file import FileStore
@@ -125,3 +125,14 @@ async def test_who_followed_a_machine_before_claims_were_remembered_goes_on(twin
     remembered.write_bytes(b"{")
     with pytest.raises(StateFailed, match="cannot be read"):
         await twins.ours()
+
+
+async def test_a_machine_that_comes_back_stays_known_however_often_its_claim_fails(twins: Twins) -> None:
+    await twins.claim(twins.first)
+    async with twins.log(twins.first) as (_, log):
+        await log.append(kinds.Failover(epoch=2, site="b", id=b"1" * 16))
+        await log.append(kinds.Failover(epoch=3, site=NAME, mode="cancel", id=b"2" * 16))
+    for _ in range(4):
+        async with twins.log(twins.first) as (vault, log):
+            expect_claim(vault, log, twins.first, adopt=True)
+            assert was_ours(vault, log.state, twins.first)
