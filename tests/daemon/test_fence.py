@@ -15,7 +15,7 @@ LOG: Any = SimpleNamespace(state=SimpleNamespace(name="web", site="a"), machine_
 
 def site(*fence: str) -> FailingOver:
     nobody = cast(Any, None)
-    return FailingOver(nobody, nobody, nobody, nobody, lambda: cast(Any, SimpleNamespace(failover=SimpleNamespace(fence=fence))))
+    return FailingOver(nobody, nobody, nobody, nobody, nobody, lambda: cast(Any, SimpleNamespace(failover=SimpleNamespace(fence=fence))))
 
 
 async def test_none_is_given() -> None:

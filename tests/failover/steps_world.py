@@ -2,12 +2,13 @@
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.failover.doubles import LAST, Fuse, Host, Killed, Lender, Replicas
 from tests.vault.worlds import QUICK, UNLOCK, a_point
 from understudy import engine
 from understudy.errors import Conflict
@@ -15,12 +16,10 @@ from understudy.failover import asking, operations
 from understudy.failover import deed as deeds
 from understudy.failover.phase import SHUTDOWN
 from understudy.failover.site import Prepared
-from understudy.hypervisor import protocol
-from understudy.hypervisor.protocol import Addresses, Finding, Status
+from understudy.hypervisor.protocol import Addresses, Finding
 from understudy.local.claims import expect_claim, is_ours
 from understudy.local.site import Site
 from understudy.machine.definition import MachineDefinition
-from understudy.replica.values import StartReplica, State
 from understudy.store.file import FileStore
 from understudy.vault import kinds
 from understudy.vault.log.machine_log import MachineLog
@@ -28,85 +27,6 @@ from understudy.vault.maps.points import PointEntry
 from understudy.vault.vault import Vault
 
 DEFINITION = MachineDefinition(name="web", uuid="00112233-4455-6677-8899-aabbccddeeff", memory=64 << 20)
-
-
-class Killed(BaseException):
-    """What no code may catch and go on."""
-
-
-@dataclass
-class Fuse:
-    """Burns down with every effect, and ends the program at one of them: before it, or after."""
-
-    left: int
-    spent: int = 0
-
-    def burn(self) -> None:
-        self.spent += 1
-        self.left -= 1
-        if self.left == 0:
-            raise Killed
-
-    def around(self, function: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
-        async def burning(*args: Any, **given: Any) -> Any:
-            self.burn()
-            found = await function(*args, **given)
-            self.burn()
-            return found
-
-        return burning
-
-
-@dataclass
-class Host:
-    """What of site b outlives its daemon: what runs, and what was ever started."""
-
-    runs: dict[str, StartReplica] = field(default_factory=dict)
-    alive: set[str] = field(default_factory=set)
-    kept: set[str] = field(default_factory=set)
-    drained: set[str] = field(default_factory=set)
-    starts: list[str] = field(default_factory=list)
-    followed: str = ""
-
-
-class Replicas:
-    """As the real ones, without QEMU. `burn` is asked around each effect."""
-
-    def __init__(self, host: Host, fuse: Fuse, root: Path) -> None:
-        self.host, self._fuse, self._root = host, fuse, root
-        self.burn = fuse.burn
-
-    async def start(self, order: StartReplica, progress: engine.OnProgress) -> State:
-        self._fuse.burn()
-        known = self.host.runs.setdefault(order.run, order)
-        assert known == order
-        assert order.run not in self.host.kept
-        if order.run not in self.host.alive:
-            self.host.alive.add(order.run)
-            self.host.starts.append(order.run)
-        self._fuse.burn()
-        return State(protocol.State(Status.RUNNING), ())
-
-    async def end(self, run: str, patience: object) -> Sequence[protocol.Step]:
-        self._fuse.burn()
-        self.host.alive.discard(run)
-        self._fuse.burn()
-        return ()
-
-    async def keep(self, run: str) -> Path:
-        self._fuse.burn()
-        assert run not in self.host.alive
-        self.host.kept.add(run)
-        self._fuse.burn()
-        return self._root
-
-    async def find(self) -> Mapping[str, tuple[StartReplica, object]]:
-        return {run: (order, None) for run, order in self.host.runs.items()}
-
-    async def drain(self, run: str, progress: engine.OnProgress) -> None:
-        self._fuse.burn()
-        self.host.drained.add(run)
-        self._fuse.burn()
 
 
 @dataclass
@@ -134,11 +54,15 @@ class SiteB:
     async def prepare(self, vault: Vault, log: MachineLog, entry: PointEntry) -> Prepared:
         return Prepared(DEFINITION)
 
-    async def images_below(self, vault: Vault, log: MachineLog, entry: PointEntry, run: str) -> Mapping[str, str]:
-        return {}
+    @property
+    def lender(self) -> Lender:
+        return Lender(self.host, self.replicas.burn)
 
-    async def release_below(self, vault: Vault, log: MachineLog, run: str, images: Mapping[str, str], *, forget: bool) -> None:
-        return
+    async def forget_standby(self, vault: Vault, log: MachineLog, run: str, images: Mapping[str, str]) -> None:
+        self.replicas.burn()
+        if images:
+            self.host.standby, self.host.lent = 0, ""
+        self.replicas.burn()
 
     async def give_addresses(self, run: str, addresses: Mapping[str, Addresses], *, agent: bool) -> Sequence[Finding]:
         return ()
@@ -171,7 +95,7 @@ class Primary:
                 if not authority.final:
                     newest = self.log.state.newest
                     assert newest is not None
-                    await self.log.append(a_point(None, newest.point.id, final=True))
+                    await self.log.append(a_point(LAST, newest.point.id, final=True))
                 await self.log.append(kinds.Answer(id=asked.id, outcome="done"))
         if self.log.state.site != "a":
             self.running = False
@@ -253,6 +177,9 @@ class World:
             assert run.endswith(f"-{state.epoch}") or self.host.starts[-1] == run
             assert not self.primary.running
         assert len(set(self.host.starts)) == len(self.host.starts)
+        for run in self.host.alive:
+            # Or its standby would go on beneath it.
+            assert self.host.lent == run or not self.host.runs[run].below
         assert state.void == ()
 
 

@@ -6,14 +6,33 @@ from typing import Any
 
 import pytest
 
+from tests.failover.doubles import point_of
 from tests.failover.steps_world import begun, cancel, change, commit, fail_over, reprotect
 from understudy.failover.phase import phase_of
 
+
+async def processed(site: Any) -> Any:
+    done = await fail_over("unplanned", "latest-processed")(site)
+    assert (done.point, [look.what for look in done.findings]) == (point_of(2), ["fence", "point", "standby"])
+    return done
+
+
+def with_standby(operation: Callable[[Any], Awaitable[Any]], *, broken: bool = False) -> Callable[[Any], Awaitable[Any]]:
+    async def said(site: Any) -> Any:
+        site.host.standby, site.host.broken = site.host.standby or 2, broken
+        done = await operation(site)
+        ((order, alive),) = [(site.host.runs[run], run) for run in site.host.alive]
+        assert bool(order.below) != broken
+        assert site.host.lent == ("" if broken else alive)
+        assert [look.verdict for look in done.findings if look.what == "standby"] == ["warn" if broken else "pass"]
+
+    return said
+
+
 LIVES: dict[str, tuple[list[Callable[[Any], Awaitable[Any]]], str, str]] = {
-    "planned": ([fail_over("planned")], "failed_over", "b"),
-    "unplanned": ([fail_over("unplanned")], "failed_over", "b"),
-    "from a chosen point": ([fail_over("unplanned", "02" * 16)], "failed_over", "b"),
-    "another point": ([fail_over("unplanned"), change("01" * 16)], "failed_over", "b"),
+    "planned, from a standby": ([with_standby(fail_over("planned"))], "failed_over", "b"),
+    "unplanned, from what a standby holds that is broken": ([with_standby(processed, broken=True)], "failed_over", "b"),
+    "not what the standby holds": ([with_standby(processed), change("03" * 16)], "failed_over", "b"),
     "cancelled": ([fail_over("planned"), cancel], "protected", "a"),
     "committed": ([fail_over("planned"), commit], "committed", "b"),
     "reprotected": ([fail_over("unplanned"), commit, reprotect], "reprotecting", "b"),

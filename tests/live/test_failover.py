@@ -4,8 +4,22 @@ import asyncio
 import os
 import signal
 from pathlib import Path
+from typing import Any
 
-from tests.live.two_sites import NAME, acknowledged, kept, sums, two_sites, until
+from tests.live.two_sites import NAME, SiteHouse, acknowledged, kept, sums, two_sites, until
+from understudy.recovery.image_lock import lock_image
+
+
+def stands_by(site: SiteHouse, directory: Path) -> Path:
+    """The image of the machine's disk that the site keeps from here on."""
+    site.ask("POST", f"/v1/machines/{NAME}/standby", {"directory": str(directory)})
+    until(lambda: site.ask("GET", f"/v1/machines/{NAME}/standby")["point"])
+    return directory / "vda.raw"
+
+
+def standby_of(done: Any) -> list[tuple[str, str]]:
+    """What was said of it."""
+    return [(look["verdict"], look["words"]) for look in done["findings"] if look["what"] == "standby"]
 
 
 def test_planned_there_and_back(kit, accelerator, short_directory: Path) -> None:
@@ -13,9 +27,12 @@ def test_planned_there_and_back(kit, accelerator, short_directory: Path) -> None
     with two_sites(short_directory, kit, accelerator.accelerator) as (a, b, home):
         assert b.standing()["allowed"] == ["test", "planned", "unplanned"]
         assert a.standing()["allowed"] == ["test"]
+        stands_by(b, short_directory / "images")
         done = b.done("failover", {"mode": "planned"})
         last = acknowledged(home.console)
         assert (done["epoch"], done["site"], done["rpo_seconds"]) == (2, "b", 0)
+        # It was brought to the last point, which was made just before.
+        assert standby_of(done) == [("pass", f"it starts from this site's standby image, at point {done['number']}")]
         assert kept(until(lambda: sums(b.console(done["run"]))), last)
         assert "@button" in home.console
         standing = until(lambda: s if (s := a.standing())["phase"] == "failed_over" else None)
@@ -55,9 +72,18 @@ def test_unplanned_another_point_and_cancelled(kit, accelerator, short_directory
     """The machine at home is stopped as soon as its site hears of it; another point may be taken, and home is where it was."""
     with two_sites(short_directory, kit, accelerator.accelerator) as (a, b, home):
         points = a.points(NAME, 4)
+        assert b.refused("failover", {"mode": "unplanned", "point": "latest-processed"})["code"] == "not_found"
+        image = stands_by(b, short_directory / "images")
         listed = b.ask("GET", f"/v1/machines/{NAME}/points")["points"]
-        done = b.done("failover", {"mode": "unplanned", "reason": "the site is lost"})
+        # QEMU cannot open what another program has.
+        with image.open("r+b") as file:
+            lock_image(file.fileno(), image)
+            done = b.done("failover", {"mode": "unplanned", "point": "latest-processed", "reason": "the site is lost"})
         assert done["epoch"] == 2
+        ((verdict, words),) = standby_of(done)
+        assert verdict == "warn"
+        assert "did not start from this site's standby image" in words
+        until(lambda: b.ask("GET", f"/v1/machines/{NAME}/standby")["state"] == "following")
         halted = until(lambda: s if (s := a.machine(NAME))["reasons"] and s["reasons"][0]["code"] == "superseded" else None)
         assert halted["phase"] == "halted"
         until(lambda: "paused" in a.machine(NAME)["reasons"][0]["message"])
@@ -146,9 +172,12 @@ def test_a_machine_that_is_cut_off_is_paused_before_another_runs(kit, accelerato
 def test_a_site_that_is_overtaken_before_its_commit_ends_what_it_runs(kit, accelerator, short_directory: Path) -> None:
     """Nothing replicates the machine there yet; and what it was at home must not run beside the replica that is at home now."""
     with two_sites(short_directory, kit, accelerator.accelerator) as (a, b, home):
-        there = b.done("failover", {"mode": "unplanned"})
+        stands_by(b, short_directory / "images")
+        order = {"mode": "unplanned", "point": "latest-processed"}
+        there = b.done("failover", order)
+        assert standby_of(there) == [("pass", f"it starts from this site's standby image, at point {there['number']}")]
         until(lambda: asyncio.run(home.status()) == "paused")
-        again = b.done("failover", {"mode": "unplanned"})
+        again = b.done("failover", order)
         assert again["run"] == there["run"]
         here = a.done("failover", {"mode": "unplanned"})
         assert (here["epoch"], here["site"]) == (3, "a")

@@ -49,10 +49,10 @@ class ProtectBody(Protect, frozen=True, forbid_unknown_fields=True):
 
 
 class FailOverBody(Value, frozen=True, forbid_unknown_fields=True):
-    """Start a machine on this site, as itself."""
+    """Start a machine on this site, as itself. `point`: an id, or latest-processed; for an unplanned one."""
 
     mode: Literal["planned", "unplanned"]
-    point: Annotated[str, msgspec.Meta(pattern="^([0-9a-f]{32})?$")] = ""
+    point: Annotated[str, msgspec.Meta(pattern="^([0-9a-f]{32}|latest-processed)?$")] = ""
     force: bool = False
     reason: Annotated[str, msgspec.Meta(pattern="^[^\\x00-\\x1f\\x7f-\\x9f]{0,1000}$")] = ""
 

@@ -5,7 +5,8 @@ import sys
 import click
 
 from understudy.cli.output import Output
-from understudy.engine import FailedOver
+from understudy.cli.words import local_time
+from understudy.engine import FailedOver, Point, Standby
 from understudy.engine.units import duration
 from understudy.errors import InvalidRequest
 
@@ -19,6 +20,20 @@ def confirmed(yes: bool, what: str) -> None:
     click.echo(what, err=True)
     if not click.confirm("Go on?", default=False, err=True):
         raise InvalidRequest("nothing was done", hint="say it again when you mean it")
+
+
+def held_by(standby: Standby, newest: Point) -> str:
+    """Which point a machine is started from that is the standby image's, and what is not in it."""
+    if not standby.number or standby.frozen_at is None:
+        return "the point that this site's standby image is being brought to"
+    start = f"point {standby.number}, which this site's standby image holds, frozen at {local_time(standby.frozen_at)}"
+    return start + lacking(standby.frozen_at, newest) if standby.behind else f"{start}; it is the newest"
+
+
+def lacking(frozen_at: int, newest: Point) -> str:
+    """What is not in a point, though the vault has it."""
+    later = duration((newest.frozen_at - frozen_at) / 1e9)
+    return f"; the newest is point {newest.number}, frozen {later} later: what was written between will not be there"
 
 
 def told(out: Output, done: FailedOver, words: str) -> None:

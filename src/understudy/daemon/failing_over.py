@@ -8,6 +8,7 @@ from pathlib import Path
 
 from understudy import engine
 from understudy.config.values import Config
+from understudy.daemon.lending import Lending
 from understudy.daemon.machines import Machines
 from understudy.daemon.served import ServedEngine
 from understudy.daemon.stand_in import StandIn
@@ -29,7 +30,8 @@ from understudy.local.claims import expect_claim, is_ours
 from understudy.local.defining import started_from
 from understudy.local.machine_file import read_source, write_source
 from understudy.local.standby.held import standby_of
-from understudy.local.standby.keeping import attach, detach, standby_removed
+from understudy.local.standby.keeping import standby_removed
+from understudy.local.standby.lending import given_back
 from understudy.programs import ended
 from understudy.replica.replicas import Replicas
 from understudy.vault import kinds
@@ -47,12 +49,19 @@ class FailingOver:
     """Implements `failover.site.FailoverSite`, and offers the operations."""
 
     def __init__(
-        self, served: ServedEngine, machines: Machines, stand_in: StandIn, replicas: Replicas, config: Callable[[], Config]
+        self,
+        served: ServedEngine,
+        machines: Machines,
+        stand_in: StandIn,
+        replicas: Replicas,
+        lending: Lending,
+        config: Callable[[], Config],
     ) -> None:
         self._engine = served
         self._machines = machines
         self._stand_in = stand_in
         self._replicas = replicas
+        self._lending = lending
         self._config = config
 
     @property
@@ -62,6 +71,10 @@ class FailingOver:
     @property
     def replicas(self) -> Replicas:
         return self._replicas
+
+    @property
+    def lender(self) -> Lending:
+        return self._lending
 
     async def log_of(self, machine: str) -> tuple[Vault, MachineLog]:
         vault, log = await self._engine.log_of(machine)
@@ -88,33 +101,15 @@ class FailingOver:
         findings = [*mapped.findings, *await links_examined(mapped, runs_here=log.state.site == self.name)]
         return Prepared(mapped.definition, mapped.networks, mapped.addresses, findings)
 
-    async def images_below(self, vault: Vault, log: MachineLog, entry: PointEntry, run: str) -> dict[str, str]:
-        site = self._engine.site
-        standby = await asyncio.to_thread(standby_of, site.directory(vault.id, log.machine_id), vault.id, log.machine_id)
-        if standby is None or standby.paused or standby.point != entry.point.id.hex() or standby.detached not in ("", _used(run)):
-            return {}
-        images = {name: str(image.path) for name, image in standby.images.items()}
-        if any((image.format == "qcow2") != image.path.name.endswith(".qcow2") for image in standby.images.values()):
-            return {}  # a replica goes by the name
-        async with self._engine.standing.aside(log.machine_id):
-            # It may have followed on since it was looked at.
-            held = await asyncio.to_thread(standby_of, site.directory(vault.id, log.machine_id), vault.id, log.machine_id)
-            if held is None or held.point != entry.point.id.hex():
-                return {}
-            await detach(vault, log, site, _used(run))
-        return images
-
-    async def release_below(self, vault: Vault, log: MachineLog, run: str, images: Mapping[str, str], *, forget: bool) -> None:
+    async def forget_standby(self, vault: Vault, log: MachineLog, run: str, images: Mapping[str, str]) -> None:
         site = self._engine.site
         standby = await asyncio.to_thread(standby_of, site.directory(vault.id, log.machine_id), vault.id, log.machine_id)
         # Ended between the two, the second is known by its images.
         if standby is None or not images or {name: str(image.path) for name, image in standby.images.items()} != dict(images):
             return
         async with self._engine.standing.aside(log.machine_id):
-            if standby.detached == _used(run):
-                await attach(vault, log, site)
-            if forget:
-                await standby_removed(vault, log, site, keep_images=True)
+            await given_back(vault, log, site, f"run {run}")
+            await standby_removed(vault, log, site, keep_images=True)
 
     async def give_addresses(self, run: str, addresses: Mapping[str, Addresses], *, agent: bool) -> Sequence[Finding]:
         given = await give_addresses(self._stand_in.hypervisor, run, addresses, agent=agent)
@@ -239,11 +234,6 @@ class FailingOver:
                 if order.machine == state.id
             ),
         )
-
-
-def _used(run: str) -> str:
-    """By what the images of a standby are in use."""
-    return f"run {run}"
 
 
 def _possible(table: Sequence[engine.FailoverOperation], *, stands: bool, begun: bool) -> tuple[engine.FailoverOperation, ...]:

@@ -3,13 +3,14 @@
 import asyncio
 from dataclasses import dataclass
 
+from understudy.daemon.lending import Lending
 from understudy.daemon.served import ServedEngine
 from understudy.daemon.stand_in import StandIn
 from understudy.engine import Check
 from understudy.failover.networks.mapping import NetworkMapping
 from understudy.local.check_file import read_checks
-from understudy.local.standby.held import standby_of
 from understudy.vault.log.machine_log import MachineLog
+from understudy.vault.maps.points import PointEntry
 from understudy.vault.vault import Vault
 
 
@@ -19,6 +20,7 @@ class SiteGround:
 
     engine: ServedEngine
     stand_in: StandIn
+    lending: Lending
 
     @property
     def name(self) -> str:
@@ -33,9 +35,9 @@ class SiteGround:
     async def checks(self, vault: Vault, log: MachineLog) -> tuple[Check, ...] | None:
         return await asyncio.to_thread(read_checks, self.engine.site.directory(vault.id, log.machine_id))
 
-    async def processed(self, vault: Vault, log: MachineLog) -> str | None:
-        standby = await asyncio.to_thread(standby_of, self.engine.site.directory(vault.id, log.machine_id), vault.id, log.machine_id)
-        return standby.point or None if standby is not None else None
+    async def processed(self, vault: Vault, log: MachineLog) -> PointEntry:
+        async with self.lending.still(log):
+            return await self.lending.processed(vault, log)
 
     async def tell(self, machine: str) -> None:
         await self.engine.scheduled.renew(machine)

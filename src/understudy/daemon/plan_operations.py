@@ -39,13 +39,14 @@ def _planned(options: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _unplanned(options: Mapping[str, Any]) -> dict[str, Any]:
-    return {"mode": "unplanned", "point": options["id"], "reason": options["reason"]}
+    newest = "" if options["point"] == "latest" else options["point"]
+    return {"mode": "unplanned", "point": options["id"] or newest, "reason": options["reason"]}
 
 
 MADE: dict[PlanKind, Made] = {
     "test": Made("test-failover", _test, frozenset({"latest", "latest-app", "latest-processed"})),
     "planned": Made("failover", _planned),
-    "unplanned": Made("failover", _unplanned, frozenset({"latest", "latest-app"})),
+    "unplanned": Made("failover", _unplanned, frozenset({"latest", "latest-app", "latest-processed"})),
     "failback": Made("failover", _planned),
 }
 """Which job a run of this kind begins for each machine. A kind that is not here is refused before anything is begun."""

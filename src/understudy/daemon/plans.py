@@ -56,7 +56,7 @@ class Plans:
 
     async def check(self, request: RunPlan) -> PlanChecked:
         shown = await self._engine.plan(request.plan)
-        found = await checked(shown, request, self._engine.points, self._readiness)
+        found = await checked(shown, request, self._engine, self._readiness)
         problems = list(found.problems)
         for must in (self._must_be_able, self._must_be_operator):
             try:

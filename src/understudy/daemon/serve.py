@@ -16,6 +16,7 @@ from understudy.daemon.certificate import Certificate, read_certificate
 from understudy.daemon.drilling import Drilling
 from understudy.daemon.failing_over import FailingOver
 from understudy.daemon.ground import SiteGround
+from understudy.daemon.lending import Lending
 from understudy.daemon.logs import set_up
 from understudy.daemon.machines import Machines
 from understudy.daemon.maintenance import Maintenance
@@ -99,9 +100,10 @@ async def _serve(path: Path, config: Config, assembly: Assembly, asked: Asked, n
         stand_in = StandIn(engine, journal, lambda: condition.config, hypervisor)
         readiness = ReadinessUpkeep(stand_in)
         replicas = assembly.replicas(connection, hypervisor)
-        failing_over = FailingOver(engine, machines, stand_in, replicas, lambda: condition.config)
+        lending = engine.lends = Lending(engine, replicas, journal)
+        failing_over = FailingOver(engine, machines, stand_in, replicas, lending, lambda: condition.config)
         files = DrillFiles(Path(config.state_dir) / "drills")
-        drills = Drills(files, SiteGround(engine, stand_in), Tools(replicas, hypervisor))
+        drills = Drills(files, SiteGround(engine, stand_in, lending), Tools(replicas, hypervisor))
         plans = Plans(engine, journal, Path(config.state_dir), config.site, ReadinessOf(stand_in.check, failing_over.authority))
         runner = plans.runner = Runner(journal, Doer(engine, machines.cycle, failing_over, drills, plans), tasks)
         pulse = Pulse(notifier, journal, machines.look)

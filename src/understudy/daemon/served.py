@@ -55,12 +55,23 @@ class Standing(Protocol):
         """Leave the machine's standby to somebody else meanwhile."""
         ...
 
+    def still(self, machine: str, seconds: float) -> AbstractAsyncContextManager[None]:
+        """It begins nothing meanwhile. `seconds`: for what is under way, if that is soon done."""
+        ...
+
+
+class Lends(Protocol):
+    """Who lends the standbys."""
+
+    async def reclaim(self, machine: str) -> None: ...
+
 
 class ServedEngine(LocalEngine):
-    """`scheduled` and `standing` are set before the first request."""
+    """`scheduled`, `standing` and `lends` are set before the first request."""
 
     scheduled: Scheduled
     standing: Standing
+    lends: Lends
 
     def __init__(self, connection: engine.Connection, parts: Parts) -> None:
         super().__init__(connection, parts)
@@ -144,6 +155,9 @@ class ServedEngine(LocalEngine):
     async def standbys_kept(self) -> list[str]:
         """Ids of the machines of which this host keeps a standby."""
         return await asyncio.to_thread(standbys_here, await self.vault_id(), self._site)
+
+    async def reclaim(self, machine: str) -> None:
+        await self.lends.reclaim(machine)
 
     async def is_open(self, vault: Vault) -> bool:
         """Whether this is still the vault that is used: it may have been opened anew."""

@@ -37,6 +37,10 @@ class Logs(Protocol):
         """Whether this is still the vault that is used: it may have been opened anew."""
         ...
 
+    async def reclaim(self, machine: str) -> None:
+        """Its standby follows again, if what had the images does not need them any more."""
+        ...
+
 
 class Turns:
     """How many standbys are brought on at once: those whose images are known, and those that are read as a whole, which takes hours."""
@@ -62,7 +66,9 @@ class StandbyFollower:
         self._journal = journal
         self._poked = asyncio.Event()
         self._aside = 0
+        self._still = 0
         self._step: asyncio.Task[Restored] | None = None
+        self._short = False
         self._free = asyncio.Event()
         self._free.set()
         self._apart = 0.0
@@ -100,6 +106,21 @@ class StandbyFollower:
             self._aside -= 1
             self.poke()
 
+    @asynccontextmanager
+    async def still(self, seconds: float) -> AsyncIterator[None]:
+        """No step is begun until the context is left. One that only writes what is new may come to its end first, for so long; one that
+        reads all of the images goes on."""
+        self._still += 1
+        try:
+            if self._short:
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(seconds):
+                        await self._free.wait()
+            yield
+        finally:
+            self._still -= 1
+            self.poke()
+
     def facts(self) -> StandbyFacts:
         since = 0.0 if self._late_since is None else time.monotonic() - self._late_since
         return StandbyFacts(
@@ -128,10 +149,14 @@ class StandbyFollower:
             self._learn(log)
             self.standby = shown = await asyncio.to_thread(standby_shown_of, directory, vault.id, log.state)
             self._measure(log)
-            if not self._aside and self.newest is not None and shown.state == "following" and (shown.behind != 0 or _due(shown)):
+            if shown.state == "in-use" and not (self._aside or self._still):
+                await self._engine.reclaim(log.machine_id)
+            following = shown.state == "following"
+            wanted = following and self.newest is not None and (shown.behind != 0 or _due(shown))
+            if wanted and not (self._aside or self._still):
                 await self._brought(vault, log, shown)
                 continue
-            if shown.state == "following":
+            if following:
                 self._well()
             await self._sleep(POLL)
 
@@ -150,9 +175,10 @@ class StandbyFollower:
     async def _brought(self, vault: Vault, log: MachineLog, shown: Standby) -> None:
         known = all(disk.point and disk.proven_at for disk in shown.disks) and not _due(shown)
         async with self._turns.short if known else self._turns.long:
-            if self._aside:
+            if self._aside or self._still:
                 return
             self._free.clear()
+            self._short = known
             self._step = asyncio.create_task(followed(vault, log, self._engine.site, self._told), name=f"standby {self.name}")
             try:
                 done = await _to_its_end(self._step)
@@ -163,6 +189,7 @@ class StandbyFollower:
                 return
             finally:
                 self._step = self.progress = None
+                self._short = False
                 self._free.set()
         self._well()
         self._done(done)

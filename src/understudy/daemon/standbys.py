@@ -50,6 +50,16 @@ class Standbys:
         with suppress(UnderstudyError):
             await self.begin()
 
+    @asynccontextmanager
+    async def still(self, machine: str, seconds: float) -> AsyncIterator[None]:
+        """A machine's standby begins nothing meanwhile; nothing happens if it has none. `seconds`: for a step that is under way."""
+        found = self._followers.get(machine)
+        if found is None:
+            yield
+        else:
+            async with found[0].still(seconds):
+                yield
+
     def again(self) -> None:
         """The vault is there again."""
         for follower, _ in self._followers.values():

@@ -14,7 +14,8 @@ FailoverMode: TypeAlias = Literal["", "planned", "unplanned", "change", "cancel"
 
 class FailOver(Value, frozen=True):
     """Start the machine on this site, as itself. A planned one shuts it down at its primary first and loses nothing; an unplanned one
-    goes on from `point` (an id; empty: the newest) and does not wait for the primary.
+    goes on from `point` (an id; empty: the newest; `latest-processed`: that of this site's standby image) and does not wait for the
+    primary.
 
     `force`: in a planned one a guest that does not shut down is ended; an unplanned one does not wait until the primary must have paused
     its machine, and goes on though the fence command failed. `reason` is for the record.

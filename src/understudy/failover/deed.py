@@ -41,6 +41,10 @@ class Deed(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Where the machine is after it."""
     isolation: int = 0
     """Seconds after which the former primary has paused a machine that it may not run any more."""
+    processed: str = ""
+    """The point that the standby held when it was asked for."""
+    lent: str = ""
+    """The run that the standby may have been lent for."""
     order: StartReplica | None = None
     addresses: dict[str, Addresses] = msgspec.field(default_factory=dict)
     findings: tuple[Look, ...] = ()

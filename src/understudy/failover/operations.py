@@ -32,14 +32,13 @@ async def fail_over(site: FailoverSite, request: engine.FailOver, progress: OnPr
         wanted = new_deed(request.mode, wanted=request.point, reason=request.reason, force=request.force, left=left)
         deed = await steps.begun(wanted)
         if request.mode == PLANNED:
-            await steps.admissible(deed)
-            deed = await shut_down_there(steps, deed)
+            deed = await shut_down_there(steps, await steps.admissible(deed))
         else:
             if before is not None and before.id != deed.id and before.request and not before.done:
                 # The primary has died in the midst of its shutdown; should it come back, it shall not go on with that.
                 await take_back(steps, before)
                 deed = await steps.keep(deed)
-            deed = await steps.fenced(deed)
+            deed = await steps.fenced(await steps.admissible(deed))
         deed = await steps.isolated(await _recorded(steps, deed))
         deed = await steps.left(deed)
         return steps.result(await steps.started(deed))
@@ -117,7 +116,7 @@ async def commit(site: FailoverSite, request: engine.CommitFailover, progress: O
         await steps.must_be_allowed("commit")
         deed = await _present(steps)
         await site.replicas.drain(deed.run, progress)
-        await site.release_below(vault, log, deed.run, deed.below, forget=True)
+        await site.forget_standby(vault, log, deed.run, deed.below)
         progress(Progress(phase="record"))
         await finish(log.append(kinds.Commit(epoch=deed.epoch)))
         return steps.result(deed)

@@ -6,7 +6,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
+from understudy.engine import OnProgress
 from understudy.hypervisor.protocol import Addresses, Finding, Network
+from understudy.local.standby.lending import Lent
 from understudy.machine.definition import MachineDefinition
 from understudy.replica.replicas import Replicas
 from understudy.vault.log.machine_log import MachineLog
@@ -24,6 +26,32 @@ class Prepared:
     findings: Sequence[Finding] = ()
 
 
+class Lender(Protocol):
+    """A machine's standby image on this site, for those who would start from it. Nothing that is wrong with it is in their way: then it is
+    not lent, and the reason is said."""
+
+    def still(self, log: MachineLog) -> AbstractAsyncContextManager[None]:
+        """It stays at its point meanwhile, unless it is `brought` to another one."""
+        ...
+
+    async def processed(self, vault: Vault, log: MachineLog) -> PointEntry:
+        """The point that it holds, or is about to. `NotFound` without one."""
+        ...
+
+    async def brought(self, vault: Vault, log: MachineLog, entry: PointEntry, run: str, progress: OnProgress) -> str:
+        """If it is behind this point, and can be there soon, it is when this returns; else why not, in words. The run was not begun, and
+        needs nothing that it was lent."""
+        ...
+
+    async def lend(self, vault: Vault, log: MachineLog, entry: PointEntry, run: str) -> Lent:
+        """If it holds this point, it stays as it is from here on, for this run. Idempotent."""
+        ...
+
+    async def take_back(self, vault: Vault, log: MachineLog, run: str) -> None:
+        """The run needs it no more. Idempotent. What fails is done later."""
+        ...
+
+
 class FailoverSite(Protocol):
     """`machine`: a name or an id, of any machine of the vault."""
 
@@ -32,6 +60,9 @@ class FailoverSite(Protocol):
 
     @property
     def replicas(self) -> Replicas: ...
+
+    @property
+    def lender(self) -> Lender: ...
 
     async def log_of(self, machine: str) -> tuple[Vault, MachineLog]: ...
 
@@ -47,13 +78,8 @@ class FailoverSite(Protocol):
         """Changes nothing."""
         ...
 
-    async def images_below(self, vault: Vault, log: MachineLog, entry: PointEntry, run: str) -> Mapping[str, str]:
-        """The standby's images by disk, if it holds this point: they stay as they are from here on, for this run. Idempotent."""
-        ...
-
-    async def release_below(self, vault: Vault, log: MachineLog, run: str, images: Mapping[str, str], *, forget: bool) -> None:
-        """The run, which was given these images of a standby, needs them no more; `forget`: nor does anybody, since the machine has disks
-        of its own here. Idempotent."""
+    async def forget_standby(self, vault: Vault, log: MachineLog, run: str, images: Mapping[str, str]) -> None:
+        """Nobody needs these images of a standby any more, which the run was given: the machine has disks of its own here. Idempotent."""
         ...
 
     async def give_addresses(self, run: str, addresses: Mapping[str, Addresses], *, agent: bool) -> Sequence[Finding]:

@@ -2,29 +2,29 @@
 
 import asyncio
 import time
-from dataclasses import dataclass
-from pathlib import Path
+from contextlib import suppress
 
 import msgspec
 
 from understudy import engine
-from understudy.engine import FailoverMode, FailoverOperation, Look, OnProgress, Progress
-from understudy.errors import Conflict, Fenced, NotFound, TargetFailed, UnderstudyError
+from understudy.engine import FailoverMode, FailoverOperation, Look, Progress
+from understudy.engine.drills import LATEST_PROCESSED
+from understudy.errors import Busy, Conflict, Fenced, NotFound, TargetFailed, UnderstudyError
 from understudy.failover import deed as deeds
+from understudy.failover.choosing import Choosing
 from understudy.failover.deed import Deed, Moved
+from understudy.failover.looks import about_point, about_standby, look_of
 from understudy.failover.networks.seed import write_seed
 from understudy.failover.phase import phase_of
-from understudy.failover.site import FailoverSite, Prepared
+from understudy.failover.site import Prepared
 from understudy.failover.table import must_be_allowed
 from understudy.finish import finish
-from understudy.hypervisor.protocol import Finding, Status
+from understudy.hypervisor.protocol import Status
 from understudy.replica.values import StartReplica
 from understudy.vault import kinds
 from understudy.vault.log.authority import CANCEL, PLANNED, UNPLANNED
-from understudy.vault.log.machine_log import MachineLog
 from understudy.vault.log.state import MachineState
 from understudy.vault.maps.points import PointEntry
-from understudy.vault.vault import Vault
 
 POLL = 0.5
 """Seconds between two looks at a log that another site is to write to."""
@@ -39,19 +39,8 @@ _OPERATIONS: dict[FailoverMode, FailoverOperation] = {
 }
 
 
-@dataclass(slots=True)
-class Steps:
-    """Of one machine that this host's process owns for as long as they last. `directory` is the machine's own here."""
-
-    site: FailoverSite
-    vault: Vault
-    log: MachineLog
-    directory: Path
-    progress: OnProgress
-
-    @property
-    def name(self) -> str:
-        return self.log.state.name
+class Steps(Choosing):
+    """Of one machine that this host's process owns for as long as they last."""
 
     async def must_be_allowed(self, operation: FailoverOperation) -> None:
         await self.log.settle()
@@ -144,22 +133,25 @@ class Steps:
     async def given_up(self, deed: Deed) -> None:
         """It has come to nothing."""
         if deed.run:
-            await self.site.release_below(self.vault, self.log, deed.run, deed.below, forget=False)
+            await self.site.lender.take_back(self.vault, self.log, deed.run)
         await self.keep(deed, done=True)
 
     def is_recorded(self, deed: Deed) -> bool:
         entry = self.log.state.authority.failover
         return entry is not None and entry.id.hex() == deed.id
 
-    async def admissible(self, deed: Deed) -> None:
+    async def admissible(self, deed: Deed) -> Deed:
         """What forbids a start here is told while the machine still runs where it is."""
-        if deed.request:
-            return
+        if deed.request or deed.point:
+            return deed
         try:
-            await self.prepared(self.entry_of(""), force=deed.force)
+            async with self.site.lender.still(self.log):
+                entry = await self.wanted(deed)
+            await self.prepared(entry, force=deed.force)
         except UnderstudyError:
             await self.keep(deed, done=True)
             raise
+        return await self.keep(deed, processed=entry.point.id.hex()) if deed.wanted == LATEST_PROCESSED else deed
 
     async def fenced(self, deed: Deed) -> Deed:
         """Whatever this site was given to make sure that the primary does not run the machine has done so."""
@@ -185,31 +177,23 @@ class Steps:
             raise Conflict(f"{self.name!r} cannot be started here as it should be: {words}", hint=fails[0].hint)
         return prepared
 
-    def entry_of(self, point: str) -> PointEntry:
-        """The newest if `point` is empty."""
-        state = self.log.state
-        if not point:
-            if state.newest is None:
-                raise NotFound(f"machine {state.name!r} has no recovery point")
-            return state.newest
-        entry = next((entry for entry in state.points if entry.point.id.hex() == point), None)
-        if entry is None:
-            raise NotFound(f"machine {state.name!r} has no point {point}", hint=f"understudy points {state.name} lists them")
-        return entry
-
     async def decided(self, deed: Deed) -> Deed:
         """From here on it is known what is started, and under which epoch."""
         if deed.point:
             return deed
         self.progress(Progress(phase="prepare"))
+        async with self.site.lender.still(self.log):
+            return await self._decide(deed)
+
+    async def _decide(self, deed: Deed) -> Deed:
         await self.log.refresh()
-        state = self.log.state
-        final = state.authority.final if deed.mode == PLANNED else b""
-        entry = self.entry_of(final.hex() or deed.wanted)
-        epoch = state.epoch + 1
-        run = deeds.run_of(state, epoch)
+        epoch = self.log.state.epoch + 1
+        run = deeds.run_of(self.log.state, epoch)
+        deed = await self.keep(deed, lent=run)
+        entry, why = await self.brought(deed, run)
         prepared = await self.prepared(entry, force=deed.force)
-        below = await self.site.images_below(self.vault, self.log, entry, run)
+        lent = await self.site.lender.lend(self.vault, self.log, entry, run)
+        state = self.log.state
         seed = self.directory / f"seed-{run}.iso"
         if prepared.addresses:
             await asyncio.to_thread(write_seed, seed, prepared.definition.uuid, prepared.addresses)
@@ -219,7 +203,7 @@ class Steps:
             point=entry.point.id.hex(),
             definition=prepared.definition,
             networks=dict(prepared.networks),
-            below=dict(below),
+            below=dict(lent.images),
             seed=str(seed) if prepared.addresses else "",
             track=True,
         )
@@ -231,7 +215,12 @@ class Steps:
             isolation=state.authority.isolation if deed.mode == UNPLANNED else deed.isolation,
             order=order,
             addresses=dict(prepared.addresses),
-            findings=(*deed.findings, *(look_of(finding) for finding in prepared.findings)),
+            findings=(
+                *deed.findings,
+                *(look_of(finding) for finding in prepared.findings),
+                *about_point(entry, state, deed.mode),
+                *about_standby(entry, lent, why),
+            ),
         )
 
     async def recorded(self, deed: Deed) -> Deed:
@@ -293,7 +282,14 @@ class Steps:
             raise Fenced(f"machine {self.name!r} was failed over by another site meanwhile; it was not started here")
         self.progress(Progress(phase="start"))
         order = deed.order
-        state = await self.site.replicas.start(order, self.progress)
+        try:
+            state = await self.site.replicas.start(order, self.progress)
+        except UnderstudyError as error:
+            deed = await self._without_standby(deed, error)
+            assert deed.order is not None
+            state = await self.site.replicas.start(deed.order, self.progress)
+        if not deed.below:
+            await self.site.lender.take_back(self.vault, self.log, deed.run)
         if state.vm.status is not Status.RUNNING:
             raise TargetFailed(
                 f"{self.name!r} was started here and is {state.vm.status.value}: {state.vm.reason or 'no reason is known'}",
@@ -306,19 +302,31 @@ class Steps:
             deed = await self.keep(deed, findings=(*deed.findings, *(look_of(finding) for finding in found)))
         return await self.keep(deed, done=True)
 
+    async def _without_standby(self, deed: Deed, error: UnderstudyError) -> Deed:
+        """Decided anew: the machine starts from the vault. Raises `error` if it does so already, or its guest has run."""
+        order = deed.order
+        if order is None or not order.below or isinstance(error, Busy):
+            raise error
+        with suppress(NotFound):
+            if (await self.site.replicas.state(order.run)).begun:
+                raise error
+        words = f"it did not start from this site's standby image ({error.message}); it starts from the vault"
+        look = Look(what="standby", verdict="warn", words=words, hint=f"look after it: understudy standby verify {self.name}")
+        kept = (*(known for known in deed.findings if known.what != look.what), look)
+        # It is given back only when what was begun from it is gone.
+        return await self.keep(deed, order=msgspec.structs.replace(order, below={}), findings=kept)
+
     async def left(self, deed: Deed) -> Deed:
         """What runs here from the failover before does not any more; what it wrote is kept aside."""
         if not deed.left or deed.left == deed.run:
             return deed
         known = await self.site.replicas.find()
-        # One that never came to be may have been given images all the same.
-        below = deed.standing.below if deed.standing is not None and deed.standing.run == deed.left else {}
         if deed.left in known:
             self.progress(Progress(phase="stop"))
             await self.site.replicas.end(deed.left, None)
             await self.site.replicas.keep(deed.left)
-            below = known[deed.left][0].below
-        await self.site.release_below(self.vault, self.log, deed.left, below, forget=False)
+        # One that never came to be may have been lent images all the same.
+        await self.site.lender.take_back(self.vault, self.log, deed.left)
         return deed
 
     def result(self, deed: Deed) -> engine.FailedOver:
@@ -337,7 +345,3 @@ class Steps:
             rto_seconds=(deed.running_at - deed.asked_at) / 1e9 if started else None,
             findings=deed.findings,
         )
-
-
-def look_of(finding: Finding) -> Look:
-    return Look(what=finding.what, verdict=finding.verdict, words=finding.words, hint=finding.hint)

@@ -14,6 +14,8 @@ from tests.hypervisor.stage import WAITS, Stage, make_kernel
 from understudy import app, engine, serving
 from understudy.daemon.served import ServedEngine
 from understudy.demo.kit import Kit
+from understudy.errors import NotFound
+from understudy.failover.drill.choosing import chosen
 from understudy.failover.drill.files import DrillFiles
 from understudy.failover.drill.operation import Drills, Tools
 from understudy.failover.networks.mapping import NetworkMapping
@@ -23,6 +25,7 @@ from understudy.machine.definition import Disk, Kernel, MachineDefinition, Nic
 from understudy.machine.reading import to_toml
 from understudy.replica.replicas import Replicas
 from understudy.vault.log.machine_log import MachineLog
+from understudy.vault.maps.points import PointEntry
 from understudy.vault.vault import Vault
 
 MIB = 1 << 20
@@ -65,8 +68,10 @@ class Ground:
     async def tell(self, machine: str) -> None:
         """Nobody listens."""
 
-    async def processed(self, vault: Vault, log: MachineLog) -> str | None:
-        return self.standby
+    async def processed(self, vault: Vault, log: MachineLog) -> PointEntry:
+        if self.standby is None:
+            raise NotFound("there is no standby image")
+        return chosen(log.state, self.standby)
 
 
 @dataclass

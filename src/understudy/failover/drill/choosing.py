@@ -1,7 +1,7 @@
 """What a test failover is of, and what is said of it in the log. Pure."""
 
 from understudy.engine import Checked, Drill
-from understudy.engine.drills import LATEST, LATEST_APP, LATEST_PROCESSED
+from understudy.engine.drills import LATEST, LATEST_APP
 from understudy.errors import NotFound
 from understudy.failover.health.subject import plain
 from understudy.failover.phase import phase_of
@@ -13,15 +13,11 @@ from understudy.vault.maps.points import PointEntry
 _WORDS = 800
 
 
-def chosen(state: MachineState, wanted: str, processed: str | None) -> PointEntry:
-    """`wanted`: as in StartDrill. `processed`: the point that this site's standby image holds. `NotFound` if there is no such point;
-    `Conflict` as long as there can be none."""
+def chosen(state: MachineState, wanted: str) -> PointEntry:
+    """`wanted`: as in StartDrill, but that of a standby image. `NotFound` if there is no such point; `Conflict` as long as there can be
+    none."""
     must_be_allowed("test", state.name, phase_of(state), state.site, primary=False)
     newest_first = tuple(reversed(state.points))
-    if wanted == LATEST_PROCESSED:
-        if processed is None:
-            raise NotFound(f"{state.name} has no standby image on this site", hint="test its latest point instead")
-        wanted = processed
     if not newest_first:
         raise NotFound(f"{state.name} has no point yet", hint="replicate it first")
     if wanted == LATEST:

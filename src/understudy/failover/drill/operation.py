@@ -12,7 +12,7 @@ import msgspec
 
 from understudy import engine
 from understudy.engine import Check, CleanUpDrill, Drill, DrillStep, Failure, OnProgress, Progress, StartDrill
-from understudy.engine.drills import LATEST_PROCESSED, checked_drill
+from understudy.engine.drills import LATEST, LATEST_PROCESSED, checked_drill
 from understudy.errors import Conflict, NotFound, UnderstudyError
 from understudy.failover.drill.choosing import body_of, chosen
 from understudy.failover.drill.evidence import taken
@@ -30,6 +30,7 @@ from understudy.machine.reading import to_toml
 from understudy.replica.replicas import Replicas
 from understudy.replica.values import StartReplica
 from understudy.vault.log.machine_log import MachineLog
+from understudy.vault.maps.points import PointEntry
 from understudy.vault.vault import Vault
 
 
@@ -51,8 +52,8 @@ class Ground(Protocol):
         """What an operator said how it is known to be well; None: nobody said."""
         ...
 
-    async def processed(self, vault: Vault, log: MachineLog) -> str | None:
-        """The point that a standby image on this site holds; None: there is no such image."""
+    async def processed(self, vault: Vault, log: MachineLog) -> PointEntry:
+        """The point that the standby image on this site holds, or is about to. `NotFound` without one."""
         ...
 
     async def tell(self, machine: str) -> None:
@@ -132,8 +133,10 @@ class Drills:
                 f"test {other.drill.id} of {log.state.name} is not cleaned up: {other.drill.state}, point {other.drill.number}",
                 hint=f"end it first: understudy drill cleanup {log.state.name}",
             )
-        processed = await self._ground.processed(vault, log) if request.point == LATEST_PROCESSED else None
-        entry = chosen(log.state, request.point, processed)
+        processing = request.point == LATEST_PROCESSED
+        entry = chosen(log.state, LATEST if processing else request.point)
+        if processing:
+            entry = await self._ground.processed(vault, log)
         definition = (await started_from(vault, log, entry))[0]
         checks = request.checks if request.checks is not None else await self._ground.checks(vault, log)
         wanted = engine.checked_checks(default_checks(definition) if checks is None else checks, scripts=request.checks is None)

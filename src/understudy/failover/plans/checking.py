@@ -1,21 +1,26 @@
 """A dry run: every step, and what would keep it from being done. Changes nothing."""
 
-from collections.abc import Awaitable, Callable
+from typing import Protocol
 
 import msgspec
 
-from understudy.engine import PlanChecked, Point, Points, RunPlan, ShownPlan
+from understudy.engine import PlanChecked, Point, Points, RunPlan, ShownPlan, Standby
 from understudy.engine.plans import PlannedStep, PlanStep, RecoveryPlan, Script
 from understudy.errors import UnderstudyError
 from understudy.failover.plans.operations import Readiness
 from understudy.failover.plans.scripts import problems_of
 from understudy.failover.plans.steps import action_of, group_of, plan_and_steps
 
-Look = Callable[[str], Awaitable[Points]]
+
+class Look(Protocol):
+    """Machines by name or id."""
+
+    async def points(self, machine: str) -> Points: ...
+
+    async def standby(self, machine: str) -> Standby: ...
 
 
 async def checked(shown: ShownPlan, request: RunPlan, look: Look, readiness: Readiness | None) -> PlanChecked:
-    """`look`: a machine's points, by its name or id."""
     plan = shown.plan
     calls = {machine: machine for group in plan.groups for machine in group.machines}
     plan, planned = plan_and_steps(plan, request, calls)
@@ -42,11 +47,14 @@ async def _checked(plan: RecoveryPlan, step: PlanStep, request: RunPlan, look: L
 
 async def _machine(plain: PlannedStep, name: str, request: RunPlan, look: Look, readiness: Readiness | None) -> PlannedStep:
     try:
-        points = await look(name)
+        points = await look.points(name)
         found = [f"its log is damaged: {damage}" for damage in points.damage[:3]]
-        point = _chosen(points, request)
-        if point is None:
-            found.append("it has no app-consistent point" if points.points else "it has no recovery point")
+        if request.point == "latest-processed":
+            point = _held(points, await look.standby(points.machine.id))
+        else:
+            point = _chosen(points, request)
+            if point is None:
+                found.append("it has no app-consistent point" if points.points else "it has no recovery point")
         if readiness is not None:
             found.extend(await readiness.check(request.kind, points.machine.id))
     except UnderstudyError as error:
@@ -55,6 +63,11 @@ async def _machine(plain: PlannedStep, name: str, request: RunPlan, look: Look, 
     if point is None:
         return plain
     return msgspec.structs.replace(plain, point=point.id, number=point.number, frozen_at=point.frozen_at)
+
+
+def _held(points: Points, standby: Standby) -> Point | None:
+    """None while it is between two points: it is the later one then."""
+    return next((point for point in points.points if point.id == standby.point), None)
 
 
 def _chosen(points: Points, request: RunPlan) -> Point | None:

@@ -44,10 +44,18 @@ def own_standby(vault: Vault, log: MachineLog, site: Site) -> Iterator[Path]:
 
 
 async def followed(
-    vault: Vault, log: MachineLog, site: Site, progress: engine.OnProgress, *, point: str = "", prove: bool = False
+    vault: Vault,
+    log: MachineLog,
+    site: Site,
+    progress: engine.OnProgress,
+    *,
+    point: str = "",
+    prove: bool = False,
+    trusting: bool = False,
 ) -> engine.Restored:
     """Bring the images to a point (its id in hex; empty: the newest), durably. `prove`: read all of them and compare, at the point where
-    they are if they are paused; else only images that were never proven, are in doubt, or were proven long ago are read.
+    they are if they are paused; else only images that were never proven, are in doubt, or were proven long ago are read. `trusting`: the
+    last are not read either.
 
     `Conflict` for a standby that is paused or in use, for an image that a VM has, and for one that somebody else has written to.
     """
@@ -64,10 +72,12 @@ async def followed(
             point = at
         entry = _entry(log, point)
         found = await asyncio.to_thread(_with_disks, machine, found, log.state.name, [disk.name for disk in entry.point.disks])
-        done = await _brought(vault, log, found, entry.point.id.hex(), prove, listener_of(progress))
+        images = standby_as(found, vault.id, log.machine_id).images.values()
+        trusting = trusting or not (prove or is_due((image.proven for image in images), time.time_ns()))
+        done = await _brought(vault, log, found, entry.point.id.hex(), trusting, listener_of(progress))
         if any(image.adopting for image in found.images.values()):
-            images = {name: msgspec.structs.replace(image, adopting=False) for name, image in found.images.items()}
-            await asyncio.to_thread(write_standby, machine, msgspec.structs.replace(found, images=images))
+            adopted = {name: msgspec.structs.replace(image, adopting=False) for name, image in found.images.items()}
+            await asyncio.to_thread(write_standby, machine, msgspec.structs.replace(found, images=adopted))
     return shown_restored(log.state.name, point_of(entry, log.state), done)
 
 
@@ -102,11 +112,9 @@ def _with_disks(machine: Path, found: StandbyFile, name: str, disks: Sequence[st
     return changed
 
 
-async def _brought(vault: Vault, log: MachineLog, found: StandbyFile, point: str, prove: bool, listener: Listener) -> Restored:
+async def _brought(vault: Vault, log: MachineLog, found: StandbyFile, point: str, trusting: bool, listener: Listener) -> Restored:
     places = {name: Place(Path(image.path), image.format) for name, image in found.images.items()}
     adopting = {name for name, image in found.images.items() if image.adopting}
-    images = standby_as(found, vault.id, log.machine_id).images.values()
-    trusting = not prove and not is_due((image.proven for image in images), time.time_ns())
 
     async def bring(history: History) -> Restored:
         find = finder(history)

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 
 import msgspec
@@ -61,6 +61,17 @@ async def attach(vault: Vault, log: MachineLog, site: Site) -> None:
     """Nothing runs above the images any more. Idempotent."""
     with own_standby(vault, log, site) as machine:
         found = await asyncio.to_thread(must_read_standby, machine, log.state.name)
+        free = msgspec.structs.replace(found, detached="")
+        await _resting(vault, log, site, free)
+        await asyncio.to_thread(write_standby, machine, free)
+
+
+async def reclaimed(vault: Vault, log: MachineLog, site: Site, needed: Callable[[str], Awaitable[bool]]) -> None:
+    """`attach` if whoever has the images does not need them any more. `needed` is asked while nobody can be lent them."""
+    with own_standby(vault, log, site) as machine:
+        found = await asyncio.to_thread(read_standby, machine)
+        if found is None or not found.detached or await needed(found.detached):
+            return
         free = msgspec.structs.replace(found, detached="")
         await _resting(vault, log, site, free)
         await asyncio.to_thread(write_standby, machine, free)
