@@ -1,7 +1,7 @@
 """Looks at the logs of this host's machines, for what other sites ask or have decided, and does what follows from it here."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager, suppress
 from functools import partial
 from pathlib import Path
@@ -59,6 +59,7 @@ class Sentinel:
         self._looks: dict[str, asyncio.Task[None]] = {}
         self._slots = asyncio.Semaphore(AT_ONCE)
         self._troubles: dict[str, str] = {}
+        self._faults: dict[str, str] = {}
 
     async def run(self) -> None:
         isolation = asyncio.create_task(self._isolation.run(), name="isolation")
@@ -67,22 +68,35 @@ class Sentinel:
                 await self._forget_departed()
                 watching = self._looks.get("runs")
                 if watching is None or watching.done():
-                    self._looks["runs"] = asyncio.create_task(self._watch_runs(), name="sentinel runs")
+                    self._begin("runs", self._watch_runs())
                 # An export that cannot reach its store takes long to begin: nobody waits for that.
                 mending = self._looks.get("")
                 if mending is None or mending.done():
-                    self._looks[""] = asyncio.create_task(self._mend(), name="sentinel mending")
+                    self._begin("", self._mend())
                 for track in self._machines.tracks:
                     look = self._looks.get(track.id)
                     if look is not None and not look.done():
                         self._keep_contact(track)
                     else:
-                        self._looks[track.id] = asyncio.create_task(self._look(track), name=f"sentinel {track.id}")
+                        self._begin(track.id, self._look(track))
                 await asyncio.sleep(EVERY)
             await isolation
         finally:
             isolation.cancel()
             await self.stop()
+
+    def _begin(self, name: str, look: Coroutine[None, None, None]) -> None:
+        self._looks[name] = asyncio.create_task(self._sound(name, look), name=f"sentinel {name or 'mending'}")
+
+    async def _sound(self, name: str, look: Coroutine[None, None, None]) -> None:
+        """A fault of ours in one look ends no other, and is heard of; once, since that look is begun again and again."""
+        try:
+            await look
+        except Exception as error:
+            words = f"a look at what runs here broke: {type(error).__name__}: {error}"
+            if self._faults.get(name) != words:
+                self._faults[name] = words
+                self._journal.fault(words, error)
 
     async def _forget_departed(self) -> None:
         """A machine that is not followed any more is not isolated; before the vault was open once it is not known which are."""
@@ -102,7 +116,7 @@ class Sentinel:
         name = f"{track.id} contact"
         contact = self._looks.get(name)
         if self._isolation.knows(track.id) and not self._isolation.paused(track.id) and (contact is None or contact.done()):
-            self._looks[name] = asyncio.create_task(self._contact(track), name=f"sentinel {name}")
+            self._begin(name, self._contact(track))
 
     async def _contact(self, track: Track) -> None:
         at = clock()
