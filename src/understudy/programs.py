@@ -59,12 +59,15 @@ async def ended(
 
 
 async def _status(process: asyncio.subprocess.Process, said: int) -> int:
-    """What it writes does not fill the file system meanwhile: the file's beginning is made a hole."""
+    """What it writes does not fill the file system meanwhile: all but the file's end is made a hole."""
     waiting = asyncio.ensure_future(process.wait())
     try:
         while not (await asyncio.wait({waiting}, timeout=LOOK))[0]:
             if os.fstat(said).st_blocks * 512 > MOST:
+                size = os.fstat(said).st_size
+                end = os.pread(said, TAIL, max(0, size - TAIL))
                 os.ftruncate(said, 0)
+                os.pwrite(said, end, size - len(end))
         return waiting.result()
     finally:
         waiting.cancel()
