@@ -156,7 +156,7 @@ class StandbyFollower:
             if wanted and not (self._aside or self._still):
                 await self._brought(vault, log, shown)
                 continue
-            if following:
+            if following and not wanted:
                 self._well()
             await self._sleep(POLL)
 
