@@ -226,7 +226,10 @@ class Plans:
             return
         refusals = []
         for machine in machines:
-            refusal = await self._readiness.refusal(request.kind, await self._engine.id_of(machine))
+            try:
+                refusal = await self._readiness.refusal(request.kind, await self._engine.id_of(machine))
+            except UnderstudyError:
+                return  # what is wrong with one machine is told at its step, and is no reason to leave the others down
             if not refusal:
                 return
             refusals.append(refusal)
