@@ -43,5 +43,7 @@ def told(out: Output, done: FailedOver, words: str) -> None:
             out.warn(f"{finding.what}: {finding.words}" + (f" ({finding.hint})" if finding.hint else ""))
     out.say(words, style="bold")
     if done.rpo_seconds is not None and done.rto_seconds is not None:
-        lost = "nothing was lost" if not done.rpo_seconds else f"what was written in the last {duration(done.rpo_seconds)} before is lost"
+        lost = f"what was written in the {duration(done.rpo_seconds)} before it was asked for is lost"
+        if not done.rpo_seconds:
+            lost = "nothing was lost" if done.mode == "planned" else "what its former site wrote since is lost"
         out.say(f"from point {done.number}: {lost}; its guest ran {duration(done.rto_seconds)} after it was asked for")
