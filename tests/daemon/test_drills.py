@@ -86,7 +86,7 @@ def test_scripts_are_an_admins(protected: House) -> None:
     house.ask("POST", "/v1/machines/web/test-failover", {"checks": [{"kind": "script", "program": "/bin/true"}]}, status=422)
     assert house.ask("GET", "/v1/machines/web/checks")["checks"] == [{"kind": "running", "seconds": 30.0}]
     house.ask("PUT", "/v1/machines/web/checks", {"checks": [{"kind": "script", "program": "/bin/true"}]})
-    assert [event["message"] for event in house.events("checks.set")] == ["the checks of web were set"]
+    assert [event["message"] for event in house.until(lambda: house.events("checks.set"))] == ["the checks of web were set"]
     done = typed(house, "test-failover", "web", "--cleanup")
     assert "passed  script /bin/true: /bin/true ended with status 0" in done
     house.ask("DELETE", "/v1/machines/web/checks")

@@ -100,7 +100,7 @@ def test_it_is_looked_whether_a_machine_could_be_started_here(house: House) -> N
     well = {item["what"] for item in found["items"] if item["verdict"] == "pass"}
     assert well >= {"machine type", "memory", "replication", "standby", "storage", "vault", "key", "clock"}
     assert house.ask("GET", path) == found
-    (event,) = house.events("machine.readiness")
+    (event,) = house.until(lambda: house.events("machine.readiness"))
     assert (event["severity"], event["actor"], event["data"]["networks"]) == ("warning", "root", "fail")
     # With a table for it the site stands in for it: it is looked at by itself, and what fails is the site's health.
     configure(house, RULE.format("bridge:us-none0"))

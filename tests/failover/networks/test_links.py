@@ -77,7 +77,7 @@ async def machine(space, *words):
 
 
 async def until(look_again, wanted):
-    for _ in range(300):
+    for _ in range(900):
         found = await look_again()
         if wanted(found):
             return found
