@@ -103,7 +103,8 @@ class Replicas:
         return self._root
 
     async def find(self) -> Mapping[str, tuple[StartReplica, object]]:
-        return {run: (order, None) for run, order in self.host.runs.items()}
+        nothing = protocol.State(Status.ENDED)
+        return {run: (order, State(nothing, (), kept=run in self.host.kept)) for run, order in self.host.runs.items()}
 
     async def drain(self, run: str, progress: engine.OnProgress) -> None:
         self._fuse.burn()

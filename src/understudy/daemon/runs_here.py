@@ -5,6 +5,7 @@ from collections.abc import Collection
 
 from understudy.daemon.served import ServedEngine
 from understudy.engine import Reason
+from understudy.errors import UnderstudyError
 from understudy.failover import deed as deeds
 from understudy.finish import finish
 from understudy.hypervisor.protocol import State, Status
@@ -26,13 +27,21 @@ class RunsHere:
         self._journal = journal
         self.reasons: tuple[Reason, ...] = ()
 
-    async def look(self, followed: Collection[str]) -> None:
-        """`followed`: ids of the machines that have looks of their own."""
-        found = []
+    async def look(self, followed: Collection[str]) -> str:
+        """`followed`: ids of the machines that have looks of their own. What hindered it, in words: of one machine, it hinders no other."""
+        found, troubles = [], []
         for run, (order, now) in (await self._replicas.find()).items():
-            if order.track and not now.kept and order.machine not in followed:
-                found.append(await self._look(run, order.machine, now.vm))
+            if order.track and order.machine not in followed:
+                try:
+                    if not now.kept:
+                        found.append(await self._look(run, order.machine, now.vm))
+                    elif await self._replicas.needs_below(run):
+                        # It was given up, and what that begins was not done to its end.
+                        await self._replicas.keep(run)
+                except UnderstudyError as error:
+                    troubles.append(f"run {run}: {error.message}")
         self.reasons = tuple(reason for reason in found if reason is not None)
+        return "; ".join(troubles)
 
     async def _look(self, run: str, machine: str, vm: State) -> Reason | None:
         vault, log = await self._engine.watched(machine)
@@ -44,16 +53,15 @@ class RunsHere:
         ours = next((one for one in known if one.run == run and one.id == entry.id.hex()), None)
         if ours is not None:
             return _reason(log.state, vm, committed=bool(entry.committed)) if ours.running_at else None
-        if vm.alive:
-            # Another site may have taken it since.
-            words = (
-                f"its run here was ended: site {log.state.site!r} is its primary since epoch {log.state.epoch}; what it wrote is kept aside"
-            )
-            await self._replicas.end(run, None)
-            await self._replicas.keep(run)
-            self._journal.tell("failover.superseded", "error", f"{log.state.name}: {words}", machine=machine, data={"run": run})
-            body = kinds.StandDown(site=self._engine.site.name, epoch=log.state.epoch, running=False, text=words)
+        # Another site may have taken it since. Said before it is kept: until then it is found again, however this ends.
+        state, site = log.state, self._engine.site.name
+        words = f"its run here was ended: site {state.site!r} is its primary since epoch {state.epoch}; what it wrote is kept aside"
+        await self._replicas.end(run, None)
+        if not any((stood.site, stood.epoch, stood.running) == (site, state.epoch, False) for stood in state.authority.stood):
+            body = kinds.StandDown(site=site, epoch=state.epoch, running=False, text=words)
             await finish((await vault.find(machine)).append(body))
+        await self._replicas.keep(run)
+        self._journal.tell("failover.superseded", "error", f"{state.name}: {words}", machine=machine, data={"run": run})
         return None
 
 

@@ -107,9 +107,9 @@ class Sentinel:
 
     async def _watch_runs(self) -> None:
         try:
-            await self._runs_here.look({track.id for track in self._machines.tracks})
+            self._trouble(await self._runs_here.look({track.id for track in self._machines.tracks}), "runs")
         except UnderstudyError as error:
-            self._trouble(error.message)
+            self._trouble(error.message, "runs")
 
     def _keep_contact(self, track: Track) -> None:
         """What takes long is no reason to take the vault for lost."""
@@ -143,11 +143,11 @@ class Sentinel:
         except UnderstudyError as error:
             self._trouble(error.message)
 
-    def _trouble(self, words: str) -> None:
-        """Of mending; told once."""
-        if words and self._troubles.get("") != words:
+    def _trouble(self, words: str, look: str = "") -> None:
+        """`look`: which it is of; mending has no name. Told once."""
+        if words and self._troubles.get(look) != words:
             self._journal.tell("replica.trouble", "error", words)
-        self._troubles[""] = words
+        self._troubles[look] = words
 
     async def stop(self) -> None:
         looks = [look for look in self._looks.values() if not look.done()]

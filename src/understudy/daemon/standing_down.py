@@ -31,6 +31,7 @@ from understudy.local.standby.file import read_standby
 from understudy.qemu import power
 from understudy.qemu.session import QmpGone, QmpSession
 from understudy.recovery.place import Place
+from understudy.replica.earlier import end_earlier
 from understudy.replica.replicas import Replicas
 from understudy.vault import kinds
 from understudy.vault.log.authority import UNPLANNED, Asked
@@ -82,6 +83,8 @@ class StandingDown:
         if source is None:
             raise NotFound("it is not followed from here any more")
         async with self._machines.aside(track.id):
+            # It may have come back here for a while, without being followed from that run.
+            await end_earlier(self._replicas, track.id, self.run_of(source), duty.epoch)
             if self._isolation.paused(track.id) == "signal":
                 # To have it heard, it would have to run for a moment.
                 running, words = False, "its QEMU process stands still, by a signal, since it was cut off: end it by hand"

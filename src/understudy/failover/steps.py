@@ -20,6 +20,7 @@ from understudy.failover.site import Prepared
 from understudy.failover.table import must_be_allowed
 from understudy.finish import finish
 from understudy.hypervisor.protocol import Status
+from understudy.replica.earlier import end_earlier
 from understudy.replica.values import StartReplica
 from understudy.vault import kinds
 from understudy.vault.log.authority import CANCEL, PLANNED, UNPLANNED
@@ -253,7 +254,10 @@ class Steps(Choosing):
         if deed.mode == PLANNED and (not wanted or state.authority.final.hex() != deed.point):
             raise Conflict(f"machine {state.name!r} runs on at {state.site!r}: its shutdown was taken back", hint="begin again")
         if deed.mode == UNPLANNED and not deed.wanted and newest != deed.point:
-            raise Moved(f"machine {state.name!r} got a newer point meanwhile: site {state.site!r} is alive", hint="look, and begin again")
+            raise Moved(
+                f"machine {state.name!r} got a newer point meanwhile: site {state.site!r} is alive",
+                hint=f"name a point: understudy failover unplanned {state.name}@POINT",
+            )
 
     async def isolated(self, deed: Deed) -> Deed:
         """The former primary has paused the machine, as far as it was told to when it is cut off."""
@@ -317,22 +321,20 @@ class Steps(Choosing):
         return await self.keep(deed, order=msgspec.structs.replace(order, below={}), findings=kept)
 
     async def left(self, deed: Deed) -> Deed:
-        """What runs here from the failover before does not any more; what it wrote is kept aside."""
-        if not deed.left or deed.left == deed.run:
-            return deed
-        known = await self.site.replicas.find()
-        if deed.left in known:
-            self.progress(Progress(phase="stop"))
-            await self.site.replicas.end(deed.left, None)
-            await self.site.replicas.keep(deed.left)
-        # One that never came to be may have been lent images all the same.
-        await self.site.lender.take_back(self.vault, self.log, deed.left)
+        """Nothing runs here of what was started here before; what that wrote is kept aside."""
+        self.progress(Progress(phase="stop"))
+        # Not the one that is remembered alone: an attempt that came to nothing in between has forgotten which that was.
+        ended = await end_earlier(self.site.replicas, self.log.machine_id, deed.run)
+        for run in {*ended, deed.left} - {"", deed.run}:
+            # One that never came to be may have been lent images all the same.
+            await self.site.lender.take_back(self.vault, self.log, run)
         return deed
 
     def result(self, deed: Deed) -> engine.FailedOver:
         entry = self.entry_of(deed.point) if deed.point else None
         started = bool(deed.running_at)
-        rpo = 0.0 if deed.mode == PLANNED else (deed.asked_at - entry.point.frozen_at) / 1e9 if entry else None
+        # The newest point may have been made since: its primary was alive.
+        rpo = 0.0 if deed.mode == PLANNED else max(0.0, (deed.asked_at - entry.point.frozen_at) / 1e9) if entry else None
         return engine.FailedOver(
             machine=self.name,
             mode=deed.mode,
