@@ -213,7 +213,8 @@ def _taps_of(directory: Path) -> set[str]:
     found = set()
     for entry in os.scandir(directory / "fd"):
         with contextlib.suppress(OSError):
-            if os.readlink(entry.path) == "/dev/net/tun":
+            # Seen from another root directory there is more before it.
+            if os.readlink(entry.path).endswith("/dev/net/tun"):
                 lines = (directory / "fdinfo" / entry.name).read_text().splitlines()
                 found |= {line.partition(":")[2].strip() for line in lines if line.startswith("iff:")}
     return found
