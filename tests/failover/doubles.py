@@ -1,6 +1,6 @@
 """What outlives a site's daemon, without QEMU and images; and a fuse that ends the daemon at one of its effects."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,7 +11,7 @@ from understudy.errors import TargetFailed
 from understudy.hypervisor import protocol
 from understudy.hypervisor.protocol import Status
 from understudy.local.standby.lending import Lent
-from understudy.replica.values import StartReplica, State
+from understudy.replica.values import Found, StartReplica, State
 from understudy.vault.log.machine_log import MachineLog
 from understudy.vault.maps.points import PointEntry
 from understudy.vault.vault import Vault
@@ -102,9 +102,9 @@ class Replicas:
         self._fuse.burn()
         return self._root
 
-    async def find(self) -> Mapping[str, tuple[StartReplica, object]]:
+    async def find(self) -> Found:
         nothing = protocol.State(Status.ENDED)
-        return {run: (order, State(nothing, (), kept=run in self.host.kept)) for run, order in self.host.runs.items()}
+        return Found({run: (order, State(nothing, (), kept=run in self.host.kept)) for run, order in self.host.runs.items()}, {})
 
     async def drain(self, run: str, progress: engine.OnProgress) -> None:
         self._fuse.burn()

@@ -92,5 +92,5 @@ async def house(kit: Kit, root: Path) -> AsyncIterator[House]:
         replicas = serving.open_replicas(connection, files_from)
         stage = Stage(QemuHypervisor(root / "s" / "vms", files_from), root)
         yield House(root, kit, opened, connection, replicas, stage)
-        for run in await replicas.find():
+        for run in (await replicas.find()).known:
             await replicas.remove(run)

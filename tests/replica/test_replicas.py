@@ -14,8 +14,10 @@ import pytest
 from tests.hypervisor.stage import WAITS
 from tests.replica.conftest import MIB, House, unseen
 from understudy import app, engine, serving
-from understudy.errors import Conflict, NotFound, UnderstudyError
+from understudy.errors import Conflict, NotFound, StateFailed, UnderstudyError
 from understudy.hypervisor.protocol import Status
+from understudy.replica.earlier import end_earlier
+from understudy.replica.naming import run_named
 
 WRITES = """
 echo "@had $(dd if=/dev/vda bs=4096 skip=1 count=1 2>/dev/null | head -c 3)"
@@ -44,7 +46,7 @@ async def test_a_life(house: House) -> None:
     # Once more is the same one, for another process, too; something else is a conflict.
     again = serving.open_replicas(house.connection, [house.root, house.kit.kernel.parent])
     assert await again.start(order, unseen) == state
-    assert await again.find() == {"web-1": (order, state)}
+    assert (await again.find()).known == {"web-1": (order, state)}
     # And to two that say it at once.
     assert await asyncio.gather(*(replicas.start(order, unseen) for _ in range(2))) == [state, state]
     with pytest.raises(Conflict, match="something else"):
@@ -62,9 +64,34 @@ async def test_a_life(house: House) -> None:
     assert (state.vm.status, state.serving) == (Status.ENDED, True)
     await replicas.remove("web-1")
     await replicas.remove("web-1")
-    assert (await replicas.find(), await house.held()) == ({}, 0)
+    assert ((await replicas.find()).known, await house.held()) == ({}, 0)
     assert not await replicas.needs_below("web-1")
     assert os.listdir(house.root / "s" / "replicas") == []
+
+
+async def test_a_damaged_record_hides_no_other_and_permits_nothing_but_its_end(house: House) -> None:
+    await house.protect(vda=2 * MIB)
+    damaged, well = run_named(house.machine, 1), run_named(house.machine, 2)
+    vms = house.stage.hypervisor
+    for run in (damaged, well):
+        await house.replicas.start(house.order(WAITS, run=run, track=True), unseen)
+    record = house.root / "s" / "replicas" / damaged / "replica.json"
+    record.write_bytes(record.read_bytes()[:-40])
+    found = await house.replicas.find()
+    assert (list(found.known), list(found.unread)) == ([well], [damaged])
+    assert found.unread[damaged].message.startswith(str(record))
+    for refused in (house.replicas.keep(damaged), house.replicas.drain(damaged, unseen)):
+        with pytest.raises(StateFailed):
+            await refused
+    with pytest.raises(StateFailed):
+        await house.replicas.start(house.order(WAITS, run=damaged), unseen)
+    assert (await vms.state(damaged)).status is Status.RUNNING
+    # An earlier run of the machine must not run beside a new one, whatever is known of it.
+    assert await end_earlier(house.replicas, house.machine, run_named(house.machine, 3), before=2) == ()
+    assert [(await vms.state(run)).alive for run in (damaged, well)] == [False, True]
+    assert (record.parent / "disks" / "vda.qcow2").exists()
+    assert await end_earlier(house.replicas, house.machine, "") == (well,)
+    await house.replicas.remove(damaged)
 
 
 async def test_what_runs_here_becomes_its_own_and_is_followed(house: House) -> None:

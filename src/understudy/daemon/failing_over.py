@@ -33,6 +33,7 @@ from understudy.local.standby.held import standby_of
 from understudy.local.standby.keeping import standby_removed
 from understudy.local.standby.lending import given_back
 from understudy.programs import ended
+from understudy.replica.naming import epoch_of
 from understudy.replica.replicas import Replicas
 from understudy.vault import kinds
 from understudy.vault.log.machine_log import MachineLog
@@ -162,7 +163,10 @@ class FailingOver:
 
     async def drop_run(self, machine: str, run: str) -> engine.Authority:
         _, log = await self._engine.log_of(machine)
-        found = (await self._replicas.find()).get(run)
+        replicas = await self._replicas.find()
+        if run in replicas.unread:
+            raise replicas.unread[run]
+        found = replicas.known.get(run)
         if found is None or found[0].machine != log.machine_id:
             raise NotFound(f"{log.state.name!r} has no run {run!r} here", hint=f"understudy failover show {log.state.name}")
         if not found[1].kept:
@@ -194,7 +198,8 @@ class FailingOver:
         state, directory = log.state, self._engine.site.directory(vault.id, log.machine_id)
         steps = Steps(self, vault, log, directory, lambda _: None)
         deed, primary = await steps.deed(), await steps.is_primary()
-        runs = await self._replicas.find()
+        replicas = await self._replicas.find()
+        runs = replicas.known
         standing = await steps.standing() or deed
         present = runs.get(standing.run) if standing is not None else None
         stands = present is not None and present[1].vm.status is not Status.RUNNING
@@ -232,6 +237,11 @@ class FailingOver:
                 )
                 for run, (order, now) in runs.items()
                 if order.machine == state.id
+            )
+            + tuple(
+                engine.ReplicaState(run=run, status="unknown", reason=error.message, point="", below=(), kept=False)
+                for run, error in replicas.unread.items()
+                if epoch_of(run, state.id) is not None
             ),
         )
 

@@ -29,8 +29,14 @@ class RunsHere:
 
     async def look(self, followed: Collection[str]) -> str:
         """`followed`: ids of the machines that have looks of their own. What hindered it, in words: of one machine, it hinders no other."""
-        found, troubles = [], []
-        for run, (order, now) in (await self._replicas.find()).items():
+        found: list[Reason | None] = []
+        troubles: list[str] = []
+        replicas = await self._replicas.find()
+        for run, error in replicas.unread.items():
+            message = f"run {run}: it is not known whether its machine runs here: {error.message}"
+            found.append(Reason(code="unread", health="critical", message=message, hint=error.hint))
+            troubles.append(f"run {run}: {error.message}")
+        for run, (order, now) in replicas.known.items():
             if order.track and order.machine not in followed:
                 try:
                     if not now.kept:

@@ -11,7 +11,6 @@ from understudy.engine import FailoverMode, Look
 from understudy.errors import Conflict, StateFailed
 from understudy.hypervisor.protocol import Addresses
 from understudy.replica.values import StartReplica
-from understudy.vault.log.state import MachineState
 
 NAME = "failover.json"
 _BOOT = Path("/proc/sys/kernel/random/boot_id")
@@ -79,11 +78,6 @@ def after(last: Deed | None, mode: FailoverMode, **fields: object) -> Deed:
     if last.isolation and not last.running_at and not last.force:
         fields |= {"isolation": last.isolation, "recorded": last.recorded, "boot": last.boot}
     return new_deed(mode, left=last.run, **fields)
-
-
-def run_of(state: MachineState, epoch: int) -> str:
-    """One name for each start of a machine as itself."""
-    return f"{state.id[:12]}-{epoch}"
 
 
 def boot_id() -> str:

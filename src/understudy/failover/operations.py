@@ -168,8 +168,9 @@ async def _present(steps: Steps) -> Deed:
     if deed is None and await steps.is_primary():
         # It came back here by a cancellation, from a failover that went on from a run of this host's.
         last = await steps.deed()
-        known = await steps.site.replicas.find()
-        deed = next((one for one in (last, last.standing if last else None) if one is not None and one.run in known), None)
+        found = await steps.site.replicas.find()
+        there = {*found.known, *found.unread}
+        deed = next((one for one in (last, last.standing if last else None) if one is not None and one.run in there), None)
     if deed is None or not deed.run:
         raise NotFound(f"this host does not know how {steps.name!r} was started here", hint="its state directory was lost or replaced")
     return deed

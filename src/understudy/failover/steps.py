@@ -21,6 +21,7 @@ from understudy.failover.table import must_be_allowed
 from understudy.finish import finish
 from understudy.hypervisor.protocol import Status
 from understudy.replica.earlier import end_earlier
+from understudy.replica.naming import run_named
 from understudy.replica.values import StartReplica
 from understudy.vault import kinds
 from understudy.vault.log.authority import CANCEL, PLANNED, UNPLANNED
@@ -189,7 +190,7 @@ class Steps(Choosing):
     async def _decide(self, deed: Deed) -> Deed:
         await self.log.refresh()
         epoch = self.log.state.epoch + 1
-        run = deeds.run_of(self.log.state, epoch)
+        run = run_named(self.log.machine_id, epoch)
         deed = await self.keep(deed, lent=run)
         entry, why = await self.brought(deed, run)
         prepared = await self.prepared(entry, force=deed.force)

@@ -52,7 +52,8 @@ def read(directory: Path) -> Record | None:
     try:
         return msgspec.json.decode(data, type=Record)
     except msgspec.MsgspecError as error:
-        raise StateFailed(f"{directory / RECORD} is not what was written: {error}", hint="see what runs, and end it by hand") from None
+        hint = f"see whether its machine runs, and end it; then move {directory} away: what was written there lies in it"
+        raise StateFailed(f"{directory / RECORD} is not what was written: {error}", hint=hint) from None
 
 
 def write(directory: Path, record: Record) -> None:

@@ -18,7 +18,7 @@ from understudy.local.ownership import owned
 from understudy.replica.exports import Exports
 from understudy.replica.images import host_of
 from understudy.replica.record import OVERLAYS, RECORD, Record, directory_of, overlay_of, read, runs_in, write
-from understudy.replica.values import Mended, StartReplica, State
+from understudy.replica.values import Found, Mended, StartReplica, State
 
 Track = Callable[[Path, str, str, Sequence[str]], Awaitable[None]]
 """Begin a record of changes on each disk: by a machine's QMP socket, its id, its point, and the disks' names."""
@@ -54,21 +54,25 @@ class Replicas:
                 words = "was kept, and is not started any more" if record.kept else "was begun from something else"
                 raise Conflict(f"the replica {order.run!r} {words}", hint="start it under another name, or remove it")
             await self._begin(directory, record, progress)
-            return await self._state(directory, await asyncio.to_thread(_must_be, directory))
+            return await self._state(await asyncio.to_thread(_must_be, directory))
 
-    async def find(self) -> Mapping[str, tuple[StartReplica, State]]:
-        """Every replica that this host knows of, by its run."""
-        found: dict[str, tuple[StartReplica, State]] = {}
+    async def find(self) -> Found:
+        """Every replica that this host knows of, by its run. What is wrong with one keeps nobody from the others."""
+        known: dict[str, tuple[StartReplica, State]] = {}
+        unread: dict[str, UnderstudyError] = {}
         for run in await asyncio.to_thread(runs_in, self._root):
-            record = await asyncio.to_thread(read, directory_of(self._root, run))
-            if record is not None:
-                found[run] = (record.order, await self._state(directory_of(self._root, run), record))
-        return found
+            try:
+                record = await asyncio.to_thread(read, directory_of(self._root, run))
+                if record is not None:
+                    known[run] = (record.order, await self._state(record))
+            except UnderstudyError as error:
+                unread[run] = error
+        return Found(known, unread)
 
     async def state(self, run: str) -> State:
         """`NotFound` if there is no such replica. Changes nothing."""
-        directory, record = await self._known(run)
-        return await self._state(directory, record)
+        _, record = await self._known(run)
+        return await self._state(record)
 
     def images(self, run: str) -> Mapping[str, Path]:
         """By the disk's name its overlay, a qcow2 image: the whole disk once it is drained."""
@@ -224,7 +228,7 @@ class Replicas:
             raise NotFound(f"this host has no replica {run!r}")
         return directory, record
 
-    async def _state(self, directory: Path, record: Record) -> State:
+    async def _state(self, record: Record) -> State:
         vm = await self._hypervisor.state(record.order.run)
         export = await self._exports.seen(record.order.run)
         return State(vm, record.below, export is not None and export.state == "serving", record.kept, record.begun)

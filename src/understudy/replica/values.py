@@ -1,5 +1,6 @@
 """What a replica is started from, and how it stands."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import msgspec
@@ -46,6 +47,14 @@ class State:
     @property
     def drained(self) -> bool:
         return not self.below
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """Replicas by their runs. `unread`: of these it is not known how they stand, nor what they are: that permits nothing."""
+
+    known: Mapping[str, tuple[StartReplica, State]]
+    unread: Mapping[str, UnderstudyError]
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,5 +24,5 @@ def root() -> Iterator[Path]:
 async def site(kit: Kit, root: Path) -> AsyncIterator[Site]:
     async with opened(root, kit.kernel.parent) as site:
         yield site
-        for run in await site.replicas.find():
+        for run in (await site.replicas.find()).known:
             await site.replicas.remove(run)

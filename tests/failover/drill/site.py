@@ -123,7 +123,7 @@ class Site:
 
     async def nothing_is_left(self) -> None:
         assert await self.hypervisor.find() == {}
-        assert await self.replicas.find() == {}
+        assert (await self.replicas.find()).known == {}
         assert app.exports(str(self.root / "s")) == ()
         assert await self.engine.holds("web") == ()
         for room in ("replicas", "vms", "exports"):
