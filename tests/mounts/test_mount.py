@@ -12,7 +12,7 @@ from tests.cli.installed import Host
 from tests.mounts.conftest import kill, nothing_is_left
 from tests.mounts.images import run
 from understudy.cli.completing import mount_names
-from understudy.mounts.processes import with_argument
+from understudy.mounts.processes import running
 
 
 def kernel_knows(kind: str) -> bool:
@@ -20,7 +20,7 @@ def kernel_knows(kind: str) -> bool:
 
 
 def end_process_of(host: Host, name: str) -> None:
-    (pid,) = with_argument(str(host.directory / "state" / "mounts" / name / "pid"))
+    (pid,) = running(("qemu-storage-daemon", "--pidfile", str(host.directory / "state" / "mounts" / name / "pid")))
     kill(pid)
 
 

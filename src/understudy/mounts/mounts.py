@@ -18,7 +18,7 @@ from understudy.local.export_beginning import settled
 from understudy.local.export_file import read_export
 from understudy.local.outside import must_be_outside
 from understudy.local.ownership import LOCK, owned
-from understudy.mounts import processes
+from understudy.mounts import overlaid, processes
 from understudy.mounts.ability import must_be_able, must_be_root
 from understudy.mounts.record import RECORD, Places, Record, name_of, names_in, places_of, read, write
 from understudy.mounts.showing import disks_of, made, must_be_empty, shown, taken_down
@@ -179,7 +179,7 @@ def _amiss(places: Places, record: Record) -> str:
     """What of it is not there, but for its export."""
     if not record.whole:
         return "it was not finished"
-    if not processes.with_argument(str(places.process)):
+    if not processes.running(overlaid.command(places)):
         return "its process has ended"
     wanted = [disk.raw for disk in record.mount.disks] + [volume.path for volume in record.mount.volumes if volume.path]
     there = {mounted.point for mounted in mounted_below(record.mount.directory)}

@@ -21,7 +21,7 @@ _POLL = 0.02
 
 def shown(places: Places, export: engine.Export, disks: Sequence[engine.MountedDisk]) -> None:
     """Every disk can be read and written at its place when this returns."""
-    words = ["qemu-storage-daemon", "--pidfile", str(places.process)]
+    words = [*command(places)]
     for number, disk in enumerate(disks):
         raw = Path(disk.raw)
         raw.parent.mkdir(exist_ok=True)
@@ -32,11 +32,16 @@ def shown(places: Places, export: engine.Export, disks: Sequence[engine.MountedD
     _wait(places, [disk.raw for disk in disks])
 
 
+def command(places: Places) -> tuple[str, ...]:
+    """How the command of a mount's storage daemon begins, and of no other process."""
+    return ("qemu-storage-daemon", "--pidfile", str(places.process))
+
+
 def _wait(places: Places, wanted: Sequence[str]) -> None:
     directory = str(Path(wanted[0]).parents[1])
     until = time.monotonic() + APPEARS
     while not set(wanted) <= {mounted.point for mounted in mounted_below(directory)}:
-        if not processes.with_argument(str(places.process)):
+        if not processes.running(command(places)):
             raise Unsupported(
                 f"qemu-storage-daemon cannot show the disks: {processes.last_words(places.log)}",
                 hint="it must be of QEMU 6.0 or later, built with FUSE",

@@ -1,4 +1,4 @@
-"""Processes that go on when their starter ends, found again by an argument that is theirs alone."""
+"""Processes that go on when their starter ends, found again by how their command begins, which is theirs alone."""
 
 import contextlib
 import os
@@ -8,6 +8,7 @@ import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
+_APART = ("setsid", "--fork")
 ENDS = 20.0
 """Seconds for a process that was killed: it may wait for a disk."""
 _STARTS = 30.0
@@ -16,24 +17,22 @@ _STARTS = 30.0
 def started(words: Sequence[str], log: Path) -> None:
     """In a session of its own, and nobody's child. That it started does not mean that it goes on."""
     with log.open("wb") as file:
-        subprocess.run(
-            ["setsid", "--fork", *words], stdin=subprocess.DEVNULL, stdout=file, stderr=file, cwd="/", check=True, timeout=_STARTS
-        )
+        subprocess.run([*_APART, *words], stdin=subprocess.DEVNULL, stdout=file, stderr=file, cwd="/", check=True, timeout=_STARTS)
 
 
-def with_argument(argument: str) -> list[int]:
-    """Living processes that were given this very word."""
-    return [pid for pid in everyone() if _has(pid, argument)]
+def running(words: Sequence[str]) -> list[int]:
+    """Living processes of ours whose command begins with these words: not those that were only told of a file of theirs."""
+    return [pid for pid in everyone() if _is(pid, words)]
 
 
-def killed(argument: str) -> bool:
+def killed(words: Sequence[str]) -> bool:
     """SIGKILL to all of these; whether they are gone."""
-    for pid in with_argument(argument):
+    for pid in running(words):
         with contextlib.suppress(ProcessLookupError):
             handle = os.pidfd_open(pid)
             try:
                 # The handle holds the number, so what is seen now stays so.
-                if _has(pid, argument):
+                if _is(pid, words):
                     signal.pidfd_send_signal(handle, signal.SIGKILL)
                     if not select.select([handle], [], [], ENDS)[0]:
                         return False
@@ -61,8 +60,12 @@ def last_words(log: Path) -> str:
     return " | ".join(lines[-3:]) or "it said nothing"
 
 
-def _has(pid: int, argument: str) -> bool:
+def _is(pid: int, words: Sequence[str]) -> bool:
     try:
-        return os.fsencode(argument) in Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+        if os.stat(f"/proc/{pid}").st_uid != os.geteuid():
+            return False
+        said = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
     except OSError:
         return False
+    # For a moment it is the process that is to become it.
+    return any(said[: len(begins)] == [os.fsencode(word) for word in begins] for begins in (words, (*_APART, *words)))

@@ -49,7 +49,7 @@ class Places:
 
     @property
     def process(self) -> Path:
-        """The storage daemon's number; by this argument it is found."""
+        """The storage daemon's number; by this in its command it is found."""
         return self.directory / "pid"
 
     @property
