@@ -12,7 +12,7 @@ from understudy import engine
 from understudy.local.engine import LocalEngine
 from understudy.local.export_file import exports_here
 from understudy.local.export_serving import Order
-from understudy.local.exporting import export_started
+from understudy.local.exporting import export_forgotten, export_started
 from understudy.local.parts import Parts
 from understudy.mounts.ability import must_be_able as must_be_able_to_mount
 from understudy.mounts.mounts import Exports, Mounts, mounts_here
@@ -67,9 +67,9 @@ async def start_mount(connection: engine.Connection, request: engine.StartMount)
     return await _mounts(connection).start(request)
 
 
-async def stop_mount(connection: engine.Connection, said: str) -> engine.Unmounted:
-    """By its name or directory: nothing of it is left."""
-    return await _mounts(connection).stop(said)
+async def stop_mount(connection: engine.Connection, said: str, *, forget: bool) -> engine.Unmounted:
+    """By its name or directory: nothing of it is left. `forget`: its vault is not asked for anything."""
+    return await _mounts(connection).stop(said, forget=forget)
 
 
 def mounts(state_dir: str) -> tuple[engine.Mount, ...]:
@@ -78,7 +78,11 @@ def mounts(state_dir: str) -> tuple[engine.Mount, ...]:
 
 
 def _mounts(connection: engine.Connection) -> Mounts:
-    exports = Exports(partial(start_export, connection), partial(stop_export, connection, discard=False))
+    exports = Exports(
+        partial(start_export, connection),
+        partial(stop_export, connection, discard=False),
+        partial(export_forgotten, Path(connection.state_dir)),
+    )
     return Mounts(Path(connection.state_dir), connection.vault, vault_directory(connection.vault), exports)
 
 

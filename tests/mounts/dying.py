@@ -21,7 +21,7 @@ async def stays(_: Any) -> Any:
 
 
 def mounts_in(state: str, vault: str) -> Mounts:
-    return Mounts(Path(state), vault, None, Exports(stays, stays))
+    return Mounts(Path(state), vault, None, Exports(stays, stays, stays))
 
 
 def mount(state: str, vault: str, request: engine.StartMount, step: int) -> None:

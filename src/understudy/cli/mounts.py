@@ -22,9 +22,18 @@ async def command(session: Session) -> None:
         return
     table = columns("mount", "machine", "point", "frozen", "state", "directory", right=("point",), wrapped=("directory",))
     for mount in found:
-        table.add_row(mount.name, mount.machine, str(mount.number), age(mount.frozen_at), mount.state, mount.directory)
+        table.add_row(
+            mount.name,
+            mount.machine,
+            str(mount.number or ""),
+            age(mount.frozen_at) if mount.frozen_at else "",
+            mount.state,
+            mount.directory,
+        )
     out.table(table)
     for mount in found:
-        if mount.why:
+        if not mount.machine:
+            out.say(f"{mount.name}: {mount.why}")
+        elif mount.why:
             out.say(f"{mount.name}: {mount.why}; `understudy mount {mount.machine}@{mount.number} …` said again brings it back")
             out.say(f"  `understudy unmount {mount.name}` ends it")

@@ -74,6 +74,15 @@ async def export_stopped(machine: MachineLog, state: Path, site: str, name: str,
     return msgspec.structs.replace(export, state="stopped", pid=0)
 
 
+async def export_forgotten(state: Path, name: str) -> None:
+    """Its process has ended, and this host has forgotten it; its vault, which is gone, is not told. `Conflict` if it has an overlay."""
+    export = await asyncio.to_thread(read_export, state, name)
+    if export.overlay:
+        raise Conflict(f"what was written to {name} is kept in {export.overlay}", hint="end it by itself: understudy unexport")
+    await ended(state, name)
+    await asyncio.to_thread(_forget, directory_of(state, name))
+
+
 async def ended(state: Path, name: str) -> None:
     """Its process, if there is one, has ended in an orderly way."""
     directory = directory_of(state, name)

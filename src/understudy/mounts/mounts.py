@@ -12,7 +12,7 @@ import msgspec
 
 from understudy import engine
 from understudy.durable import remove, state_directory, sync_directory
-from understudy.errors import Conflict, InvalidRequest, NotFound, StateFailed, UnderstudyError
+from understudy.errors import Conflict, InvalidRequest, NotFound, StateFailed, StoreRefused, StoreUnavailable, UnderstudyError
 from understudy.finish import finish, finish_in_thread
 from understudy.local.export_beginning import settled
 from understudy.local.export_file import read_export
@@ -29,10 +29,12 @@ MENDS = 30.0
 
 
 class Exports(NamedTuple):
-    """`start` returns when it serves; `stop` when nothing of it is left, and raises `NotFound` if there is none."""
+    """`start` returns when it serves; `stop` when nothing of it is left, and raises `NotFound` if there is none; `forget` when nothing of
+    it is left here: its vault is not asked, and may hold the point still."""
 
     start: Callable[[engine.StartExport], Awaitable[engine.Export]]
     stop: Callable[[str], Awaitable[engine.Export]]
+    forget: Callable[[str], Awaitable[None]]
 
 
 class Mounts(NamedTuple):
@@ -67,9 +69,9 @@ class Mounts(NamedTuple):
                 await finish(self._abandoned(places, record))
                 raise
 
-    async def stop(self, said: str) -> engine.Unmounted:
+    async def stop(self, said: str, *, forget: bool = False) -> engine.Unmounted:
         """By its name, or its directory. Nothing of it is left, and its point is not held for it any more. `Busy`, and nothing was done,
-        while somebody uses it."""
+        while somebody uses it. `forget`: its vault is gone for good, and is not asked to hold the point no longer."""
         must_be_root()
         places = places_of(self.state, await asyncio.to_thread(name_of, self.state, said))
         with owned(places.directory, f"the mount {places.name}"):
@@ -78,7 +80,7 @@ class Mounts(NamedTuple):
                 # Whoever began it was killed before there was one.
                 await asyncio.to_thread(_let_go, places)
                 raise NotFound(f"nothing is mounted here as {said!r}", hint="`understudy mounts` lists what is")
-            return engine.Unmounted(mount=record.mount, left=await finish(self._removed(places, record)))
+            return engine.Unmounted(mount=record.mount, left=await finish(self._removed(places, record, forget=forget)))
 
     async def _begun(self, places: Places, request: engine.StartMount) -> Record:
         """Its record, durable: that of before, if there is one."""
@@ -147,23 +149,57 @@ class Mounts(NamedTuple):
         except (UnderstudyError, OSError):
             return
 
-    async def _removed(self, places: Places, record: Record) -> tuple[str, ...]:
-        if record.mount.vault != self.vault:
+    async def _removed(self, places: Places, record: Record, *, forget: bool = False) -> tuple[str, ...]:
+        if record.mount.vault != self.vault and not forget:
             raise InvalidRequest(
                 f"{places.name} is of another vault, {record.mount.vault}", hint=f"name that one: --vault {record.mount.vault}"
             )
         left = await asyncio.to_thread(taken_down, places, record.mount, ours=record.made)
         await settled(self.state, places.export)
         if await asyncio.to_thread(_export_here, self.state, places.export) is not None:
-            await self.exports.stop(places.export)
+            if forget:
+                await self.exports.forget(places.export)
+            else:
+                await self._released(places)
         await asyncio.to_thread(_let_go, places, record=True)
         return left
 
+    async def _released(self, places: Places) -> None:
+        try:
+            await self.exports.stop(places.export)
+        except (StoreUnavailable, StoreRefused, NotFound) as error:
+            raise type(error)(
+                f"no files of {places.name} are shown any more, but its point is held still: {error.message}",
+                hint=f"say it again when the vault can be reached; if that is gone for good: understudy unmount {places.name} --forget",
+            ) from None
+
 
 def mounts_here(state: Path) -> tuple[engine.Mount, ...]:
-    """By name, as they are now."""
-    records = (read(places_of(state, name)) for name in names_in(state))
-    return tuple(_seen(state, record) for record in records if record is not None)
+    """By name, as they are now. Of one whose record cannot be read nothing but its name is known, and why."""
+    found = (_known(state, name) for name in names_in(state))
+    return tuple(mount for mount in found if mount is not None)
+
+
+def _known(state: Path, name: str) -> engine.Mount | None:
+    places = places_of(state, name)
+    try:
+        record = read(places)
+        return _seen(state, record) if record is not None else None
+    except UnderstudyError as error:
+        why = f"{error.message}; {error.hint}"
+        return engine.Mount(
+            name=name,
+            vault="",
+            machine="",
+            machine_id="",
+            point="",
+            number=0,
+            frozen_at=0,
+            directory="",
+            export=places.export,
+            state="broken",
+            why=why,
+        )
 
 
 def _seen(state: Path, record: Record) -> engine.Mount:

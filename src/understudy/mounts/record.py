@@ -83,7 +83,8 @@ def read(places: Places) -> Record | None:
     try:
         return msgspec.json.decode(data, type=Record)
     except msgspec.MsgspecError as error:
-        raise StateFailed(f"{places.record} is not what was written: {error}", hint="see what is mounted, and unmount it by hand") from None
+        hint = f"unmount by hand what `findmnt` shows of it, end its process ({places.process}), then remove {places.directory}"
+        raise StateFailed(f"{places.record} is not what was written: {error}", hint=hint) from None
 
 
 def write(places: Places, record: Record) -> None:
@@ -97,15 +98,22 @@ def names_in(state: Path) -> list[str]:
 
 
 def name_of(state: Path, said: str) -> str:
-    """The mount's own name, where its directory may have been said instead. `NotFound` if there is no such one."""
+    """The mount's own name, where its directory may have been said instead. `NotFound` if there is no such one; `StateFailed` if one whose
+    record cannot be read may be it."""
     with state_directory(state):
         if said in (path.name for path in mounts_in(state).glob("*")):
             return said
-    wanted = Path(said).resolve()
+    wanted, unread = Path(said).resolve(), None
     for name in names_in(state):
-        record = read(places_of(state, name))
+        try:
+            record = read(places_of(state, name))
+        except StateFailed as error:
+            unread = error
+            continue
         if record is not None and Path(record.mount.directory) == wanted:
             return name
+    if unread is not None:
+        raise unread
     raise NotFound(f"nothing is mounted here as {said!r}", hint="`understudy mounts` lists what is")
 
 

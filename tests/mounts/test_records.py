@@ -1,0 +1,60 @@
+"""What is known of mounts and their processes, and what is not: without a mount."""
+
+import subprocess
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from understudy import app, engine
+from understudy.errors import NotFound, StateFailed
+from understudy.mounts import processes
+from understudy.mounts.record import Record, name_of, places_of, write
+
+
+def kept(state: Path, name: str) -> Path:
+    mount = engine.Mount(
+        name=name,
+        vault="file:///v",
+        machine="web",
+        machine_id="1",
+        point="2",
+        number=3,
+        frozen_at=4,
+        directory=f"{state}/at-{name}",
+        export=f"{name}.mount",
+        state="mounted",
+    )
+    write(places_of(state, name), Record(mount=mount, only=(), made=True, whole=True))
+    return places_of(state, name).record
+
+
+def test_a_damaged_record_hides_no_other(tmp_path: Path) -> None:
+    record = kept(tmp_path, "bad")
+    kept(tmp_path, "good")
+    record.write_bytes(record.read_bytes()[:-9])
+    bad, good = app.mounts(str(tmp_path))
+    assert (bad.name, bad.state, good.name, good.machine, good.why) == ("bad", "broken", "good", "web", "its process has ended")
+    assert str(record) in bad.why
+    assert "findmnt" in bad.why
+    assert name_of(tmp_path, f"{tmp_path}/at-good") == "good"
+    with pytest.raises(StateFailed):
+        name_of(tmp_path, f"{tmp_path}/at-bad")
+    record.write_bytes(msgspec.json.encode({}))
+    assert len(app.mounts(str(tmp_path))) == 2
+    record.unlink()
+    with pytest.raises(NotFound):
+        name_of(tmp_path, f"{tmp_path}/at-bad")
+
+
+def test_who_only_looks_at_its_file_is_not_taken_for_the_process(tmp_path: Path) -> None:
+    pid = tmp_path / "pid"
+    pid.touch()
+    ours = ("tail", "-f", str(pid))
+    with subprocess.Popen(["tail", "-n", "1", "-f", str(pid)]) as reader:
+        processes.started(ours, tmp_path / "log")
+        assert len(processes.running(ours)) == 1
+        assert processes.killed(ours)
+        assert processes.running(ours) == []
+        assert reader.poll() is None
+        reader.kill()
