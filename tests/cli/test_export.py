@@ -110,6 +110,16 @@ def test_who_cannot_be_served_is_told_why(host: Host) -> None:
     assert "operator" in host.run("export", "web", "--key-file", key, "--name", "mine", expect=5).stderr
     assert "no point" in host.run("export", "web@77", expect=3).stderr
     host.run("unexport", "nothing", expect=3)
+    damaged = host.directory / "state" / "exports" / "bad" / "export.json"
+    damaged.parent.mkdir(parents=True)
+    damaged.write_text("{")
+    (bad,) = host.json("exports")
+    assert (bad["name"], bad["state"], str(damaged.parent) in bad["why"]) == ("bad", "unknown", True)
+    assert f"bad: {damaged} cannot be read" in " ".join(host.run("exports").stdout.split())
+    for command in (("export", "web", "--name", "bad"), ("unexport", "bad")):
+        assert f"move {damaged.parent} away" in host.run(*command, expect=16).stderr
+    assert damaged.read_text() == "{"
+    shutil.rmtree(damaged.parent)
     for pack in (host.vault / "machines").glob("*/packs/*"):
         shutil.move(pack, host.directory / "gone")
     assert "missing" in host.run("export", "web", "--name", "broken", expect=6).stderr

@@ -22,7 +22,11 @@ async def command(session: Session) -> None:
         return
     table = columns("export", "machine", "point", "frozen", "state", "overlay", "disks", right=("point",), wrapped=("overlay", "disks"))
     for export in found:
-        state = f"serving ({export.pid})" if export.state == "serving" else "stopped"
+        state = f"serving ({export.pid})" if export.state == "serving" else export.state
+        frozen = age(export.frozen_at) if export.frozen_at else ""
         uris = " ".join(disk.uri for disk in export.disks)
-        table.add_row(export.name, export.machine, str(export.number), age(export.frozen_at), state, export.overlay, uris)
+        table.add_row(export.name, export.machine, str(export.number or ""), frozen, state, export.overlay, uris)
     out.table(table)
+    for export in found:
+        if export.why:
+            out.say(f"{export.name}: {export.why}")

@@ -4,7 +4,7 @@ from typing import Literal, TypeAlias
 
 from understudy.engine.values import Value
 
-ExportState: TypeAlias = Literal["serving", "stopped"]
+ExportState: TypeAlias = Literal["serving", "stopped", "unknown"]
 
 
 class StartExport(Value, frozen=True):
@@ -28,7 +28,8 @@ class ExportedDisk(Value, frozen=True):
 
 
 class Export(Value, frozen=True):
-    """`pid` 0 and "stopped": its process has ended; the point is held still, and what was written to the overlay is there."""
+    """`pid` 0 and "stopped": its process has ended; the point is held still, and what was written to the overlay is there. "unknown": this
+    host cannot read what it has of it, for the reason in `why`; nothing but its name is known then."""
 
     name: str
     vault: str
@@ -43,3 +44,4 @@ class Export(Value, frozen=True):
     state: ExportState
     pid: int
     tls: str = ""
+    why: str = ""

@@ -36,17 +36,39 @@ def read_export(state: Path, name: str) -> engine.Export:
     except FileNotFoundError:
         raise NotFound(f"this host has no export {name!r}", hint="`understudy exports` lists them") from None
     except (OSError, msgspec.DecodeError) as error:
-        raise StateFailed(f"{directory / RECORD} cannot be read: {error}", hint="export the point again under this name") from None
+        hint = f"see whether a process serves it, and end that; then move {directory} away: its point stays held (`understudy hold list`)"
+        raise StateFailed(f"{directory / RECORD} cannot be read: {error}", hint=hint) from None
     if is_served(directory):
         return msgspec.structs.replace(export, state="serving")
     return msgspec.structs.replace(export, state="stopped", pid=0)
 
 
 def exports_here(state: Path) -> tuple[engine.Export, ...]:
-    """By name."""
+    """By name. Of one whose record cannot be read nothing but its name is known, and why."""
     with state_directory(state):
         names = sorted(path.parent.name for path in exports_in(state).glob(f"*/{RECORD}"))
-    return tuple(read_export(state, name) for name in names)
+    return tuple(_seen(state, name) for name in names)
+
+
+def _seen(state: Path, name: str) -> engine.Export:
+    try:
+        return read_export(state, name)
+    except StateFailed as error:
+        return engine.Export(
+            name=name,
+            vault="",
+            machine="",
+            machine_id="",
+            point="",
+            number=0,
+            frozen_at=0,
+            overlay="",
+            listen="",
+            disks=(),
+            state="unknown",
+            pid=0,
+            why=f"{error.message}; {error.hint}",
+        )
 
 
 def is_served(directory: Path) -> bool:
