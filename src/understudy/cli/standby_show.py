@@ -6,8 +6,7 @@ from understudy.cli.completing import machine_names
 from understudy.cli.output import columns
 from understudy.cli.session import Session
 from understudy.cli.session import command as common
-from understudy.cli.standby_words import line
-from understudy.cli.words import age
+from understudy.cli.standby_words import holds, line, proven
 
 
 @click.command("show")
@@ -22,8 +21,7 @@ async def command(session: Session, name: str) -> None:
     out.say(f"{found.machine}: {line(found)}", style="bold")
     table = columns("disk", "image", "format", "holds", "proven", wrapped=("image", "holds"))
     for disk in found.disks:
-        holds = disk.point[:8] if disk.point else f"unknown: {disk.doubt}"
-        table.add_row(disk.name, disk.path, disk.format, holds, "never" if disk.proven_at is None else age(disk.proven_at))
+        table.add_row(disk.name, disk.path, disk.format, holds(disk), proven(disk))
     out.table(table)
     for path in found.former:
         out.say(f"{path} is of a disk that {found.machine} has no more; it is left as it is")

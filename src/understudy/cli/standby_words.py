@@ -2,12 +2,14 @@
 
 from understudy.cli.output import Output
 from understudy.cli.words import age, count, size
-from understudy.engine import Restored, Standby
+from understudy.engine import Restored, Standby, StandbyDisk
 from understudy.engine.units import duration
 
 
 def at_point(standby: Standby) -> str:
-    """Which point it holds."""
+    """Which point it holds, or from which to which it is on its way."""
+    if standby.towards_number:
+        return f"{standby.came_number} to {standby.towards_number}" if standby.came_number else f"to {standby.towards_number}"
     if not standby.point:
         return "not whole yet"
     return str(standby.number) if standby.number else standby.point[:8]
@@ -30,7 +32,26 @@ def state(standby: Standby) -> str:
 def line(standby: Standby) -> str:
     """All of it in a line."""
     behind = f", {lag(standby)} behind" if standby.behind else ""
+    if standby.towards_number:
+        came = f"from point {standby.came_number} " if standby.came_number else ""
+        return f"{state(standby)}, on its way {came}to point {standby.towards_number}{behind}"
     return f"{state(standby)}, at point {at_point(standby)}{behind}" if standby.point else f"{state(standby)}, {at_point(standby)}"
+
+
+def holds(disk: StandbyDisk) -> str:
+    """What one image holds."""
+    if disk.point:
+        return disk.point[:8]
+    if disk.towards:
+        return f"{disk.came[:8] or 'what was not known'} to {disk.towards[:8]}"
+    return f"unknown: {disk.doubt}"
+
+
+def proven(disk: StandbyDisk) -> str:
+    """When the whole of it was compared. In the midst of a step its record does not say."""
+    if disk.proven_at is not None:
+        return age(disk.proven_at)
+    return "-" if disk.towards else "never"
 
 
 def followed_told(out: Output, done: Restored) -> None:

@@ -46,20 +46,24 @@ class RemoveStandby(Value, frozen=True):
 
 
 class StandbyDisk(Value, frozen=True):
-    """`point`: what the image holds, bit for bit; empty if that is not known, and `doubt` says why. `proven_at`: when the whole of it was
-    last read and compared."""
+    """`point`: what the image holds, bit for bit. Empty while it is brought `towards` a point, `came` from another (empty: from what was
+    not known), and where it is not known what it holds, and `doubt` says why. `proven_at`: when the whole of it was last read and
+    compared; of one on its way that is told when it is there."""
 
     name: str
     path: str
     format: ImageFormat
     point: str = ""
+    came: str = ""
+    towards: str = ""
     doubt: str = ""
     proven_at: int | None = None
 
 
 class Standby(Value, frozen=True):
     """`point`: what all images hold, empty if they do not all hold the same; `number` and `frozen_at` are that point's, if the vault
-    still tells of it. `behind`: so many newer points are there, `lag_seconds`: the newest one was frozen so much later; None: unknown."""
+    still tells of it. On their way between two points, `came_number` and `towards_number` are these; 0: not known. `behind`: so many
+    points are newer than that which they hold, or came from, `lag_seconds`: the newest one was frozen so much later; None: unknown."""
 
     machine: str
     machine_id: str
@@ -72,6 +76,8 @@ class Standby(Value, frozen=True):
     point: str = ""
     number: int = 0
     frozen_at: int | None = None
+    came_number: int = 0
+    towards_number: int = 0
     behind: int | None = None
     lag_seconds: float | None = None
 

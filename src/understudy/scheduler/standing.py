@@ -50,7 +50,7 @@ def standby_health(facts: StandbyFacts) -> tuple[Health, tuple[Reason, ...]]:
     elif standby.state == "in-use":
         reasons.append(Reason(code="standby-in-use", health="normal", message=f"its standby is in use: {standby.used_by}"))
     elif standby.behind != 0 and facts.since > threshold(facts.apart):
-        if not standby.point:
+        if not (standby.point or standby.came_number):
             what = "its standby is not whole yet"
         else:
             lag = f", {duration(standby.lag_seconds)}" if standby.lag_seconds else ""

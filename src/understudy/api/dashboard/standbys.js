@@ -8,13 +8,14 @@ function standbyParts(found, status) {
     const create = mayAll() ? [make("div", { class: "buttons" }, doing(`create ${found.machine}`, "Keep a standby here…", () => askStandby(found)))] : [];
     return [part(key, "Standby", "none here", "dim", make("p", { class: "quiet" }, "No images of its disks are kept on this host: a failover reads the point from the vault."), ...create)];
   }
-  const at = standby.point ? `at point ${standby.number || standby.point.slice(0, 8)}` : "not whole yet";
+  const way = standby.towards_number ? `on its way ${standby.came_number ? `from point ${standby.came_number} ` : ""}to point ${standby.towards_number}` : "not whole yet";
+  const at = standby.point ? `at point ${standby.number || standby.point.slice(0, 8)}` : way;
   const behind = standby.behind ? `, ${count(standby.behind, "point")}${standby.lag_seconds ? ` (${duration(standby.lag_seconds)})` : ""} behind` : standby.behind === 0 ? ", none behind" : "";
   const used = standby.state === "in-use" ? ` by ${standby.used_by}` : "";
   const doubts = standby.disks.filter((disk) => disk.doubt);
   const kind = doubts.length ? "failed" : standby.state === "following" ? "dim" : "asking";
   const inner = [make("ul", { class: "rows" }, ...standby.disks.map((disk) => make("li", {}, `${disk.name}: `, make("code", {}, disk.path), ` (${disk.format})`,
-    make("div", { class: disk.doubt ? "failed" : "quiet" }, disk.doubt ? `what it holds is not known: ${disk.doubt}` : disk.proven_at === null ? "not compared as a whole yet" : `compared as a whole ${moment(disk.proven_at)}`))))];
+    make("div", { class: disk.doubt ? "failed" : "quiet" }, disk.doubt ? `what it holds is not known: ${disk.doubt}` : disk.towards ? "is being written to" : disk.proven_at === null ? "not compared as a whole yet" : `compared as a whole ${moment(disk.proven_at)}`))))];
   if (standby.frozen_at) inner.unshift(make("div", { class: "quiet" }, `it holds the disks of ${moment(standby.frozen_at)}${standby.since ? `; kept since ${moment(standby.since)}` : ""}`));
   const progress = status.standby_progress;
   if (progress) inner.unshift(make("div", { class: "alert", role: "status" }, `${progress.phase}${progress.total ? `, ${Math.floor((100 * progress.done) / progress.total)} %` : ""}`));

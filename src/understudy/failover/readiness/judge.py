@@ -64,7 +64,8 @@ def _standby(facts: Facts) -> Finding:
     if doubts or seen.lag_seconds is None:
         words = f"which point its standby image holds is not known{': ' if doubts else ''}{'; '.join(doubts)}"
         return Finding("standby", "warn", words, "let it follow: it is read and compared then")
-    words = f"its standby image holds point {seen.number}, {duration(seen.lag_seconds)} behind the newest"
+    at = f"holds point {seen.number}" if seen.number else f"is on its way from point {seen.came_number} to {seen.towards_number}"
+    words = f"its standby image {at}, {duration(seen.lag_seconds)} behind the newest"
     if seen.state == "paused":
         return Finding("standby", "warn", f"{words}, and is paused", "let it follow again")
     if seen.lag_seconds > LAG:

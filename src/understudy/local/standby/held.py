@@ -13,12 +13,15 @@ from understudy.recovery.standing import Held, Holds, Identity, Unknown
 
 @dataclass(frozen=True, slots=True)
 class Image:
-    """One disk's. `proven`: when its whole content was last compared with a point's digest (wall-clock ns), 0: not known."""
+    """One disk's. `proven`: when its whole content was last compared with a point's digest (wall-clock ns), 0: not known. `towards`: the
+    point that it is on its way to, from `came`, if that is known."""
 
     path: Path
     format: ImageFormat
     held: Held
     proven: int
+    came: str = ""
+    towards: str = ""
 
     @property
     def point(self) -> str:
@@ -70,4 +73,6 @@ def _image(image: StandbyImage, vault: str, machine: str) -> Image:
         return Image(path, image.format, Unknown("it has no record of what it holds"), 0)
     if (standing.subject.vault, standing.subject.machine) != (vault, machine):
         return Image(path, image.format, Unknown("it is an image of another machine"), 0)
-    return Image(path, image.format, st.held(standing, standing.subject, now), standing.proven)
+    held = st.held(standing, standing.subject, now)
+    came = (standing.holds or "".join(standing.mixed[:1])) if standing.towards else ""
+    return Image(path, image.format, held, standing.proven, came, standing.towards)

@@ -1,0 +1,47 @@
+"""What is told of a standby whose images are being written to."""
+
+from pathlib import Path
+
+from tests.recovery.worlds import make_world
+from understudy import engine
+from understudy.cli.standby_words import holds, line, proven
+from understudy.local.site import Site
+from understudy.local.standby.file import read_standby
+from understudy.local.standby.following import followed
+from understudy.local.standby.keeping import standby_created
+from understudy.local.standby.views import shown_standby
+from understudy.store.file import FileStore
+from understudy.vault.keys.unlock import KeyFile
+from understudy.vault.vault import Vault
+
+
+async def test_in_the_midst_of_a_step_it_says_from_where_to_where(tmp_path: Path) -> None:
+    world = await make_world(tmp_path, {"vda": 1 << 20})
+    await world.cycle()
+    vault = await Vault.open(FileStore(tmp_path / "vault"), KeyFile(bytes(range(32))), tmp_path / "there")
+    log, site = await vault.find("machine"), Site("there", tmp_path / "there")
+    directory = site.directory(vault.id, log.machine_id)
+    seen: list[engine.Standby] = []
+
+    def look(progress: engine.Progress) -> None:
+        found = read_standby(directory)
+        assert found is not None
+        if progress.phase.startswith("write"):
+            seen.append(shown_standby(found, vault.id, log.state))
+
+    await standby_created(vault, log, site, engine.CreateStandby(machine="machine", directory=str(tmp_path / "images")))
+    await followed(vault, log, site, look)
+    world.scribble(3)
+    await world.cycle()
+    await log.refresh()
+    seen.clear()
+    await followed(vault, log, site, look)
+    begun, (was, now) = seen[0], [entry.seq for entry in log.state.points]
+    assert (begun.point, begun.came_number, begun.towards_number, begun.behind) == ("", was, now, 1)
+    assert begun.lag_seconds
+    assert begun.disks[0].doubt == ""
+    assert line(begun).startswith(f"following, on its way from point {was} to point {now}, 1 point")
+    assert proven(begun.disks[0]) == "-"
+    assert holds(begun.disks[0]) == " to ".join(point[:8] for point in world.points)
+    await vault.close()
+    await world.close()
