@@ -38,7 +38,7 @@ _WHY: Mapping[FailoverPhase, str] = {
     "failing_over": "a planned failover is under way",
     "failed_over": "it was failed over, and that is not committed",
     "committed": "its failover was committed, and it is not replicated the other way yet",
-    "reprotecting": "it is about to be replicated the other way",
+    "reprotecting": "its replication the other way has begun, and has made no point yet",
 }
 
 

@@ -1,7 +1,7 @@
 // Failovers: where each machine of the vault stands, and what can be done here. As above, all of it is set as text.
 const PHASES = {
   unprotected: "nothing protects it", initial_replication: "has no recovery point yet", protected: "protected", failing_over: "a planned failover is under way",
-  failed_over: "failed over, not committed", committed: "failed over and committed, not replicated since", reprotecting: "about to be replicated the other way",
+  failed_over: "failed over, not committed", committed: "failed over and committed, not replicated since", reprotecting: "failed over and committed, its first point the other way is to come",
 };
 const FAILOVER_JOBS = ["failover", "change-point", "cancel-failover", "commit-failover", "start-again", "reprotect", "test-failover", "drill-cleanup", "follow-standby"];
 const FAILOVER_EVENTS = /^(failover|standby|replica|isolation|networks|checks)\.|^(request|machine\.readiness|job\.ended)$/;
@@ -85,7 +85,8 @@ function jobParts(job) {
 function failoverParts(all, status, jobs) {
   const found = all.value;
   const lines = [`${PHASES[found.phase] ?? found.phase}; primary: site ${found.site}${found.primary ? ", this one" : ""}, epoch ${found.epoch}`];
-  if (found.failover) lines.push(`${found.failover.mode || "failover"} from ${found.failover.before}, ${moment(found.failover.at)}${found.failover.committed_at ? `, committed ${moment(found.failover.committed_at)}` : ""}${found.failover.reason ? `: ${found.failover.reason}` : ""}`);
+  if (found.failover?.mode === "cancel") lines.push(`failover cancelled ${moment(found.failover.at)}: it goes on at site ${found.failover.site}`);
+  else if (found.failover) lines.push(`${found.failover.mode || "failover"} from ${found.failover.before}, ${moment(found.failover.at)}${found.failover.committed_at ? `, committed ${moment(found.failover.committed_at)}` : ""}${found.failover.reason ? `: ${found.failover.reason}` : ""}`);
   for (const asked of found.requests) lines.push(`asked of ${asked.site}: ${asked.action}, ${asked.outcome || "not answered"}${asked.text ? `: ${asked.text}` : ""}`);
   for (const run of found.runs) if (!run.kept) lines.push(`run ${run.run}: ${run.status}${run.reason ? `, ${run.reason}` : ""}${run.below.length ? `, reads ${run.below.join(", ")} from below` : ""}`);
   const parts = [...alarms(found, status), ...lines.map((line) => make("div", { class: "quiet" }, line))];
