@@ -61,7 +61,7 @@ class Reprotect(Value, frozen=True):
 
 class FailedOver(Value, frozen=True):
     """How an operation ended. `rpo_seconds`: from the freeze of its point until it was asked for; 0: nothing was lost. `rto_seconds`: from
-    then until its guest ran here. Both None where nothing was started."""
+    then until its guest ran here. Both None, and no `findings`, of what was done to a failover that had been made before."""
 
     machine: str
     mode: FailoverMode

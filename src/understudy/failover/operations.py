@@ -1,5 +1,7 @@
 """The operations themselves, each a sequence of steps."""
 
+import msgspec
+
 from understudy import engine
 from understudy.engine import Look, OnProgress, Progress
 from understudy.errors import Conflict, NotFound
@@ -119,7 +121,7 @@ async def commit(site: FailoverSite, request: engine.CommitFailover, progress: O
         await site.forget_standby(vault, log, deed.run, deed.below)
         progress(Progress(phase="record"))
         await finish(log.append(kinds.Commit(epoch=deed.epoch)))
-        return steps.result(deed)
+        return _of_it(steps, deed)
 
 
 async def start(site: FailoverSite, request: engine.StartAgain, progress: OnProgress) -> engine.FailedOver:
@@ -133,7 +135,7 @@ async def start(site: FailoverSite, request: engine.StartAgain, progress: OnProg
             # What stands still since it shut down, or failed, is ended first; what its disks hold stays.
             await site.replicas.end(deed.run, None)
         await site.replicas.start(_order(deed), progress)
-        return steps.result(deed)
+        return _of_it(steps, deed)
 
 
 async def reprotect(site: FailoverSite, request: engine.Reprotect, progress: OnProgress) -> engine.FailedOver:
@@ -153,7 +155,12 @@ async def reprotect(site: FailoverSite, request: engine.Reprotect, progress: OnP
             # It is not waited for: that site may be away for long, and does it when it returns.
             body = kinds.Request(id=bytes.fromhex(deed.id), action=STANDBY, site=entry.before, by=site.name)
             await finish(log.append(body))
-        return steps.result(deed)
+        return _of_it(steps, deed)
+
+
+def _of_it(steps: Steps, deed: Deed) -> engine.FailedOver:
+    """Of what was done to a machine that is here: what its failover found and lost was told with that."""
+    return msgspec.structs.replace(steps.result(deed), rpo_seconds=None, rto_seconds=None, findings=())
 
 
 def _order(deed: Deed) -> StartReplica:
