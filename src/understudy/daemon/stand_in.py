@@ -11,6 +11,7 @@ from understudy.config.values import Config
 from understudy.daemon.served import ServedEngine
 from understudy.engine import Look, MachineNetworks, Readiness, Severity, ShownNetworks, StartKind, Verdict, checked_networks
 from understudy.errors import InvalidRequest, NotFound
+from understudy.failover.networks.links import places_here
 from understudy.failover.networks.mapping import NetworkMapping, plan_networks
 from understudy.failover.networks.showing import looks, shown_networks
 from understudy.failover.readiness.checking import Means, check, definition_of, links_examined
@@ -48,7 +49,8 @@ class StandIn:
     async def mapping(self, vault: Vault, log: MachineLog) -> NetworkMapping:
         """What holds for the machine here. `StateFailed` if what was set for it cannot be read."""
         own = await asyncio.to_thread(read_networks, self.engine.site.directory(vault.id, log.machine_id))
-        return NetworkMapping(self.config().networks, own or MachineNetworks(), log.state.site)
+        places = await asyncio.to_thread(places_here)
+        return NetworkMapping(self.config().networks, own or MachineNetworks(), log.state.site, log.state.name, places)
 
     async def networks(self, machine: str) -> ShownNetworks:
         vault, log = await self.engine.log_of(machine)

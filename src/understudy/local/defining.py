@@ -25,7 +25,7 @@ async def started_from(vault: Vault, log: MachineLog, entry: PointEntry) -> tupl
     if (given := await _given(vault, log)) is not None:
         return given, True
     ref = entry.point.definition
-    return of_point({} if ref is None else await _read(vault, log, ref)), False
+    return of_point({} if ref is None else await _read(vault, log, ref), log.state.name), False
 
 
 async def definition_shown(vault: Vault, log: MachineLog) -> engine.ShownDefinition:
@@ -43,7 +43,7 @@ async def definition_shown(vault: Vault, log: MachineLog) -> engine.ShownDefinit
 
 async def definition_set(vault: Vault, log: MachineLog, request: engine.SetDefinition) -> engine.SetDefinition:
     """Durable when it returns; the last one counts."""
-    given = None if request.text is None else from_toml(request.text)
+    given = None if request.text is None else from_toml(request.text, log.state.name)
     recorded: Definition = {"kind": TAKEN_BACK} if given is None else {"kind": GIVEN, KEY: as_recorded(given)}
     data = msgspec.json.encode(recorded, order="sorted")
     ref = await put_side_object(vault.store, vault.access, names.machine(log.machine_id), PURPOSE, data)
@@ -56,7 +56,7 @@ async def _given(vault: Vault, log: MachineLog) -> MachineDefinition | None:
     if ref is None:
         return None
     recorded = await _read(vault, log, ref)
-    return of_point(recorded) if recorded.get("kind") == GIVEN else None
+    return of_point(recorded, log.state.name) if recorded.get("kind") == GIVEN else None
 
 
 async def _read(vault: Vault, log: MachineLog, ref: kinds.ObjectRef) -> Definition:

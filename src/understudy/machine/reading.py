@@ -12,7 +12,6 @@ from understudy.model import Definition
 
 KEY = "start"
 """Where in a point's definition the machine's is."""
-SET = "give one: understudy definition set MACHINE FILE"
 
 
 def judged(definition: MachineDefinition) -> MachineDefinition:
@@ -43,16 +42,16 @@ def judged(definition: MachineDefinition) -> MachineDefinition:
     return definition
 
 
-def of_point(recorded: Definition) -> MachineDefinition:
-    """From what a point carries. `InvalidRequest` if a machine cannot be started from it."""
+def of_point(recorded: Definition, machine: str = "MACHINE") -> MachineDefinition:
+    """From what a point of `machine`, as commands know it, carries. `InvalidRequest` if it cannot be started from it."""
+    hint = f"give one: understudy definition set {machine} FILE"
     if KEY not in recorded:
-        raise InvalidRequest(
-            f"this point does not say what its machine is made of (its source is {recorded.get('kind', 'unknown')!r})", hint=SET
-        )
+        words = f"this point does not say what its machine is made of (its source is {recorded.get('kind', 'unknown')!r})"
+        raise InvalidRequest(words, hint=hint)
     try:
         return judged(msgspec.convert(recorded[KEY], MachineDefinition))
     except msgspec.ValidationError as error:
-        raise InvalidRequest(f"this point's definition cannot be read here: {error}", hint=SET) from None
+        raise InvalidRequest(f"this point's definition cannot be read here: {error}", hint=hint) from None
 
 
 def as_recorded(definition: MachineDefinition) -> Definition:
@@ -61,14 +60,13 @@ def as_recorded(definition: MachineDefinition) -> Definition:
     return values
 
 
-def from_toml(text: str) -> MachineDefinition:
-    """From an operator's file."""
+def from_toml(text: str, machine: str = "MACHINE") -> MachineDefinition:
+    """From an operator's file for `machine`, as commands know it."""
     try:
         return judged(msgspec.toml.decode(text, type=MachineDefinition))
     except msgspec.DecodeError as error:
-        raise InvalidRequest(
-            f"the definition cannot be read: {error}", hint="understudy definition show MACHINE prints one to begin with"
-        ) from None
+        hint = f"understudy definition show {machine} prints one to begin with"
+        raise InvalidRequest(f"the definition cannot be read: {error}", hint=hint) from None
 
 
 def to_toml(definition: MachineDefinition) -> str:

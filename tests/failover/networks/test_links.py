@@ -45,7 +45,7 @@ def bridge() -> Iterator[str]:
 
 
 async def told(networks, macs=None, runs_here=False):
-    findings = network_findings(networks, macs or {}, await look(networks, ABLE), runs_here=runs_here)
+    findings = network_findings(networks, macs or {}, await look(networks, ABLE), "web", runs_here=runs_here)
     assert all(finding.hint for finding in findings if finding.verdict != "pass")
     return [(finding.verdict, finding.words) for finding in findings]
 
@@ -169,7 +169,7 @@ def test_what_the_helper_may_join(helper, words):
     found = refusal("br0", helper)
     assert found is None if words is None else found is not None and words in found[0] and found[1]
     links = Links({"": {"br0": Link("bridge", up=True)}}, helper)
-    (finding,) = network_findings({"net0": Bridge("br0")}, {}, links)
+    (finding,) = network_findings({"net0": Bridge("br0")}, {}, links, "web")
     assert finding.verdict == ("pass" if words is None else "fail")
 
 

@@ -54,7 +54,10 @@ def test_rules_of_a_pair_of_sites(site, kind, expected):
 def test_what_nothing_maps_fails_a_failover_and_isolates_a_test():
     mapped = plan_networks(WEB, mapping("host-a"), "failover")
     assert failing(mapped) == ["net1: nothing says what stands for dmz at host-a here"]
-    assert "understudy network set MACHINE --nic net1 --to PLACE" in mapped.fails[0].hint
+    assert mapped.fails[0].hint.startswith("understudy network set web --nic net1 --to user (or none); ")
+    here = NetworkMapping(RULES, site="host-a", machine="shop", places=("bridge:br7", "tap:t1"))
+    hint = plan_networks(WEB, here, "failover").fails[0].hint
+    assert hint.startswith("understudy network set shop --nic net1 --to bridge:br7 (or tap:t1, user, none); ")
     assert failing(plan_networks(WEB, mapping("host-b"), "failover")) == []
     for rules in (RULES, ()):
         assert failing(plan_networks(WEB, mapping(rules=rules), "test")) == []

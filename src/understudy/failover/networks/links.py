@@ -45,9 +45,11 @@ class Links:
     macs: Mapping[str, Sequence[int]] = field(default_factory=dict)
 
 
-def network_findings(networks: Mapping[str, Network], macs: Mapping[str, str], links: Links, *, runs_here: bool = False) -> list[Finding]:
-    """What keeps a machine's cards from their networks, now. `macs`: each card's address. `runs_here`: it may be the machine itself that
-    has them, until it is started anew. Pure."""
+def network_findings(
+    networks: Mapping[str, Network], macs: Mapping[str, str], links: Links, machine: str, *, runs_here: bool = False
+) -> list[Finding]:
+    """What keeps the cards of `machine`, as commands know it, from their networks, now. `macs`: each card's address. `runs_here`: it may be
+    the machine itself that has them, until it is started anew. Pure."""
     found = []
     for nic, network in networks.items():
         match network:
@@ -56,7 +58,7 @@ def network_findings(networks: Mapping[str, Network], macs: Mapping[str, str], l
             case Tap():
                 found.append(_tap(nic, network, links, runs_here=runs_here))
         if not runs_here and (pids := links.macs.get(macs.get(nic, ""))):
-            found.append(_duplicate(nic, macs[nic], pids, joined=isinstance(network, Bridge | Tap)))
+            found.append(_duplicate(machine, nic, macs[nic], pids, joined=isinstance(network, Bridge | Tap)))
     return found
 
 
@@ -83,6 +85,16 @@ def link_here(name: str) -> Link | None:
         return None
     kind = "bridge" if (directory / "bridge").is_dir() else "tap" if _number(directory / "tun_flags") & _IFF_TAP else ""
     return Link(kind, up=bool(_number(directory / "flags") & _IFF_UP), carried=bool(_number(directory / "carrier")))
+
+
+def places_here() -> tuple[str, ...]:
+    """Bridges of this host, and taps that nobody is at the other end of, as places are written. Blocks the caller."""
+    try:
+        links = {name: link_here(name) for name in sorted(os.listdir(DEVICES))}
+    except OSError:
+        return ()
+    kinds = {name: link.kind for name, link in links.items() if link is not None and not (link.kind == "tap" and link.carried)}
+    return tuple(f"{kind}:{name}" for kind in ("bridge", "tap") for name, its in kinds.items() if its == kind)
 
 
 def _number(path: Path) -> int:
@@ -136,9 +148,9 @@ def _tap(nic: str, tap: Tap, links: Links, *, runs_here: bool) -> Finding:
     return Finding(WHAT, "pass", f"{nic}: tap {tap.interface}{where} is free")
 
 
-def _duplicate(nic: str, mac: str, pids: Sequence[int], *, joined: bool) -> Finding:
+def _duplicate(machine: str, nic: str, mac: str, pids: Sequence[int], *, joined: bool) -> Finding:
     words = f"{nic}: a machine that runs here has its MAC address {mac} (process {', '.join(map(str, pids))})"
-    hint = "end that one, or give this card another address: understudy network set MACHINE --nic NIC --mac new"
+    hint = f"end that one, or give this card another address: understudy network set {machine} --nic {nic} --mac new"
     return Finding(WHAT, "fail" if joined else "warn", words, hint)
 
 

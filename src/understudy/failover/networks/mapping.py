@@ -17,11 +17,14 @@ NETWORKS, GUEST = "networks", "addresses"
 
 @dataclass(frozen=True, slots=True)
 class NetworkMapping:
-    """`rules` of this site, `own` of the machine, which runs at `site` now."""
+    """`rules` of this site, `own` of the machine, which commands know as `machine` and which runs at `site` now. `places`: what this host
+    has to join a card to, as it is written."""
 
     rules: tuple[NetworkRule, ...] = ()
     own: MachineNetworks = field(default_factory=MachineNetworks)
     site: str = ""
+    machine: str = ""
+    places: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +38,8 @@ class Mapped:
     networks: Mapping[str, Network]
     addresses: Mapping[str, Addresses]
     findings: tuple[Finding, ...]
+    machine: str = ""
+    """As commands know it."""
 
     @property
     def seed(self) -> bool:
@@ -57,7 +62,9 @@ def plan_networks(
     and has an identity of its own, unless it is said otherwise."""
     own = mapping.own.failover if kind == "failover" else mapping.own.test
     nics, networks, addresses = [], dict[str, Network](), dict[str, Addresses]()
-    findings = _strangers(definition, own)
+    machine = mapping.machine or definition.name
+    correct = f"correct it: understudy network set {machine}"
+    findings = _strangers(definition, own, machine)
     taken = {nic.mac for nic in definition.nics}
     for nic in definition.nics:
         setting = own.nics.get(nic.name, NicSetting())
@@ -65,20 +72,20 @@ def plan_networks(
         taken.add(mac)
         place = place_for(nic, setting, mapping, kind)
         networks[nic.name] = network_of(place_of(place)) if place else ISOLATED
-        findings.append(_mapped(nic, place, mapping.site, kind))
+        findings.append(_mapped(nic, place, mapping, machine, kind))
         nics.append(msgspec.structs.replace(nic, mac=mac))
         if setting.addresses:
             found = objections(nic.name, setting)
-            findings += [Finding(GUEST, "fail", words, "correct it: understudy network set") for words in found]
+            findings += [Finding(GUEST, "fail", words, f"{correct} --nic {nic.name}") for words in found]
             if not found:
                 addresses[mac] = Addresses(addresses=setting.addresses, gateway=setting.gateway, servers=setting.servers)
-    findings += _together(nics, networks, {nic: setting for nic, setting in own.nics.items() if setting.addresses})
+    findings += _together(nics, networks, {nic: setting for nic, setting in own.nics.items() if setting.addresses}, correct)
     if addresses and not definition.agent:
         words = "its definition has no channel for the guest's agent: only cloud-init in the guest can take its addresses"
         findings.append(Finding(GUEST, "warn", words, "give it `agent = true` in its definition, if an agent runs in it"))
     elif addresses:
         findings.append(Finding(GUEST, "pass", "they go to the guest's agent, and to cloud-init on a seed image"))
-    return Mapped(_as_started(definition, nics, mapping.own, own, kind, new_uuid), networks, addresses, tuple(findings))
+    return Mapped(_as_started(definition, nics, mapping.own, own, kind, new_uuid), networks, addresses, tuple(findings), machine)
 
 
 def place_for(nic: Nic, setting: NicSetting, mapping: NetworkMapping, kind: StartKind) -> str:
@@ -140,29 +147,27 @@ def _as_started(
     )
 
 
-def _strangers(definition: MachineDefinition, own: Placement) -> list[Finding]:
+def _strangers(definition: MachineDefinition, own: Placement, machine: str) -> list[Finding]:
     names = [nic.name for nic in definition.nics]
     there = f"it has {', '.join(names)}" if names else "it has none"
-    return [
-        Finding(NETWORKS, "fail", f"a network card {name} is mapped, and the machine has none of that name", f"{there}: network clear")
-        for name in own.nics
-        if name not in names
-    ]
+    words = "a network card {} is mapped, and the machine has none of that name"
+    hint = f"{there}; take that back: understudy network clear {machine} --nic "
+    return [Finding(NETWORKS, "fail", words.format(name), hint + name) for name in own.nics if name not in names]
 
 
-def _mapped(nic: Nic, place: str, site: str, kind: StartKind) -> Finding:
-    home = f"{nic.network or 'an unknown network'}{f' at {site}' if site else ''}"
+def _mapped(nic: Nic, place: str, mapping: NetworkMapping, machine: str, kind: StartKind) -> Finding:
+    home = f"{nic.network or 'an unknown network'}{f' at {mapping.site}' if mapping.site else ''}"
     if place:
         return Finding(NETWORKS, "pass", f"{nic.name}: {home} becomes {place}")
     if kind == "test":
         return Finding(NETWORKS, "pass", f"{nic.name}: {home} is mapped to no test network: isolated")
-    hint = f"add [[networks]] for it to this site's configuration, or: understudy network set MACHINE --nic {nic.name} --to PLACE (or none)"
+    first, *others = *mapping.places, "user", "none"
+    hint = f"understudy network set {machine} --nic {nic.name} --to {first} (or {', '.join(others)}); for all machines: [[networks]]"
     return Finding(NETWORKS, "fail", f"{nic.name}: nothing says what stands for {home} here", hint)
 
 
-def _together(nics: Sequence[Nic], networks: Mapping[str, Network], given: Mapping[str, NicSetting]) -> list[Finding]:
+def _together(nics: Sequence[Nic], networks: Mapping[str, Network], given: Mapping[str, NicSetting], hint: str) -> list[Finding]:
     """What two cards of one machine cannot both have."""
-    hint = "correct it: understudy network set"
     macs = [nic.mac for nic in nics]
     found = [f"two network cards have the MAC address {mac}" for mac in sorted({mac for mac in macs if macs.count(mac) > 1})]
     taps = [network for network in networks.values() if isinstance(network, Tap)]

@@ -54,7 +54,7 @@ async def links_examined(mapped: Mapped, *, runs_here: bool) -> list[Finding]:
     """What this host has of the networks that the machine is to be joined to. `runs_here`: it may use them itself."""
     helper = await asyncio.to_thread(helper_here)
     macs = {nic.name: nic.mac for nic in mapped.definition.nics}
-    return network_findings(mapped.networks, macs, await look(mapped.networks, helper), runs_here=runs_here)
+    return network_findings(mapped.networks, macs, await look(mapped.networks, helper), mapped.machine, runs_here=runs_here)
 
 
 async def definition_of(vault: Vault, log: MachineLog) -> MachineDefinition:
