@@ -1,7 +1,7 @@
 """Site b doing failovers step by step, with a machine of site a's: replicas are a test's own, the log and what is remembered are real."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,6 @@ import pytest
 from tests.failover.doubles import LAST, Fuse, Host, Killed, Lender, Replicas
 from tests.vault.worlds import QUICK, UNLOCK, a_point
 from understudy import engine
-from understudy.errors import Conflict
 from understudy.failover import asking, operations
 from understudy.failover import deed as deeds
 from understudy.failover.phase import SHUTDOWN
@@ -38,6 +37,7 @@ class SiteB:
     replicas: Any
     host: Host
     primary: "Primary"
+    again: bool = False
     name: str = "b"
 
     async def log_of(self, machine: str) -> tuple[Vault, MachineLog]:
@@ -121,7 +121,7 @@ class World:
     host: Host
     monkeypatch: pytest.MonkeyPatch
 
-    async def say(self, operation: Callable[[Any], Awaitable[Any]], left: int) -> int:
+    async def say(self, operation: Callable[[Any], Awaitable[Any]], left: int, *, again: bool = False) -> int:
         """One run of site b's daemon that does this, with so much fuse; how much was burnt. `Killed` where it ended."""
         fuse = Fuse(left)
         store = FileStore(self.root / "vault")
@@ -137,7 +137,7 @@ class World:
         async def looked(_: float) -> None:
             await primary.look()
 
-        site = SiteB(vault, Site("b", self.root / "b"), Replicas(self.host, fuse, self.root), self.host, primary)
+        site = SiteB(vault, Site("b", self.root / "b"), Replicas(self.host, fuse, self.root), self.host, primary, again)
         append = MachineLog.append
         with self.monkeypatch.context() as patch:
             patch.setattr(deeds, "write", written)
@@ -158,11 +158,12 @@ class World:
         except Killed:
             await self.must_hold()
             await self.primary.look()
-            with suppress(Conflict):
-                # If it had come to its end before it could say so, it is not allowed any more.
-                await self.say(operation, 0)
+            await self.say(_replicate, 0)
+            await self.say(operation, 0, again=True)
+            await self.say(_replicate, 0)
             await self.must_hold()
             return True
+        await self.say(_replicate, 0)
         await self.must_hold()
         return False
 
@@ -183,6 +184,16 @@ class World:
         assert state.void == ()
 
 
+async def _replicate(site: SiteB) -> None:
+    """What another run of the daemon may do before the operation is said again."""
+    _, log = await site.log_of("web")
+    if site.host.followed and log.state.writer and is_ours(site.vault.id, log.state, site.site):
+        assert log.state.newest is not None
+        expect_claim(site.vault.id, log, site.site)
+        await log.claim("b")
+        await log.append(a_point(bytes([64 + len(log.state.points)]) * 16, log.state.newest.point.id))
+
+
 def fail_over(mode: Any, point: str = "") -> Callable[[Any], Awaitable[Any]]:
     return lambda site: operations.fail_over(site, engine.FailOver(machine="web", mode=mode, point=point), lambda _: None)
 
@@ -192,7 +203,7 @@ def change(point: str) -> Callable[[Any], Awaitable[Any]]:
 
 
 async def cancel(site: Any) -> Any:
-    return await operations.cancel(site, engine.CancelFailover(machine="web"), lambda _: None)
+    return await operations.cancel(site, engine.CancelFailover(machine="web"), lambda _: None, again=site.again)
 
 
 def told_once(done: engine.FailedOver) -> engine.FailedOver:
@@ -202,8 +213,8 @@ def told_once(done: engine.FailedOver) -> engine.FailedOver:
 
 
 async def commit(site: Any) -> Any:
-    return told_once(await operations.commit(site, engine.CommitFailover(machine="web"), lambda _: None))
+    return told_once(await operations.commit(site, engine.CommitFailover(machine="web"), lambda _: None, again=site.again))
 
 
 async def reprotect(site: Any) -> Any:
-    return told_once(await operations.reprotect(site, engine.Reprotect(machine="web"), lambda _: None))
+    return told_once(await operations.reprotect(site, engine.Reprotect(machine="web"), lambda _: None, again=site.again))

@@ -8,7 +8,7 @@ import pytest
 
 from tests.failover.doubles import point_of
 from tests.failover.steps_world import begun, cancel, change, commit, fail_over, reprotect
-from understudy.failover.phase import phase_of
+from understudy.failover.phase import STANDBY, phase_of
 
 
 async def processed(site: Any) -> Any:
@@ -29,13 +29,19 @@ def with_standby(operation: Callable[[Any], Awaitable[Any]], *, broken: bool = F
     return said
 
 
+async def reprotected(site: Any) -> Any:
+    await reprotect(site)
+    _, log = await site.log_of("web")
+    assert [(asked.action, asked.site) for asked in log.state.authority.requests if asked.action == STANDBY] == [(STANDBY, "a")]
+
+
 LIVES: dict[str, tuple[list[Callable[[Any], Awaitable[Any]]], str, str]] = {
     "planned, from a standby": ([with_standby(fail_over("planned"))], "failed_over", "b"),
     "unplanned, from what a standby holds that is broken": ([with_standby(processed, broken=True)], "failed_over", "b"),
     "not what the standby holds": ([with_standby(processed), change("03" * 16)], "failed_over", "b"),
     "cancelled": ([fail_over("planned"), cancel], "protected", "a"),
     "committed": ([fail_over("planned"), commit], "committed", "b"),
-    "reprotected": ([fail_over("unplanned"), commit, reprotect], "reprotecting", "b"),
+    "reprotected": ([fail_over("unplanned"), commit, reprotected], "protected", "b"),
 }
 
 

@@ -146,17 +146,17 @@ class FailingOver:
     async def change_point(self, request: engine.ChangePoint, progress: OnProgress) -> engine.FailedOver:
         return await operations.change_point(self, request, progress)
 
-    async def cancel(self, request: engine.CancelFailover, progress: OnProgress) -> engine.FailedOver:
-        return await operations.cancel(self, request, progress)
+    async def cancel(self, request: engine.CancelFailover, progress: OnProgress, *, again: bool = False) -> engine.FailedOver:
+        return await operations.cancel(self, request, progress, again=again)
 
-    async def commit(self, request: engine.CommitFailover, progress: OnProgress) -> engine.FailedOver:
-        return await operations.commit(self, request, progress)
+    async def commit(self, request: engine.CommitFailover, progress: OnProgress, *, again: bool = False) -> engine.FailedOver:
+        return await operations.commit(self, request, progress, again=again)
 
     async def start(self, request: engine.StartAgain, progress: OnProgress) -> engine.FailedOver:
         return await operations.start(self, request, progress)
 
-    async def reprotect(self, request: engine.Reprotect, progress: OnProgress) -> engine.FailedOver:
-        done = await operations.reprotect(self, request, progress)
+    async def reprotect(self, request: engine.Reprotect, progress: OnProgress, *, again: bool = False) -> engine.FailedOver:
+        done = await operations.reprotect(self, request, progress, again=again)
         _, log = await self._engine.log_of(request.machine)
         await self._machines.follow(log.machine_id)
         return done

@@ -38,13 +38,13 @@ class Failovers(Protocol):
 
     async def change_point(self, request: engine.ChangePoint, progress: engine.OnProgress) -> engine.FailedOver: ...
 
-    async def cancel(self, request: engine.CancelFailover, progress: engine.OnProgress) -> engine.FailedOver: ...
+    async def cancel(self, request: engine.CancelFailover, progress: engine.OnProgress, *, again: bool = False) -> engine.FailedOver: ...
 
-    async def commit(self, request: engine.CommitFailover, progress: engine.OnProgress) -> engine.FailedOver: ...
+    async def commit(self, request: engine.CommitFailover, progress: engine.OnProgress, *, again: bool = False) -> engine.FailedOver: ...
 
     async def start(self, request: engine.StartAgain, progress: engine.OnProgress) -> engine.FailedOver: ...
 
-    async def reprotect(self, request: engine.Reprotect, progress: engine.OnProgress) -> engine.FailedOver: ...
+    async def reprotect(self, request: engine.Reprotect, progress: engine.OnProgress, *, again: bool = False) -> engine.FailedOver: ...
 
 
 class Performs(Protocol):
@@ -69,6 +69,11 @@ class Doer:
         self.failovers = failovers
         self.drills = drills
         self.plans = plans
+
+    @property
+    def again(self) -> bool:
+        """Whether the daemon ended while this job ran: that may have been after its work was done."""
+        return self.own.job.attempts > 1
 
     def of(self, own: OwnJob) -> "Doer":
         """For the work of one job."""
@@ -116,16 +121,16 @@ def work_of(kind: engine.JobKind, machine: str | None, parameters: dict[str, Any
             return lambda doer, progress: doer.failovers.change_point(change, progress)
         case "cancel-failover", str(own):
             back = _read(engine.CancelFailover, {**parameters, "machine": own})
-            return lambda doer, progress: doer.failovers.cancel(back, progress)
+            return lambda doer, progress: doer.failovers.cancel(back, progress, again=doer.again)
         case "commit-failover", str(own):
             accept = _read(engine.CommitFailover, {**parameters, "machine": own})
-            return lambda doer, progress: doer.failovers.commit(accept, progress)
+            return lambda doer, progress: doer.failovers.commit(accept, progress, again=doer.again)
         case "start-again", str(own):
             once_more = _read(engine.StartAgain, {**parameters, "machine": own})
             return lambda doer, progress: doer.failovers.start(once_more, progress)
         case "reprotect", str(own):
-            again = _read(engine.Reprotect, {**parameters, "machine": own})
-            return lambda doer, progress: doer.failovers.reprotect(again, progress)
+            back_again = _read(engine.Reprotect, {**parameters, "machine": own})
+            return lambda doer, progress: doer.failovers.reprotect(back_again, progress, again=doer.again)
         case "follow-standby", str(own):
             follow = _read(engine.FollowStandby, {**parameters, "machine": own})
             return lambda doer, progress: doer.engine.follow_standby(follow, progress)

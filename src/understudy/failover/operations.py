@@ -1,4 +1,4 @@
-"""The operations themselves, each a sequence of steps."""
+"""The operations themselves, each a sequence of steps. `again`: this one may have come to its end before, and been ended unheard."""
 
 import msgspec
 
@@ -78,7 +78,7 @@ async def change_point(site: FailoverSite, request: engine.ChangePoint, progress
         return steps.result(await steps.started(deed))
 
 
-async def cancel(site: FailoverSite, request: engine.CancelFailover, progress: OnProgress) -> engine.FailedOver:
+async def cancel(site: FailoverSite, request: engine.CancelFailover, progress: OnProgress, *, again: bool = False) -> engine.FailedOver:
     """Before its record a failover is given up, and a primary that was asked to shut down told to go on; after it the machine goes back to
     where it was."""
     vault, log = await site.log_of(request.machine)
@@ -89,6 +89,9 @@ async def cancel(site: FailoverSite, request: engine.CancelFailover, progress: O
         return _at_home(log)
     async with site.own(vault, log) as directory:
         steps = Steps(site, vault, log, directory, progress)
+        ended = await steps.standing()
+        if again and ended is not None and (ended.mode, ended.done) == (CANCEL, True):
+            return steps.result(ended)
         if await steps.taken_back() and phase_of(log.state) != "failed_over":
             return _at_home(log)
         entry, last = log.state.authority.failover, await steps.standing()
@@ -111,10 +114,12 @@ def _at_home(log: MachineLog) -> engine.FailedOver:
     return engine.FailedOver(machine=log.state.name, mode=CANCEL, epoch=log.state.epoch, site=log.state.site, point="", number=0)
 
 
-async def commit(site: FailoverSite, request: engine.CommitFailover, progress: OnProgress) -> engine.FailedOver:
+async def commit(site: FailoverSite, request: engine.CommitFailover, progress: OnProgress, *, again: bool = False) -> engine.FailedOver:
     vault, log = await site.log_of(request.machine)
     async with site.own(vault, log) as directory:
         steps = Steps(site, vault, log, directory, progress)
+        if again and await _accepted(steps):
+            return _of_it(steps, await _present(steps))
         await steps.must_be_allowed("commit")
         deed = await _present(steps)
         await site.replicas.drain(deed.run, progress)
@@ -138,15 +143,16 @@ async def start(site: FailoverSite, request: engine.StartAgain, progress: OnProg
         return _of_it(steps, deed)
 
 
-async def reprotect(site: FailoverSite, request: engine.Reprotect, progress: OnProgress) -> engine.FailedOver:
+async def reprotect(site: FailoverSite, request: engine.Reprotect, progress: OnProgress, *, again: bool = False) -> engine.FailedOver:
     """Replication from here goes on by itself when this returns, and what kept the machine from running twice holds here, too."""
     vault, log = await site.log_of(request.machine)
     async with site.own(vault, log) as directory:
         steps = Steps(site, vault, log, directory, progress)
-        await steps.must_be_allowed("reprotect")
+        # Once it is followed it is protected with its first point, maybe before this can end.
+        if not (again and await _accepted(steps)):
+            await steps.must_be_allowed("reprotect")
         deed = await _present(steps)
         progress(Progress(phase="follow"))
-        await site.follow(vault, log, directory, deed.run)
         entry = log.state.authority.failover
         if entry is not None and entry.isolation and not log.state.authority.isolation:
             await finish(log.append(kinds.Isolation(after=entry.isolation)))
@@ -155,7 +161,15 @@ async def reprotect(site: FailoverSite, request: engine.Reprotect, progress: OnP
             # It is not waited for: that site may be away for long, and does it when it returns.
             body = kinds.Request(id=bytes.fromhex(deed.id), action=STANDBY, site=entry.before, by=site.name)
             await finish(log.append(body))
+        await site.follow(vault, log, directory, deed.run)
         return _of_it(steps, deed)
+
+
+async def _accepted(steps: Steps) -> bool:
+    """Whether this site is the primary by a failover that is committed."""
+    await steps.log.settle()
+    entry, standing = steps.log.state.authority.failover, await steps.standing()
+    return entry is not None and bool(entry.committed) and standing is not None and await steps.is_primary()
 
 
 def _of_it(steps: Steps, deed: Deed) -> engine.FailedOver:
