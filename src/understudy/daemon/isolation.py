@@ -11,13 +11,15 @@ import struct
 import time
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager, suppress
+from functools import partial
 from pathlib import Path
 
 import msgspec
 
 from understudy.durable import remove, replace_file, state_directory
 from understudy.engine import Reason
-from understudy.errors import StateFailed, UnderstudyError
+from understudy.errors import UnderstudyError
+from understudy.finish import finish_in_thread
 from understudy.jobs.journal import Journal
 from understudy.qemu import power
 from understudy.qemu.session import QmpGone, QmpSession
@@ -26,6 +28,9 @@ EVERY = 1.0
 AGAIN = 5.0
 PROMPT = 8.0
 """Seconds that a cycle which is given up, and QEMU, have until the whole process is stopped instead."""
+NOTED = 2.0
+"""Seconds for the record of a pause, which is not waited for any longer."""
+BY_QMP, BY_SIGNAL = "qmp", "signal"
 _BOOT = Path("/proc/sys/kernel/random/boot_id")
 _CREDENTIALS = struct.Struct("3i")
 
@@ -40,7 +45,8 @@ class Cut(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     contact: float
     boot: str
     paused: str = ""
-    """How: by QMP, or by a signal to QEMU's process; empty: it is not."""
+    """How, once that is about to be done: `BY_QMP`, `BY_SIGNAL` to QEMU's process, or both; empty: it is not. What stood still already is
+    not ours to let go on."""
 
 
 Aside = Callable[[str, Reason], AbstractAsyncContextManager[None]]
@@ -59,10 +65,11 @@ class Isolation:
         self._written: dict[str, float] = {}
         self._pausing: dict[str, asyncio.Task[None]] = {}
         self._tried: dict[str, float] = {}
+        self._turn = asyncio.Lock()
+        self._noting: set[asyncio.Task[None]] = set()
 
     async def run(self) -> None:
-        """Until cancelled."""
-        await asyncio.to_thread(self._load)
+        """Until cancelled. After `load`."""
         try:
             while True:
                 for cut in list(self._cuts.values()):
@@ -107,12 +114,13 @@ class Isolation:
     async def forget(self, machine: str) -> None:
         """This site is not its primary any more, or it is not isolated."""
         if self._cuts.pop(machine, None) is not None:
-            await asyncio.to_thread(remove, self._path(machine))
+            async with self._turn:
+                await finish_in_thread(partial(remove, self._path(machine)))
 
     async def go_on(self, machine: str) -> str:
         """The vault is there again, and this site is its primary still. What was done, in words. The caller has the machine for itself."""
         cut = self._cuts[machine]
-        if cut.paused == "signal" and (pid := _listener(cut.qmp)):
+        if BY_SIGNAL in cut.paused and (pid := _listener(cut.qmp)):
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGCONT)
         try:
@@ -121,7 +129,7 @@ class Isolation:
             words = "has no QEMU any more"
         else:
             try:
-                words = await power.go_on(session) if cut.paused == "qmp" else "goes on"
+                words = await power.go_on(session) if BY_QMP in cut.paused else "goes on"
             finally:
                 await session.close()
         if not cut.after:
@@ -138,56 +146,78 @@ class Isolation:
     async def _pause(self, cut: Cut) -> None:
         message = f"cut off from the vault for {cut.after} s: paused here, since another site may start it"
         reason = Reason(code="isolated", health="critical", message=message, hint="it goes on by itself when the vault is there again")
-        try:
-            how = await self._by_qmp(cut, reason) or self._by_signal(cut)
-            if not how:
-                return
-            # Even if nobody wants it any more by now: whoever sees the vault next lets it go on.
-            known = self._cuts.get(cut.machine) or msgspec.structs.replace(cut, after=0)
-            self._cuts[cut.machine] = msgspec.structs.replace(known, paused=how)
-            if known.paused:
-                return
+        if not await self._by_qmp(cut, reason):
+            await self._by_signal(cut)
+        if not cut.paused and (how := self.paused(cut.machine)):
             self._journal.tell("failover.isolated", "error", f"{cut.name}: {message}", machine=cut.machine, data={"how": how})
-            await self._put(self._cuts[cut.machine])
-        except UnderstudyError as error:
-            self._journal.tell("failover.trouble", "error", f"{cut.name} cannot be paused: {error.message}", machine=cut.machine)
 
-    async def _by_qmp(self, cut: Cut, reason: Reason) -> str:
+    async def _by_qmp(self, cut: Cut, reason: Reason) -> bool:
+        """Whether it stands still, also if that is not of our making."""
         try:
             async with asyncio.timeout(PROMPT), self._aside(cut.machine, reason):
                 session = await QmpSession.connect(cut.qmp)
                 try:
-                    await power.pause(session)
-                    return "qmp"
+                    if await power.status(session) == power.RUNNING:
+                        await self._intend(cut, BY_QMP)
+                        await power.pause(session)
+                    return True
                 finally:
                     await session.close()
         except (TimeoutError, UnderstudyError):
             # A store that hangs holds a cycle, and with it the VM's only monitor.
-            return ""
+            return False
 
-    def _by_signal(self, cut: Cut) -> str:
-        """Empty if there is no QEMU."""
+    async def _by_signal(self, cut: Cut) -> None:
         pid = _listener(cut.qmp)
-        if not pid:
-            return ""
-        os.kill(pid, signal.SIGSTOP)
-        return "signal"
+        if pid:
+            await self._intend(cut, BY_SIGNAL)
+            try:
+                os.kill(pid, signal.SIGSTOP)
+            except ProcessLookupError:
+                return
+            except PermissionError as error:
+                message = f"{cut.name} cannot be paused: process {pid}: {error.strerror}"
+                self._journal.tell("failover.trouble", "error", message, machine=cut.machine)
+
+    async def _intend(self, cut: Cut, how: str) -> None:
+        """On record before it is done: whoever sees the vault next lets it go on, even if nobody wants it paused any more by now. A disk
+        that does not take the record is no reason to let it run."""
+        known = self._cuts.get(cut.machine) or msgspec.structs.replace(cut, after=0)
+        if how in known.paused:
+            return
+        self._cuts[cut.machine] = known = msgspec.structs.replace(known, paused=f"{known.paused} {how}".strip())
+        note = asyncio.create_task(self._note(known), name=f"isolate {cut.machine}: note")
+        self._noting.add(note)
+        note.add_done_callback(self._noting.discard)
+        await asyncio.wait({note}, timeout=NOTED)
+
+    async def _note(self, cut: Cut) -> None:
+        try:
+            await self._put(cut)
+        except UnderstudyError as error:
+            message = f"that {cut.name} is paused cannot be noted, and a restarted daemon would leave it so: {error.message}"
+            self._journal.tell("failover.trouble", "error", message, machine=cut.machine, data={"hint": error.hint})
 
     async def _put(self, cut: Cut) -> None:
-        await asyncio.to_thread(replace_file, self._path(cut.machine), msgspec.json.encode(cut))
+        async with self._turn:
+            await finish_in_thread(partial(replace_file, self._path(cut.machine), msgspec.json.encode(cut)))
         self._written[cut.machine] = cut.contact
 
     def _path(self, machine: str) -> Path:
         return self._directory / f"{machine}.json"
 
-    def _load(self) -> None:
+    def load(self) -> None:
+        """What an earlier daemon left: before anything is `seen`. Blocks."""
         with state_directory(self._directory):
             paths = sorted(self._directory.glob("*.json"))
         for path in paths:
             try:
                 cut = msgspec.json.decode(path.read_bytes(), type=Cut)
             except (OSError, msgspec.MsgspecError) as error:
-                raise StateFailed(f"{path} cannot be read: {error}", hint="see whether its VM is paused, and remove the file") from None
+                # Nothing is let go on by it, and no other machine is left alone for it.
+                data = {"hint": "see whether its VM is paused since, and let it go on by hand where it is to run"}
+                self._journal.tell("failover.trouble", "error", f"{path} cannot be read: {error}", machine=path.stem, data=data)
+                continue
             self._cuts.setdefault(cut.machine, cut)
 
 

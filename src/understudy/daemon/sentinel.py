@@ -62,6 +62,7 @@ class Sentinel:
         self._faults: dict[str, str] = {}
 
     async def run(self) -> None:
+        await asyncio.to_thread(self._isolation.load)
         isolation = asyncio.create_task(self._isolation.run(), name="isolation")
         try:
             while not isolation.done():

@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from understudy.daemon.isolation import Isolation
+from understudy.daemon.isolation import BY_SIGNAL, Isolation
 from understudy.daemon.machines import Machines
 from understudy.daemon.served import ServedEngine
 from understudy.daemon.track import Track
@@ -85,7 +85,7 @@ class StandingDown:
         async with self._machines.aside(track.id):
             # It may have come back here for a while, without being followed from that run.
             await end_earlier(self._replicas, track.id, self.run_of(source), duty.epoch)
-            if self._isolation.paused(track.id) == "signal":
+            if BY_SIGNAL in self._isolation.paused(track.id):
                 # To have it heard, it would have to run for a moment.
                 running, words = False, "its QEMU process stands still, by a signal, since it was cut off: end it by hand"
             else:

@@ -14,6 +14,7 @@ POLL = 0.3
 LEAVES = 10.0
 """Seconds in which a QEMU ends that was told to."""
 SHUT_DOWN = "shutdown"
+RUNNING = "running"
 _STANDING = frozenset({"paused", "prelaunch", "inmigrate"})
 
 
@@ -67,7 +68,7 @@ async def go_on(session: QmpSession) -> str:
 
 async def pause(session: QmpSession) -> bool:
     """The guest stands still; False if it did already."""
-    if await status(session) != "running":
+    if await status(session) != RUNNING:
         return False
     await session.execute("stop")
     return True

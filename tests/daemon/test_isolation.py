@@ -1,0 +1,114 @@
+"""A VM that is paused when its host is cut off: a real QEMU without a guest, and a daemon that is killed around the pause."""
+
+import asyncio
+import multiprocessing
+import os
+import signal
+import subprocess
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+from understudy.daemon.isolation import Isolation, clock
+from understudy.qemu import power
+from understudy.qemu.session import QmpSession
+
+CONTEXT = multiprocessing.get_context("forkserver")
+
+
+@asynccontextmanager
+async def aside(*_: Any) -> AsyncIterator[None]:
+    """Nobody else wants the machine."""
+    yield
+
+
+def isolation(directory: Path, told: list[str] | None = None) -> Isolation:
+    journal = SimpleNamespace(tell=lambda kind, severity, message, **_: told.append(message) if told is not None else None)
+    made = Isolation(directory, aside, cast(Any, journal))
+    made.load()
+    return made
+
+
+@pytest.fixture
+def qmp(short: Path) -> Iterator[str]:
+    socket = short / "qmp"
+    command = ["qemu-system-x86_64", "-machine", "none", "-display", "none", "-nodefaults", "-qmp", f"unix:{socket},server=on,wait=off"]
+    with subprocess.Popen(command) as qemu:
+        while not socket.exists():
+            time.sleep(0.01)
+        yield str(socket)
+        qemu.kill()
+
+
+async def asked(qmp: str, *commands: str) -> str:
+    """Its status after these."""
+    session = await QmpSession.connect(qmp)
+    try:
+        for command in commands:
+            await session.execute(command)
+        return await power.status(session)
+    finally:
+        await session.close()
+
+
+async def cut_off(made: Isolation, qmp: str) -> None:
+    """It is seen for the last time, and then looked at as when its time is over."""
+    await made.seen("web", "web", qmp, 5, clock() - 60)
+    await made._pause(made._cuts["web"])
+
+
+def killed_around_the_pause(directory: Path, qmp: str, *, done: bool) -> None:
+    execute = QmpSession.execute
+
+    async def deadly(self: QmpSession, command: str, *arguments: Any) -> Any:
+        if command == "stop" and not done:
+            os.kill(os.getpid(), signal.SIGKILL)
+        answer = await execute(self, command, *arguments)
+        if command == "stop":
+            os.kill(os.getpid(), signal.SIGKILL)
+        return answer
+
+    QmpSession.execute = deadly  # type: ignore[method-assign]
+    asyncio.run(cut_off(isolation(directory), qmp))
+
+
+@pytest.mark.parametrize("done", [False, True])
+async def test_a_daemon_that_is_killed_around_it_lets_the_machine_go_on_when_it_is_back(tmp_path: Path, qmp: str, done: bool) -> None:
+    daemon = CONTEXT.Process(target=killed_around_the_pause, args=(tmp_path, qmp), kwargs={"done": done})
+    daemon.start()
+    await asyncio.to_thread(daemon.join)
+    assert (daemon.exitcode, await asked(qmp)) == (-signal.SIGKILL, "paused" if done else "running")
+    again = isolation(tmp_path)
+    assert again.paused("web")
+    await again.seen("web", "web", qmp, 5, clock())
+    await again.go_on("web")
+    assert (await asked(qmp), again.paused("web"), isolation(tmp_path).paused("web")) == ("running", "", "")
+
+
+async def test_what_stood_still_already_is_not_let_go_on(tmp_path: Path, qmp: str) -> None:
+    await asked(qmp, "stop")
+    made = isolation(tmp_path)
+    await cut_off(made, qmp)
+    assert (made.paused("web"), isolation(tmp_path).paused("web")) == ("", "")
+    # But it is not to run meanwhile.
+    await asked(qmp, "cont")
+    await made._pause(made._cuts["web"])
+    assert (await asked(qmp), made.paused("web")) == ("paused", "qmp")
+
+
+async def test_a_record_that_cannot_be_written_or_read_stops_no_pause(tmp_path: Path, qmp: str) -> None:
+    told: list[str] = []
+    (tmp_path / "db.json").write_text("{")
+    made = isolation(tmp_path, told)
+    await made.seen("web", "web", qmp, 5, clock() - 60)
+    (tmp_path / "web.json.new").mkdir()
+    await made._pause(made._cuts["web"])
+    assert await asked(qmp) == "paused"
+    for words, message in zip((f"{tmp_path}/db.json cannot be read", "cannot be noted", "cut off from the vault"), told, strict=True):
+        assert words in message
+    assert (tmp_path / "db.json").read_text() == "{"
