@@ -5,12 +5,14 @@ import os
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import msgspec
 
 from understudy import engine
 from understudy.errors import Conflict, IntegrityError, NotFound, TargetFailed
+from understudy.finish import finish_in_thread
 from understudy.local.ownership import owned
 from understudy.local.recovering import listener_of, shown_restored
 from understudy.local.recovery_key import must_hold_the_recovery_key
@@ -71,13 +73,13 @@ async def followed(
                 raise Conflict(f"the standby of {log.state.name!r} is paused", hint=f"understudy standby resume {log.state.name}")
             point = at
         entry = _entry(log, point)
-        found = await asyncio.to_thread(_with_disks, machine, found, log.state.name, [disk.name for disk in entry.point.disks])
+        found = await finish_in_thread(partial(_with_disks, machine, found, log.state.name, [disk.name for disk in entry.point.disks]))
         images = standby_as(found, vault.id, log.machine_id).images.values()
         trusting = trusting or not (prove or is_due((image.proven for image in images), time.time_ns()))
         done = await _brought(vault, log, found, entry.point.id.hex(), trusting, listener_of(progress))
         if any(image.adopting for image in found.images.values()):
             adopted = {name: msgspec.structs.replace(image, adopting=False) for name, image in found.images.items()}
-            await asyncio.to_thread(write_standby, machine, msgspec.structs.replace(found, images=adopted))
+            await finish_in_thread(partial(write_standby, machine, msgspec.structs.replace(found, images=adopted)))
     return shown_restored(log.state.name, point_of(entry, log.state), done)
 
 

@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 from pathlib import Path
 
 import msgspec
@@ -10,6 +11,7 @@ import msgspec
 from understudy import engine
 from understudy.durable import sync_directory
 from understudy.errors import Conflict, InvalidRequest, StateFailed, Unsupported
+from understudy.finish import finish_in_thread
 from understudy.local.recovery_key import must_hold_the_recovery_key
 from understudy.local.retaining import hold_added, hold_removed, holds_of
 from understudy.local.site import Site
@@ -32,7 +34,7 @@ async def standby_created(vault: Vault, log: MachineLog, site: Site, request: en
         before = await asyncio.to_thread(read_standby, machine)
         made = _made(log, request, before)
         await asyncio.to_thread(_admit, vault, log, made, before, request.adopt)
-        await asyncio.to_thread(write_standby, machine, made)
+        await finish_in_thread(partial(write_standby, machine, made))
 
 
 async def standby_paused(vault: Vault, log: MachineLog, site: Site, paused: bool) -> None:
@@ -40,7 +42,7 @@ async def standby_paused(vault: Vault, log: MachineLog, site: Site, paused: bool
     with own_standby(vault, log, site) as machine:
         found = await asyncio.to_thread(must_read_standby, machine, log.state.name)
         await _resting(vault, log, site, msgspec.structs.replace(found, paused=paused))
-        await asyncio.to_thread(write_standby, machine, msgspec.structs.replace(found, paused=paused))
+        await finish_in_thread(partial(write_standby, machine, msgspec.structs.replace(found, paused=paused)))
 
 
 async def detach(vault: Vault, log: MachineLog, site: Site, by: str) -> None:
@@ -53,7 +55,7 @@ async def detach(vault: Vault, log: MachineLog, site: Site, by: str) -> None:
         if found.detached not in ("", by):
             raise Conflict(f"the standby of {log.state.name!r} is in use: {found.detached}", hint="end that first")
         used = msgspec.structs.replace(found, detached=by)
-        await asyncio.to_thread(write_standby, machine, used)
+        await finish_in_thread(partial(write_standby, machine, used))
         await _resting(vault, log, site, used)
 
 
@@ -63,7 +65,7 @@ async def attach(vault: Vault, log: MachineLog, site: Site) -> None:
         found = await asyncio.to_thread(must_read_standby, machine, log.state.name)
         free = msgspec.structs.replace(found, detached="")
         await _resting(vault, log, site, free)
-        await asyncio.to_thread(write_standby, machine, free)
+        await finish_in_thread(partial(write_standby, machine, free))
 
 
 async def reclaimed(vault: Vault, log: MachineLog, site: Site, needed: Callable[[str], Awaitable[bool]]) -> None:
@@ -74,7 +76,7 @@ async def reclaimed(vault: Vault, log: MachineLog, site: Site, needed: Callable[
             return
         free = msgspec.structs.replace(found, detached="")
         await _resting(vault, log, site, free)
-        await asyncio.to_thread(write_standby, machine, free)
+        await finish_in_thread(partial(write_standby, machine, free))
 
 
 async def adopt_images(vault: Vault, log: MachineLog, site: Site, images: Mapping[str, Place], point: str, *, directory: str = "") -> None:
@@ -97,7 +99,7 @@ async def adopt_images(vault: Vault, log: MachineLog, site: Site, images: Mappin
             subject = st.Subject(vault.id, log.machine_id, disks[name].id.hex())
             await record_as(place, disks[name], subject, point, proven)
         kept = {name: StandbyImage(path=str(place.path.resolve()), format=place.format) for name, place in images.items()}
-        await asyncio.to_thread(write_standby, machine, _adopted(before, kept, directory))
+        await finish_in_thread(partial(write_standby, machine, _adopted(before, kept, directory)))
 
 
 async def standby_removed(vault: Vault, log: MachineLog, site: Site, *, keep_images: bool) -> None:
@@ -107,9 +109,9 @@ async def standby_removed(vault: Vault, log: MachineLog, site: Site, *, keep_ima
         if found.detached:
             raise Conflict(f"the standby of {log.state.name!r} is in use: {found.detached}", hint="end that first")
         if not keep_images:
-            await asyncio.to_thread(_delete_images, vault.id, log.machine_id, found)
+            await finish_in_thread(partial(_delete_images, vault.id, log.machine_id, found))
         await _release(log, site)
-        await asyncio.to_thread(remove_standby, machine)
+        await finish_in_thread(partial(remove_standby, machine))
 
 
 def _made(log: MachineLog, request: engine.CreateStandby, before: StandbyFile | None) -> StandbyFile:

@@ -44,6 +44,8 @@ class Unfit:
     """`words`: why the machine does not start from them; empty where there are none."""
 
     words: str = ""
+    lent: bool = False
+    """Whether that is all that is wrong: whoever has them may need them no more."""
 
 
 Worth: TypeAlias = Ready | Behind | Unfit
@@ -60,7 +62,7 @@ class Lent:
 def worth(standby: Standby, state: MachineState, entry: PointEntry, by: str) -> Worth:
     """`by`: who asks; what it has been lent already it is lent again. Pure."""
     if standby.detached not in ("", by):
-        return Unfit(f"its standby image is in use: {standby.detached}")
+        return Unfit(f"its standby image is in use: {standby.detached}", lent=True)
     if standby.paused:
         return Unfit("its standby is paused")
     for image in standby.images.values():
@@ -136,11 +138,11 @@ async def lent(vault: Vault, log: MachineLog, site: Site, entry: PointEntry, by:
     found = await looked(vault, log, site, entry, by)
     if isinstance(found, Ready):
         await detach(vault, log, site, by)
-        # Until then another process may have brought them on.
+        # Until then another process may have brought them on, or been lent them.
         standby = await asyncio.to_thread(standby_of, site.directory(vault.id, log.machine_id), vault.id, log.machine_id)
-        if standby is not None and standby.point == entry.point.id.hex():
+        if standby is not None and (standby.detached, standby.point) == (by, entry.point.id.hex()):
             return Lent({name: str(image.path) for name, image in standby.images.items()})
-        await attach(vault, log, site)
+        await given_back(vault, log, site, by)
         found = await looked(vault, log, site, entry, by)
     return Lent(words=found.words if isinstance(found, Unfit) else f"its standby image is not at point {entry.seq}")
 
