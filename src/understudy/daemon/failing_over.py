@@ -29,9 +29,6 @@ from understudy.hypervisor.protocol import Addresses, Finding, Status
 from understudy.local.claims import expect_claim, is_ours
 from understudy.local.defining import started_from
 from understudy.local.machine_file import read_source, write_source
-from understudy.local.standby.held import standby_of
-from understudy.local.standby.keeping import standby_removed
-from understudy.local.standby.lending import given_back
 from understudy.programs import ended
 from understudy.replica.naming import epoch_of
 from understudy.replica.replicas import Replicas
@@ -103,14 +100,7 @@ class FailingOver:
         return Prepared(mapped.definition, mapped.networks, mapped.addresses, findings)
 
     async def forget_standby(self, vault: Vault, log: MachineLog, run: str, images: Mapping[str, str]) -> None:
-        site = self._engine.site
-        standby = await asyncio.to_thread(standby_of, site.directory(vault.id, log.machine_id), vault.id, log.machine_id)
-        # Ended between the two, the second is known by its images.
-        if standby is None or not images or {name: str(image.path) for name, image in standby.images.items()} != dict(images):
-            return
-        async with self._engine.standing.aside(log.machine_id):
-            await given_back(vault, log, site, f"run {run}")
-            await standby_removed(vault, log, site, keep_images=True)
+        await self._lending.forget(vault, log, run, images)
 
     async def give_addresses(self, run: str, addresses: Mapping[str, Addresses], *, agent: bool) -> Sequence[Finding]:
         given = await give_addresses(self._stand_in.hypervisor, run, addresses, agent=agent)

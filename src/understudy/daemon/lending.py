@@ -1,25 +1,28 @@
 """This site's standby images, as failovers are lent them: whatever is wrong with one, a machine can be started without it."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import AbstractAsyncContextManager
 from functools import partial
 from pathlib import Path
+from typing import Any, TypeVar
 
 from understudy.daemon.served import ServedEngine
 from understudy.engine import OnProgress
-from understudy.errors import TargetFailed
+from understudy.errors import StoreUnavailable, TargetFailed
 from understudy.failover import deed as deeds
 from understudy.jobs.journal import Journal
 from understudy.local.standby import lending
 from understudy.local.standby.file import read_standby
-from understudy.local.standby.keeping import reclaimed
-from understudy.local.standby.lending import GRACE, LIMIT, Behind, Lent, Unfit
+from understudy.local.standby.held import standby_of
+from understudy.local.standby.keeping import reclaimed, standby_removed
+from understudy.local.standby.lending import GRACE, LIMIT, Behind, Lent, Unfit, Worth
 from understudy.replica.replicas import Replicas
 from understudy.vault.log.machine_log import MachineLog
 from understudy.vault.maps.points import PointEntry
 from understudy.vault.vault import Vault
 
+T = TypeVar("T")
 _RUN = "run "
 
 
@@ -30,6 +33,7 @@ class Lending:
         self._engine = engine
         self._replicas = replicas
         self._journal = journal
+        self._under_way: set[asyncio.Task[Any]] = set()
 
     def still(self, log: MachineLog) -> AbstractAsyncContextManager[None]:
         return self._engine.standing.still(log.machine_id, LIMIT)
@@ -44,31 +48,54 @@ class Lending:
 
     async def brought(self, vault: Vault, log: MachineLog, entry: PointEntry, run: str, progress: OnProgress) -> str:
         site = self._engine.site
+
+        async def bring() -> Worth:
+            await self._given_back(vault, log, run)
+            await self._reclaim(vault, log)
+            found = await lending.looked(vault, log, site, entry, "")
+            if isinstance(found, Behind):
+                await lending.brought(vault, log, site, entry, progress)
+            return found
+
         try:
-            async with self._aside(log, LIMIT + 3 * GRACE):
-                await lending.given_back(vault, log, site, _RUN + run)
-                await self._reclaim(vault, log)
-                found = await lending.looked(vault, log, site, entry, "")
-                if isinstance(found, Behind):
-                    await lending.brought(vault, log, site, entry, progress)
+            hopeless = await self._hopeless(vault, log, entry, run)
+            found = hopeless if hopeless is not None else await self._alone(log, LIMIT + 3 * GRACE, bring)
         except Exception as error:
             return self._unused(log, error)
         return found.words if isinstance(found, Unfit) else ""
 
     async def lend(self, vault: Vault, log: MachineLog, entry: PointEntry, run: str) -> Lent:
+        lent = partial(lending.lent, vault, log, self._engine.site, entry, _RUN + run)
         try:
-            async with self._aside(log, 3 * GRACE):
-                return await lending.lent(vault, log, self._engine.site, entry, _RUN + run)
+            hopeless = await self._hopeless(vault, log, entry, run)
+            return Lent(words=hopeless.words) if hopeless is not None else await self._alone(log, 3 * GRACE, lent)
         except Exception as error:
             return Lent(words=self._unused(log, error))
 
     async def take_back(self, vault: Vault, log: MachineLog, run: str) -> None:
         try:
-            async with self._aside(log, 3 * GRACE):
-                await lending.given_back(vault, log, self._engine.site, _RUN + run)
+            await self._alone(log, 3 * GRACE, partial(self._given_back, vault, log, run))
         except Exception as error:
             # Its follower does it, as soon as that can be done.
             self._unused(log, error)
+
+    async def forget(self, vault: Vault, log: MachineLog, run: str, images: Mapping[str, str]) -> None:
+        """Give up the standby whose images the run was given, and needs no more; they stay where they are. Idempotent.
+        `StoreUnavailable` if that was not done in time."""
+        site = self._engine.site
+
+        async def forgotten() -> None:
+            standby = await asyncio.to_thread(standby_of, site.directory(vault.id, log.machine_id), vault.id, log.machine_id)
+            # Ended between the two, the second is known by its images.
+            if standby is not None and images and {name: str(image.path) for name, image in standby.images.items()} == dict(images):
+                await self._given_back(vault, log, run)
+                await standby_removed(vault, log, site, keep_images=True)
+
+        try:
+            await self._alone(log, LIMIT + 3 * GRACE, forgotten)
+        except TimeoutError:
+            hint = "its disks or the vault do not answer; what is done stays done: say it again"
+            raise StoreUnavailable(f"the standby of {log.state.name!r} was not given up in time", hint=hint) from None
 
     async def reclaim(self, machine: str) -> None:
         """Let a machine's standby (its id) follow again, if whoever was lent it needs it no more, and was ended before it could say so."""
@@ -85,11 +112,46 @@ class Lending:
         run = by.removeprefix(_RUN)
         return run == by or await asyncio.to_thread(_about_to_be, directory, run) or await self._replicas.needs_below(run)
 
-    @asynccontextmanager
-    async def _aside(self, log: MachineLog, seconds: float) -> AsyncIterator[None]:
-        """A disk that does not answer any more must not hold up a start."""
-        async with asyncio.timeout(seconds), self._engine.standing.aside(log.machine_id):
-            yield
+    async def _given_back(self, vault: Vault, log: MachineLog, run: str) -> None:
+        """If the run was lent it, and needs nothing of it: a VM may lie on the images whatever has become of its failover."""
+
+        async def needed(by: str) -> bool:
+            return by != _RUN + run or await self._replicas.needs_below(run)
+
+        await reclaimed(vault, log, self._engine.site, needed)
+
+    async def _hopeless(self, vault: Vault, log: MachineLog, entry: PointEntry, run: str) -> Unfit | None:
+        """Where a look tells that nothing starts from it now, whoever reads it as a whole, which takes hours, is not to begin anew."""
+        async with asyncio.timeout(GRACE):
+            found = await lending.looked(vault, log, self._engine.site, entry, _RUN + run)
+        return found if isinstance(found, Unfit) and not found.lent else None
+
+    async def _alone(self, log: MachineLog, seconds: float, work: Callable[[], Awaitable[T]]) -> T:
+        """Do this with the standby and nobody else. `TimeoutError`: a disk that does not answer any more must not hold up a start; what is
+        under way on it then keeps the standby to itself until that has ended."""
+
+        async def alone() -> T:
+            async with self._engine.standing.aside(log.machine_id):
+                return await work()
+
+        task = asyncio.create_task(alone(), name=f"lend {log.machine_id}")
+        self._under_way.add(task)
+        task.add_done_callback(self._ended)
+        try:
+            await asyncio.wait({task}, timeout=seconds)
+        finally:
+            if not task.done():
+                task.cancel()
+                await asyncio.wait({task}, timeout=GRACE)
+        if not task.done() or task.cancelled():
+            raise TimeoutError
+        return task.result()
+
+    def _ended(self, task: asyncio.Task[Any]) -> None:
+        self._under_way.discard(task)
+        if not task.cancelled():
+            # Told to whoever waits, if anybody does still.
+            task.exception()
 
     def _unused(self, log: MachineLog, error: Exception) -> str:
         """Also a fault of our own is no reason not to start a machine."""
