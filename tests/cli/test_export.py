@@ -115,9 +115,7 @@ def test_who_cannot_be_served_is_told_why(host: Host) -> None:
     damaged.write_text("{")
     (bad,) = host.json("exports")
     assert (bad["name"], bad["state"], str(damaged.parent) in bad["why"]) == ("bad", "unknown", True)
-    assert f"bad: {damaged} cannot be read" in " ".join(host.run("exports").stdout.split())
-    for command in (("export", "web", "--name", "bad"), ("unexport", "bad")):
-        assert f"move {damaged.parent} away" in host.run(*command, expect=16).stderr
+    assert f"move {damaged.parent} away" in host.run("export", "web", "--name", "bad", expect=16).stderr
     assert damaged.read_text() == "{"
     shutil.rmtree(damaged.parent)
     for pack in (host.vault / "machines").glob("*/packs/*"):

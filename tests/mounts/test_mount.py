@@ -87,8 +87,8 @@ def test_the_files_of_every_disk_are_there_come_back_and_go(host: Host) -> None:
     (here / "vdb" / "mine").unlink()
     (here / "vdb").rmdir()
     here.rmdir()
-    nothing_is_left(host)
     without_its_vault(host)
+    nothing_is_left(host)
 
 
 def without_its_vault(host: Host) -> None:
@@ -96,10 +96,7 @@ def without_its_vault(host: Host) -> None:
     host.run("mount", "web", "--disk", "vdc", "--name", "left", expect=1)
     away = host.vault.rename(host.directory / "away")
     assert "unmount left --forget" in host.run("unmount", "left", expect=10).stderr
-    assert host.json("mounts")[0]["state"] == "broken"
     host.run("unmount", "left", "--forget")
-    assert host.json("mounts") == host.json("exports") == []
     away.rename(host.vault)
     (hold,) = host.json("hold", "list", "web")
     host.run("hold", "remove", "web", hold["id"])
-    nothing_is_left(host)
