@@ -21,7 +21,8 @@ def test_what_will_not_be_there_is_said_before() -> None:
     behind = held_by(standby(number=7, frozen_at=1_700_000_000_000_000_000, behind=2), NEWEST)
     assert behind.startswith("point 7, which this site's standby image holds, frozen at ")
     assert behind.endswith("42.0 s later: what was written between will not be there")
-    assert held_by(standby(number=9, frozen_at=NEWEST.frozen_at, behind=0), NEWEST).endswith("it is the newest")
+    for late in (0, 1):
+        assert held_by(standby(number=9, frozen_at=NEWEST.frozen_at, behind=late), NEWEST).endswith("it is the newest")
     assert held_by(standby(), NEWEST) == "the point that this site's standby image is being brought to"
 
 

@@ -35,5 +35,5 @@ def drill_told(out: Output, drill: Drill) -> None:
     if drill.note:
         out.say(f"  note: {drill.note}")
     if drill.state == "standing":
-        ends = f"by itself at {local_time(drill.keep_until)}, or: " if drill.keep_until is not None else ""
+        ends = f"by itself at {local_time(drill.keep_until)}, or by: " if drill.keep_until is not None else "by: "
         out.say(f"  it stands, and does not count yet; it ends {ends}understudy drill cleanup {drill.machine}")

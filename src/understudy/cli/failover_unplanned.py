@@ -38,7 +38,8 @@ async def command(session: Session, point: str, latest_processed: bool, force: b
             wanted, start = LATEST_PROCESSED, held_by(await service.engine.standby(name), newest)
         elif chosen.number < newest.number:
             start += lacking(chosen.frozen_at, newest)
-        unsafe = "" if where.isolation_seconds else f"; nothing makes sure that it does not run at {where.site} still"
+        doubt = f"; unless a fence command is set up here, nothing makes sure that it does not run at {where.site} still"
+        unsafe = "" if where.isolation_seconds else doubt
         confirmed(yes, f"{where.machine} will be started here from {start}{unsafe}")
         order = FailOver(machine=name, mode="unplanned", point=wanted, force=force, reason=reason)
         with shown(session.output) as progress:

@@ -27,7 +27,8 @@ def held_by(standby: Standby, newest: Point) -> str:
     if not standby.number or standby.frozen_at is None:
         return "the point that this site's standby image is being brought to"
     start = f"point {standby.number}, which this site's standby image holds, frozen at {local_time(standby.frozen_at)}"
-    return start + lacking(standby.frozen_at, newest) if standby.behind else f"{start}; it is the newest"
+    # One that has caught up since it was asked how far behind it is lacks nothing.
+    return f"{start}; it is the newest" if standby.number >= newest.number else start + lacking(standby.frozen_at, newest)
 
 
 def lacking(frozen_at: int, newest: Point) -> str:

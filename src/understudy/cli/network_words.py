@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from rich.table import Table
 
 from understudy.cli.output import Output, columns
-from understudy.cli.words import size
+from understudy.cli.words import count, size
 from understudy.engine import Look, MappedNic, ShownNetworks
 
 
@@ -14,7 +14,7 @@ def networks_told(output: Output, shown: ShownNetworks) -> None:
     output.say(f"{shown.machine}: runs at {shown.site or 'no site yet'}", style="bold")
     own = shown.own
     here = [f"name {own.name}"] if own.name else []
-    here += [f"{own.cpus} processors"] if own.cpus else []
+    here += [count(own.cpus, "processor")] if own.cpus else []
     here += [f"{size(own.memory)} of memory"] if own.memory else []
     if here:
         output.say(f"  here: {', '.join(here)}")
