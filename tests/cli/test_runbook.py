@@ -10,32 +10,10 @@ from pathlib import Path
 import click
 
 from tests.cli.installed import COMMAND
+from tests.runbook import blocks, mentioned, shown
 from understudy.cli.main import cli
 
-RUNBOOK = Path(__file__).parents[2] / "docs" / "operations.md"
 PLACES = ("/srv", "/root", "/etc/understudy", "/tmp/fresh")
-
-
-def blocks() -> list[tuple[str, str]]:
-    """Each shell block, with the heading that it stands under."""
-    text = RUNBOOK.read_text()
-    found: list[tuple[str, str]] = []
-    for section in re.split(r"^## ", text, flags=re.MULTILINE):
-        found += [(section.partition("\n")[0], block) for block in re.findall(r"^```sh\n(.*?)^```", section, re.MULTILINE | re.DOTALL)]
-    return found
-
-
-def shown() -> list[str]:
-    """Each command line of the blocks that are not run here, such as those that a daemon and a guest are needed for."""
-    found = re.findall(r"^```(\w*)\n(.*?)^```", RUNBOOK.read_text(), re.MULTILINE | re.DOTALL)
-    lines = [line for kind, block in found if kind != "sh" for line in block.splitlines()]
-    return [line for line in lines if re.match(r"(sudo )?understudy ", line)]
-
-
-def mentioned() -> list[str]:
-    """Those in the text, which may leave out what matters not there."""
-    text = re.sub(r"^```.*?^```", "", RUNBOOK.read_text(), flags=re.MULTILINE | re.DOTALL)
-    return re.findall(r"`(understudy [^`]+)`", text)
 
 
 def understood(line: str) -> tuple[click.Command, list[str], click.Context]:

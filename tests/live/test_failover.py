@@ -1,12 +1,14 @@
-"""Failovers between two daemons that share a vault, with a guest that counts what it wrote."""
+"""Failovers between two daemons that share a vault, with a guest that counts what it wrote; by the lines that the runbook names."""
 
 import asyncio
+import contextlib
 import os
 import signal
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from tests.live.two_sites import NAME, SiteHouse, acknowledged, kept, sums, two_sites, until
+from understudy.errors import Conflict
 from understudy.recovery.image_lock import lock_image
 
 
@@ -22,13 +24,21 @@ def standby_of(done: Any) -> list[tuple[str, str]]:
     return [(look["verdict"], look["words"]) for look in done["findings"] if look["what"] == "standby"]
 
 
+def taken(file: BinaryIO, image: Path) -> bool:
+    """The image is open in another program from now on, as soon as the standby does not write to it."""
+    with contextlib.suppress(Conflict):
+        lock_image(file.fileno(), image)
+        return True
+    return False
+
+
 def test_planned_there_and_back(kit, accelerator, short_directory: Path) -> None:
     """Nothing is lost on the way there, nor on the way back, which sends only what changed; each site is the other's stand-in then."""
     with two_sites(short_directory, kit, accelerator.accelerator) as (a, b, home):
         assert b.standing()["allowed"] == ["test", "planned", "unplanned"]
         assert a.standing()["allowed"] == ["test"]
         stands_by(b, short_directory / "images")
-        done = b.done("failover", {"mode": "planned"})
+        done = b.typed("understudy failover planned web")
         last = acknowledged(home.console)
         assert (done["epoch"], done["site"], done["rpo_seconds"]) == (2, "b", 0)
         # It was brought to the last point, which was made just before.
@@ -42,9 +52,9 @@ def test_planned_there_and_back(kit, accelerator, short_directory: Path) -> None
         until(lambda: acknowledged(b.console(done["run"])) > last)
         (said,) = until(lambda: [reason for reason in b.ask("GET", "/v1/health")["reasons"] if reason["code"] == "failed-over"])
         assert said["hint"] == f"understudy failover commit {NAME}"
-        b.done("failover/commit")
+        b.typed("understudy failover commit web")
         assert b.standing()["runs"][0]["below"] == []
-        b.done("reprotect")
+        b.types("understudy reprotect web")
         state = until(lambda: s if (s := b.standing())["phase"] == "protected" else None)
         assert (state["site"], state["primary"]) == ("b", True)
         (asked,) = until(lambda: r if (r := b.standing()["requests"]) and r[0]["outcome"] == "done" else None)
@@ -55,14 +65,14 @@ def test_planned_there_and_back(kit, accelerator, short_directory: Path) -> None
         os.kill(asyncio.run(b.hypervisor.state(done["run"])).process, signal.SIGKILL)
         ended = until(lambda: r[0] if (r := b.machine(NAME)["reasons"]) and r[0]["code"] == "ended" else None)
         assert ended["hint"] == f"understudy failover start {NAME}"
-        b.done("failover/start")
+        b.types("understudy failover start web")
         until(lambda: len(sums(b.console(done["run"]))) == 2 and b.machine(NAME)["phase"] == "protected")
         # And back.
-        back = a.done("failover", {"mode": "planned"})
+        back = a.typed("understudy failover planned web")
         last = acknowledged(b.console(done["run"]))
         assert kept(until(lambda: sums(a.console(back["run"]))), last)
-        a.done("failover/commit")
-        a.done("reprotect")
+        a.typed("understudy failover commit web")
+        a.types("understudy reprotect web")
         until(lambda: a.standing()["phase"] == "protected" and a.standing()["primary"])
         (asked,) = until(lambda: r if (r := a.standing()["requests"]) and r[0]["outcome"] == "done" else None)
         assert b.standing()["runs"] == []
@@ -72,13 +82,13 @@ def test_unplanned_another_point_and_cancelled(kit, accelerator, short_directory
     """The machine at home is stopped as soon as its site hears of it; another point may be taken, and home is where it was."""
     with two_sites(short_directory, kit, accelerator.accelerator) as (a, b, home):
         points = a.points(NAME, 4)
-        assert b.refused("failover", {"mode": "unplanned", "point": "latest-processed"})["code"] == "not_found"
+        assert "keeps no standby" in b.types("understudy failover unplanned web --latest-processed", code=3)
         image = stands_by(b, short_directory / "images")
         listed = b.ask("GET", f"/v1/machines/{NAME}/points")["points"]
         # QEMU cannot open what another program has.
         with image.open("r+b") as file:
-            lock_image(file.fileno(), image)
-            done = b.done("failover", {"mode": "unplanned", "point": "latest-processed", "reason": "the site is lost"})
+            until(lambda: taken(file, image))
+            done = b.typed("understudy failover unplanned web --latest-processed")
         assert done["epoch"] == 2
         ((verdict, words),) = standby_of(done)
         assert verdict == "warn"
@@ -94,7 +104,7 @@ def test_unplanned_another_point_and_cancelled(kit, accelerator, short_directory
         assert 0 < int(first) <= held
         # Another point, from before: nothing of the first start is in it.
         earlier = listed[0]
-        again = b.done("failover/change-point", {"point": earlier["id"]})
+        again = b.typed("understudy failover change-point web@15", instead=("@15", f"@{earlier['number']}"))
         assert (again["epoch"], again["number"]) == (3, earlier["number"])
         (second,) = until(lambda: sums(b.console(again["run"])))
         assert int(second) <= int(first)
@@ -103,9 +113,10 @@ def test_unplanned_another_point_and_cancelled(kit, accelerator, short_directory
         superseded = [point["number"] for point in b.ask("GET", f"/v1/machines/{NAME}/points")["points"] if point["superseded"]]
         assert superseded
         assert b.ask("DELETE", f"/v1/machines/{NAME}/runs/{again['run']}", status=409)["error"]["code"] == "conflict"
-        assert [run["run"] for run in b.ask("DELETE", f"/v1/machines/{NAME}/runs/{done['run']}")["runs"]] == [again["run"]]
+        assert f"run {done['run']} of web is dropped" in b.types("understudy failover drop web RUN", instead=("RUN", done["run"]))
+        assert [run["run"] for run in b.standing()["runs"]] == [again["run"]]
         # And back to where it was, as it was.
-        back = b.done("failover/cancel")
+        back = b.typed("understudy failover cancel web")
         assert (back["site"], back["epoch"]) == ("a", 4)
         until(lambda: acknowledged(home.console) > held)
         assert len(sums(home.console)) == 1
@@ -136,7 +147,7 @@ def test_a_planned_one_is_taken_back(kit, accelerator, short_directory: Path) ->
 def test_a_machine_that_is_cut_off_is_paused_before_another_runs(kit, accelerator, short_directory: Path) -> None:
     with two_sites(short_directory, kit, accelerator.accelerator) as (a, b, home):
         a.ask("PUT", f"/v1/machines/{NAME}/isolation", {"seconds": 4}, status=422)
-        a.ask("PUT", f"/v1/machines/{NAME}/isolation", {"seconds": 5})
+        assert "web is paused after 5 s" in a.types("understudy isolation web 60s", instead=("60s", "5s"))
         until(lambda: b.standing()["isolation_seconds"] == 5)
         until(lambda: list((a.directory / "state" / "isolation").glob("*.json")))
         # The vault goes away for site a alone; its daemon starts anew meanwhile.

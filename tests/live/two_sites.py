@@ -12,8 +12,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from tests.cli.installed import COMMAND
 from tests.daemon.house import House
 from tests.hypervisor.stage import make_kernel
+from tests.runbook import shown_as
 from understudy.demo.kit import Kit
 from understudy.hypervisor.qemu.driver import QemuHypervisor
 from understudy.qemu.session import QmpSession
@@ -138,6 +140,32 @@ class SiteHouse(House):
         found = self.ended(self.begin(path, body))
         assert found["state"] == "failed", found
         return found["error"]
+
+    def types(self, line: str, *, instead: tuple[str, str] = ("", ""), code: int = 0) -> str:
+        """What an operator sees who types this line of the runbook here, and says `y` to what it asks; it ends with `code`.
+
+        `instead`: a number or name that is the runbook's, and ours.
+        """
+        written = shown_as(line)
+        environment = {name: value for name, value in os.environ.items() if not name.startswith("UNDERSTUDY_")}
+        environment |= {"PATH": f"{Path(COMMAND).parent}:{environment['PATH']}", "UNDERSTUDY_SOCKET": str(self.socket)}
+        ours, terminal = os.openpty()
+        try:
+            os.write(ours, b"y\n")
+            command = ["bash", "-c", written.replace(*instead) if instead[0] else written]
+            done = subprocess.run(command, env=environment, stdin=terminal, capture_output=True, text=True, timeout=300)
+        finally:
+            os.close(ours)
+            os.close(terminal)
+        assert done.returncode == code, f"{command} ended with {done.returncode}\n{done.stdout}\n{done.stderr}"
+        return done.stdout + done.stderr
+
+    def typed(self, line: str, *, instead: tuple[str, str] = ("", "")) -> Any:
+        """What the job gave that such a line began, which asks first whether it is meant."""
+        assert "Go on? [y/N]" in self.types(line, instead=instead)
+        (job,) = self.ask("GET", "/v1/jobs?limit=1")["items"]
+        assert job["state"] == "succeeded", job
+        return job["result"]
 
 
 @contextlib.contextmanager
