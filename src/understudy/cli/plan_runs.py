@@ -6,7 +6,7 @@ from understudy.cli.output import columns
 from understudy.cli.session import Session
 from understudy.cli.session import command as common
 from understudy.cli.words import local_time
-from understudy.engine.plan_page import seconds
+from understudy.engine.plan_page import reached, seconds
 
 
 @click.command("runs")
@@ -33,6 +33,6 @@ async def command(session: Session) -> None:
             run.site,
             f"{run.done}/{run.steps}",
             seconds(run.worst_rpo),
-            seconds(run.worst_rto),
+            reached(run.worst_rto, run.worst_rto_waited),
         )
     out.table(table)

@@ -4,7 +4,8 @@ from understudy.cli.output import Output, columns
 from understudy.cli.words import local_time
 from understudy.engine import PlanChecked, PlanRun
 from understudy.engine.plan_page import moment, said, seconds, took
-from understudy.engine.plans import PlanStep, rpo_of, rto_of
+from understudy.engine.plan_reached import rpo_of, rto_of, waited_of
+from understudy.engine.plans import PlanStep
 from understudy.errors import Conflict
 
 _STYLES = {
@@ -63,10 +64,10 @@ def run_told(out: Output, run: PlanRun, *, full: bool = False) -> None:
                 _step(out, step, full)
     machines = [step for step in run.steps if step.point]
     if machines:
-        table = columns("machine", "point", "frozen at", "RPO", "RTO", right=("point", "RPO", "RTO"))
+        table = columns("machine", "point", "frozen at", "RPO", "RTO", "of it waiting", right=("point", "RPO", "RTO", "of it waiting"))
         for step in machines:
-            cells = (str(step.number), moment(step.frozen_at), seconds(rpo_of(run, step)), seconds(rto_of(run, step)))
-            table.add_row(safe(step.title), *cells)
+            reached = (rpo_of(run, step), rto_of(run, step), waited_of(run, step))
+            table.add_row(safe(step.title), str(step.number), moment(step.frozen_at), *map(seconds, reached))
         out.table(table)
 
 

@@ -96,6 +96,7 @@ from understudy.engine.networks import (
     checked_networks,
     place_of,
 )
+from understudy.engine.plan_reached import entry_of
 from understudy.engine.plans import (
     AnswerStep,
     PlanChecked,
@@ -108,7 +109,6 @@ from understudy.engine.plans import (
     RunPlan,
     SetPlan,
     ShownPlan,
-    entry_of,
 )
 from understudy.engine.policy import Day, ReplicationPolicy, Times, Window, checked_policy
 from understudy.engine.protocol import Engine, EngineFactory, Replication

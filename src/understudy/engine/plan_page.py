@@ -4,7 +4,8 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from html import escape
 
-from understudy.engine.plans import PlanRun, PlanStep, Said, Try, rpo_of, rto_of
+from understudy.engine.plan_reached import rpo_of, rto_of, slowest_of, waited_of
+from understudy.engine.plans import PlanRun, PlanStep, Said, Try
 from understudy.engine.units import duration
 
 STYLE = """
@@ -69,6 +70,11 @@ def seconds(value: float | None) -> str:
     return "-" if value is None else duration(value)
 
 
+def reached(rto: float | None, waited: float | None) -> str:
+    """An RTO, and how much of it was not the machine's."""
+    return f"{seconds(rto)}, {duration(waited)} of it waiting for a person" if waited else seconds(rto)
+
+
 def _body(run: PlanRun) -> Iterator[str]:
     yield f"<h1>Recovery plan {_text(run.name)}</h1>\n"
     if run.plan.description:
@@ -77,7 +83,8 @@ def _body(run: PlanRun) -> Iterator[str]:
     machines = [step for step in run.steps if step.phase == "machines"]
     if machines:
         yield "<h2>Machines</h2>\n<table>\n<thead><tr><th>Machine</th><th>Group</th><th>Outcome</th><th>Point</th>"
-        yield '<th class="number">RPO</th><th class="number">RTO</th></tr></thead>\n<tbody>\n'
+        yield '<th class="number">RPO</th><th class="number">RTO</th>'
+        yield '<th class="number">of it waiting for a person</th></tr></thead>\n<tbody>\n'
         yield from (_machine(run, step) for step in machines)
         yield "</tbody>\n</table>\n"
     for number, group in enumerate(run.plan.groups, 1):
@@ -98,9 +105,9 @@ def _facts(run: PlanRun) -> Iterator[tuple[str, str, str]]:
     yield "Ended at", f"{moment(run.ended_at)}, after {took(run)}" if run.ended_at is not None else "it goes on", ""
     if run.aborted is not None:
         yield "Aborted", said(run.aborted), ""
-    rpos, rtos = ([value for step in run.steps if (value := of(run, step)) is not None] for of in (rpo_of, rto_of))
+    rpos, slowest = [rpo for step in run.steps if (rpo := rpo_of(run, step)) is not None], slowest_of(run)
     yield "Worst RPO reached", seconds(max(rpos, default=None)), ""
-    yield "Worst RTO reached", seconds(max(rtos, default=None)), ""
+    yield "Worst RTO reached", reached(rto_of(run, slowest), waited_of(run, slowest)) if slowest is not None else "-", ""
     ended = sum(step.state == "succeeded" for step in run.steps)
     yield "Steps", f"{ended} of {len(run.steps)} succeeded", ""
     yield "Run", f"{run.id}, revision {run.revision} of the plan", ""
@@ -110,7 +117,9 @@ def _machine(run: PlanRun, step: PlanStep) -> str:
     group = run.plan.groups[step.group - 1].name
     point = f"{step.number}, frozen at {moment(step.frozen_at)}" if step.point else "-"
     cells = f"<td>{_text(step.title)}</td><td>{_text(group)}</td>{_outcome(step)}<td>{_text(point)}</td>"
-    return f'<tr>{cells}<td class="number">{seconds(rpo_of(run, step))}</td><td class="number">{seconds(rto_of(run, step))}</td></tr>\n'
+    reached = (rpo_of(run, step), rto_of(run, step), waited_of(run, step))
+    numbers = "".join(f'<td class="number">{seconds(value)}</td>' for value in reached)
+    return f"<tr>{cells}{numbers}</tr>\n"
 
 
 def _step(step: PlanStep) -> str:

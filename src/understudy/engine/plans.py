@@ -1,6 +1,6 @@
 """Recovery plans: in which order machines are brought up elsewhere, what is done around it, and one run of such a plan."""
 
-from typing import Literal, TypeAlias, get_args
+from typing import Literal, TypeAlias
 
 from understudy.engine.values import Value
 
@@ -216,7 +216,9 @@ class PlanRunEntry(Value, frozen=True):
     """Steps that wait for a person, by their ids."""
     worst_rpo: float | None
     worst_rto: float | None
+    """Of it, in the machine that it is of, a person was waited for: `worst_rto_waited`."""
     reported: bool
+    worst_rto_waited: float | None = None
     problem: str = ""
     """Why its report cannot be read."""
 
@@ -230,56 +232,3 @@ class AnswerStep(Value, frozen=True):
 
 
 DONE: tuple[StepState, ...] = ("succeeded", "failed", "skipped")
-
-
-def rpo_of(run: PlanRun, step: PlanStep) -> float | None:
-    """Seconds between the request and the instant that the machine was brought back to."""
-    return None if step.frozen_at is None else max(run.asked_at - step.frozen_at, 0) / 1e9
-
-
-def rto_of(run: PlanRun, step: PlanStep) -> float | None:
-    """Seconds between the request and the machine's guest running."""
-    return None if step.running_at is None else max(step.running_at - run.asked_at, 0) / 1e9
-
-
-def entry_of(run: PlanRun) -> PlanRunEntry:
-    rpos = [rpo for step in run.steps if (rpo := rpo_of(run, step)) is not None]
-    rtos = [rto for step in run.steps if (rto := rto_of(run, step)) is not None]
-    return PlanRunEntry(
-        id=run.id,
-        plan=run.name,
-        kind=run.kind,
-        state=run.state,
-        actor=run.actor,
-        site=run.site,
-        asked_at=run.asked_at,
-        ended_at=run.ended_at,
-        steps=len(run.steps),
-        done=sum(step.state in DONE for step in run.steps),
-        asking=tuple(step.id for step in run.steps if step.state == "asking") if run.state == "running" else (),
-        worst_rpo=max(rpos, default=None),
-        worst_rto=max(rtos, default=None),
-        reported=run.reported,
-    )
-
-
-def lost_entry(run: str, plan: str, outcome: str, at: int, by: str, problem: str) -> PlanRunEntry:
-    """What its record alone tells of a run whose report cannot be read."""
-    state: RunState = next((known for known in get_args(RunState) if known == outcome), "failed")
-    return PlanRunEntry(
-        id=run,
-        plan=plan,
-        kind=None,
-        state=state,
-        actor=by,
-        site="",
-        asked_at=at,
-        ended_at=at,
-        steps=0,
-        done=0,
-        asking=(),
-        worst_rpo=None,
-        worst_rto=None,
-        reported=True,
-        problem=problem,
-    )

@@ -3,8 +3,8 @@
 import msgspec
 
 from understudy import engine
+from understudy.engine.plan_reached import lost_entry
 from understudy.engine.plan_text import plan_of
-from understudy.engine.plans import lost_entry
 from understudy.errors import IntegrityError, InvalidRequest, Unsupported
 from understudy.vault import kinds
 from understudy.vault.log.settings import Kept

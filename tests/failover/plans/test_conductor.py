@@ -13,7 +13,8 @@ import pytest
 from tests.failover.plans.doubles import Operated
 from tests.failover.plans.kit import group, manual, run_of
 from understudy.engine import AnswerStep, PlanRun, Reply
-from understudy.engine.plans import PlanStep, Script, rpo_of, rto_of
+from understudy.engine.plan_reached import rpo_of, rto_of
+from understudy.engine.plans import PlanStep, Script
 from understudy.errors import StateFailed, UnderstudyError
 from understudy.failover.plans import conductor
 from understudy.failover.plans.conductor import Conductor, Listener

@@ -6,9 +6,11 @@ import pytest
 
 from tests.failover.plans.kit import ASKED, SECOND, end, forward, group, manual, run_of, script, states
 from understudy.engine import AnswerStep, PlanRun, Reply, entry_of
+from understudy.engine.plan_page import page_of
+from understudy.engine.plan_reached import rto_of, waited_of
 from understudy.errors import Conflict, NotFound
 from understudy.failover.plans.planner import decide
-from understudy.failover.plans.progress import REPLIES, answered, begun, over
+from understudy.failover.plans.progress import REPLIES, Result, answered, begun, ended, over
 
 TWO = (
     group("db", "db1 db2", pre=(script(), manual()), post=(script(),), delay_seconds=5),
@@ -173,6 +175,26 @@ def test_what_a_machine_reached_is_kept() -> None:
     run = end(run, "1.machine.1", point="ab" * 16, number=7, frozen_at=ASKED - 3 * SECOND, running_at=ASKED + 8 * SECOND)
     entry = entry_of(over(run, "succeeded", ASKED + 9 * SECOND))
     assert (entry.worst_rpo, entry.worst_rto, entry.done, entry.steps) == (3.0, 8.0, 1, 1)
+
+
+def test_what_a_person_was_waited_for_is_told_apart() -> None:
+    """Before the first machine; after the second had failed, while a third was brought up; and not what came after all ran."""
+    run = forward(run_of(group("a", "x y z", pre=(manual(),), post=(manual(),))))
+    run = answered(run, AnswerStep(reply="confirm"), "anna", ASKED + 60 * SECOND)
+    for number in (1, 2, 3):
+        run = begun(run, f"1.machine.{number}", ASKED + 60 * SECOND)
+    told = {"point": "ab" * 16, "number": 7, "frozen_at": ASKED}
+    run = ended(run, "1.machine.1", ASKED + 65 * SECOND, Result(ok=True, running_at=ASKED + 64 * SECOND, **told))
+    run = ended(run, "1.machine.2", ASKED + 70 * SECOND, Result(ok=False))
+    run = ended(run, "1.machine.3", ASKED + 90 * SECOND, Result(ok=True, running_at=ASKED + 90 * SECOND, **told))
+    run = answered(run, AnswerStep(reply="retry"), "anna", ASKED + 100 * SECOND)
+    run = begun(run, "1.machine.2", ASKED + 100 * SECOND)
+    run = ended(run, "1.machine.2", ASKED + 108 * SECOND, Result(ok=True, running_at=ASKED + 107 * SECOND, **told))
+    run = answered(begun(run, "1.post.1", ASKED + 108 * SECOND), AnswerStep(reply="confirm"), "anna", ASKED + 200 * SECOND)
+    machines = [step for step in run.steps if step.machine]
+    assert [(rto_of(run, step), waited_of(run, step)) for step in machines] == [(64.0, 60.0), (107.0, 90.0), (90.0, 60.0)]
+    assert (entry_of(run).worst_rto, entry_of(run).worst_rto_waited) == (107.0, 90.0)
+    assert "1 m 47 s, 1 m 30 s of it waiting for a person" in page_of(run)
 
 
 TESTED = (group("a", "x y", on_failure="continue"), group("b", "z"))

@@ -50,7 +50,7 @@ function runParts(run) {
   const words = run.asking.length ? "waits for a person" : run.state;
   const title = make("button", { type: "button", class: "plain", "aria-expanded": String(open), "data-key": `open ${run.id}` }, make("b", {}, run.plan), ` ${run.kind ?? ""}`);
   title.addEventListener("click", () => { plans.chosen = run.id; readPlans().catch(() => {}); });
-  const reached = [run.worst_rpo === null ? "" : `RPO ${duration(run.worst_rpo)}`, run.worst_rto === null ? "" : `RTO ${duration(run.worst_rto)}`];
+  const reached = [run.worst_rpo === null ? "" : `RPO ${duration(run.worst_rpo)}`, run.worst_rto === null ? "" : `RTO ${duration(run.worst_rto)}${run.worst_rto_waited ? ` (${duration(run.worst_rto_waited)} of it waiting for a person)` : ""}`];
   const facts = [moment(run.asked_at), run.actor, `${run.done} of ${count(run.steps, "step")}`, ...reached, run.problem].filter(Boolean).join(", ");
   const kind = run.asking.length ? "asking" : run.state;
   const parts = [make("div", { class: "line" }, title, make("span", { class: `dim ${kind}` }, words)), make("div", { class: "quiet" }, facts)];
