@@ -5,9 +5,9 @@ import click
 from understudy.cli.completing import machine_names
 from understudy.cli.session import Session
 from understudy.cli.session import command as common
-from understudy.cli.words import count, size
+from understudy.cli.words import size
 from understudy.engine import Collect, Collected, Weight
-from understudy.engine.units import duration, span_of
+from understudy.engine.units import count, duration, span_of
 
 
 @click.command("collect")

@@ -8,10 +8,10 @@ from pathlib import Path
 import click
 
 from understudy.cli.output import Output, columns
-from understudy.cli.words import count, size
+from understudy.cli.words import size
 from understudy.demo.report import BLOCK, Cycle, Report
 from understudy.demo.story import demonstrate
-from understudy.engine.units import duration, seconds_of
+from understudy.engine.units import count, duration, seconds_of
 from understudy.errors import IntegrityError
 
 

@@ -5,8 +5,9 @@ from collections.abc import Sequence
 from rich.table import Table
 
 from understudy.cli.output import Output, columns
-from understudy.cli.words import count, size
+from understudy.cli.words import size
 from understudy.engine import Look, MappedNic, ShownNetworks
+from understudy.engine.units import count
 
 
 def networks_told(output: Output, shown: ShownNetworks) -> None:

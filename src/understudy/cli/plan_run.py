@@ -7,8 +7,8 @@ import msgspec
 
 from understudy.cli.plan_words import checked_told, run_told
 from understudy.cli.session import Session, asking
-from understudy.cli.words import count
 from understudy.engine import PlanKind, PlanPoint, Progress, RunPlan
+from understudy.engine.units import count
 from understudy.errors import InvalidRequest, PlanFailed
 
 

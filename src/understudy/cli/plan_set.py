@@ -7,6 +7,7 @@ import click
 from understudy.cli.session import Session
 from understudy.cli.session import command as common
 from understudy.engine import SetPlan
+from understudy.engine.units import count
 from understudy.errors import InvalidRequest
 
 
@@ -21,8 +22,9 @@ async def command(session: Session, name: str, file: Path) -> None:
     async with session.engine() as engine:
         shown = await engine.set_plan(SetPlan(name=name, text=_text(file)))
     session.output.document(shown)
-    machines = sum(len(group.machines) for group in shown.plan.groups)
-    session.output.say(f"plan {shown.name}: {len(shown.plan.groups)} groups, {machines} machines, revision {shown.revision}", style="bold")
+    groups = shown.plan.groups
+    held = f"{count(len(groups), 'group')}, {count(sum(len(group.machines) for group in groups), 'machine')}"
+    session.output.say(f"plan {shown.name}: {held}, revision {shown.revision}", style="bold")
     session.output.say(f"next: understudy plan check {shown.name}")
 
 

@@ -21,7 +21,7 @@ def policy_told(output: Output, machine: MachineStatus) -> None:
     limits = (("warning", policy.warning_rpo, machine.warning_rpo), ("critical", policy.critical_rpo, machine.critical_rpo))
     told = [f"{what} from {duration(rpo)}{'' if named else ' (derived)'}" for what, named, rpo in limits]
     output.say(f"  RPO             {', '.join(told)}")
-    every = {0: "no point", 1: "every point"}.get(policy.app_every, f"every {policy.app_every}th point")
+    every = {0: "no point", 1: "every point"}.get(policy.app_every, f"one point in {policy.app_every}")
     output.say(f"  app-consistent  {every}")
     output.say(f"  rate            {f'at most {size(policy.rate)}/s' if policy.rate else 'unlimited'}")
     for window in policy.windows:
@@ -37,7 +37,7 @@ def policy_line(policy: ReplicationPolicy) -> str:
     """The same in one line, without what is as it is by default."""
     parts = [f"a cycle each {duration(policy.interval)}"]
     if policy.app_every:
-        parts.append("every point app-consistent" if policy.app_every == 1 else f"every {policy.app_every}th app-consistent")
+        parts.append("every point app-consistent" if policy.app_every == 1 else f"one point in {policy.app_every} app-consistent")
     if policy.rate:
         parts.append(f"at most {size(policy.rate)}/s")
     parts += [window_words(window) for window in policy.windows]

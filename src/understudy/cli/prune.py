@@ -7,8 +7,9 @@ from understudy.cli.output import columns
 from understudy.cli.retention_words import policy_words
 from understudy.cli.session import Session
 from understudy.cli.session import command as common
-from understudy.cli.words import count, local_time
+from understudy.cli.words import local_time
 from understudy.engine import Prune
+from understudy.engine.units import count
 
 
 @click.command("prune")

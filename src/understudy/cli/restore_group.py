@@ -5,9 +5,9 @@ import os
 from understudy.cli.progress import shown
 from understudy.cli.selecting_instant import select_instant
 from understudy.cli.session import Session
-from understudy.cli.words import age, count, local_time, size
+from understudy.cli.words import age, local_time, size
 from understudy.engine import ImageFormat, Instant, RestoreGroup, checked_name
-from understudy.engine.units import duration
+from understudy.engine.units import count, duration
 from understudy.errors import InvalidRequest
 
 

@@ -1,8 +1,7 @@
 """A retention policy as people read it."""
 
-from understudy.cli.words import count
 from understudy.engine import Policy
-from understudy.engine.units import duration
+from understudy.engine.units import count, duration
 
 
 def policy_words(machine: str, policy: Policy | None) -> str:

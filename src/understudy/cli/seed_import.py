@@ -5,9 +5,9 @@ import click
 from understudy.cli.progress import shown
 from understudy.cli.session import Session
 from understudy.cli.session import command as common
-from understudy.cli.words import count, size
+from understudy.cli.words import size
 from understudy.engine import SeedImport
-from understudy.engine.units import duration
+from understudy.engine.units import count, duration
 
 
 @click.command("import")

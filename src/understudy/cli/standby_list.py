@@ -6,7 +6,8 @@ from understudy.cli.output import columns
 from understudy.cli.session import Session
 from understudy.cli.session import command as common
 from understudy.cli.standby_words import at_point, lag, state
-from understudy.cli.words import age, count
+from understudy.cli.words import age
+from understudy.engine.units import count
 
 
 @click.command("list")

@@ -1,9 +1,9 @@
 """Standbys in words."""
 
 from understudy.cli.output import Output
-from understudy.cli.words import age, count, size
+from understudy.cli.words import age, size
 from understudy.engine import Restored, Standby, StandbyDisk
-from understudy.engine.units import duration
+from understudy.engine.units import count, duration
 
 
 def at_point(standby: Standby) -> str:

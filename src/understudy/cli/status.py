@@ -14,8 +14,8 @@ from understudy.cli.session import Session, asking
 from understudy.cli.status_details import details
 from understudy.cli.status_words import headline, job_line, reasons, table_of, worst_first
 from understudy.cli.stopping import pause, until_stopped
-from understudy.cli.words import count
 from understudy.engine import Health, Job, JobQuery, MachineStatus, ServiceHealth, Value
+from understudy.engine.units import count
 from understudy.errors import UnderstudyError
 
 CODES: dict[Health, int] = {"normal": 0, "warning": 1, "critical": 2}

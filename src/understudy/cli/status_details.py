@@ -8,9 +8,9 @@ from understudy.cli.policy_words import policy_line
 from understudy.cli.retention_words import kept_words
 from understudy.cli.standby_words import line
 from understudy.cli.status_words import job_line, moment
-from understudy.cli.words import NANOSECONDS, age, count, size
+from understudy.cli.words import NANOSECONDS, age, size
 from understudy.engine import Job, MachineStatus, RpoSample
-from understudy.engine.units import duration
+from understudy.engine.units import count, duration
 
 _BARS = "▁▂▃▄▅▆▇█"
 _WIDTH = 40

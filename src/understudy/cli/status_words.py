@@ -9,9 +9,9 @@ from rich.text import Text
 from understudy.cli.job_words import how_far, what
 from understudy.cli.output import columns
 from understudy.cli.standby_words import line
-from understudy.cli.words import NANOSECONDS, count
+from understudy.cli.words import NANOSECONDS
 from understudy.engine import Health, Job, MachineStatus, Reason, ServiceHealth
-from understudy.engine.units import duration
+from understudy.engine.units import count, duration
 
 STYLES: dict[Health, str] = {"normal": "green", "warning": "bold yellow", "critical": "bold red"}
 _WORST_FIRST: tuple[Health, ...] = ("critical", "warning", "normal")

@@ -7,8 +7,9 @@ from understudy.cli.completing import machine_names
 from understudy.cli.output import Output, columns
 from understudy.cli.session import Session
 from understudy.cli.session import command as common
-from understudy.cli.words import count, local_time, size
+from understudy.cli.words import local_time, size
 from understudy.engine import PointUsage, Usage, Weight
+from understudy.engine.units import count
 
 
 @click.command("usage")

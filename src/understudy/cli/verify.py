@@ -7,9 +7,9 @@ from understudy.cli.progress import shown
 from understudy.cli.selecting import select, split
 from understudy.cli.session import Session
 from understudy.cli.session import command as common
-from understudy.cli.words import count, size
+from understudy.cli.words import size
 from understudy.engine import Level, Verified, Verify
-from understudy.engine.units import duration
+from understudy.engine.units import count, duration
 from understudy.errors import IntegrityError, InvalidRequest
 
 _PROVEN = {

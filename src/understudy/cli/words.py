@@ -32,8 +32,3 @@ def age(at: int, now: int | None = None) -> str:
     """How long ago; a clock that stands before `at` gives `in the future`, which is worth seeing."""
     passed = (time.time_ns() if now is None else now) - at
     return "in the future" if passed < -NANOSECONDS else f"{duration(passed / NANOSECONDS)} ago"
-
-
-def count(number: int, noun: str) -> str:
-    """1 disk, 2 disks."""
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

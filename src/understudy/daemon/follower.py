@@ -13,6 +13,7 @@ from understudy.daemon.slots import Slots
 from understudy.daemon.track import Track, failure_of
 from understudy.daemon.wanted import Wanted
 from understudy.engine import Cycle, Progress, Reason, Replication, Severity
+from understudy.engine.units import count
 from understudy.errors import Conflict, UnderstudyError
 from understudy.jobs.journal import Journal
 from understudy.local.here import Here
@@ -291,7 +292,7 @@ class Follower:
     def _told(self, cycle: Cycle, again: int) -> None:
         name, machine = self.track.name, self.track.id
         if again:
-            self._journal.tell("machine.recovered", "info", f"{name} is replicated again after {again} failures", machine=machine)
+            self._journal.tell("machine.recovered", "info", f"{name} is replicated again after {count(again, 'failure')}", machine=machine)
         data = {
             "cycle": cycle.point,
             "point": cycle.number,

@@ -9,6 +9,7 @@ from typing import Protocol
 
 from understudy.daemon.track import failure_of
 from understudy.engine import Failure, MachineStatus, Point, Progress, ReplicationPolicy, Restored, Severity, Standby
+from understudy.engine.units import count
 from understudy.errors import UnderstudyError
 from understudy.jobs.journal import Journal
 from understudy.local.site import Site
@@ -214,7 +215,7 @@ class StandbyFollower:
 
     def _well(self) -> None:
         if self._failures:
-            message = f"the standby of {self.name} follows again after {self._failures} failures"
+            message = f"the standby of {self.name} follows again after {count(self._failures, 'failure')}"
             self._journal.tell("standby.recovered", "info", message, machine=self.machine)
         self._failure, self._kind, self._failures = None, None, 0
 

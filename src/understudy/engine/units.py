@@ -68,3 +68,8 @@ def duration(seconds: float) -> str:
     (large, much), (small, little) = _UP_TO_HOURS if whole < 3600 else _UP_TO_DAYS if whole < 86400 else _BEYOND
     rest = whole % much // little
     return f"{whole // much} {large} {rest} {small}" if rest else f"{whole // much} {large}"
+
+
+def count(number: int, noun: str) -> str:
+    """1 disk, 2 disks."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

@@ -7,6 +7,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 
 from understudy import engine
+from understudy.engine.units import count
 from understudy.errors import Conflict, InvalidRequest, NotFound, UnderstudyError
 from understudy.local.claims import must_be_ours
 from understudy.local.following import source_here
@@ -41,7 +42,7 @@ async def group_made(vault: Vault, site: Site, request: engine.CreateGroup) -> e
         source_here(site.directory(vault.id, log.machine_id), log.state)
         found[log.machine_id] = log.state.name
     if not 2 <= len(found) <= LARGEST:
-        raise InvalidRequest(f"a group of {len(found)} machines makes no sense", hint=f"name 2 to {LARGEST} different machines")
+        raise InvalidRequest(f"a group of {count(len(found), 'machine')} makes no sense", hint=f"name 2 to {LARGEST} different machines")
     directory = groups_directory(site.state, vault.id)
     group = GroupFile(machines=tuple(sorted(found)))
     before = (await asyncio.to_thread(read_groups, directory)).get(request.name)

@@ -1,7 +1,7 @@
 """How a standby is: when it is brought on, and its health. Pure."""
 
 from understudy.engine import Failure, Health, Reason, Standby
-from understudy.engine.units import duration
+from understudy.engine.units import count, duration
 from understudy.engine.values import Value
 from understudy.scheduler.health import worst
 from understudy.scheduler.retry import Kind
@@ -54,7 +54,8 @@ def standby_health(facts: StandbyFacts) -> tuple[Health, tuple[Reason, ...]]:
             what = "its standby is not whole yet"
         else:
             lag = f", {duration(standby.lag_seconds)}" if standby.lag_seconds else ""
-            what = f"its standby is {standby.behind if standby.behind is not None else 'an unknown number of'} points behind{lag}"
+            behind = count(standby.behind, "point") if standby.behind is not None else "an unknown number of points"
+            what = f"its standby is {behind} behind{lag}"
         hint = "it is being brought on" if facts.running else f"`understudy standby show {facts.name}` tells what keeps it"
         reasons.append(Reason(code="standby-late", health="warning", message=what, hint=hint))
     return worst([reason.health for reason in reasons]), tuple(reasons)
