@@ -92,6 +92,15 @@ def test_what_was_seen(daemon: FakeService, typed: Typed, tmp_path: Path) -> Non
     assert "it did not start: QEMU did not start" in never
     assert typed("drill", "show", "ee", "--screenshot", str(picture)).exit_code == NotFound.exit_code
     assert typed("drill", "show", "0123").exit_code == NotFound.exit_code
+    assert typed("drill", "show", "web").stdout.startswith("test dddddddd of web")
+    none = typed("drill", "show", "none")
+    assert (none.exit_code, "no point of none was ever tested here" in none.stderr) == (NotFound.exit_code, True)
+
+
+def test_the_run_of_a_plan_that_goes_on_needs_no_id(daemon: FakeService, typed: Typed) -> None:
+    newest = typed("plan", "status")
+    assert newest.stdout == typed("plan", "status", daemon.engine.plans_now.run.id).stdout
+    assert newest.exit_code == 0
 
 
 def test_checks_are_set(daemon: FakeService, typed: Typed) -> None:

@@ -4,6 +4,8 @@ from pathlib import Path
 
 import click
 
+from understudy.cli.completing import machine_names
+from understudy.cli.drill_named import drill_named
 from understudy.cli.drill_words import drill_told
 from understudy.cli.session import Session, asking
 from understudy.cli.words import size
@@ -11,15 +13,17 @@ from understudy.errors import NotFound, TargetFailed
 
 
 @click.command("show")
-@click.argument("drill", metavar="ID")
+@click.argument("which", metavar="NAME|ID", shell_complete=machine_names)
 @click.option("--screenshot", metavar="FILE", help="Write the picture of its screen here: a PNG, or text where it has no screen.")
 @click.option("--console", is_flag=True, help="Show the end of what its guest said on its serial port.")
 @click.option("--definition", is_flag=True, help="Show what was started, in TOML.")
 @asking
-async def command(session: Session, drill: str, screenshot: str | None, console: bool, definition: bool) -> None:
-    """Show the test failover whose id is or begins with ID: how long what took, what was looked at, and what came of it."""
+async def command(session: Session, which: str, screenshot: str | None, console: bool, definition: bool) -> None:
+    """Show the newest test failover of machine NAME, or that whose id is or begins with ID: how long what took, what was looked at, and
+    what came of it.
+    """
     async with session.daemon.opened() as service:
-        found = await service.drill(drill)
+        found = await drill_named(service, which)
         evidence = await service.evidence(found.id) if screenshot or console else None
     out = session.output
     if screenshot and evidence is not None:
