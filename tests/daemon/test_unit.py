@@ -1,8 +1,13 @@
 """The unit file as systemd reads it, and the example configuration as the daemon does."""
 
+import re
 import subprocess
+import tomllib
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
+from understudy.config.file import ALLOWED
 from understudy.config.load import parse
 
 SYSTEMD = Path(__file__).parents[2] / "systemd"
@@ -33,7 +38,24 @@ def test_the_sandbox_is_tight(tmp_path: Path) -> None:
 
 
 def test_the_example_configuration_is_right() -> None:
-    assert parse((SYSTEMD / "understudy.toml").read_text()).vault.credential == "vault-key"
+    text = (SYSTEMD / "understudy.toml").read_text()
+    assert parse(text).vault.credential == "vault-key"
+    # All that it only shows is right, too, and it shows every key.
+    whole = re.sub(r"^# (\[|[a-z-]+ = )", r"\1", text.replace("# key-file = ", "# or: key-file = "), flags=re.MULTILINE)
+    parse(whole)
+    assert ALLOWED.keys() - {"vault.key-file"} == set(keys(tomllib.loads(whole)))
+
+
+def keys(table: dict[str, Any], above: str = "") -> Iterator[str]:
+    for name, value in table.items():
+        match value:
+            case dict():
+                yield from keys(value, f"{above}{name}.")
+            case [dict() as first]:
+                yield above + name
+                yield from keys(first, f"{above}{name}[].")
+            case _:
+                yield above + name
 
 
 def test_a_stop_takes_less_time_than_systemd_gives() -> None:
