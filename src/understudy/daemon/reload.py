@@ -60,10 +60,11 @@ class Reload:
         self.slots.limits = config.limits
         self.slots.pump()
         self.machines.set_default(config.policy)
+        self.condition.restart = ", ".join(name.replace("_", "-") for name in fixed)
         self.journal.tell("config.loaded", "info", "the configuration was reloaded")
         if fixed:
-            names = ", ".join(name.replace("_", "-") for name in fixed)
-            self.journal.tell("config.restart", "warning", f"changes of {names} hold after a restart of the daemon")
+            message = f"changes of {self.condition.restart} hold after a restart of the daemon"
+            self.journal.tell("config.restart", "warning", message)
 
     def _refused(self, why: str, hint: str) -> None:
         self.condition.reload = why

@@ -28,6 +28,8 @@ class Condition:
     vault_id: str = ""
     vault: UnderstudyError | None = None
     reload: str = ""
+    restart: str = ""
+    """What of the file holds after a restart alone."""
     fault: str = ""
     """Why upkeep broke the last time."""
 

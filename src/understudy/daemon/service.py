@@ -215,6 +215,9 @@ class DaemonService:
             hint = "correct the file and reload again: `understudy check-config` reads it"
             message = f"the configuration was not reloaded: {self._daemon.condition.reload}"
             reasons.append(Reason(code="config", health="warning", message=message, hint=hint))
+        if self._daemon.condition.restart:
+            message = f"what was changed of {self._daemon.condition.restart} in the configuration holds after a restart of the daemon"
+            reasons.append(Reason(code="restart", health="warning", message=message, hint="systemctl restart understudy"))
         if self._daemon.condition.fault:
             message = f"a fault in understudy, in its upkeep: {self._daemon.condition.fault}"
             reasons.append(Reason(code="fault", health="critical", message=message, hint="the log has the traceback; it goes on by itself"))
