@@ -23,6 +23,14 @@ def test_a_file_that_is_right_is_told_in_a_line(typed: Typed, tmp_path: Path) ->
     assert result.stderr == ""
 
 
+def test_a_path_is_taken_and_all_that_is_missing_named(typed: Typed, tmp_path: Path) -> None:
+    assert typed("check-config", _written(tmp_path)).exit_code == 0
+    more = '[api.tcp]\nlisten = "127.0.0.1:1"\ncertificate = "/no/crt"\nprivate-key = "/no/key"\ntokens = "/no/tokens"\n'
+    told = typed("check-config", _written(tmp_path, api=f'{more}[failover]\nfence = ["/no/fence"]\n'))
+    assert told.exit_code == 2
+    assert [key for key in ("/no/crt", "/no/key", "/no/tokens", "/no/fence") if key not in told.stderr] == []
+
+
 @pytest.mark.parametrize(
     ("url", "code", "hint"), [("s3://bucket", 15, "file:///"), ("file://srv/vault", 2, "three slashes"), ("nfs", 2, "file:///srv")]
 )

@@ -82,6 +82,14 @@ def test_a_mistake_names_its_key_and_what_is_allowed(text: str, key: str, hint: 
     assert hint in caught.value.hint
 
 
+def test_every_table_that_is_wrong_is_named_at_once() -> None:
+    with pytest.raises(InvalidRequest) as caught:
+        parse('[vault]\nurl = 7\n[limit]\n[log]\nlevl = "info"\n[policy]\ninterval = "often"\n[failover]\nfence = ["fence"]\n')
+    assert caught.value.message.startswith("5 mistakes: ")
+    for key in ("limit: ", "log.levl: ", "vault.url: ", "policy.interval: ", "failover.fence: "):
+        assert key in caught.value.message
+
+
 def test_what_is_no_toml_is_said_with_its_place() -> None:
     with pytest.raises(InvalidRequest, match="not TOML"):
         parse("site = ")

@@ -13,35 +13,47 @@ from understudy.cli.credentials import readable_by_others
 from understudy.cli.output import Output
 from understudy.config.key import key_path
 from understudy.config.load import load
-from understudy.config.values import ApiConfig
+from understudy.config.mistakes import Mistakes
+from understudy.config.values import ApiConfig, Config
 from understudy.errors import InvalidRequest, NotFound, UnderstudyError
 
 
 @click.command("check-config")
+@click.argument("path", required=False, metavar="[PATH]")
 @config_option
 @click.option("--json", "as_json", is_flag=True, help="Answer in JSON on stdout, errors included.")
 @click.option("--debug", is_flag=True, help="Show tracebacks.")
-def command(config: str, as_json: bool, debug: bool) -> None:
-    """Read the daemon's configuration, and say what is wrong with it.
+def command(path: str | None, config: str, as_json: bool, debug: bool) -> None:
+    """Read the daemon's configuration, or that at PATH, and say what is wrong with it.
 
     Looks at the file, and at the files, users and groups that it names; opens no vault.
     """
-    out = Output(as_json)
+    out, mistakes = Output(as_json), Mistakes()
+    config = path or config
     found = load(Path(config))
-    _checked_url(found.vault.url)
-    if found.vault.key_file:
-        _must_exist("vault.key-file", key_path(found.vault))
-        if readable_by_others(found.vault.key_file):
-            out.warn(f"vault.key-file: others can read {found.vault.key_file}: chmod 600 it, and change the key if they may have")
-    if found.vault.credential and "CREDENTIALS_DIRECTORY" in os.environ:
-        _must_exist("vault.credential", key_path(found.vault))
-    if found.api.tcp:
-        for key in ("certificate", "private_key", "tokens"):
-            _must_exist(f"api.tcp.{key.replace('_', '-')}", Path(getattr(found.api.tcp, key)))
+    with mistakes.noted():
+        _checked_url(found.vault.url)
+    for key, file in _files(found):
+        with mistakes.noted():
+            _must_exist(key, file)
+    if found.vault.key_file and readable_by_others(found.vault.key_file):
+        out.warn(f"vault.key-file: others can read {found.vault.key_file}: chmod 600 it, and change the key if they may have")
+    mistakes.tell()
     for stranger in _strangers(found.api):
         out.warn(f"{stranger} on this host, so nobody is let in by it")
     out.document(found)
     out.say(f"{config} is right: site {found.site}, vault {found.vault.url}, state in {found.state_dir}, API at {found.api.socket}")
+
+
+def _files(found: Config) -> Iterator[tuple[str, Path]]:
+    """Those that the daemon reads."""
+    if found.vault.key_file or (found.vault.credential and "CREDENTIALS_DIRECTORY" in os.environ):
+        yield f"vault.{'key-file' if found.vault.key_file else 'credential'}", key_path(found.vault)
+    if found.api.tcp:
+        for key in ("certificate", "private_key", "tokens"):
+            yield f"api.tcp.{key.replace('_', '-')}", Path(getattr(found.api.tcp, key))
+    if found.failover.fence:
+        yield "failover.fence", Path(found.failover.fence[0])
 
 
 def _checked_url(url: str) -> None:

@@ -15,6 +15,9 @@ from understudy.config.file import (
     ApiTable,
     FailoverTable,
     File,
+    LimitsTable,
+    LogTable,
+    MaintenanceTable,
     NetworkTable,
     PolicyTable,
     Table,
@@ -22,6 +25,7 @@ from understudy.config.file import (
     TimesTable,
     VaultTable,
 )
+from understudy.config.mistakes import Mistakes
 from understudy.config.values import ApiConfig, Config, Failover, Limits, Log, Maintenance, TcpConfig, VaultConfig
 from understudy.engine import NetworkRule, ReplicationPolicy, Times, Window, checked_name, place_of
 from understudy.engine.policy import checked_policy
@@ -35,7 +39,7 @@ _MOST_CYCLES = 64
 
 
 def load(path: Path) -> Config:
-    """`NotFound` without a file, `InvalidRequest` where it says what cannot be meant."""
+    """`NotFound` without a file, `InvalidRequest` where it says what cannot be meant: with one mistake at least of each table."""
     try:
         data = path.read_bytes()
     except FileNotFoundError:
@@ -56,16 +60,36 @@ def parse(text: str) -> Config:
         raw = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise InvalidRequest(f"this is not TOML: {error}", hint="strings stand in quotes; tables begin with [name]") from None
-    for key, known in _unknown(raw, File, ""):
-        here, _, last = key.rpartition(".")
-        near = difflib.get_close_matches(last, known, 1, 0.5)
-        meant = f"did you mean {near[0]}? " if near else ""
-        raise InvalidRequest(f"{key}: there is no such key", hint=f"{meant}{here or 'the file'} takes {', '.join(known)}")
+    mistakes, values = Mistakes(), dict[str, Any]()
+    strangers = list(_unknown(raw, File, ""))
+    mistakes.found += [_stranger(key, known) for key, known in strangers]
+    tables = {key.partition(".")[0] for key, _ in strangers}
+    for field in msgspec.structs.fields(File):
+        if field.encode_name not in tables:
+            with mistakes.noted():
+                values[field.name] = _READ[field.name](_converted(raw, field))
+    mistakes.tell()
+    return Config(**values)
+
+
+def _stranger(key: str, known: list[str]) -> InvalidRequest:
+    here, _, last = key.rpartition(".")
+    near = difflib.get_close_matches(last, known, 1, 0.5)
+    meant = f"did you mean {near[0]}? " if near else ""
+    return InvalidRequest(f"{key}: there is no such key", hint=f"{meant}{here or 'the file'} takes {', '.join(known)}")
+
+
+def _converted(raw: dict[str, Any], field: msgspec.structs.FieldInfo) -> Any:
+    """What the file says under one of its own keys, or what holds without."""
+    key = field.encode_name
+    if key not in raw:
+        if field.required:
+            raise InvalidRequest(f"{key}: is missing", hint=_hint(key))
+        return field.default
     try:
-        file = msgspec.convert(raw, File)
+        return msgspec.convert(raw[key], field.type)
     except msgspec.ValidationError as error:
-        raise _explained(error) from None
-    return _config(file)
+        raise _explained(error, key) from None
 
 
 def _unknown(raw: dict[str, Any], table: type[Table], above: str) -> Iterator[tuple[str, list[str]]]:
@@ -83,13 +107,13 @@ def _unknown(raw: dict[str, Any], table: type[Table], above: str) -> Iterator[tu
                     yield from _unknown(one, below, f"{above}{key}.")
 
 
-def _explained(error: msgspec.ValidationError) -> InvalidRequest:
-    """msgspec says `Expected `int`, got `str` - at `$.limits.cycles``; missing fields are named in the words before."""
+def _explained(error: msgspec.ValidationError, above: str) -> InvalidRequest:
+    """msgspec says `Expected `int`, got `str` - at `$.cycles``; missing fields are named in the words before. `above`: the table's key."""
     words, _, place = str(error).partition(" - at ")
-    key = re.sub(r"\[\d+\]|\[\.\.\.\]", "[]", place.strip("`").removeprefix("$").lstrip("."))
+    key = above + re.sub(r"\[\d+\]|\[\.\.\.\]", "[]", place.strip("`").removeprefix("$"))
     missing = re.fullmatch(r"Object missing required field `(.+)`", words)
     if missing:
-        key = f"{key}.{missing[1]}".lstrip(".")
+        key = f"{key}.{missing[1]}"
         words = "is missing"
     plain = key if key in ALLOWED else key.removesuffix("[]")
     return InvalidRequest(f"{key}: {words.replace('`', '')}", hint=_hint(plain))
@@ -112,31 +136,30 @@ def _refuse(key: str, why: str) -> InvalidRequest:
     return InvalidRequest(f"{key}: {why}", hint=_hint(key))
 
 
-def _config(file: File) -> Config:
-    cycles = file.limits.cycles
-    if not 1 <= cycles <= _MOST_CYCLES:
-        raise _refuse("limits.cycles", f"{cycles} cycles at once make no sense")
-    memory = _bytes("limits.memory", file.limits.memory)
+def _site(name: str) -> str:
+    return _of("site", lambda: checked_name("site", name or socket.gethostname()))
+
+
+def _limits(table: LimitsTable) -> Limits:
+    if not 1 <= table.cycles <= _MOST_CYCLES:
+        raise _refuse("limits.cycles", f"{table.cycles} cycles at once make no sense")
+    memory = _bytes("limits.memory", table.memory)
     if memory < _LEAST_MEMORY:
-        raise _refuse("limits.memory", f"{file.limits.memory} is not enough for one cycle")
-    every = file.maintenance
-    return Config(
-        site=_of("site", lambda: checked_name("site", file.site or socket.gethostname())),
-        state_dir=_absolute("state-dir", file.state_dir),
-        vault=_vault(file.vault),
-        api=_api(file.api),
-        limits=Limits(cycles=cycles, rate=_bytes("limits.rate", file.limits.rate), memory=memory),
-        policy=_policy(file.policy),
-        networks=_networks(file.networks),
-        maintenance=Maintenance(
-            every=_seconds("maintenance.every", every.every),
-            grace=_seconds("maintenance.grace", every.grace, zero=True),
-            jobs_for=_seconds("maintenance.jobs-for", every.jobs_for),
-            events_for=_seconds("maintenance.events-for", every.events_for),
-        ),
-        failover=_failover(file.failover),
-        log=Log(level=file.log.level, format=file.log.format),
+        raise _refuse("limits.memory", f"{table.memory} is not enough for one cycle")
+    return Limits(cycles=table.cycles, rate=_bytes("limits.rate", table.rate), memory=memory)
+
+
+def _maintenance(table: MaintenanceTable) -> Maintenance:
+    return Maintenance(
+        every=_seconds("maintenance.every", table.every),
+        grace=_seconds("maintenance.grace", table.grace, zero=True),
+        jobs_for=_seconds("maintenance.jobs-for", table.jobs_for),
+        events_for=_seconds("maintenance.events-for", table.events_for),
     )
+
+
+def _log(table: LogTable) -> Log:
+    return Log(level=table.level, format=table.format)
 
 
 def _failover(table: FailoverTable) -> Failover:
@@ -242,3 +265,18 @@ def _absolute(key: str, path: str) -> str:
     if not path.startswith("/") or "\0" in path:
         raise _refuse(key, f"{path!r} is no absolute path")
     return path
+
+
+_READ: dict[str, Callable[[Any], Any]] = {
+    "site": _site,
+    "state_dir": lambda path: _absolute("state-dir", path),
+    "vault": _vault,
+    "api": _api,
+    "limits": _limits,
+    "policy": _policy,
+    "networks": _networks,
+    "maintenance": _maintenance,
+    "failover": _failover,
+    "log": _log,
+}
+"""What each key of the file comes to, by its name in `File` and in `Config`."""
