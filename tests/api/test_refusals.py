@@ -101,6 +101,14 @@ async def test_what_is_wanted_is_said_in_words(
     assert service.audited == service.engine.asked == []
 
 
+async def test_what_takes_no_body_is_given_none(http: aiohttp.ClientSession) -> None:
+    for body in (b'{"force": true}', b"null", b"force"):
+        error = await refusal(http, "POST", "/v1/jobs/none/cancel", 422, data=body, headers=_JSON)
+        assert "takes no body" in error["message"]
+    for body in (b"", b"{}"):
+        await refusal(http, "POST", "/v1/jobs/none/cancel", 404, data=body, headers=_JSON)
+
+
 async def test_other_forms_lengths_and_paces_are_refused(http: aiohttp.ClientSession, monkeypatch: pytest.MonkeyPatch) -> None:
     path = "/v1/machines/web/policy"
     error = await refusal(http, "PUT", path, 415, data=b"{}", headers={"Content-Type": "text/plain"})

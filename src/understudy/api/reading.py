@@ -67,16 +67,18 @@ def _scalar(text: str, base: Any) -> Any:
 
 
 async def body_of(request: web.Request, kind: type[T] | None) -> T | None:
-    """None where the route takes no body; then none is read."""
-    if kind is None:
-        return None
-    if request.body_exists and request.content_type != "application/json":
+    """None where the route takes no body: nothing, or an object without fields."""
+    if kind is not None and request.body_exists and request.content_type != "application/json":
         raise NotJson(f"the body is {request.content_type}", hint="send JSON, and `Content-Type: application/json`")
     try:
         async with asyncio.timeout(BODY_SECONDS):
             data = await request.read()
     except TimeoutError:
         raise TooSlow(f"the body did not come within {BODY_SECONDS:.0f} s") from None
+    if kind is None:
+        if data.strip() not in (b"", b"{}"):
+            raise InvalidRequest("this takes no body, and was given one", hint="GET /v1/openapi.json describes what is taken")
+        return None
     return _converted(lambda: _decoded(data or b"{}", kind), "the body")
 
 
