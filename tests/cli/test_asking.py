@@ -105,3 +105,18 @@ def test_a_shell_completes_names(daemon: FakeService, typed: Typed) -> None:
         assert [line.partition(",")[2] for line in said.stdout.splitlines()] == [wanted], said.stderr
     for shell in ("bash", "zsh", "fish"):
         assert "_UNDERSTUDY_COMPLETE" in typed("completion", shell).stdout
+
+
+@pytest.mark.parametrize(
+    ("words", "named"),
+    [
+        (("standby", "remove", "web"), "the images of web on this host will be deleted: /s/vda.raw"),
+        (("orphan", "drop", "web", "first"), "what the images of web held beyond point 4, put aside "),
+        (("plan", "remove", "dr"), "recovery plan dr will be gone from the vault"),
+        (("vault", "key", "remove", "ops"), "key ops will open this vault no more"),
+    ],
+)
+def test_what_cannot_be_taken_back_is_meant(daemon: FakeService, typed: Typed, words: tuple[str, ...], named: str) -> None:
+    refused = typed(*words)
+    assert (refused.exit_code, named in refused.stderr, "--yes" in refused.stderr) == (2, True, True)
+    assert typed(*words, "--yes").exit_code == 0

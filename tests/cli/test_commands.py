@@ -70,7 +70,7 @@ def test_keys_are_listed_added_rotated_and_removed(engine: FakeEngine, typed: Ty
     (added,) = lines(typed("vault", "key", "add", "--role", "source", "--label", "host-a", "--new-key-file", "relative", "--json"))
     assert added.keys() == KEYS
     rotated = typed("vault", "key", "rotate", "ops", "--new-passphrase-file", str(tmp_path / "phrase"))
-    removed = typed("vault", "key", "remove", "5a5a")
+    removed = typed("vault", "key", "remove", "5a5a", "--yes")
     assert (rotated.exit_code, removed.exit_code) == (0, 0)
     assert "last one" in removed.stdout
     assert engine.asked == [

@@ -311,9 +311,9 @@ def test_keys_come_and_go(operator: Host, tmp_path: Path) -> None:
     for taken in (("--new-key-file", str(fresh)), ("--new-passphrase-file", str(phrase))):
         error = renewed.json("vault", "key", "add", "--role", "source", "--label", "twice", *taken, expect=4)["error"]
         assert "opens the vault already" in error["message"]
-    assert renewed.json("vault", "key", "remove", "safe")["revoked"]
+    assert renewed.json("vault", "key", "remove", "safe", "--yes")["revoked"]
     renewed.run("vault", "info", "--passphrase-file", str(phrase), expect=5)
-    assert "last" in renewed.run("vault", "key", "remove", "operator", expect=4).stderr
+    assert "last" in renewed.run("vault", "key", "remove", "operator", "--yes", expect=4).stderr
 
 
 def test_a_vault_is_not_made_twice_nor_beside_its_key(operator: Host, tmp_path: Path) -> None:

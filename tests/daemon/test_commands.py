@@ -56,7 +56,7 @@ def test_every_command_asks_the_daemon(house: House, monkeypatch: pytest.MonkeyP
         ("group", "remove", "shop"),
         ("vault", "info"),
         ("vault", "key", "add", "--role", "source", "--label", "host-b", "--new-key-file", str(key)),
-        ("vault", "key", "remove", "host-b"),
+        ("vault", "key", "remove", "host-b", "--yes"),
         ("vault", "key", "list"),
         ("policy", "show", "web"),
         ("status", "web"),

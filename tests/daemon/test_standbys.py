@@ -68,7 +68,7 @@ def test_it_follows_and_outlives_the_daemon(house: House, short: Path) -> None:
     assert house.machine("web")["health"] == "warning"
     ask(house, "standby", "create", "web", "--to", str(image.parent), "--adopt")
     at(house, newest(house), image, disk.read_bytes())
-    assert "are deleted" in ask(house, "standby", "remove", "web")
+    assert "are deleted" in ask(house, "standby", "remove", "web", "--yes")
     assert not image.exists()
     house.until(lambda: house.ask("GET", "/v1/machines")["items"] == [])
     assert house.end() == 0

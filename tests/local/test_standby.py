@@ -335,6 +335,7 @@ async def test_an_old_primary_comes_back_as_the_standby(there: There) -> None:
     (orphan,) = orphans_of(there.vault, there.log, there.site)
     assert (orphan.state, orphan.point, orphan.number) == ("done", point, there.log.state.points[0].seq)
     assert 200_000 < orphan.stored_bytes < 600_000
+    assert orphan.saved_bytes
     for name, held in divergent.items():
         assert await exported(there, orphan, name) == held
     done = await there.follow()

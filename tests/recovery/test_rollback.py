@@ -99,6 +99,8 @@ async def test_back_and_nothing_lost(kind: ImageFormat, tmp_path: Path) -> None:
     assert image(kind, tmp_path / "image", SIZE) == expected(wanted)
     assert await saved(tmp_path / "orphan", wanted) == before
     assert 0 < done.saved["vda"] < SIZE // 2
+    record, again = read_orphan(tmp_path / "orphan"), await roll_back(wanted, {"vda": Place(tmp_path / "image", kind)}, tmp_path / "empty")
+    assert (record and record.saved, again.saved) == (done.saved["vda"], {"vda": 0})
     assert st.held(st.read(tmp_path / "image"), wanted.subject("vda"), st.Identity.of(tmp_path / "image")) == st.Holds(wanted.point)
     # Said again it is done already; used since, it is another rollback.
     assert (await back(kind, wanted, tmp_path)).disks[0].written == 0

@@ -3,7 +3,8 @@
 import click
 
 from understudy.cli.completing import machine_names
-from understudy.cli.failover_words import confirmed, told
+from understudy.cli.confirming import confirmed
+from understudy.cli.failover_words import told
 from understudy.cli.progress import shown
 from understudy.cli.session import Session, asking
 from understudy.engine import CancelFailover

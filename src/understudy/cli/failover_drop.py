@@ -3,7 +3,7 @@
 import click
 
 from understudy.cli.completing import machine_names
-from understudy.cli.failover_words import confirmed
+from understudy.cli.confirming import confirmed
 from understudy.cli.session import Session, asking
 
 

@@ -1,25 +1,9 @@
 """What is said of failovers."""
 
-import sys
-
-import click
-
 from understudy.cli.output import Output
 from understudy.cli.words import local_time
 from understudy.engine import FailedOver, Point, Standby
 from understudy.engine.units import duration
-from understudy.errors import InvalidRequest
-
-
-def confirmed(yes: bool, what: str) -> None:
-    """`what` will be done; asked, unless it was said that nobody shall be. `InvalidRequest` where nobody can be."""
-    if yes:
-        return
-    if not sys.stdin.isatty():
-        raise InvalidRequest(f"{what}; nothing was done", hint="say that you mean it: --yes")
-    click.echo(what, err=True)
-    if not click.confirm("Go on?", default=False, err=True):
-        raise InvalidRequest("nothing was done", hint="say it again when you mean it")
 
 
 def held_by(standby: Standby, newest: Point) -> str:

@@ -3,6 +3,7 @@
 import click
 
 from understudy.cli.completing import machine_names
+from understudy.cli.orphan_words import how
 from understudy.cli.output import columns
 from understudy.cli.session import Session
 from understudy.cli.session import command as common
@@ -24,8 +25,8 @@ async def command(session: Session, name: str) -> None:
     if not found:
         out.say(f"nothing of {name} was put aside here")
         return
-    table = columns("orphan", "point", "made", "state", "takes", "directory", right=("point", "takes"), wrapped=("directory",))
+    table = columns("orphan", "point", "made", "state", "takes", "directory", right=("point", "takes"), wrapped=("state", "directory"))
     for one in found:
         point = str(one.number) if one.number else one.point[:8]
-        table.add_row(one.name, point, age(one.made_at), one.state, size(one.stored_bytes), one.directory)
+        table.add_row(one.name, point, age(one.made_at), how(one), size(one.stored_bytes), one.directory)
     out.table(table)

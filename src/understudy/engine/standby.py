@@ -93,6 +93,7 @@ class OrphanDisk(Value, frozen=True):
 class Orphan(Value, frozen=True):
     """What images of a machine held beyond `point` when they were brought back to it: an export of that point with `directory` as its
     overlay shows the disks as they were. saving: not whole; saved: whole, and the images are being brought back; done: they were.
+    `saved_bytes`: of what differed, zeros too; 0: the images held nothing beyond the point; None: not known. `stored_bytes`: what it takes.
     """
 
     name: str
@@ -105,6 +106,7 @@ class Orphan(Value, frozen=True):
     directory: str
     stored_bytes: int
     disks: tuple[OrphanDisk, ...]
+    saved_bytes: int | None = None
 
 
 class DropOrphan(Value, frozen=True):

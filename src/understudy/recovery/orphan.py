@@ -55,6 +55,8 @@ class Orphan(msgspec.Struct, frozen=True, kw_only=True):
     made: int
     state: OrphanState
     disks: dict[str, OrphanDisk]
+    saved: int | None = None
+    """Bytes of what differed from the point, zeros too; None: not counted yet."""
 
     def whose(self, disk: str) -> Whose:
         there = self.disks[disk]

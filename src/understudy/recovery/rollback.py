@@ -106,7 +106,7 @@ class _Rollback:
             await asyncio.to_thread(saving.close)
         for done in staged:
             publish(done, self.wanted.subject(done.disk.name), self.wanted.point)
-        await asyncio.to_thread(write_orphan, self.directory, msgspec.structs.replace(record, state="done"))
+        await asyncio.to_thread(write_orphan, self.directory, msgspec.structs.replace(record, state="done", saved=sum(saved.values())))
         return RolledBack(self.wanted.point, self.directory, saved, tuple(done.disk for done in staged), 0.0)
 
     def _record(self) -> Orphan:
@@ -123,7 +123,7 @@ class _Rollback:
             write_orphan(self.directory, wanted)
             return wanted
         plain = {name: msgspec.structs.replace(disk, identity=None, overwriting=False) for name, disk in found.disks.items()}
-        if msgspec.structs.replace(found, made=wanted.made, state="saving", disks=plain) != wanted:
+        if msgspec.structs.replace(found, made=wanted.made, state="saving", saved=None, disks=plain) != wanted:
             raise Conflict(f"{self.directory} holds what was saved by another rollback", hint="name another directory")
         return found
 

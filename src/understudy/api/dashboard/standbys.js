@@ -68,7 +68,8 @@ function asideParts(found, all) {
   const many = orphans.length + runs.length;
   const lines = orphans.map((orphan) => {
     const words = orphan.state === "saving" ? "is being saved" : orphan.state === "saved" ? "is saved; its images are being brought back" : "is saved";
-    const line = make("li", {}, `What ${orphan.disks.map((disk) => disk.name).join(", ")} held beyond point ${orphan.number || orphan.point.slice(0, 8)} ${words}: ${size(orphan.stored_bytes)}, ${moment(orphan.made_at)}`,
+    const at = `point ${orphan.number || orphan.point.slice(0, 8)}`;
+    const line = orphan.saved_bytes === 0 ? make("li", {}, `Nothing: ${orphan.disks.map((disk) => disk.name).join(", ")} held nothing beyond ${at}, to which they were brought back ${moment(orphan.made_at)}`) : make("li", {}, `What ${orphan.disks.map((disk) => disk.name).join(", ")} held beyond ${at} ${words}: ${size(orphan.stored_bytes)}, ${moment(orphan.made_at)}`,
       make("div", { class: "quiet" }, "To look at it: ", make("code", {}, `understudy export ${found.machine}@${orphan.number || orphan.point} --name look --overlay ${orphan.directory}`)));
     if (mayAll() && orphan.state === "done") line.append(make("div", { class: "buttons" }, doing(`orphan ${orphan.name}`, "Delete…", () => askDropped(found, `what its images held beyond point ${orphan.number || orphan.point.slice(0, 8)}, put aside ${moment(orphan.made_at)} (${size(orphan.stored_bytes)})`, place(found.machine, `orphans/${encodeURIComponent(orphan.name)}`)), "grave", `Delete ${orphan.name}`)));
     return line;

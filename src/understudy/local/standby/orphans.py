@@ -111,6 +111,7 @@ def _shown(log: MachineLog, directory: Path) -> engine.Orphan | None:
         state=record.state,
         directory=str(directory),
         stored_bytes=bytes_of(directory, record),
+        saved_bytes=record.saved,
         disks=tuple(
             engine.OrphanDisk(name=name, id=disk.id, size=disk.size, path=disk.path) for name, disk in sorted(record.disks.items())
         ),
