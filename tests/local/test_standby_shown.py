@@ -1,10 +1,13 @@
-"""What is told of a standby whose images are being written to."""
+"""What is told of a standby whose images are being written to, or cannot be."""
 
 from pathlib import Path
+
+import pytest
 
 from tests.recovery.worlds import make_world
 from understudy import engine
 from understudy.cli.standby_words import holds, line, proven
+from understudy.errors import Conflict
 from understudy.local.site import Site
 from understudy.local.standby.file import read_standby
 from understudy.local.standby.following import followed
@@ -30,6 +33,13 @@ async def test_in_the_midst_of_a_step_it_says_from_where_to_where(tmp_path: Path
             seen.append(shown_standby(found, vault.id, log.state))
 
     await standby_created(vault, log, site, engine.CreateStandby(machine="machine", directory=str(tmp_path / "images")))
+    image = tmp_path / "images" / "vda.raw"
+    image.parent.mkdir()
+    image.write_bytes(b"x" * (1 << 20))
+    with pytest.raises(Conflict) as refused:
+        await followed(vault, log, site, look)
+    assert "--adopt" in refused.value.hint
+    image.unlink()
     await followed(vault, log, site, look)
     world.scribble(3)
     await world.cycle()

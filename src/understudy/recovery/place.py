@@ -23,10 +23,12 @@ ImageFormat: TypeAlias = Literal["raw", "qcow2"]
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a disk goes. On a block device it is laid as it is; `format` is then "raw"."""
+    """Where a disk goes. On a block device it is laid as it is; `format` is then "raw". `option`: that of the command which named it by
+    which what is there may be overwritten."""
 
     path: Path
     format: ImageFormat
+    option: str = "--overwrite"
 
 
 @dataclass(slots=True)
@@ -63,7 +65,7 @@ def admit(place: Place, disk: PointDisk, subject: Subject, *, overwrite: bool) -
         if place.format != "raw":
             raise Conflict(f"{path} is a block device and takes the disk as it is", hint="ask for the raw format")
         if not overwrite:
-            raise Conflict(f"{path} is a block device: what it holds would be lost", hint="allow it to be overwritten (--overwrite)")
+            raise Conflict(f"{path} is a block device: what it holds would be lost", hint=f"allow it to be overwritten ({place.option})")
     elif status.st_size:
         _admit_file(path, status, place, disk, subject, overwrite)
 
@@ -75,7 +77,7 @@ def _admit_file(path: Path, status: os.stat_result, place: Place, disk: PointDis
         raise not_this_disk(path, status.st_size, disk.size)
     if overwrite:
         return
-    hint = "name another target, or allow it to be overwritten (--overwrite)"
+    hint = f"name another target, or allow it to be overwritten ({place.option})"
     if not ours:
         raise Conflict(f"{path} exists and is not known to be an image of disk {disk.name!r} of this machine", hint=hint)
     if st.in_use(standing, Identity.of(path)):

@@ -115,7 +115,7 @@ def _with_disks(machine: Path, found: StandbyFile, name: str, disks: Sequence[st
 
 
 async def _brought(vault: Vault, log: MachineLog, found: StandbyFile, point: str, trusting: bool, listener: Listener) -> Restored:
-    places = {name: Place(Path(image.path), image.format) for name, image in found.images.items()}
+    places = {name: Place(Path(image.path), image.format, "--adopt") for name, image in found.images.items()}
     adopting = {name for name, image in found.images.items() if image.adopting}
 
     async def bring(history: History) -> Restored:
