@@ -168,7 +168,7 @@ class FailingOver:
         """`Conflict` unless this site is the machine's primary; `InvalidRequest` for less than `SHORTEST`."""
         vault, log = await self.log_of(machine)
         if not await self.is_ours(vault, log):
-            raise Conflict(f"site {log.state.site!r} is the primary of {log.state.name!r}", hint="set it there")
+            raise _not_paused_here(log.state, self.name)
         source = await asyncio.to_thread(read_source, self._engine.site.directory(vault.id, log.machine_id))
         if seconds and not isinstance(source, QemuSource):
             raise Conflict(
@@ -234,6 +234,15 @@ class FailingOver:
                 if epoch_of(run, state.id) is not None
             ),
         )
+
+
+def _not_paused_here(state: MachineState, site: str) -> Conflict:
+    """It is its primary that pauses a machine, once that replicates it."""
+    if state.site == site:
+        words = f"{state.name!r} is not replicated from here yet: nobody would pause it"
+        return Conflict(words, hint=f"first `understudy reprotect {state.name}`, which also takes over its former site's isolation")
+    words = f"site {state.site!r} is the primary of {state.name!r}, and it is there that it would be paused"
+    return Conflict(words, hint=f"say it at {state.site!r}: understudy isolation {state.name} SPAN; the other sites hear of it")
 
 
 def _possible(table: Sequence[engine.FailoverOperation], *, stands: bool, begun: bool) -> tuple[engine.FailoverOperation, ...]:
