@@ -93,6 +93,8 @@ def test_jobs_are_repeated_after_a_kill_and_a_cycle_that_runs_is_finished_by_a_s
     assert house.points("slow", points + 1)
     ended = house.until(lambda: job if (job := house.ask("GET", f"/v1/jobs/{second['id']}"))["ended_at"] else None)
     assert (ended["state"], ended["attempts"]) == ("succeeded", 1)
+    assert len(house.events("daemon.unclean")) == 1, "one was killed, and one stopped"
+    assert house.events("request")[-1]["message"] == "replicate slow"
 
 
 def test_a_resynchronization_is_shown_while_it_runs(house: House) -> None:

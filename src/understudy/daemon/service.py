@@ -15,6 +15,7 @@ import msgspec
 
 from understudy import __version__
 from understudy import engine as facade
+from understudy.daemon.asked import command_of, whose
 from understudy.daemon.pulse import LAG_TOLD
 from understudy.daemon.running import Running
 from understudy.daemon.work import plan_request
@@ -186,14 +187,13 @@ class DaemonService:
         return self._daemon.journal.follow(after)
 
     async def audit(self, actor: str, action: str, data: dict[str, Any]) -> None:
-        whose = next(
-            (str(data[part]) for part in ("machine", "name", "plan", "group", "instant", "job", "run", "key", "label") if part in data), ""
-        )
-        machine = None
+        about, machine = whose(data), None
         with suppress(NotFound):
             track = self._daemon.machines.find(str(data.get("machine", ""))).track
-            machine, whose = track.id, track.name
-        draft = Draft(kind="request", severity="info", message=f"{action} {whose}".rstrip(), machine=machine, actor=actor, data=data)
+            machine, about = track.id, track.name
+        message = f"{command_of(action, data)} {about}".rstrip()
+        told = {"operation": action, **data}
+        draft = Draft(kind="request", severity="info", message=message, machine=machine, actor=actor, data=told)
         await self._daemon.journal.told(draft)
 
     def names(self) -> Sequence[str]:
