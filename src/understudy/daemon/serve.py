@@ -4,6 +4,7 @@ import asyncio
 import signal
 import time
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -39,7 +40,8 @@ from understudy.daemon.sockets import listening
 from understudy.daemon.stand_in import StandIn
 from understudy.daemon.standbys import Standbys
 from understudy.daemon.work import Doer
-from understudy.engine import Connection, Service
+from understudy.engine import Connection, EventQuery, Service
+from understudy.errors import StateFailed
 from understudy.failover.drill.files import DrillFiles
 from understudy.failover.drill.operation import Drills, Tools
 from understudy.finish import first_failure
@@ -138,6 +140,7 @@ async def _serve(path: Path, config: Config, assembly: Assembly, asked: Asked, n
         try:
             app = assembly.make_app(service, config.api)
             async with listening(app, config.api, certificate):
+                await _tell_of_the_last(journal)
                 journal.tell("daemon.started", "info", f"understudy serves {config.vault.url} as site {config.site}")
                 notifier.ready()
                 await _until_stopped(asked, notifier, reload)
@@ -156,6 +159,17 @@ async def _serve(path: Path, config: Config, assembly: Assembly, asked: Asked, n
             runner.end()
     await engine.close()
     journal.tell("daemon.stopped", "info", "the daemon has stopped")
+
+
+async def _tell_of_the_last(journal: Journal) -> None:
+    """Whether the daemon before this one said that it had stopped. Nothing where nobody can know it any more."""
+    with suppress(StateFailed):
+        for last in await journal.events(EventQuery(kinds=("daemon.started", "daemon.stopped"), limit=1)):
+            if last.kind == "daemon.started":
+                message = (
+                    "the daemon before this one did not stop in order: it was killed, or its host went down; what it had begun goes on"
+                )
+                journal.tell("daemon.unclean", "warning", message, data={"began": last.at})
 
 
 def _cancel(tasks: list["asyncio.Task[None]"]) -> None:
