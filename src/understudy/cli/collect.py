@@ -46,6 +46,8 @@ def _lines(done: Collected, grace: int) -> list[str]:
         lines.append(f"  {_weight(done.swept, 'record')} of the log {would}deleted")
     if done.trimmed.objects:
         lines.append(f"  {_weight(done.trimmed, 'record')} of the log {would}trimmed, to be deleted when their grace has passed")
+    if not any(part.objects for part in (done.deleted, done.condemned, done.waiting, done.swept, done.trimmed)):
+        lines.append(f"  nothing was to come back: `understudy usage {done.machine}` tells what kept points need, and what lies in the log")
     return lines
 
 
