@@ -28,6 +28,7 @@ def mentioned() -> list[str]:
 
 
 def shown_as(line: str) -> str:
-    """The one line of such a block that is this command, with the comment that it has there; `line` stands there without one."""
-    (found,) = {each for each in shown() if each.partition("#")[0].rstrip() == line}
-    return found
+    """The first line of such a block that is this command, with the comment that it has there; `line` stands there without one."""
+    found = [each for each in shown() if each.partition("#")[0].rstrip() == line]
+    assert found, f"the runbook does not say {line!r}"
+    return found[0]
