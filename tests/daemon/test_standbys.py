@@ -1,6 +1,9 @@
 """A daemon keeps images of a machine that another site replicates."""
 
 import signal
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +35,14 @@ def newest(house: House) -> int:
     return int(house.ask("GET", "/v1/machines/web/points")["points"][-1]["number"])
 
 
+@contextmanager
+def started_by_hand(image: Path) -> Iterator[None]:
+    command = ["qemu-system-x86_64", "-S", "-m", "32", "-nodefaults", "-display", "none", "-drive", f"file={image},format=raw,if=virtio"]
+    with subprocess.Popen(command) as qemu:
+        yield
+        qemu.kill()
+
+
 def test_it_follows_and_outlives_the_daemon(house: House, short: Path) -> None:
     there = elsewhere(house)
     disk, image = house.directory / "disk", house.directory / "images" / "vda.raw"
@@ -59,6 +70,18 @@ def test_it_follows_and_outlives_the_daemon(house: House, short: Path) -> None:
     assert state(house)["behind"] == 1
     ask(house, "standby", "resume", "web")
     at(house, newest(house), image, disk.read_bytes())
+    # Somebody starts the machine by hand here, too.
+    with started_by_hand(image):
+        (reason,) = house.until(lambda: house.machine("web")["reasons"])
+        assert (reason["code"], reason["health"], f"fuser -v {image}" in reason["hint"]) == ("standby-written", "warning", True)
+        held = disk.read_bytes()
+        disk.write_bytes(b"c" * (1 << 20))
+        there.run("replicate", "web")
+        house.until(lambda: house.machine("web")["health"] == "critical")
+        assert "it runs at" in house.machine("web")["reasons"][0]["message"]
+        assert image.read_bytes() == held
+    at(house, newest(house), image, disk.read_bytes())
+    assert house.machine("web")["reasons"] == []
     # What somebody else writes is not overwritten; it is told.
     with image.open("r+b") as file:
         file.write(b"precious")

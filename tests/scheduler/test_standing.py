@@ -55,6 +55,16 @@ def standby(**changes: object) -> Standby:
             "critical",
             ["standby-failed: its standby fails: no space left"],
         ),
+        (
+            StandbyFacts(name="web", standby=standby(behind=0), written="/i", site="b"),
+            "warning",
+            ["standby-written: its standby is not brought on: a VM, or another program, has /i open for writing on this host"],
+        ),
+        (
+            StandbyFacts(name="web", standby=standby(behind=0), written="/i", site="b", runs=True),
+            "critical",
+            ["standby-written: it runs at 'b', and perhaps here, too: a VM, or another program, has /i open for writing"],
+        ),
         (StandbyFacts(name="web", standby=standby(behind=0), turned="a bit turned"), "warning", ["standby-damage: a bit turned"]),
     ],
 )

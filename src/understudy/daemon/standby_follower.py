@@ -15,6 +15,7 @@ from understudy.jobs.journal import Journal
 from understudy.local.site import Site
 from understudy.local.standby.file import keeps_standby
 from understudy.local.standby.following import followed, is_due
+from understudy.local.standby.held import written_to
 from understudy.local.standby.views import standby_shown_of
 from understudy.local.views import point_of
 from understudy.scheduler.retry import Kind, judge
@@ -78,6 +79,8 @@ class StandbyFollower:
         self._kind: Kind | None = None
         self._failures = 0
         self._turned = ""
+        self._written, self._written_at = "", 0
+        self._site = ""
 
     async def run(self) -> None:
         while True:
@@ -134,6 +137,9 @@ class StandbyFollower:
             kind=self._kind,
             failures=self._failures,
             turned=self._turned,
+            written=self._written,
+            site=self._site,
+            runs=bool(self._written) and self.newest is not None and self.newest.number > self._written_at,
         )
 
     async def _follow(self) -> None:
@@ -152,7 +158,9 @@ class StandbyFollower:
             self._measure(log)
             if shown.state == "in-use" and not (self._aside or self._still):
                 await self._engine.reclaim(log.machine_id)
-            following = shown.state == "following"
+            if not (self._aside or self._still):
+                self._note_writer("" if shown.state == "in-use" else await asyncio.to_thread(written_to, directory))
+            following = shown.state == "following" and not self._written
             wanted = following and self.newest is not None and (shown.behind != 0 or _due(shown))
             if wanted and not (self._aside or self._still):
                 await self._brought(vault, log, shown)
@@ -164,8 +172,17 @@ class StandbyFollower:
     def _learn(self, log: MachineLog) -> None:
         """What its log says of the machine."""
         newest = log.state.newest
+        self._site = log.state.site
         self.points, self.seen_at = len(log.state.points), time.time_ns()
         self.newest = point_of(newest, log.state) if newest is not None else None
+
+    def _note_writer(self, path: str) -> None:
+        """Somebody may have started the machine here by hand, from what were its images once."""
+        if path and not self._written:
+            self._written_at = self.newest.number if self.newest is not None else 0
+            message = f"a VM, or another program, has an image of the standby of {self.name} open for writing: {path}"
+            self._journal.tell("standby.written", "error", message, machine=self.machine)
+        self._written = path
 
     def _measure(self, log: MachineLog) -> None:
         frozen = [entry.point.frozen_at for entry in log.state.points[-2:]]

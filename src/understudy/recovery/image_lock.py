@@ -2,6 +2,7 @@
 
 import asyncio
 import errno
+import os
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -18,7 +19,9 @@ from understudy.qemu.image_locks import (
     WRITE_UNCHANGED,
     held_by_another,
     take,
+    written_by_another,
 )
+from understudy.recovery.failure import target_failed
 
 T = TypeVar("T")
 
@@ -37,6 +40,22 @@ async def while_busy(attempt: Callable[[], Awaitable[T]]) -> T:
             if time.monotonic() > deadline:
                 raise
         await asyncio.sleep(0.1)
+
+
+def written(path: Path) -> bool:
+    """Whether a VM, or another program that keeps to QEMU's locks, has the image open for writing now. Takes nothing, and blocks."""
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return False
+    except OSError as error:
+        raise target_failed(path, "opening it", error) from error
+    try:
+        return written_by_another(fd)
+    except OSError as error:
+        raise target_failed(path, "looking at its locks", error) from error
+    finally:
+        os.close(fd)
 
 
 def lock_image(fd: int, path: Path) -> None:

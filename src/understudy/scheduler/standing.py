@@ -25,6 +25,20 @@ class StandbyFacts(Value, frozen=True):
     kind: Kind | None = None
     failures: int = 0
     turned: str = ""
+    written: str = ""
+    """An image that something which is not ours has open for writing."""
+    site: str = ""
+    """The machine's primary."""
+    runs: bool = False
+    """Whether the primary has made points since that was seen first."""
+
+
+def _written(facts: StandbyFacts) -> Reason:
+    message = f"its standby is not brought on: a VM, or another program, has {facts.written} open for writing on this host"
+    hint = f"`fuser -v {facts.written}` names it: end it, since what it writes there is lost to the machine"
+    if facts.runs:
+        message = f"it runs at {facts.site!r}, and perhaps here, too: a VM, or another program, has {facts.written} open for writing"
+    return Reason(code="standby-written", health="critical" if facts.runs else "warning", message=message, hint=hint)
 
 
 def threshold(apart: float) -> float:
@@ -33,8 +47,9 @@ def threshold(apart: float) -> float:
 
 
 def standby_health(facts: StandbyFacts) -> tuple[Health, tuple[Reason, ...]]:
-    """A standby is a shortcut to what the vault holds: never worse than a warning, but for a fault of ours."""
-    reasons = []
+    """A standby is a shortcut to what the vault holds: never worse than a warning, but for a fault of ours, and for a VM that runs from it
+    while the machine runs elsewhere."""
+    reasons = [_written(facts)] if facts.written else []
     standby, failure = facts.standby, facts.failure
     if failure is not None and (facts.failures > 1 or facts.kind is not Kind.PASSES):
         health: Health = "critical" if facts.kind is Kind.FAULT else "warning"

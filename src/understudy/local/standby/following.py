@@ -21,6 +21,7 @@ from understudy.local.standby.file import StandbyFile, StandbyImage, directory_o
 from understudy.local.standby.held import standby_as
 from understudy.local.views import point_of
 from understudy.recovery.content import finder, read_point
+from understudy.recovery.image_lock import written
 from understudy.recovery.materialise import materialise
 from understudy.recovery.place import Place
 from understudy.recovery.progress import Listener
@@ -122,6 +123,10 @@ async def _brought(vault: Vault, log: MachineLog, found: StandbyFile, point: str
         find = finder(history)
         for name, place in places.items():
             await asyncio.to_thread(place.path.parent.mkdir, parents=True, exist_ok=True)
+            if await asyncio.to_thread(written, place.path):
+                # Reading all of it would tell no more, as long as somebody writes.
+                words = f"a VM, or another program, has {place.path} open for writing"
+                raise Conflict(words, hint=f"`fuser -v {place.path}` names it: end it first")
             if name not in adopting:
                 await vouch(place, vault.id, log.machine_id, find, listener)
         wanted = await read_point(history, point)

@@ -8,6 +8,7 @@ from understudy.engine import ImageFormat
 from understudy.errors import TargetFailed
 from understudy.local.standby.file import StandbyFile, StandbyImage, read_standby
 from understudy.recovery import standing as st
+from understudy.recovery.image_lock import written
 from understudy.recovery.standing import Held, Holds, Identity, Unknown
 
 
@@ -57,6 +58,13 @@ def standby_as(found: StandbyFile, vault: str, machine: str) -> Standby:
     points = {image.point for image in images.values()}
     point = points.pop() if len(points) == 1 else ""
     return Standby(machine, images, point, found.paused, found.detached, found.since)
+
+
+def written_to(directory: Path) -> str:
+    """An image of the standby that somebody has open for writing; empty if none is. Not to be asked by who works on it. Blocks."""
+    found = read_standby(directory)
+    paths = [Path(image.path) for image in found.images.values()] if found is not None else []
+    return next((str(path) for path in paths if written(path)), "")
 
 
 def _image(image: StandbyImage, vault: str, machine: str) -> Image:
