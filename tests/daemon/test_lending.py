@@ -15,7 +15,7 @@ from tests.local.test_standby import there as there
 from understudy.daemon import lending as daemon
 from understudy.daemon.lending import Lending
 from understudy.errors import Busy, StateFailed, StoreUnavailable
-from understudy.local.standby import keeping
+from understudy.local.standby import keeping, lending
 from understudy.local.standby.following import own_standby
 from understudy.vault.maps.points import PointEntry
 
@@ -26,7 +26,10 @@ class Site:
     def __init__(self, there: There) -> None:
         self.there, self.begun, self.below, self.told = there, 0, {""}, list[str]()
         engine = SimpleNamespace(site=there.site, standing=SimpleNamespace(aside=self.aside))
-        journal = SimpleNamespace(tell=lambda kind, severity, message, **_: self.told.append(message))
+        journal = SimpleNamespace(
+            tell=lambda kind, severity, message, **_: self.told.append(message),
+            fault=lambda message, error, **_: self.told.append(f"fault: {message}"),
+        )
         self.lending = Lending(cast(Any, engine), cast(Any, SimpleNamespace(needs_below=self.needs_below)), cast(Any, journal))
 
     @asynccontextmanager
@@ -115,6 +118,11 @@ async def test_is_not_given_back_while_a_machine_lies_on_it(there: There, site: 
         site.below = {"run-1"} if needs else set()
         await site.lending.take_back(*site.about, "run-1")
         assert there.standby.detached == detached
+    # A fault of our own keeps no machine from its start, and is heard of.
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(lending, "detach", None)
+        assert (await site.lending.lend(*site.about, entry, "run-2")).images == {}
+    assert "TypeError" in site.told.pop()
     # Of a run that cannot be read nobody knows what it needs.
     assert (await site.lending.lend(*site.about, entry, "damaged")).images
     await site.lending.take_back(*site.about, "damaged")

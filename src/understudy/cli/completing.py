@@ -1,4 +1,4 @@
-"""What the shell may complete: names, from the daemon. Whatever fails: nothing is completed, and nothing is said."""
+"""What the shell may complete: names, from the daemon. Who cannot be asked completes nothing, and nothing is said."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -9,6 +9,7 @@ import click
 from understudy.cli.daemon import DEFAULT_SOCKET
 from understudy.cli.session import default_state_dir
 from understudy.engine import JobQuery
+from understudy.errors import UnderstudyError
 
 if TYPE_CHECKING:
     from understudy.client import RemoteService
@@ -40,7 +41,7 @@ def mount_names(context: click.Context, parameter: click.Parameter, incomplete: 
 
     try:
         found = mounts(context.params.get("state_dir") or default_state_dir())
-    except Exception:
+    except (UnderstudyError, OSError):
         return []
     return [mount.name for mount in found if mount.name.startswith(incomplete)]
 
@@ -56,5 +57,5 @@ def _asked(context: click.Context, ask: "Callable[[RemoteService], Awaitable[lis
 
     try:
         return asyncio.run(answer())
-    except Exception:
+    except (UnderstudyError, OSError):
         return []

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 from understudy.daemon.served import ServedEngine
 from understudy.engine import OnProgress
-from understudy.errors import StoreUnavailable, TargetFailed
+from understudy.errors import StoreUnavailable, TargetFailed, UnderstudyError
 from understudy.failover import deed as deeds
 from understudy.jobs.journal import Journal
 from understudy.local.standby import lending
@@ -61,6 +61,7 @@ class Lending:
             hopeless = await self._hopeless(vault, log, entry, run)
             found = hopeless if hopeless is not None else await self._alone(log, LIMIT + 3 * GRACE, bring)
         except Exception as error:
+            # Whatever it is, a fault of our own too: the machine starts from the vault.
             return self._unused(log, error)
         return found.words if isinstance(found, Unfit) else ""
 
@@ -70,13 +71,14 @@ class Lending:
             hopeless = await self._hopeless(vault, log, entry, run)
             return Lent(words=hopeless.words) if hopeless is not None else await self._alone(log, 3 * GRACE, lent)
         except Exception as error:
+            # As above.
             return Lent(words=self._unused(log, error))
 
     async def take_back(self, vault: Vault, log: MachineLog, run: str) -> None:
         try:
             await self._alone(log, 3 * GRACE, partial(self._given_back, vault, log, run))
         except Exception as error:
-            # Its follower does it, as soon as that can be done.
+            # Whatever it is, the machine runs: its follower does it, as soon as that can be done.
             self._unused(log, error)
 
     async def forget(self, vault: Vault, log: MachineLog, run: str, images: Mapping[str, str]) -> None:
@@ -154,10 +156,13 @@ class Lending:
             task.exception()
 
     def _unused(self, log: MachineLog, error: Exception) -> str:
-        """Also a fault of our own is no reason not to start a machine."""
+        """What went wrong, in words, told; a fault of our own with its traceback."""
         words = "it does not answer" if isinstance(error, TimeoutError) else getattr(error, "message", repr(error))
         message = f"the standby image of {log.state.name} cannot be used now: {words}"
-        self._journal.tell("standby.unused", "warning", message, machine=log.machine_id)
+        if isinstance(error, UnderstudyError | TimeoutError):
+            self._journal.tell("standby.unused", "warning", message, machine=log.machine_id)
+        else:
+            self._journal.fault(message, error, machine=log.machine_id)
         return message
 
 

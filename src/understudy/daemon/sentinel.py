@@ -93,7 +93,9 @@ class Sentinel:
         """A fault of ours in one look ends no other, and is heard of; once, since that look is begun again and again."""
         try:
             await look
+            self._faults.pop(name, None)
         except Exception as error:
+            # Whatever it is: the other looks keep machines from running twice, and must go on.
             words = f"a look at what runs here broke: {type(error).__name__}: {error}"
             if self._faults.get(name) != words:
                 self._faults[name] = words
