@@ -14,6 +14,7 @@ from understudy.errors import InvalidRequest
 from understudy.hypervisor.protocol import Hypervisor
 from understudy.hypervisor.qemu.driver import QemuHypervisor
 from understudy.hypervisor.qemu.readiness import FILES_FROM
+from understudy.local.export_beginning import settled as export_settled
 from understudy.local.export_file import read_export
 from understudy.local.exporting import ended as export_ended
 from understudy.replica.exports import Exports
@@ -42,6 +43,7 @@ def _replicas(connection: engine.Connection, hypervisor: Hypervisor) -> Replicas
         start=partial(start_export, connection),
         stop=partial(stop_export, connection, discard=False),
         end=partial(export_ended, state),
+        settle=partial(export_settled, state),
     )
     return Replicas(state / "replicas", hypervisor, served, begin_records)
 

@@ -2,14 +2,14 @@
 
 import asyncio
 import fcntl
-import itertools
 import os
 import signal
 import subprocess
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from tests import dying
 from understudy import engine
 from understudy.mounts.mounts import Exports, Mounts
 
@@ -25,40 +25,19 @@ def mounts_in(state: str, vault: str) -> Mounts:
 
 
 def mount(state: str, vault: str, request: engine.StartMount, step: int) -> None:
-    _die_at(step)
+    dying.at(step, CALLS)
     asyncio.run(mounts_in(state, vault).start(request))
 
 
 def unmount(state: str, vault: str, name: str, step: int) -> None:
-    _die_at(step)
+    dying.at(step, CALLS)
     asyncio.run(mounts_in(state, vault).stop(name))
 
 
 def export_begins(environment: Mapping[str, str], words: Sequence[str]) -> None:
     """The command, until it has told the process that is to serve what to do."""
     from understudy.cli.main import cli, in_process
-    from understudy.local import exporting
 
-    def ask(self: exporting._Process, order: bytes) -> bytes:
-        os.write(self._to, order)
-        os.kill(os.getpid(), signal.SIGKILL)
-        raise AssertionError
-
-    exporting._Process.ask = ask  # type: ignore[method-assign]
+    dying.once_an_export_begins()
     os.environ.update(environment)
     cli.main(list(words), obj=in_process, prog_name="understudy")
-
-
-def _die_at(step: int) -> None:
-    count = itertools.count(1)
-
-    def deadly(call: Callable[..., Any]) -> Callable[..., Any]:
-        def counted(*arguments: Any, **options: Any) -> Any:
-            if next(count) >= step:
-                os.kill(os.getpid(), signal.SIGKILL)
-            return call(*arguments, **options)
-
-        return counted
-
-    for module, name in CALLS:
-        setattr(module, name, deadly(getattr(module, name)))

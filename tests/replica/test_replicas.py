@@ -1,6 +1,7 @@
 """Replicas of points: real exports, real machines."""
 
 import asyncio
+import multiprocessing
 import os
 import random
 import signal
@@ -11,6 +12,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from tests import dying
 from tests.hypervisor.stage import WAITS
 from tests.replica.conftest import MIB, House, unseen
 from understudy import app, engine, serving
@@ -18,6 +20,9 @@ from understudy.errors import Conflict, NotFound, StateFailed, UnderstudyError
 from understudy.hypervisor.protocol import Status
 from understudy.replica.earlier import end_earlier
 from understudy.replica.naming import run_named
+from understudy.replica.values import StartReplica
+
+CONTEXT = multiprocessing.get_context("forkserver")
 
 WRITES = """
 echo "@had $(dd if=/dev/vda bs=4096 skip=1 count=1 2>/dev/null | head -c 3)"
@@ -67,14 +72,30 @@ async def test_a_life(house: House) -> None:
     assert ((await replicas.find()).known, await house.held()) == ({}, 0)
     assert not await replicas.needs_below("web-1")
     assert os.listdir(house.root / "s" / "replicas") == []
+    # Nor where whoever began it was killed before it served.
+    starter = CONTEXT.Process(target=killed_while_its_export_begins, args=(house.connection, order))
+    starter.start()
+    await asyncio.to_thread(starter.join)
+    assert starter.exitcode == -signal.SIGKILL
+    await replicas.remove("web-1")
+    assert (app.exports(house.connection.state_dir), await house.held()) == ((), 0)
+    assert os.listdir(house.root / "s" / "exports") == []
+
+
+def killed_while_its_export_begins(connection: engine.Connection, order: StartReplica) -> None:
+    dying.once_an_export_begins()
+    asyncio.run(app.start_export(connection, engine.StartExport(name=order.run, machine=order.machine, point=order.point)))
 
 
 async def test_a_damaged_record_hides_no_other_and_permits_nothing_but_its_end(house: House) -> None:
     await house.protect(vda=2 * MIB)
     damaged, well = run_named(house.machine, 1), run_named(house.machine, 2)
     vms = house.stage.hypervisor
+    # What its firmware finds is no system to start.
+    order = house.order(WAITS, run=damaged, track=True)
+    order = msgspec.structs.replace(order, definition=msgspec.structs.replace(order.definition, kernel=None))
     for run in (damaged, well):
-        await house.replicas.start(house.order(WAITS, run=run, track=True), unseen)
+        await house.replicas.start(msgspec.structs.replace(order, run=run), unseen)
     record = house.root / "s" / "replicas" / damaged / "replica.json"
     record.write_bytes(record.read_bytes()[:-40])
     found = await house.replicas.find()
@@ -84,7 +105,7 @@ async def test_a_damaged_record_hides_no_other_and_permits_nothing_but_its_end(h
         with pytest.raises(StateFailed):
             await refused
     with pytest.raises(StateFailed):
-        await house.replicas.start(house.order(WAITS, run=damaged), unseen)
+        await house.replicas.start(order, unseen)
     assert (await vms.state(damaged)).status is Status.RUNNING
     # An earlier run of the machine must not run beside a new one, whatever is known of it.
     assert await end_earlier(house.replicas, house.machine, run_named(house.machine, 3), before=2) == ()

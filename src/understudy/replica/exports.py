@@ -16,12 +16,13 @@ POLL = 0.2
 
 class Exports(NamedTuple):
     """`find` raises `NotFound`. `start` returns when it serves; `stop` when nothing of it is left; `end` when its process has ended: its
-    point is still held then."""
+    point is still held then. `settle` returns when nobody is beginning it: its starter may have been killed, and it goes on by itself."""
 
     find: Callable[[str], engine.Export]
     start: Callable[[engine.StartExport], Awaitable[engine.Export]]
     stop: Callable[[str], Awaitable[engine.Export]]
     end: Callable[[str], Awaitable[None]]
+    settle: Callable[[str], Awaitable[None]]
 
     async def seen(self, name: str) -> engine.Export | None:
         try:
@@ -55,6 +56,7 @@ class Exports(NamedTuple):
 
     async def stopped(self, name: str) -> None:
         """Idempotent."""
+        await self.settle(name)
         try:
             await self.stop(name)
         except NotFound:

@@ -136,6 +136,7 @@ class Replicas:
             if not record.below:
                 await self._exports.stopped(run)
             else:
+                await self._exports.settle(run)
                 if await self._exports.seen(run) is None:
                     # It lay on local images, which will not stay as they are.
                     await self._exports.begun(record.order)
