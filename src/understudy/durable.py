@@ -5,9 +5,13 @@ import errno
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TypeVar
+
+import msgspec
 
 from understudy.errors import StateFailed
 
+T = TypeVar("T")
 NEEDS_ROOM = "the state directory must be writable and not full"
 _PASSING = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO)
 
@@ -59,6 +63,24 @@ def replace_file(path: Path, data: bytes) -> None:
             # Where there is no space its part of it is missed.
             staged.unlink()
         raise StateFailed(f"{path}: {error.strerror or error}", hint=NEEDS_ROOM) from error
+
+
+def read_record(path: Path, kind: type[T], hint: str) -> T | None:
+    """What `write_record` wrote; None if there is nothing. `StateFailed`, with this hint, if it cannot be read: then nothing is known."""
+    with state_directory(path.parent):
+        try:
+            data = path.read_bytes()
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+    try:
+        return msgspec.json.decode(data, type=kind)
+    except msgspec.MsgspecError as error:
+        raise StateFailed(f"{path} is not what was written: {error}", hint=hint) from None
+
+
+def write_record(path: Path, value: msgspec.Struct) -> None:
+    """Durable when it returns; for people to read, too."""
+    replace_file(path, msgspec.json.format(msgspec.json.encode(value)))
 
 
 def remove(path: Path) -> None:

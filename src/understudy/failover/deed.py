@@ -6,7 +6,7 @@ from pathlib import Path
 
 import msgspec
 
-from understudy.durable import replace_file, state_directory
+from understudy.durable import read_record, write_record
 from understudy.engine import FailoverMode, Look
 from understudy.errors import Conflict, StateFailed
 from understudy.hypervisor.protocol import Addresses
@@ -90,19 +90,10 @@ def boot_id() -> str:
 
 def read(directory: Path) -> Deed | None:
     """The last one; None if there was none. `StateFailed` if it cannot be read."""
-    with state_directory(directory):
-        try:
-            data = (directory / NAME).read_bytes()
-        except (FileNotFoundError, NotADirectoryError):
-            return None
-    try:
-        return msgspec.json.decode(data, type=Deed)
-    except msgspec.MsgspecError as error:
-        hint = "see what runs on this host (understudy failover show), and remove the file"
-        raise StateFailed(f"{directory / NAME} is not what was written: {error}", hint=hint) from None
+    return read_record(directory / NAME, Deed, "see what runs on this host (understudy failover show), and remove the file")
 
 
 def write(directory: Path, deed: Deed) -> Deed:
     """Durable when it returns."""
-    replace_file(directory / NAME, msgspec.json.format(msgspec.json.encode(deed)))
+    write_record(directory / NAME, deed)
     return deed

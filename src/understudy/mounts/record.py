@@ -8,7 +8,7 @@ from pathlib import Path
 import msgspec
 
 from understudy import engine
-from understudy.durable import replace_file, state_directory
+from understudy.durable import read_record, state_directory, write_record
 from understudy.errors import NotFound, StateFailed
 
 RECORD = "mount.json"
@@ -75,21 +75,13 @@ def places_of(state: Path, name: str) -> Places:
 
 def read(places: Places) -> Record | None:
     """None if there is none. `StateFailed` if it cannot be read: it is not known then what is mounted."""
-    with state_directory(places.directory):
-        try:
-            data = places.record.read_bytes()
-        except (FileNotFoundError, NotADirectoryError):
-            return None
-    try:
-        return msgspec.json.decode(data, type=Record)
-    except msgspec.MsgspecError as error:
-        hint = f"unmount by hand what `findmnt` shows of it, end its process ({places.process}), then remove {places.directory}"
-        raise StateFailed(f"{places.record} is not what was written: {error}", hint=hint) from None
+    hint = f"unmount by hand what `findmnt` shows of it, end its process ({places.process}), then remove {places.directory}"
+    return read_record(places.record, Record, hint)
 
 
 def write(places: Places, record: Record) -> None:
     """Durable when it returns."""
-    replace_file(places.record, msgspec.json.format(msgspec.json.encode(record)))
+    write_record(places.record, record)
 
 
 def names_in(state: Path) -> list[str]:

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import msgspec
 
-from understudy.durable import replace_file, state_directory
-from understudy.errors import InvalidRequest, StateFailed
+from understudy.durable import read_record, state_directory, write_record
+from understudy.errors import InvalidRequest
 from understudy.replica.values import StartReplica
 
 RECORD = "replica.json"
@@ -44,21 +44,13 @@ def overlay_of(directory: Path, disk: str) -> Path:
 
 def read(directory: Path) -> Record | None:
     """None if there is none. `StateFailed` if it cannot be read: it is not known then what runs."""
-    with state_directory(directory):
-        try:
-            data = (directory / RECORD).read_bytes()
-        except (FileNotFoundError, NotADirectoryError):
-            return None
-    try:
-        return msgspec.json.decode(data, type=Record)
-    except msgspec.MsgspecError as error:
-        hint = f"see whether its machine runs, and end it; then move {directory} away: what was written there lies in it"
-        raise StateFailed(f"{directory / RECORD} is not what was written: {error}", hint=hint) from None
+    hint = f"see whether its machine runs, and end it; then move {directory} away: what was written there lies in it"
+    return read_record(directory / RECORD, Record, hint)
 
 
 def write(directory: Path, record: Record) -> None:
     """Durable when it returns."""
-    replace_file(directory / RECORD, msgspec.json.format(msgspec.json.encode(record)))
+    write_record(directory / RECORD, record)
 
 
 def runs_in(root: Path) -> list[str]:

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import msgspec
 
-from understudy.durable import remove, replace_file, state_directory, sync_directory
+from understudy.durable import read_record, remove, replace_file, state_directory, sync_directory, write_record
 from understudy.engine import Check, Drill
-from understudy.errors import Conflict, NotFound, StateFailed
+from understudy.errors import Conflict, NotFound
 from understudy.hypervisor.protocol import Addresses
 from understudy.replica.values import StartReplica
 
@@ -42,20 +42,11 @@ class DrillFiles:
 
     def read(self, id_: str) -> Kept | None:
         """None if there is none. `StateFailed` if it cannot be read."""
-        path = self._directory(id_) / RECORD
-        with state_directory(path):
-            try:
-                data = path.read_bytes()
-            except (FileNotFoundError, NotADirectoryError):
-                return None
-        try:
-            return msgspec.json.decode(data, type=Kept)
-        except msgspec.MsgspecError as error:
-            raise StateFailed(f"{path} is not what was written: {error}", hint="see what runs (`understudy exports`), and end it") from None
+        return read_record(self._directory(id_) / RECORD, Kept, "see what runs (`understudy exports`), and end it")
 
     def write(self, kept: Kept) -> Kept:
         """Durable when it returns."""
-        replace_file(self._directory(kept.drill.id) / RECORD, msgspec.json.format(msgspec.json.encode(kept)))
+        write_record(self._directory(kept.drill.id) / RECORD, kept)
         return kept
 
     def all(self) -> list[Kept]:

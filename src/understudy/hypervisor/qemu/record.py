@@ -4,8 +4,7 @@ from pathlib import Path
 
 import msgspec
 
-from understudy.durable import replace_file, state_directory
-from understudy.errors import StateFailed
+from understudy.durable import read_record, write_record
 from understudy.hypervisor.qemu.places import Places
 
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
@@ -29,22 +28,12 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 def read(places: Places) -> Record | None:
     """None if there is none. `StateFailed` if it cannot be read: it is not known then whether there is a machine."""
-    with state_directory(places.directory):
-        try:
-            data = places.record.read_bytes()
-        except (FileNotFoundError, NotADirectoryError):
-            return None
-    try:
-        return msgspec.json.decode(data, type=Record)
-    except msgspec.DecodeError as error:
-        raise StateFailed(
-            f"{places.record} is not what was written: {error}", hint="look for the process and end it by hand, then remove it"
-        ) from None
+    return read_record(places.record, Record, "look for the process and end it by hand, then remove it")
 
 
 def write(places: Places, record: Record) -> None:
     """Durable when it returns."""
-    replace_file(places.record, msgspec.json.format(msgspec.json.encode(record)))
+    write_record(places.record, record)
 
 
 def boot_id() -> str:
