@@ -12,7 +12,9 @@ from tests.cli.installed import Host
 from tests.mounts.conftest import kill, nothing_is_left
 from tests.mounts.images import run
 from understudy.cli.completing import mount_names
+from understudy.mounts.overlaid import command
 from understudy.mounts.processes import running
+from understudy.mounts.record import places_of
 
 
 def kernel_knows(kind: str) -> bool:
@@ -20,7 +22,8 @@ def kernel_knows(kind: str) -> bool:
 
 
 def end_process_of(host: Host, name: str) -> None:
-    (pid,) = running(("qemu-storage-daemon", "--pidfile", str(host.directory / "state" / "mounts" / name / "pid")))
+    places = places_of(host.directory / "state", name)
+    (pid,) = running(command(places), places.log)
     kill(pid)
 
 

@@ -48,13 +48,14 @@ def test_a_damaged_record_hides_no_other(tmp_path: Path) -> None:
 
 
 def test_who_only_looks_at_its_file_is_not_taken_for_the_process(tmp_path: Path) -> None:
-    pid = tmp_path / "pid"
+    pid, log = tmp_path / "pid", tmp_path / "log"
     pid.touch()
     ours = ("tail", "-f", str(pid))
-    with subprocess.Popen(["tail", "-n", "1", "-f", str(pid)]) as reader:
-        processes.started(ours, tmp_path / "log")
-        assert len(processes.running(ours)) == 1
-        assert processes.killed(ours)
-        assert processes.running(ours) == []
-        assert reader.poll() is None
-        reader.kill()
+    with subprocess.Popen(ours) as same, log.open("wb") as file, subprocess.Popen(["tail", "-f", str(log)], stderr=file) as reader:
+        processes.started(ours, log)
+        assert len(processes.running(ours, log)) == 1
+        assert processes.killed(ours, log)
+        assert processes.running(ours, log) == []
+        for other in (same, reader):
+            assert other.poll() is None
+            other.kill()

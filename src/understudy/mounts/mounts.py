@@ -215,7 +215,7 @@ def _amiss(places: Places, record: Record) -> str:
     """What of it is not there, but for its export."""
     if not record.whole:
         return "it was not finished"
-    if not processes.running(overlaid.command(places)):
+    if not processes.running(overlaid.command(places), places.log):
         return "its process has ended"
     wanted = [disk.raw for disk in record.mount.disks] + [volume.path for volume in record.mount.volumes if volume.path]
     there = {mounted.point for mounted in mounted_below(record.mount.directory)}

@@ -41,7 +41,7 @@ def _wait(places: Places, wanted: Sequence[str]) -> None:
     directory = str(Path(wanted[0]).parents[1])
     until = time.monotonic() + APPEARS
     while not set(wanted) <= {mounted.point for mounted in mounted_below(directory)}:
-        if not processes.running(command(places)):
+        if not processes.running(command(places), places.log):
             raise Unsupported(
                 f"qemu-storage-daemon cannot show the disks: {processes.last_words(places.log)}",
                 hint="it must be of QEMU 6.0 or later, built with FUSE",

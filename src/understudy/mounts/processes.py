@@ -20,19 +20,19 @@ def started(words: Sequence[str], log: Path) -> None:
         subprocess.run([*_APART, *words], stdin=subprocess.DEVNULL, stdout=file, stderr=file, cwd="/", check=True, timeout=_STARTS)
 
 
-def running(words: Sequence[str]) -> list[int]:
-    """Living processes of ours whose command begins with these words: not those that were only told of a file of theirs."""
-    return [pid for pid in everyone() if _is(pid, words)]
+def running(words: Sequence[str], log: Path) -> list[int]:
+    """Living processes that were `started` so: not those that were only told of a file of theirs."""
+    return [pid for pid in everyone() if _is(pid, words, log)]
 
 
-def killed(words: Sequence[str]) -> bool:
+def killed(words: Sequence[str], log: Path) -> bool:
     """SIGKILL to all of these; whether they are gone."""
-    for pid in running(words):
+    for pid in running(words, log):
         with contextlib.suppress(ProcessLookupError):
             handle = os.pidfd_open(pid)
             try:
                 # The handle holds the number, so what is seen now stays so.
-                if _is(pid, words):
+                if _is(pid, words, log):
                     signal.pidfd_send_signal(handle, signal.SIGKILL)
                     if not select.select([handle], [], [], ENDS)[0]:
                         return False
@@ -60,12 +60,13 @@ def last_words(log: Path) -> str:
     return " | ".join(lines[-3:]) or "it said nothing"
 
 
-def _is(pid: int, words: Sequence[str]) -> bool:
+def _is(pid: int, words: Sequence[str], log: Path) -> bool:
     try:
-        if os.stat(f"/proc/{pid}").st_uid != os.geteuid():
+        if os.readlink(f"/proc/{pid}/fd/2") != os.path.realpath(log):
             return False
-        said = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+        said = Path(f"/proc/{pid}/cmdline").read_bytes()
     except OSError:
         return False
-    # For a moment it is the process that is to become it.
-    return any(said[: len(begins)] == [os.fsencode(word) for word in begins] for begins in (words, (*_APART, *words)))
+    # It is `setsid` first, and has no words at all while it becomes what it is to be.
+    begins = [b"".join(os.fsencode(word) + b"\0" for word in known) for known in (words, (*_APART, *words))]
+    return not said or said.startswith(tuple(begins))

@@ -107,7 +107,7 @@ def taken_down(places: Places, mount: engine.Mount, *, ours: bool) -> tuple[str,
         if not mounted.point.endswith(f"/{RAW}"):
             _unmounted(directory, mounted.point)
     _until(lambda: not loops_on(directory), directory)
-    if not processes.killed(overlaid.command(places)):
+    if not processes.killed(overlaid.command(places), places.log):
         raise StateFailed(
             "qemu-storage-daemon does not end, though it was killed", hint="the disk of the state directory may be stalled; try again"
         )
