@@ -69,7 +69,7 @@ def test_every_command_asks_the_daemon(house: House, monkeypatch: pytest.MonkeyP
     typed("protect", "nobody", "--disk", f"vda={house.directory / 'none'}", expect=12)
     typed("unprotect", "web")
     asked: list[Any] = house.ask("GET", "/v1/events?kind=request&limit=1000")["items"]
-    assert [event["message"].partition(" ")[0] for event in asked] == [
+    assert [event["data"]["operation"] for event in asked] == [
         *(
             "protect",
             "protect",
