@@ -22,5 +22,5 @@ def test_groups_with_members_in_common_wait_for_each_other(house: House) -> None
     assert [disk["name"] for disk in one["disks"]] == ["vda"]
     house.ask("PUT", f"/v1/machines/{one['id']}/policy", {"interval": 5})
     asked_of_one = house.ask("GET", "/v1/events?machine=one&kind=request")["items"]
-    assert [event["message"] for event in asked_of_one] == ["setPolicy one"], "who asked is found by name, also where an id was said"
+    assert [event["message"] for event in asked_of_one] == ["policy set one"], "who asked is found by name, also where an id was said"
     assert house.end() == 0

@@ -271,7 +271,7 @@ async def test_is_left_alone_while_it_is_used(there: There, monkeypatch: pytest.
     await there.follow()
     with (there.images / "vda.raw").open("r+b") as file:
         image_lock.lock_image(file.fileno(), there.images / "vda.raw")
-        with pytest.raises(Conflict, match="in use"):
+        with pytest.raises(Conflict, match="open for writing"):
             await there.follow()
     with own_standby(there.vault, there.log, there.site), pytest.raises(Busy):
         await there.follow()
