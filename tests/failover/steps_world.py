@@ -13,6 +13,7 @@ from tests.vault.worlds import QUICK, UNLOCK, a_point
 from understudy import engine
 from understudy.failover import asking, operations
 from understudy.failover import deed as deeds
+from understudy.failover.deed import NotBegun
 from understudy.failover.phase import SHUTDOWN
 from understudy.failover.site import Prepared
 from understudy.hypervisor.protocol import Addresses, Finding
@@ -159,7 +160,10 @@ class World:
             await self.must_hold()
             await self.primary.look()
             await self.say(_replicate, 0)
-            await self.say(operation, 0, again=True)
+            try:
+                await self.say(operation, 0, again=True)
+            except NotBegun:
+                await self.say(operation, 0)
             await self.say(_replicate, 0)
             await self.must_hold()
             return True
@@ -195,7 +199,7 @@ async def _replicate(site: SiteB) -> None:
 
 
 def fail_over(mode: Any, point: str = "") -> Callable[[Any], Awaitable[Any]]:
-    return lambda site: operations.fail_over(site, engine.FailOver(machine="web", mode=mode, point=point), lambda _: None)
+    return lambda site: operations.fail_over(site, engine.FailOver(machine="web", mode=mode, point=point), lambda _: None, again=site.again)
 
 
 def change(point: str) -> Callable[[Any], Awaitable[Any]]:

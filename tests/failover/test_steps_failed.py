@@ -6,10 +6,11 @@ from typing import Any
 
 import pytest
 
+from tests.failover.doubles import Killed
 from tests.failover.steps_world import Replicas, SiteB, begun, cancel, change, commit, fail_over, reprotect
 from tests.vault.worlds import a_point
 from understudy.engine import ChangePoint
-from understudy.errors import Conflict, InDoubt, StoreUnavailable, TargetFailed, UnderstudyError
+from understudy.errors import Conflict, Fenced, InDoubt, StoreUnavailable, TargetFailed, UnderstudyError
 from understudy.failover import operations, steps
 from understudy.failover.phase import phase_of
 from understudy.failover.steps import Steps
@@ -130,3 +131,32 @@ async def test_isolation_is_neither_cut_short_by_another_point_nor_lost_on_the_w
         await world.say(reprotect, 0)
         await world.primary.log.refresh()
         assert world.primary.log.state.authority.isolation == 1
+
+
+@pytest.mark.parametrize("said", ["change", "cancel", "unplanned", "planned"])
+async def test_what_was_begun_before_another_site_took_it_is_not_gone_on_with(
+    tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch, said: str
+) -> None:
+    operation = {"change": change("02" * 16), "cancel": cancel, "unplanned": fail_over("unplanned"), "planned": fail_over("planned")}[said]
+    met = 0
+    for first in range(1, 100):
+        async with begun(tmp_path_factory.mktemp("w"), monkeypatch) as world:
+            if said in ("change", "cancel"):
+                await world.say(fail_over("unplanned"), 0)
+            try:
+                await world.say(operation, first)
+                break
+            except Killed:
+                pass
+            log = world.primary.log
+            await log.refresh()
+            before = log.state
+            assert before.newest is not None
+            await log.append(kinds.Failover(epoch=before.epoch + 1, site="c", point=before.newest.point.id, mode="unplanned", id=b"c" * 16))
+            starts = len(world.host.starts)
+            with pytest.raises((Conflict, Fenced)):
+                await world.say(operation, 0, again=True)
+            await log.refresh()
+            assert (log.state.site, log.state.epoch, len(world.host.starts)) == ("c", before.epoch + 1, starts), first
+            met += 1
+    assert met > 4

@@ -54,7 +54,7 @@ def test_planned_there_and_back(kit, accelerator, short_directory: Path) -> None
         assert said["hint"] == f"understudy failover commit {NAME}"
         b.typed("understudy failover commit web")
         assert b.standing()["runs"][0]["below"] == []
-        b.types("understudy reprotect web")
+        b.typed("understudy reprotect web")
         state = until(lambda: s if (s := b.standing())["phase"] == "protected" else None)
         assert (state["site"], state["primary"]) == ("b", True)
         (asked,) = until(lambda: r if (r := b.standing()["requests"]) and r[0]["outcome"] == "done" else None)
@@ -72,7 +72,7 @@ def test_planned_there_and_back(kit, accelerator, short_directory: Path) -> None
         last = acknowledged(b.console(done["run"]))
         assert kept(until(lambda: sums(a.console(back["run"]))), last)
         a.typed("understudy failover commit web")
-        a.types("understudy reprotect web")
+        a.typed("understudy reprotect web")
         until(lambda: a.standing()["phase"] == "protected" and a.standing()["primary"])
         (asked,) = until(lambda: r if (r := a.standing()["requests"]) and r[0]["outcome"] == "done" else None)
         assert b.standing()["runs"] == []

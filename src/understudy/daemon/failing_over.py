@@ -130,8 +130,8 @@ class FailingOver:
             await finish(log.claim(self.name))
         await asyncio.to_thread(write_source, directory, QemuSource(qmp=str(qmp), agent=str(agent)))
 
-    async def fail_over(self, request: engine.FailOver, progress: OnProgress) -> engine.FailedOver:
-        return await operations.fail_over(self, request, progress)
+    async def fail_over(self, request: engine.FailOver, progress: OnProgress, *, again: bool = False) -> engine.FailedOver:
+        return await operations.fail_over(self, request, progress, again=again)
 
     async def change_point(self, request: engine.ChangePoint, progress: OnProgress) -> engine.FailedOver:
         return await operations.change_point(self, request, progress)

@@ -34,7 +34,7 @@ class Nothing(Value, frozen=True, forbid_unknown_fields=True):
 class Failovers(Protocol):
     """What a site does to be a machine's primary, or no more."""
 
-    async def fail_over(self, request: engine.FailOver, progress: engine.OnProgress) -> engine.FailedOver: ...
+    async def fail_over(self, request: engine.FailOver, progress: engine.OnProgress, *, again: bool = False) -> engine.FailedOver: ...
 
     async def change_point(self, request: engine.ChangePoint, progress: engine.OnProgress) -> engine.FailedOver: ...
 
@@ -115,7 +115,7 @@ def work_of(kind: engine.JobKind, machine: str | None, parameters: dict[str, Any
             return lambda doer, progress: doer.engine.export_seed(export, progress)
         case "failover", str(own):
             order = _read(engine.FailOver, {**parameters, "machine": own})
-            return lambda doer, progress: doer.failovers.fail_over(order, progress)
+            return lambda doer, progress: doer.failovers.fail_over(order, progress, again=doer.again)
         case "change-point", str(own):
             change = _read(engine.ChangePoint, {**parameters, "machine": own})
             return lambda doer, progress: doer.failovers.change_point(change, progress)

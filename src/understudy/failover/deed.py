@@ -20,6 +20,10 @@ class Moved(Conflict):
     """The primary made a point after it was decided which one is the newest."""
 
 
+class NotBegun(Conflict):
+    """It was asked for, and the daemon ended before anything of it was on record: where the machine is may have changed since."""
+
+
 class Deed(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One failover of one machine to this site, or back from it. Ids in hex, times in wall-clock ns unless they say otherwise."""
 
@@ -27,6 +31,8 @@ class Deed(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """That of its `failover` record."""
     mode: FailoverMode
     asked_at: int
+    since: int = 0
+    """The machine's epoch when it was begun: in any other it is not what was asked for."""
     wanted: str = ""
     """The point that was asked for; empty: the newest."""
     reason: str = ""

@@ -7,7 +7,7 @@ from understudy.engine import Look, OnProgress, Progress
 from understudy.errors import Conflict, NotFound
 from understudy.failover.asking import shut_down_there, take_back, withdrawn
 from understudy.failover.deed import Deed, Moved, after, new_deed
-from understudy.failover.phase import STANDBY, phase_of
+from understudy.failover.phase import SHUTDOWN, STANDBY, phase_of
 from understudy.failover.site import FailoverSite
 from understudy.failover.steps import Steps
 from understudy.finish import finish
@@ -21,7 +21,7 @@ ANEW = 8
 """Times that the newest point is looked for again."""
 
 
-async def fail_over(site: FailoverSite, request: engine.FailOver, progress: OnProgress) -> engine.FailedOver:
+async def fail_over(site: FailoverSite, request: engine.FailOver, progress: OnProgress, *, again: bool = False) -> engine.FailedOver:
     """Planned or unplanned: the machine runs here when this returns."""
     if request.mode == PLANNED and request.point:
         raise Conflict("a planned failover goes on from the point that it makes", hint="an unplanned one may be from any point")
@@ -32,7 +32,7 @@ async def fail_over(site: FailoverSite, request: engine.FailOver, progress: OnPr
         # What may run here of an earlier time must not run beside it.
         left = before.run if before is not None else ""
         wanted = new_deed(request.mode, wanted=request.point, reason=request.reason, force=request.force, left=left)
-        deed = await steps.begun(wanted)
+        deed = await steps.begun(wanted, again=again)
         if request.mode == PLANNED:
             deed = await shut_down_there(steps, await steps.admissible(deed))
         else:
@@ -83,7 +83,8 @@ async def cancel(site: FailoverSite, request: engine.CancelFailover, progress: O
     where it was."""
     vault, log = await site.log_of(request.machine)
     await log.settle()
-    if phase_of(log.state) == "failing_over":
+    asked = [asked for asked in log.state.authority.requests if asked.action == SHUTDOWN]
+    if phase_of(log.state) == "failing_over" and not (again and all(site.name not in (one.by, one.site) for one in asked)):
         # Whoever is in the midst of it, here or elsewhere, finds that it is not wanted any more.
         await withdrawn(log)
         return _at_home(log)
@@ -104,7 +105,7 @@ async def cancel(site: FailoverSite, request: engine.CancelFailover, progress: O
         if not deed.point:
             if entry is None:
                 raise NotFound(f"machine {log.state.name!r} was never failed over")
-            deed = await steps.keep(deed, point=entry.head.hex(), epoch=log.state.epoch + 1, site=entry.before)
+            deed = await steps.keep(deed, point=entry.head.hex(), epoch=deed.since + 1, site=entry.before)
         deed = await steps.recorded(await steps.left(deed))
         return steps.result(await steps.keep(deed, done=True))
 

@@ -7,17 +7,17 @@ from contextlib import suppress
 import msgspec
 
 from understudy import engine
-from understudy.engine import FailoverMode, FailoverOperation, Look, Progress
+from understudy.engine import FailoverOperation, Look, Progress
 from understudy.engine.drills import LATEST_PROCESSED
 from understudy.errors import Busy, Conflict, Fenced, NotFound, TargetFailed, UnderstudyError
 from understudy.failover import deed as deeds
 from understudy.failover.choosing import Choosing
-from understudy.failover.deed import Deed, Moved
+from understudy.failover.deed import Deed, Moved, NotBegun
 from understudy.failover.looks import about_point, about_standby, look_of
 from understudy.failover.networks.seed import write_seed
 from understudy.failover.phase import phase_of
 from understudy.failover.site import Prepared
-from understudy.failover.table import must_be_allowed
+from understudy.failover.table import OPERATIONS, must_be_allowed
 from understudy.finish import finish
 from understudy.hypervisor.protocol import Status
 from understudy.replica.earlier import end_earlier
@@ -32,13 +32,6 @@ POLL = 0.5
 """Seconds between two looks at a log that another site is to write to."""
 MARGIN = 15.0
 """Seconds that a primary which was cut off has beyond its time: it gives up a cycle first, and its clock may be slower."""
-
-_OPERATIONS: dict[FailoverMode, FailoverOperation] = {
-    "planned": "planned",
-    "unplanned": "unplanned",
-    "change": "change-point",
-    "cancel": "cancel",
-}
 
 
 class Steps(Choosing):
@@ -73,15 +66,21 @@ class Steps(Choosing):
         """The deed with these fields, durably."""
         return await asyncio.to_thread(deeds.write, self.directory, msgspec.structs.replace(deed, **fields))
 
-    async def begun(self, wanted: Deed) -> Deed:
-        """The deed that is under way, if it is the same; else `wanted`, if the table allows it."""
+    async def begun(self, wanted: Deed, *, again: bool = False) -> Deed:
+        """The deed that is under way, if it is the same; else `wanted`, if the table allows it, and it is not of long ago (`again`)."""
         await self.log.settle()
         deed = await self.deed()
-        if deed is not None and not deed.done and not await self._overtaken(deed):
-            if (deed.mode, deed.wanted) == (wanted.mode, wanted.wanted):
+        if deed is not None and not deed.done:
+            same = (deed.mode, deed.wanted) == (wanted.mode, wanted.wanted)
+            if await self._overtaken(deed):
+                if same and deed.since != self.log.state.epoch:
+                    # Who asked did not know of it.
+                    hint = f"see where it is: understudy failover show {self.name}; said again, it is meant as things are now"
+                    raise Fenced(f"machine {self.name!r} was failed over by another site meanwhile", hint=hint)
+            elif same:
                 return await self.keep(deed, force=deed.force or wanted.force)
             # As long as nothing was asked for or decided, nothing was done; and what the log knows of is for the table to judge.
-            if not self.is_recorded(deed) and (deed.point or (deed.request and wanted.mode != UNPLANNED)):
+            elif not self.is_recorded(deed) and (deed.point or (deed.request and wanted.mode != UNPLANNED)):
                 raise self._unended(deed)
         standing = await self.standing()
         if (
@@ -91,10 +90,13 @@ class Steps(Choosing):
         ):
             # It is done, and whoever says it again, perhaps since he did not hear of it, is told how it ended.
             return standing
-        await self.must_be_allowed(_OPERATIONS[wanted.mode])
+        if again:
+            words = f"the daemon ended before it began with {self.name!r}: nothing was done"
+            raise NotBegun(words, hint="say it again, if it is meant still")
+        await self.must_be_allowed(OPERATIONS[wanted.mode])
         if standing is not None:
             wanted = msgspec.structs.replace(wanted, standing=msgspec.structs.replace(standing, standing=None))
-        return await self.keep(wanted)
+        return await self.keep(wanted, since=self.log.state.epoch)
 
     async def must_have_ended(self) -> None:
         """`Conflict` if a change of what runs here was begun, and the log does not know of it yet: what ran may be ended already."""
@@ -103,10 +105,8 @@ class Steps(Choosing):
             raise self._unended(deed)
 
     def _unended(self, deed: Deed) -> Conflict:
-        return Conflict(
-            f"a failover of {self.name!r} ({deed.mode}) was begun here and has not ended",
-            hint=f"say it again to go on, or take it back: understudy failover cancel {self.name}",
-        )
+        hint = f"say it again to go on, or take it back: understudy failover cancel {self.name}"
+        return Conflict(f"a failover of {self.name!r} ({deed.mode}) was begun here and has not ended", hint=hint)
 
     async def _overtaken(self, deed: Deed) -> bool:
         """Whether nothing of it counts any more: another failover came first, or its primary is not to be shut down any more."""
@@ -114,7 +114,7 @@ class Steps(Choosing):
         state = self.log.state
         asked = next((asked for asked in state.authority.requests if asked.id.hex() == deed.request), None)
         withdrawn = asked is not None and asked.outcome in ("failed", "cancelled")
-        over = (withdrawn or (bool(deed.epoch) and state.epoch >= deed.epoch)) and not self.is_recorded(deed)
+        over = (withdrawn or state.epoch != deed.since) and not self.is_recorded(deed)
         if over:
             await self.given_up(deed)
         return over
@@ -189,7 +189,7 @@ class Steps(Choosing):
 
     async def _decide(self, deed: Deed) -> Deed:
         await self.log.refresh()
-        epoch = self.log.state.epoch + 1
+        epoch = deed.since + 1
         run = run_named(self.log.machine_id, epoch)
         deed = await self.keep(deed, lent=run)
         entry, why = await self.brought(deed, run)

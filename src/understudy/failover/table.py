@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Literal, TypeAlias
 
-from understudy.engine import FailoverOperation, FailoverPhase
+from understudy.engine import FailoverMode, FailoverOperation, FailoverPhase
 from understudy.errors import Conflict
 
 Whose: TypeAlias = Literal["primary", "other"]
@@ -30,6 +30,13 @@ ALLOWED: Mapping[tuple[FailoverPhase, Whose], tuple[FailoverOperation, ...]] = {
 }
 """A failback is a planned failover by the site that was the primary before. A start is of a machine that was failed over and has no
 process any more, since it crashed, shut down, or its host did."""
+
+OPERATIONS: Mapping[FailoverMode, FailoverOperation] = {
+    "planned": "planned",
+    "unplanned": "unplanned",
+    "change": "change-point",
+    "cancel": "cancel",
+}
 
 _WHY: Mapping[FailoverPhase, str] = {
     "unprotected": "nothing protects it",

@@ -150,7 +150,8 @@ def _tap(nic: str, tap: Tap, links: Links, *, runs_here: bool) -> Finding:
 
 def _duplicate(machine: str, nic: str, mac: str, pids: Sequence[int], *, joined: bool) -> Finding:
     words = f"{nic}: a machine that runs here has its MAC address {mac} (process {', '.join(map(str, pids))})"
-    hint = f"end that one, or give this card another address: understudy network set {machine} --nic {nic} --mac new"
+    other = f"give this card another address: understudy network set {machine} --nic {nic} --mac new"
+    hint = f"{other}; or end that one, unless it is {machine} itself, where a cancelled failover goes back to"
     return Finding(WHAT, "fail" if joined else "warn", words, hint)
 
 
