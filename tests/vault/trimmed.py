@@ -20,9 +20,9 @@ async def add_points(log: MachineLog, count: int) -> None:
 
 
 async def repack(vault: Vault, log: MachineLog) -> None:
-    """As if the maps had been made: nobody reads them here."""
+    """As if the maps had been made: nobody reads them here. A prune may have taken the point at which the last one was made."""
     state = log.state
-    horizon = state.points[-2].seq
+    horizon = max(state.points[-2].seq, state.horizon)
     entries = needed(state.entries, state.dropped, horizon)
     maps = [kinds.Checkpoint(point=entry.point.id, id=entry.point.id, size=1, directory=(0, 1)) for entry in entries]
     ref = await put_side_object(vault.store, vault.access, names.machine(log.machine_id), MAPS, encode_maps(maps))
