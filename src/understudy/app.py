@@ -3,7 +3,7 @@ and sources, and joins the parts.
 """
 
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
@@ -24,10 +24,10 @@ from understudy.source.qemu import QemuSource
 from understudy.source.qemu_method import Wanted
 from understudy.source.quiesce import Means, Quiesce
 from understudy.source.quiesced import QuiescedSource, QuiescedWhileRead, at_the_instant
+from understudy.store.opening import open_store
 from understudy.store.paced import PacedStore
 from understudy.store.protocol import ObjectStore, Pace
 from understudy.store.url import directory_here as vault_directory
-from understudy.store.url import open_store
 
 __all__ = ["must_be_able_to_mount", "open_engine", "open_source", "vault_directory", "wrap"]
 
@@ -86,17 +86,18 @@ def _mounts(connection: engine.Connection) -> Mounts:
     return Mounts(Path(connection.state_dir), connection.vault, vault_directory(connection.vault), exports)
 
 
-def paced_parts(pace: Pace) -> Parts:
+def paced_parts(state: Path, pace: Pace) -> Parts:
     """What an engine is made of whose stores keep to a pace."""
-    return Parts(lambda url: PacedStore(open_store(url), pace), _make_store, vault_directory, open_source)
+    return parts(state, lambda store: PacedStore(store, pace))
+
+
+def parts(state: Path, wrapped: Callable[[ObjectStore], ObjectStore] = lambda store: store) -> Parts:
+    """What an engine is made of. `state`: the site's state directory. `wrapped`: around every store that is there already."""
+    return Parts(lambda url: wrapped(open_store(url, state)), partial(open_store, state=state, make=True), vault_directory, open_source)
 
 
 def _local(connection: engine.Connection) -> LocalEngine:
-    return LocalEngine(connection, Parts(open_store, _make_store, vault_directory, open_source))
-
-
-def _make_store(url: str) -> ObjectStore:
-    return open_store(url, make=True)
+    return LocalEngine(connection, parts(Path(connection.state_dir)))
 
 
 def open_source(source: engine.MachineSource, machine_id: str, name: str, directory: Path) -> DiskSource:

@@ -4,7 +4,8 @@ Until it serves a point it takes 0.6 s of a processor on the reference machine; 
 """
 
 from understudy.local.export_process import Stores, run_export
-from understudy.store.url import directory_here, open_store
+from understudy.store.opening import open_store
+from understudy.store.url import directory_here
 
 
 def main() -> None:

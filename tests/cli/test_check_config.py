@@ -32,7 +32,7 @@ def test_a_path_is_taken_and_all_that_is_missing_named(typed: Typed, tmp_path: P
 
 
 @pytest.mark.parametrize(
-    ("url", "code", "hint"), [("s3://bucket", 15, "file:///"), ("file://srv/vault", 2, "three slashes"), ("nfs", 2, "file:///srv")]
+    ("url", "code", "hint"), [("s3://Bucket", 2, "s3://bucket/prefix"), ("file://srv/vault", 2, "three slashes"), ("nfs", 2, "file:///srv")]
 )
 def test_an_address_that_the_daemon_cannot_open_is_no_right_file(typed: Typed, tmp_path: Path, url: str, code: int, hint: str) -> None:
     result = typed("check-config", "--config", _written(tmp_path, url))

@@ -61,7 +61,7 @@ class Assembly(NamedTuple):
     """What the composition root joins: stores and sources, whose stores keep to a pace; the API, whose users may change; and what
     runs machines here, by the state directory, and from points."""
 
-    parts: Callable[[Pace], Parts]
+    parts: Callable[[Path, Pace], Parts]
     make_app: Callable[[Service, ApiConfig], web.Application]
     renew_app: Callable[[web.Application, ApiConfig], None]
     hypervisor: Callable[[Path, Sequence[Path]], Hypervisor]
@@ -94,7 +94,7 @@ async def _serve(path: Path, config: Config, assembly: Assembly, asked: Asked, n
     slots = Slots(config.limits)
     pacing = Pacing(lambda machine: machines.policy_of(machine), lambda: condition.config.limits.rate)
     connection = connection_of(config)
-    engine = ServedEngine(connection, assembly.parts(pacing))
+    engine = ServedEngine(connection, assembly.parts(Path(connection.state_dir), pacing))
     async with asyncio.TaskGroup() as tasks:
         machines = engine.scheduled = Machines(engine, slots, journal, config, tasks)
         standbys = engine.standing = Standbys(engine, journal, tasks)

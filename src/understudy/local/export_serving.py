@@ -44,9 +44,9 @@ Ready: TypeAlias = Callable[[engine.Export], None]
 
 
 class Stores(NamedTuple):
-    """`vault_directory` is None for vaults that are no directory here."""
+    """`open_store` takes an address and the site's state directory; `vault_directory` is None for vaults that are no directory here."""
 
-    open_store: Callable[[str], ObjectStore]
+    open_store: Callable[[str, Path], ObjectStore]
     vault_directory: Callable[[str], Path | None]
 
 
@@ -140,7 +140,7 @@ async def _vault(connection: engine.Connection, stores: Stores) -> AsyncIterator
     if connection.credential is None:
         raise InvalidRequest("an export needs a key of the vault", hint="give --key-file or --passphrase-file")
     unlock = await asyncio.to_thread(unlock_of, connection.credential)
-    store = stores.open_store(connection.vault)
+    store = stores.open_store(connection.vault, Path(connection.state_dir))
     try:
         vault = await Vault.open(store, unlock, Path(connection.state_dir))
     except BaseException:

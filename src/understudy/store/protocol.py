@@ -28,6 +28,10 @@ class Capabilities:
 
     kind: str
     deletes: bool = True
+    parallel: int = 4
+    """How many requests at once are worth it."""
+    object_size: int = 32 << 20
+    """Bytes: what an object should at most have, so that as many as are worth it at once fit in memory."""
 
 
 Pace: TypeAlias = Callable[[str, int], Awaitable[None]]

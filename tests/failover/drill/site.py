@@ -20,7 +20,6 @@ from understudy.failover.drill.files import DrillFiles
 from understudy.failover.drill.operation import Drills, Tools
 from understudy.failover.networks.mapping import NetworkMapping
 from understudy.hypervisor.qemu.driver import QemuHypervisor
-from understudy.local.parts import Parts
 from understudy.machine.definition import Disk, Kernel, MachineDefinition, Nic
 from understudy.machine.reading import to_toml
 from understudy.replica.replicas import Replicas
@@ -145,7 +144,7 @@ async def opened(root: Path, kernels: Path) -> AsyncIterator[Site]:
     connection = engine.Connection(
         vault=(root / "vault").as_uri(), state_dir=str(root / "s"), site="there", credential=engine.KeyFile(path=str(root / "key"))
     )
-    served = LoneEngine(connection, Parts(app.open_store, app._make_store, app.vault_directory, app.open_source))
+    served = LoneEngine(connection, app.parts(Path(connection.state_dir)))
     served.scheduled = Alone()  # type: ignore[assignment]
     served.standing = Alone()  # type: ignore[assignment]
     if not (root / "vault").exists():

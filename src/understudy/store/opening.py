@@ -1,0 +1,26 @@
+"""From an address to its store. A kind is imported when it is asked for: a process that serves a point waits for as little as it can."""
+
+from pathlib import Path
+
+from understudy.errors import Unsupported
+from understudy.store.file import FileStore
+from understudy.store.protocol import ObjectStore
+from understudy.store.url import StoreUrl, parse_url
+
+_LATER = {"s3": "S3 buckets", "az": "Azure containers", "understudy": "vaults of a second host"}
+
+
+def open_store(text: str, state: Path, *, make: bool = False) -> ObjectStore:
+    """The store at this address. `state`: the site's state directory, for what a kind remembers here.
+
+    `make`: a missing last directory is made, which only the creation of a vault may ask for.
+    """
+    return _kind(parse_url(text), state, make)
+
+
+def _kind(url: StoreUrl, _state: Path, make: bool) -> ObjectStore:
+    if url.kind == "file":
+        return FileStore(Path(url.path), make=make)
+    raise Unsupported(
+        f"{_LATER[url.kind]} are not available yet", hint="use file:///… on a disk that the host can reach, for instance over NFS"
+    )
