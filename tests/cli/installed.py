@@ -23,11 +23,17 @@ class Host:
     vault: Path
     key: Path
     extra: dict[str, str] = field(default_factory=dict)
+    address: str = ""
+    """Of the vault, where it is not the directory `vault`."""
+
+    @property
+    def url(self) -> str:
+        return self.address or self.vault.as_uri()
 
     def environment(self) -> dict[str, str]:
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("UNDERSTUDY_")}
         ours = {
-            "UNDERSTUDY_VAULT": self.vault.as_uri(),
+            "UNDERSTUDY_VAULT": self.url,
             "UNDERSTUDY_KEY_FILE": str(self.key),
             "UNDERSTUDY_STATE_DIR": str(self.directory / "state"),
         }

@@ -43,11 +43,13 @@ class House:
     site: str = "here"
     shared: Path | None = None
     """Where the vault and its key are; by default in `directory`."""
+    address: str = ""
+    """The vault's, where it is no directory."""
 
     @property
     def host(self) -> Host:
         home = self.shared or self.directory
-        return Host(self.directory, home / "vault", home / "key", {"UNDERSTUDY_SITE": self.site})
+        return Host(self.directory, home / "vault", home / "key", {"UNDERSTUDY_SITE": self.site}, self.address)
 
     @property
     def config(self) -> Path:
@@ -62,12 +64,12 @@ class House:
         return (self.directory / "log").read_text()
 
     def create(self) -> None:
-        self.host.run("vault", "create", self.host.vault.as_uri())
+        self.host.run("vault", "create", self.host.url)
         self.configure()
 
     def configure(self, more: str = "") -> None:
         tables = {
-            "vault": {"url": self.host.vault.as_uri(), "key-file": str(self.host.key)},
+            "vault": {"url": self.host.url, "key-file": str(self.host.key)},
             "api": {"socket": str(self.socket)},
             "policy": self.policy,
             "limits": self.limits,
@@ -82,7 +84,7 @@ class House:
             environment = {name: value for name, value in os.environ.items() if not name.startswith("UNDERSTUDY_")}
             command = [*self.command, "serve", "--config", str(self.config)]
             self.process = subprocess.Popen(command, stdout=log, stderr=log, env=environment | self.environment, text=True)
-        if waits and self.host.vault.exists():
+        if waits and (self.address or self.host.vault.exists()):
             self.until(self._answers)
 
     def _answers(self) -> bool:
