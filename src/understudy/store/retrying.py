@@ -1,0 +1,145 @@
+"""A store that is asked again when it did not answer: what only reads, and what may be said twice.
+
+`create` is not repeated here. Only who creates can tell its own object, which an earlier try may have left, from somebody else's: the
+append protocol, `create_patiently` and `store_pack` each do, with a patience of their own. Repeated beneath them, doubt would be hidden
+from them, and every one of their tries be many.
+"""
+
+import asyncio
+import random
+import time
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+from understudy.errors import StoreUnavailable
+from understudy.model import BytesLike
+from understudy.store.protocol import Capabilities, Creation, ObjectInfo, ObjectStore
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Backoff:
+    """`attempts` tries in all, none of which begins later than `seconds` after the first. Between them a random wait from none at all to
+    `first` seconds, doubled each time and at most `longest`: of many that failed at the same moment, few come back at the same."""
+
+    attempts: int = 10
+    seconds: float = 30.0
+    first: float = 0.25
+    longest: float = 5.0
+
+    def most(self, failures: int) -> float:
+        """The longest wait after so many failures, from 1 on."""
+        return min(self.longest, self.first * float(2 ** (failures - 1)))
+
+
+class RetryingStore:
+    """`store`, with everything but `create` repeated through `StoreUnavailable`. What is permanent is raised at once.
+
+    Where one call's whole patience was in vain, the others fail with their next failure, until something succeeds again: in an outage it
+    is not every call, nor every try of a caller that tries again itself, that waits for so long.
+    """
+
+    def __init__(
+        self,
+        store: ObjectStore,
+        backoff: Backoff | None = None,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
+        self._store = store
+        self._backoff = backoff or Backoff()
+        self._clock = clock
+        self._sleep = sleep
+        self._given_up = False
+
+    @property
+    def capabilities(self) -> Capabilities:
+        return self._store.capabilities
+
+    async def create(self, name: str, buffers: Sequence[BytesLike]) -> Creation:
+        creation = await self._store.create(name, buffers)
+        self._given_up = False
+        return creation
+
+    async def get(self, name: str, start: int = 0, length: int | None = None) -> bytes:
+        return await self._through(lambda: self._store.get(name, start, length))
+
+    async def head(self, name: str) -> ObjectInfo | None:
+        return await self._through(lambda: self._store.head(name))
+
+    async def list(self, prefix: str, start_after: str = "") -> AsyncIterator[ObjectInfo]:
+        """Goes on behind what was told; each failure after some progress is a first one."""
+        after, tries = start_after, _Tries(self)
+        while True:
+            infos = self._store.list(prefix, after)
+            try:
+                async for info in infos:
+                    after = info.name
+                    tries = self._answered(tries)
+                    yield info
+            except StoreUnavailable as error:
+                await tries.failed(error)
+            else:
+                self._given_up = False
+                return
+            finally:
+                if isinstance(infos, AsyncGenerator):
+                    await infos.aclose()
+
+    async def delete(self, name: str) -> bool:
+        """True also if it is gone by an earlier try, whose answer was lost, for all that can be told."""
+        doubtful = False
+
+        async def once() -> bool:
+            nonlocal doubtful
+            try:
+                return await self._store.delete(name) or doubtful
+            except StoreUnavailable:
+                doubtful = True
+                raise
+
+        return await self._through(once)
+
+    async def close(self) -> None:
+        await self._store.close()
+
+    async def _through(self, once: Callable[[], Awaitable[T]]) -> T:
+        tries = _Tries(self)
+        while True:
+            try:
+                result = await once()
+            except StoreUnavailable as error:
+                await tries.failed(error)
+            except Exception:
+                self._given_up = False  # an answer, whatever it says
+                raise
+            else:
+                self._given_up = False
+                return result
+
+    def _answered(self, tries: "_Tries") -> "_Tries":
+        self._given_up = False
+        return tries if not tries.failures else _Tries(self)
+
+
+class _Tries:
+    """One call's patience."""
+
+    def __init__(self, store: RetryingStore) -> None:
+        self.failures = 0
+        self._store = store
+        self._began = store._clock()
+
+    async def failed(self, error: StoreUnavailable) -> None:
+        """Returns when it is time for another try; raises `error` if there is none."""
+        self.failures += 1
+        backoff = self._store._backoff
+        wait = random.uniform(0, backoff.most(self.failures))
+        late = self._store._clock() + wait - self._began > backoff.seconds
+        if self._store._given_up or self.failures >= backoff.attempts or late:
+            self._store._given_up = True
+            raise error
+        await self._store._sleep(wait)
