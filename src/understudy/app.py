@@ -24,6 +24,7 @@ from understudy.source.qemu import QemuSource
 from understudy.source.qemu_method import Wanted
 from understudy.source.quiesce import Means, Quiesce
 from understudy.source.quiesced import QuiescedSource, QuiescedWhileRead, at_the_instant
+from understudy.store.metered import Tally
 from understudy.store.opening import open_store
 from understudy.store.paced import PacedStore
 from understudy.store.protocol import ObjectStore, Pace
@@ -86,14 +87,15 @@ def _mounts(connection: engine.Connection) -> Mounts:
     return Mounts(Path(connection.state_dir), connection.vault, vault_directory(connection.vault), exports)
 
 
-def paced_parts(state: Path, pace: Pace) -> Parts:
-    """What an engine is made of whose stores keep to a pace."""
-    return parts(state, lambda store: PacedStore(store, pace))
+def paced_parts(tally: Tally, state: Path, pace: Pace) -> Parts:
+    """What an engine is made of whose stores keep to a pace, and count their requests."""
+    return parts(state, lambda store: PacedStore(store, pace), tally)
 
 
-def parts(state: Path, wrapped: Callable[[ObjectStore], ObjectStore] = lambda store: store) -> Parts:
+def parts(state: Path, wrapped: Callable[[ObjectStore], ObjectStore] = lambda store: store, tally: Tally | None = None) -> Parts:
     """What an engine is made of. `state`: the site's state directory. `wrapped`: around every store that is there already."""
-    return Parts(lambda url: wrapped(open_store(url, state)), partial(open_store, state=state, make=True), vault_directory, open_source)
+    made = partial(open_store, state=state, make=True)
+    return Parts(lambda url: wrapped(open_store(url, state, tally=tally)), made, vault_directory, open_source)
 
 
 def _local(connection: engine.Connection) -> LocalEngine:

@@ -20,11 +20,13 @@ from understudy.local.exporting import ended as export_ended
 from understudy.replica.exports import Exports
 from understudy.replica.replicas import Replicas
 from understudy.source.qemu_begin import begin_records
+from understudy.store.metered import Tally
 
 
 async def serve(path: Path) -> None:
     """The daemon, until a signal ends it. `path`: its configuration."""
-    await run(path, Assembly(paced_parts, _make_app, _renew_app, _hypervisor, _replicas))
+    tally = Tally()
+    await run(path, Assembly(partial(paced_parts, tally), partial(_make_app, tally), _renew_app, _hypervisor, _replicas))
 
 
 def open_replicas(connection: engine.Connection, files_from: Sequence[Path] = ()) -> Replicas:
@@ -48,8 +50,13 @@ def _replicas(connection: engine.Connection, hypervisor: Hypervisor) -> Replicas
     return Replicas(state / "replicas", hypervisor, served, begin_records)
 
 
-def _make_app(service: engine.Service, config: ApiConfig) -> web.Application:
-    return api.make_app(service, _settings(config))
+def _make_app(tally: Tally, service: engine.Service, config: ApiConfig) -> web.Application:
+    return api.make_app(service, _settings(config), partial(_use_of, tally))
+
+
+def _use_of(tally: Tally) -> api.StoreUse:
+    ended = [api.StoreRequests(*key, count.requests, count.seconds) for key, count in sorted(tally.counts.items())]
+    return api.StoreUse(tuple(ended), tally.sent, tally.received)
 
 
 def _renew_app(app: web.Application, config: ApiConfig) -> None:

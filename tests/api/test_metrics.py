@@ -6,7 +6,7 @@ import msgspec
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.api.fake_service import FakeService, status
-from understudy.api.metrics import Metrics, machine_metrics
+from understudy.api.metrics import Metrics, StoreRequests, StoreUse, machine_metrics
 from understudy.engine import Health, Phase
 
 ODD = 'a "b"\\n\\\n{c}=,'
@@ -32,6 +32,15 @@ async def test_everything_is_read_as_it_was_meant() -> None:
     assert found["understudy_api_requests_total"] == {("GET", "/v1/health", "200"): 1.0}
     assert sum(found["understudy_health"].values()) == 1.0
     assert found["understudy_machines"].keys() == {()}
+
+
+async def test_requests_to_the_store_are_told_by_what_came_of_them() -> None:
+    ended = (StoreRequests("get", "done", 3, 0.5), StoreRequests("get", "unavailable", 1, 9.0))
+    found = _values(Metrics(lambda: StoreUse(ended, 100, 7)).text(await FakeService().health(), []).decode())
+    assert found["understudy_store_requests_total"] == {("get", "done"): 3.0, ("get", "unavailable"): 1.0}
+    assert found["understudy_store_request_seconds_total"] == {("get", "done"): 0.5, ("get", "unavailable"): 9.0}
+    assert found["understudy_store_sent_bytes_total"] == {(): 100.0}
+    assert found["understudy_store_received_bytes_total"] == {(): 7.0}
 
 
 def test_what_is_not_known_is_left_out() -> None:

@@ -16,7 +16,7 @@ from understudy.store.protocol import ObjectInfo, ObjectStore
 class TestLimitedStore(Conformance):
     @pytest.fixture
     async def store(self, tmp_path: Path) -> AsyncIterator[ObjectStore]:
-        store = LimitedStore(FileStore(tmp_path / "store", make=True), 2)
+        store = LimitedStore(FileStore(tmp_path / "store", make=True), 2, 3)
         yield store
         await store.close()
 
@@ -52,7 +52,7 @@ async def settled() -> None:
 
 async def test_no_more_than_the_limit_are_under_way_and_the_first_come_first() -> None:
     inner = Gated()
-    store = LimitedStore(inner, 4)
+    store = LimitedStore(inner, 3, 4)
     tasks = [asyncio.create_task(store.head(str(number))) for number in range(9)]
     await settled()
     assert inner.under_way == ["0", "1", "2", "3"]
@@ -63,7 +63,7 @@ async def test_no_more_than_the_limit_are_under_way_and_the_first_come_first() -
 
 async def test_a_small_request_passes_many_large_ones() -> None:
     inner = Gated()
-    store = LimitedStore(inner, 4)
+    store = LimitedStore(inner, 3, 4)
     large = [asyncio.create_task(store.get(f"large {number}", 0, length)) for number, length in enumerate([BULK, None] * 4)]
     await settled()
     assert len(inner.under_way) == 3
@@ -77,7 +77,7 @@ async def test_a_small_request_passes_many_large_ones() -> None:
 
 async def test_a_request_that_was_given_up_leaves_its_turn() -> None:
     inner = Gated()
-    store = LimitedStore(inner, 1)
+    store = LimitedStore(inner, 1, 1)
     first, waiting = (asyncio.create_task(store.get(name)) for name in ("first", "waiting"))
     await settled()
     for task in (waiting, first):
@@ -93,7 +93,7 @@ async def test_who_reads_a_listing_may_ask_for_what_it_tells() -> None:
     wanted = [f"a/{number:04d}" for number in range(2 * BATCH + 1)]
     for name in wanted:
         await inner.create(name, [name.encode()])
-    store = LimitedStore(inner, 1)
+    store = LimitedStore(inner, 1, 1)
     async with asyncio.timeout(10):
         assert [await store.get(info.name) async for info in store.list("a/")] == [name.encode() for name in wanted]
         assert await names(store.list("a/", wanted[BATCH - 1])) == wanted[BATCH:]

@@ -1,11 +1,11 @@
 """What Prometheus reads. One registry an application; machines are shown as they are when it asks."""
 
 from collections.abc import Callable, Iterable, Iterator
-from typing import get_args
+from typing import NamedTuple, get_args
 
 from aiohttp import web
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
-from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
 from understudy.engine import Health, MachineStatus, Phase, ServiceHealth, Standby
 
@@ -13,10 +13,28 @@ _NANOSECONDS = 1e9
 _BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
 
 
-class Metrics:
-    """Counts what is answered; the rest comes from the statuses it is given."""
+class StoreRequests(NamedTuple):
+    """Requests to the vault's store of one operation that ended alike, and how long (seconds) they took together."""
 
-    def __init__(self) -> None:
+    operation: str
+    outcome: str
+    requests: int
+    seconds: float
+
+
+class StoreUse(NamedTuple):
+    """All of them since the daemon's start, and the bytes of the objects that they moved."""
+
+    ended: tuple[StoreRequests, ...] = ()
+    sent: int = 0
+    received: int = 0
+
+
+class Metrics:
+    """Counts what is answered; the rest comes from the statuses it is given, and from `store_use`."""
+
+    def __init__(self, store_use: Callable[[], StoreUse] = StoreUse) -> None:
+        self._store_use = store_use
         self._registry = CollectorRegistry()
         labels = ("method", "path", "status")
         self._requests = Counter("understudy_api_requests", "Requests answered, by path in the API", labels, registry=self._registry)
@@ -32,6 +50,7 @@ class Metrics:
         """The exposition format."""
         now = CollectorRegistry()
         now.register(_Shown(service_metrics(health)))
+        now.register(_Shown(store_metrics(self._store_use())))
         return generate_latest(now) + machine_metrics(machines).encode() + generate_latest(self._registry)
 
 
@@ -66,6 +85,20 @@ def service_metrics(health: ServiceHealth) -> Iterator[Metric]:
         ("understudy_resident_memory_bytes", "Memory of the daemon", health.resident_bytes),
     ):
         yield GaugeMetricFamily(name, help, value=value)
+
+
+def store_metrics(use: StoreUse) -> Iterator[Metric]:
+    """What the vault's store was asked."""
+    labels = ("operation", "outcome")
+    requests = CounterMetricFamily("understudy_store_requests", "Requests to the vault's store, by what came of them", labels=labels)
+    seconds = CounterMetricFamily("understudy_store_request_seconds", "Time that these requests took together", labels=labels)
+    for ended in use.ended:
+        requests.add_metric(ended[:2], ended.requests)
+        seconds.add_metric(ended[:2], ended.seconds)
+    yield requests
+    yield seconds
+    yield CounterMetricFamily("understudy_store_sent_bytes", "Bytes of objects that were stored", value=use.sent)
+    yield CounterMetricFamily("understudy_store_received_bytes", "Bytes of objects that were read", value=use.received)
 
 
 def _seconds(at: int | None) -> float | None:

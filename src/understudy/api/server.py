@@ -12,7 +12,7 @@ from aiohttp import web
 from understudy.api.access import Identity, Settings, require
 from understudy.api.audit import remembered
 from understudy.api.browsers import must_not_be_led
-from understudy.api.metrics import METRICS, Metrics
+from understudy.api.metrics import METRICS, Metrics, StoreUse
 from understudy.api.openapi import describe
 from understudy.api.peers import Peers
 from understudy.api.queries import Nothing
@@ -35,12 +35,12 @@ _PEERS: web.AppKey[Peers] = web.AppKey("peers", Peers)
 _REMEMBERED: web.AppKey[Remembered] = web.AppKey("remembered", Remembered)
 
 
-def make_app(service: Service, settings: Settings) -> web.Application:
-    """To be served on a unix socket, or with TLS on TCP: on any other connection every request is refused."""
+def make_app(service: Service, settings: Settings, store_use: Callable[[], StoreUse] = StoreUse) -> web.Application:
+    """To be served on a unix socket, or with TLS on TCP: on any other connection every request is refused. `store_use`: up to now."""
     app = web.Application(middlewares=[_answering], client_max_size=MOST_BYTES)
     app[_PEERS] = Peers(settings)
     app[_REMEMBERED] = Remembered()
-    app[METRICS] = Metrics()
+    app[METRICS] = Metrics(store_use)
     app[CLOSING] = asyncio.Event()
     app[DESCRIPTION] = describe(TABLE)
     app.on_shutdown.append(_close_streams)

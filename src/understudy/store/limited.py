@@ -8,19 +8,19 @@ from understudy.model import BytesLike
 from understudy.store.protocol import Capabilities, Creation, ObjectInfo, ObjectStore
 
 BULK = 1 << 20
-"""Bytes from which on an object or a range is one that takes long. Some turns are never given to these, so that what is small, and what
-others wait for, such as a record, need not wait until they are through."""
+"""Bytes from which on an object or a range is one that takes long."""
 BATCH = 100
 """Names of a listing that are taken in one turn: less than a store gives in one answer."""
 
 
 class LimitedStore:
-    """`store`, with at most `limit` requests under way."""
+    """`store`, with at most `limit` requests under way, `bulk` of them large: what is small, and what others wait for, such as a record,
+    need not wait until large ones are through."""
 
-    def __init__(self, store: ObjectStore, limit: int) -> None:
+    def __init__(self, store: ObjectStore, bulk: int, limit: int) -> None:
         self._store = store
+        self._bulk = asyncio.Semaphore(bulk)
         self._turns = asyncio.Semaphore(limit)
-        self._bulk = asyncio.Semaphore(max(1, limit - max(1, limit // 4)))
 
     @property
     def capabilities(self) -> Capabilities:

@@ -4,18 +4,33 @@ from pathlib import Path
 
 from understudy.errors import Unsupported
 from understudy.store.file import FileStore
+from understudy.store.limited import LimitedStore
+from understudy.store.metered import MeteredStore, Tally
 from understudy.store.protocol import ObjectStore
+from understudy.store.retrying import RetryingStore
 from understudy.store.url import StoreUrl, parse_url
 
 _LATER = {"s3": "S3 buckets", "az": "Azure containers", "understudy": "vaults of a second host"}
 
 
-def open_store(text: str, state: Path, *, make: bool = False) -> ObjectStore:
+def open_store(text: str, state: Path, *, make: bool = False, tally: Tally | None = None) -> ObjectStore:
     """The store at this address. `state`: the site's state directory, for what a kind remembers here.
 
-    `make`: a missing last directory is made, which only the creation of a vault may ask for.
+    `make`: a missing last directory is made, which only the creation of a vault may ask for. `tally`: where requests are counted.
     """
-    return _kind(parse_url(text), state, make)
+    url = parse_url(text)
+    return _wrapped(url, _kind(url, state, make), tally)
+
+
+def _wrapped(url: StoreUrl, store: ObjectStore, tally: Tally | None) -> ObjectStore:
+    """From the inside out: each request is counted by itself, and who waits for another try takes nobody's turn."""
+    if tally is not None:
+        store = MeteredStore(store, tally)
+    if url.kind == "file":
+        # What a disk has said it says again, and a mount over the network waits by itself.
+        return store
+    parallel = store.capabilities.parallel
+    return RetryingStore(LimitedStore(store, parallel, 2 * parallel))
 
 
 def _kind(url: StoreUrl, _state: Path, make: bool) -> ObjectStore:
