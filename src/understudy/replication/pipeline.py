@@ -157,7 +157,7 @@ class Pipeline:
         # Before it is stored: cancelled in the middle, it will be.
         self.unnamed.append(finished.ref)
         try:
-            await store_pack(self.store, names.pack(self.machine_id, finished.ref.id.hex()), finished.buffers, finished.ref.size)
+            await store_pack(self.store, names.pack(self.machine_id, finished.ref.id.hex()), finished.buffers)
         except IntegrityError:
             # What has its name is not ours.
             self.unnamed.remove(finished.ref)

@@ -1,33 +1,22 @@
 """Store a finished pack, through transient failures; take it back where it came to nothing."""
 
-import asyncio
 import contextlib
-import random
 from collections.abc import Iterable, Sequence
 
-from understudy.errors import IntegrityError, StoreUnavailable, UnderstudyError
+from understudy.errors import UnderstudyError
 from understudy.model import BytesLike
-from understudy.store.protocol import Creation, ObjectStore
+from understudy.store.protocol import ObjectStore
 from understudy.vault import names
 from understudy.vault.kinds import PackRef
+from understudy.vault.log.patience import Patience, create_new_patiently
 
-ATTEMPTS = 5
-FIRST_DELAY = 0.2  # seconds, doubled each time, with full jitter: about 3 s in all before a cycle is given up and merged back
+ATTEMPTS = 8
+FIRST_DELAY = 0.2  # seconds, doubled each time: some 20 s in all before a cycle is given up and merged back, and its uploads with it
 
 
-async def store_pack(store: ObjectStore, name: str, buffers: Sequence[BytesLike], size: int) -> None:
+async def store_pack(store: ObjectStore, name: str, buffers: Sequence[BytesLike]) -> None:
     """`StoreUnavailable` after the last attempt: the pack may exist and is garbage; `StoreRefused` at once."""
-    for attempt in range(ATTEMPTS):
-        try:
-            outcome = await store.create(name, buffers)
-        except StoreUnavailable:
-            if attempt == ATTEMPTS - 1:
-                raise
-            await asyncio.sleep(FIRST_DELAY * 2**attempt * random.uniform(0.5, 1.0))
-            continue
-        if outcome is Creation.EXISTS:
-            await _must_be_ours(store, name, size, retried=attempt > 0)
-        return
+    await create_new_patiently(store, name, buffers, Patience(ATTEMPTS, FIRST_DELAY))
 
 
 async def take_back(store: ObjectStore, machine_id: str, packs: Iterable[PackRef]) -> None:
@@ -36,13 +25,3 @@ async def take_back(store: ObjectStore, machine_id: str, packs: Iterable[PackRef
     with contextlib.suppress(UnderstudyError):
         for pack in packs:
             await store.delete(names.pack(machine_id, pack.id.hex()))
-
-
-async def _must_be_ours(store: ObjectStore, name: str, size: int, *, retried: bool) -> None:
-    """A pack's name is random: it can only exist because an earlier attempt took effect unseen."""
-    found = await store.head(name)
-    if not retried or found is None or found.size != size:
-        raise IntegrityError(
-            f"an object that nobody should have written exists as {name}",
-            hint="the store answers wrongly, or something else writes into this vault; nothing of this cycle was committed",
-        )

@@ -4,12 +4,14 @@ import signal
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from tests.faults import Action, Fault
 from tests.forks import ended
 from tests.vault.collect import killed_child
 from tests.vault.collect.stage import Stage
 from understudy.errors import InDoubt, StoreUnavailable
+from understudy.vault.log.patience import Patience
 
 
 async def sparse(stage: Stage) -> None:
@@ -19,7 +21,8 @@ async def sparse(stage: Stage) -> None:
     await stage.prune([point for point in kept[:-1] if stage.rng.random() < 0.7])
 
 
-async def test_failed_at_every_write(tmp_path: Path) -> None:
+async def test_failed_at_every_write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Patience, "waits", lambda patience: iter([0.0] * (patience.attempts - 1)))
     stage = await Stage.begin(tmp_path, np.random.default_rng(3))
     step, failed = 0, True
     while failed or step < 10:

@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 from understudy.errors import IntegrityError
 from understudy.model import BLOCK_SIZE, SIGNATURE_SIZE, Extents, Rows
 from understudy.native.layout import FRAME_BLOCKS, KIND_ZERO
-from understudy.store.protocol import Creation
 from understudy.vault import names
 from understudy.vault.collect.marks import PackMarks
+from understudy.vault.log.patience import BRIEF, create_new_patiently
 from understudy.vault.maps.diskmap import PackAt, PackTable, pieces_of
 from understudy.vault.maps.history import History
 from understudy.vault.maps.selection import Index, Selection, extents_of, packed, ramp
@@ -86,8 +86,7 @@ class Rewriter:
         finished = await asyncio.to_thread(writer.finish)
         ref = finished.ref
         name = names.pack(self.history.machine_id, ref.id.hex())
-        if await self.history.store.create(name, finished.buffers) is Creation.EXISTS:
-            raise IntegrityError(f"an object that nobody should have written exists as {name}")
+        await create_new_patiently(self.history.store, name, finished.buffers, BRIEF)
         pack = PackAt(ref.id, ref.size, ref.hash)
         self.written.append(pack)
         self.stored += ref.size

@@ -2,11 +2,15 @@
 
 import asyncio
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from understudy.errors import StoreUnavailable
+from understudy.errors import IntegrityError, NotFound, StoreUnavailable
+from understudy.model import BytesLike
 from understudy.store.protocol import Creation, ObjectStore
+
+TAIL = 64
+"""Bytes from an object's end by which it is told whether it is ours: in what has a random name these are a hash, or sealed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +26,10 @@ class Patience:
             yield self.first * 2**turn * random.uniform(0.5, 1.0)
 
 
+BRIEF = Patience(attempts=3)
+"""For what is begun anew soon, and loses little by that."""
+
+
 async def create_patiently(store: ObjectStore, name: str, data: bytes, patience: Patience) -> Creation:
     """Create through transient failures. EXISTS only if something else is there: our own bytes count as created."""
     waits = patience.waits()
@@ -35,3 +43,36 @@ async def create_patiently(store: ObjectStore, name: str, data: bytes, patience:
             if wait is None:
                 raise
         await asyncio.sleep(wait)
+
+
+async def create_new_patiently(store: ObjectStore, name: str, buffers: Sequence[BytesLike], patience: Patience) -> None:
+    """Create through transient failures what has a random name: it can only exist because a try of ours, or of the store's own, took effect
+    unseen. `IntegrityError` if something else is there. After `StoreUnavailable` it may exist all the same, and is garbage."""
+    waits = patience.waits()
+    while True:
+        try:
+            if await store.create(name, buffers) is Creation.EXISTS:
+                await _must_be_ours(store, name, buffers)
+            return
+        except StoreUnavailable:
+            wait = next(waits, None)
+            if wait is None:
+                raise
+        await asyncio.sleep(wait)
+
+
+async def _must_be_ours(store: ObjectStore, name: str, buffers: Sequence[BytesLike]) -> None:
+    size, end = sum(map(len, buffers)), b""
+    for part in reversed(buffers):
+        end = bytes(part[-TAIL:]) + end
+        if len(end) >= TAIL:
+            break
+    try:
+        found = await store.get(name, max(0, size - TAIL), TAIL + 1)
+    except NotFound:
+        found = None
+    if found != end[-TAIL:]:
+        raise IntegrityError(
+            f"an object that nobody should have written exists as {name}",
+            hint="the store answers wrongly, or something else writes into this vault; nothing refers to this object",
+        )

@@ -8,11 +8,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from understudy.errors import IntegrityError
 from understudy.model import Rows
-from understudy.store.protocol import Creation
 from understudy.vault import kinds, names
 from understudy.vault.box import Entropy
+from understudy.vault.log.patience import BRIEF, create_new_patiently
 from understudy.vault.maps.checkpoint_directory import (
     PAGE,
     Directory,
@@ -101,8 +100,7 @@ async def write_checkpoint(
     buffers, directory = await asyncio.to_thread(_build, history, entry, base, delta.table, arrangement, checkpoint_id, entropy)
     size = sum(len(buffer) for buffer in buffers)
     name = names.checkpoint(history.machine_id, checkpoint_id.hex())
-    if await history.store.create(name, buffers) is Creation.EXISTS:
-        raise IntegrityError(f"an object that nobody should have written exists as {name}")
+    await create_new_patiently(history.store, name, buffers, BRIEF)
     place = (size - len(buffers[-1]), len(buffers[-1]))
     digest = blake2b_256(buffers[-1])
     taken = kinds.Checkpoint(point=entry.point.id, id=checkpoint_id, size=size, directory=place, hash=digest, repack=history.repack)
