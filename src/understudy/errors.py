@@ -48,6 +48,12 @@ class Busy(Conflict):
     retryable = True
 
 
+class Diverged(Conflict):
+    """A copy of the vault holds something that the vault does not: somebody else has written there, or it was promoted."""
+
+    code = "diverged"
+
+
 class AccessDenied(UnderstudyError):
     """No key slot opens with this credential, or its role lacks the right."""
 

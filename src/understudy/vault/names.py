@@ -1,6 +1,7 @@
 """Names of a vault's objects; docs/format.md lists them. Ids are lower-case hex."""
 
 DESCRIPTOR = "vault"
+COPY = "copy"
 KEYS = "keys/"
 SETTINGS = "settings"
 MACHINES = "machines/"

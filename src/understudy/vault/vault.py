@@ -14,6 +14,7 @@ from understudy.errors import AccessDenied, Conflict, IntegrityError, InvalidReq
 from understudy.store.protocol import Creation, ObjectStore
 from understudy.vault import descriptor, kinds, names
 from understudy.vault.access import Access
+from understudy.vault.copy.marker import read_marker
 from understudy.vault.keys.identity import first_operator
 from understudy.vault.keys.keyring import Keyring, Unlocked, slot_identities, unlock_vault, write_slot
 from understudy.vault.keys.unlock import Unlock
@@ -101,7 +102,9 @@ class Vault:
         described = descriptor.decode(encoded)
         unlocked = await unlock_vault(store, described.id, unlock)
         memory = Memory.of(state, described.id.hex()) if state is not None else None
-        vault = cls(Place(store, unlocked.bundle.access(described.id), memory, patience, salvage), described.created_at, unlocked)
+        marker = await read_marker(store) if memory is not None else None
+        place = Place(store, unlocked.bundle.access(described.id), memory, patience, salvage, marker.id.hex() if marker is not None else "")
+        vault = cls(place, described.created_at, unlocked)
         await vault._settings.refresh()
         if salvage:
             for public in await slot_identities(store):
@@ -126,6 +129,11 @@ class Vault:
     def settings(self) -> Settings:
         """As read last."""
         return self._settings.state
+
+    async def refreshed_settings(self) -> Head:
+        """Read the settings log to its end, and tell where that is."""
+        await self._settings.refresh()
+        return self._settings.head
 
     @property
     def damage(self) -> tuple[tuple[str, str], ...]:

@@ -66,6 +66,25 @@ class Collector:
                 raise
         raise Conflict("the machine's log goes on changing in ways that matter here", hint="is another collection or a failover under way?")
 
+    async def carry_out(self) -> Collected:
+        """Delete what the log says may go, when this host has known of it for its grace, and append nothing: for a copy of the vault.
+
+        What nobody named for a month goes, too: its condemnation was trimmed before the copy came to know of it.
+        """
+        self._must_hold_the_recovery_key()
+        before = await self._witness()
+        async with marked(self.vault, self.log, _no_cut, moving=False) as found:
+            seen = self._seen(before, found)
+            await self._remember(seen)
+            due = ripe.due(found.state, seen) & found.condemned
+            due |= ripe.garbage(found.state, seen, found.decision.unnamed, ripe.ABANDONED)
+            await self._delete(due, found.needed, found.state)
+            sweeps = ripe.due_trim(found.state, seen)
+            swept = await self._sweep(sweeps, found)
+        left = found.stock.records.weigh(sweeps.up_to if sweeps is not None else 1, found.state.trimmed)
+        waiting = (found.condemned | found.decision.unnamed) - due
+        return Collected(found.weigh(due), (0, 0), found.weigh(waiting), 0, 0, swept, left)
+
     async def _without_moving(self, error: StoreUnavailable) -> None:
         """Where there is no room to move anything there may be some to let go of what needs no moving, and then there is more."""
         with suppress(UnderstudyError):
@@ -245,6 +264,10 @@ class Collector:
             raise AccessDenied(
                 f"the key of {self.vault.identity.role} {self.vault.identity.name!r} cannot collect", hint="use an operator's key"
             )
+
+
+def _no_cut(stock: Stock, state: MachineState, head: int, pinned: frozenset[int]) -> int:
+    return 0
 
 
 def _must_repack(found: Marked) -> bool:

@@ -19,15 +19,15 @@ async def placed(history: History) -> set[bytes]:
     table, known = PackTable(), set[tuple[bytes, int]]()
     for checkpoint in history.maps.values():
         try:
-            await _look(history, checkpoint, table, known)
+            await look(history, checkpoint, table, known)
         except CheckpointDamaged:
             if checkpoint.point in kept:
                 raise
     return {pack.id for pack in table.packs}
 
 
-async def _look(history: History, checkpoint: Checkpoint, table: PackTable, known: set[tuple[bytes, int]]) -> None:
-    """Pages that neighbouring points share are read once."""
+async def look(history: History, checkpoint: Checkpoint, table: PackTable, known: set[tuple[bytes, int]]) -> None:
+    """Add the packs in which the checkpoint's maps place anything to `table`. Pages that are `known` are passed over, and known then."""
     directory = await read_directory(history, checkpoint)
     wanted: dict[tuple[bytes, int], PageAt] = {}
     for disk in directory.disks:

@@ -40,6 +40,8 @@ class Place(NamedTuple):
     patience: Patience
     salvage: bool = False
     """Logs are read past what is damaged in them, and nothing can be appended."""
+    copy: str = ""
+    """The id, in hex, of the copy of a vault that this is: until it is promoted nothing can be appended."""
 
 
 class Chain:
@@ -121,6 +123,11 @@ class Chain:
         """One append at a time, in this process and on this host."""
         if self._place.memory is None or self._place.salvage:
             raise Conflict("this vault was opened for reading only", hint="give a state directory: appending needs a memory that survives")
+        if self._place.copy:
+            raise Conflict(
+                "this is a copy of the vault, to which nothing is appended",
+                hint="name the vault that it is a copy of; points can be restored from here all the same",
+            )
         async with self._turn, lock.briefly(self._place.memory.log(self.owner) / "append.lock", self.owner):
             yield
 

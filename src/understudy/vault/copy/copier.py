@@ -1,0 +1,240 @@
+"""Bring a copy of a vault on: settings first, then machines, each record behind all that it names. Said again it goes on.
+
+Nothing is concluded from what the vault lacks, and nothing is appended: every record of the copy is one of the vault's, byte for byte.
+"""
+
+from bisect import bisect_right
+from collections.abc import Collection, Iterable, Sequence
+from typing import NamedTuple
+
+from understudy.errors import IntegrityError
+from understudy.store.protocol import ObjectStore
+from understudy.vault import kinds, names
+from understudy.vault.collect.placed import look as look_at
+from understudy.vault.copy.ferry import Ferry, Gone
+from understudy.vault.copy.place import must_be_copy
+from understudy.vault.copy.slots import carry_slots
+from understudy.vault.copy.trail import WINDOW, Missing, Record, Trail
+from understudy.vault.copy.wanted import Wanted, named_by, older, pack, side
+from understudy.vault.copy.wanted import checkpoint as itself
+from understudy.vault.kinds import Checkpoint
+from understudy.vault.log.lists import MAPS, decode_maps
+from understudy.vault.log.machine_log import MachineLog
+from understudy.vault.log.side_object import get_side_object
+from understudy.vault.log.state import MachineState
+from understudy.vault.maps.checkpoint_read import CheckpointDamaged, read_directory
+from understudy.vault.maps.diskmap import PackTable
+from understudy.vault.maps.points import PointEntry
+from understudy.vault.maps.reading import history_of
+from understudy.vault.packs.pack_list import PURPOSE, decode_packs
+from understudy.vault.vault import Vault
+
+TRIES = 3
+"""How often a round of a machine begins anew because what it wanted was condemned or trimmed meanwhile."""
+
+
+class Reached(NamedTuple):
+    """`head`: the copy's last record of the machine's log. `point`: the newest that the copy has, of those that are kept. `behind`: so
+    many are newer; `lag`: the newest was frozen so many seconds later than `point`, or None where the copy has none."""
+
+    head: int
+    point: PointEntry | None
+    behind: int
+    lag: float | None
+
+
+class Copier:
+    """From one vault into one copy. One round at a time; several sites may be at it at once."""
+
+    def __init__(self, vault: Vault, target: ObjectStore) -> None:
+        self.vault = vault
+        self.ferry = Ferry(vault.store, target)
+        self._settings = Trail(self.ferry, vault.access, names.SETTINGS)
+        self._machines: dict[str, _Machine] = {}
+
+    async def settings(self, *, slots: bool = True) -> None:
+        """The settings log, and the key slots. Before the machines of the same round, and after their logs were read."""
+        await must_be_copy(self.vault, self.ferry.target)
+        head = (await self.vault.refreshed_settings()).seq
+        await self._settings.find(head)
+        await self._settings.go_on(head, self._bring_settings)
+        if slots:
+            await carry_slots(self.ferry, self.vault.settings)
+
+    async def machine(self, log: MachineLog, head: int = 0) -> Reached:
+        """`log` was read before the settings were copied, up to record `head` (0: all that it has now): the rest is another round's."""
+        return await self._of(log).run(log, head)
+
+    def forget(self, log: MachineLog) -> None:
+        """After a failure: what is there is looked at again."""
+        self._machines.pop(log.machine_id, None)
+
+    def _of(self, log: MachineLog) -> "_Machine":
+        if log.machine_id not in self._machines:
+            self._machines[log.machine_id] = _Machine(self.vault, self.ferry, log.machine_id)
+        return self._machines[log.machine_id]
+
+    async def _bring_settings(self, records: Sequence[Record]) -> None:
+        found = [one for record in records if record.body is not None for one in named_by(names.SETTINGS, record.body)]
+        await self.ferry.bring(found, look=True)
+
+
+def reached(state: MachineState, head: int) -> Reached:
+    """How far a copy whose log ends with record `head` has come. Pure."""
+    there = bisect_right(state.points, head, key=lambda entry: entry.seq)
+    if not there:
+        return Reached(head, None, len(state.points), None)
+    point, newest = state.points[there - 1], state.points[-1]
+    return Reached(head, point, len(state.points) - there, max(newest.point.frozen_at - point.point.frozen_at, 0) / 1e9)
+
+
+class _Machine:
+    def __init__(self, vault: Vault, ferry: Ferry, machine_id: str) -> None:
+        self._vault = vault
+        self._ferry = ferry
+        self._owner = names.machine(machine_id)
+        self._id = machine_id
+        self.trail = Trail(ferry, vault.access, self._owner)
+        self._pages: set[tuple[bytes, int]] = set()
+        self._maps: set[str] = set()
+        self._sure = False
+        """All that was brought on by this process, so that what is new is not there yet."""
+
+    async def run(self, log: MachineLog, head: int) -> Reached:
+        for _ in range(TRIES - 1):
+            try:
+                return await self._run(log, head)
+            except (Gone, Missing):
+                self._sure, head = False, 0
+                await log.refresh()
+        return await self._run(log, head)
+
+    async def _run(self, log: MachineLog, head: int) -> Reached:
+        head = head or log.head.seq
+        end = await self.trail.find(head)
+        work = _Round(self, log)
+        if end.seq < log.state.trimmed:
+            await self._across(log, work)
+        await self.trail.go_on(head, work.bring)
+        self._sure = True
+        assert self.trail.end is not None
+        return reached(log.state, self.trail.end.seq)
+
+    async def _across(self, log: MachineLog, work: "_Round") -> None:
+        """Records after the copy's end were trimmed: those that are there still may name what is not. All that is needed comes first, since
+        until the trim itself is there the log of the copy has a hole that nothing explains."""
+        if self.trail.end is not None and not self.trail.end.seq:
+            await self.trail.go_on(1, work.bring)
+        trim = max(log.state.trims, key=lambda trim: trim.up_to)
+        await work.bring_base()
+        for first in range(trim.up_to + 1, trim.seq + 1, WINDOW):
+            await work.bring(await self.trail.read(first, min(first + WINDOW - 1, trim.seq)))
+        await self.trail.begin_after(trim.up_to)
+        await self.trail.go_on(trim.seq, _nothing)
+
+
+async def _nothing(_: Sequence[Record]) -> None:
+    """It was brought before."""
+
+
+class _Round:
+    """What records name, fetched as the log says now: what was condemned is left out."""
+
+    def __init__(self, machine: _Machine, log: MachineLog) -> None:
+        self._machine = machine
+        self._log = log
+        self._ferry = machine._ferry
+        self._vault = machine._vault
+        self._condemned = frozenset(name for condemned in log.state.condemned for name in condemned.names)
+        self._void = frozenset(void.seq for void in log.state.void)
+        self._kept = frozenset(entry.point.id for entry in log.state.points)
+
+    async def bring(self, records: Sequence[Record]) -> None:
+        look = not self._machine._sure
+        for record in records:
+            if record.body is not None and record.seq not in self._void:
+                await self._bring_lists(record.body, look=look)
+        own = [one for record in records if record.seq not in self._void and record.body is not None for one in self._own(record.body)]
+        await self._ferry.bring(own, look=look)
+
+    async def bring_base(self) -> None:
+        """What a reader needs that begins at the newest trim: the newest repack's maps, and what the records before named."""
+        refs = [side(self._machine._owner, ref) for ref in self._log.refs]
+        await self._ferry.bring(self._stays(refs), look=True)
+        await self._bring_maps(self._log.state.maps.values(), look=True)
+        await self._ferry.bring(self._stays(await self._packs_of_lists()), look=True)
+
+    async def _packs_of_lists(self) -> list[Wanted]:
+        found: list[Wanted] = []
+        for entry in self._log.state.entries:
+            found += await self._listed(entry.point)
+        return found
+
+    def _own(self, body: kinds.Body) -> list[Wanted]:
+        return self._stays(named_by(self._machine._owner, body))
+
+    async def _bring_lists(self, body: kinds.Body, *, look: bool) -> None:
+        match body:
+            case kinds.Point(packs_in=kinds.ObjectRef()):
+                await self._ferry.bring(self._stays(await self._listed(body)), look=look)
+            case kinds.Checkpoint():
+                await self._bring_shortcut(body, look=look)
+            case kinds.Repack(maps=ref) if not self._gone(side(self._machine._owner, ref)):
+                data = await self._side(MAPS, ref)
+                await self._bring_maps(decode_maps(data), look=look)
+
+    async def _listed(self, point: kinds.Point) -> list[Wanted]:
+        ref = point.packs_in
+        if ref is None or self._gone(side(self._machine._owner, ref)):
+            return []
+        return [pack(self._machine._id, each) for each in decode_packs(await self._side(PURPOSE, ref))]
+
+    async def _bring_shortcut(self, checkpoint: Checkpoint, *, look: bool) -> None:
+        """A source's checkpoint: where it is damaged, readers do without, and so does the copy."""
+        if self._gone(itself(self._machine._id, checkpoint)):
+            return
+        try:
+            await self._bring_objects(checkpoint, look=look)
+        except CheckpointDamaged:
+            return
+
+    async def _bring_maps(self, maps: Collection[Checkpoint], *, look: bool) -> None:
+        """Of an operator's repack: the truth about points. Packs that only it tells of come with it."""
+        history, table = history_of(self._vault, self._log), PackTable()
+        for checkpoint in maps:
+            if self._gone(itself(self._machine._id, checkpoint)):
+                continue
+            try:
+                await self._bring_objects(checkpoint, look=look)
+                await look_at(history, checkpoint, table, self._machine._pages)
+            except CheckpointDamaged:
+                if checkpoint.point in self._kept:
+                    raise
+        named = {each.id for entry in self._log.state.entries for each in entry.point.packs}
+        moved = [
+            Wanted(names.pack(self._machine._id, found.id.hex()), found.size, found.hash)
+            for found in table.packs
+            if not found.seq and (look or found.id not in named)
+        ]
+        await self._ferry.bring(self._stays(moved), look=True)
+
+    async def _bring_objects(self, checkpoint: Checkpoint, *, look: bool) -> None:
+        directory = await read_directory(history_of(self._vault, self._log), checkpoint)
+        wanted = [older(self._machine._id, found) for found in directory.objects if found.id != checkpoint.id]
+        wanted = [one for one in (*wanted, itself(self._machine._id, checkpoint)) if one.name not in self._machine._maps]
+        await self._ferry.bring(self._stays(wanted), look=look)
+        self._machine._maps.update(one.name for one in wanted)
+
+    async def _side(self, purpose: str, ref: kinds.ObjectRef) -> bytes:
+        try:
+            return await get_side_object(self._vault.store, self._vault.access, self._machine._owner, purpose, ref)
+        except IntegrityError as error:
+            if await self._vault.store.head(names.side_object(self._machine._owner, ref.hash.hex())) is None:
+                raise Gone(error.message, hint=error.hint) from error
+            raise
+
+    def _stays(self, wanted: Iterable[Wanted]) -> list[Wanted]:
+        return [one for one in wanted if not self._gone(one)]
+
+    def _gone(self, wanted: Wanted) -> bool:
+        return wanted.name.removeprefix(f"{self._machine._owner}/") in self._condemned
