@@ -30,12 +30,22 @@ from understudy.store.paced import PacedStore
 from understudy.store.protocol import ObjectStore, Pace
 from understudy.store.url import directory_here as vault_directory
 
-__all__ = ["must_be_able_to_mount", "open_engine", "open_source", "vault_directory", "wrap"]
+__all__ = ["must_be_able_to_mount", "open_engine", "open_seconds", "open_source", "vault_directory", "wrap"]
 
 
 @asynccontextmanager
 async def open_engine(connection: engine.Connection) -> AsyncIterator[engine.Engine]:
     """The engine inside this process."""
+    local = _local(connection)
+    try:
+        yield local
+    finally:
+        await local.close()
+
+
+@asynccontextmanager
+async def open_seconds(connection: engine.Connection) -> AsyncIterator[engine.Seconds]:
+    """The same, for what is done with copies of the vault."""
     local = _local(connection)
     try:
         yield local

@@ -5,6 +5,7 @@ import click
 from understudy.cli.lazy import Entry, LazyGroup
 
 _COMMANDS = {
+    "copy": Entry("understudy.cli.vault_copy", "Keep a copy of the vault in another place."),
     "create": Entry("understudy.cli.vault_create", "Make a new vault."),
     "info": Entry("understudy.cli.vault_info", "Show a vault's machines and keys."),
     "key": Entry("understudy.cli.key", "Manage the keys that open a vault."),

@@ -132,6 +132,7 @@ from understudy.engine.requests import (
     Verify,
 )
 from understudy.engine.retention import AddHold, Decided, Hold, Policy, Prune, Pruned, RemoveHold, Retention, SetRetention
+from understudy.engine.second import BringSecond, Brought, CreateSecond, Second, SecondMachine, Seconds, VerifiedSecond
 from understudy.engine.service import EventQuery, JobQuery, Service, StartJob
 from understudy.engine.space import Collect, Collected, PointUsage, Usage, Weight
 from understudy.engine.standby import (
@@ -157,6 +158,8 @@ __all__ = [
     "AnswerStep",
     "Authority",
     "BlockSource",
+    "BringSecond",
+    "Brought",
     "CancelFailover",
     "ChangePoint",
     "Check",
@@ -169,6 +172,7 @@ __all__ = [
     "Connection",
     "ConsoleCheck",
     "CreateGroup",
+    "CreateSecond",
     "CreateStandby",
     "CreateVault",
     "Credential",
@@ -280,6 +284,9 @@ __all__ = [
     "RunPlan",
     "RunningCheck",
     "ScriptCheck",
+    "Second",
+    "SecondMachine",
+    "Seconds",
     "SeedExport",
     "SeedImport",
     "SeedKind",
@@ -314,6 +321,7 @@ __all__ = [
     "VaultInfo",
     "Verdict",
     "Verified",
+    "VerifiedSecond",
     "Verify",
     "Volume",
     "Weight",

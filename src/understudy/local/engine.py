@@ -25,6 +25,7 @@ from understudy.local.planning import VaultPlans
 from understudy.local.recovering import log_damage, restored, scrubbed, verified
 from understudy.local.replicating import replication
 from understudy.local.retaining import hold_added, hold_removed, holds_of, pruned, retention_of, retention_set
+from understudy.local.second import SecondFacade
 from understudy.local.seeding import OpenVault, exported, imported
 from understudy.local.site import Site
 from understudy.local.standby.facade import StandbyFacade
@@ -39,7 +40,7 @@ from understudy.vault.vault import Vault
 Find: TypeAlias = Callable[[Vault, str], Awaitable[MachineLog]]
 
 
-class LocalEngine(StandbyFacade, VaultPlans):
+class LocalEngine(StandbyFacade, SecondFacade, VaultPlans):
     """Opens the vault when it is first needed; `close` when done."""
 
     def __init__(self, connection: engine.Connection, parts: Parts) -> None:

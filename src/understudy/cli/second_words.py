@@ -1,0 +1,27 @@
+"""How a machine's copy in a second vault is, in a line. Pure."""
+
+from understudy.cli.words import age, local_time
+from understudy.engine import Second, SecondMachine
+from understudy.engine.units import count, duration
+
+
+def second_words(second: Second, now: int) -> str:
+    place = f"at {second.url}"
+    if second.point is None:
+        how = "not looked at yet" if second.behind is None else "none of its points is there yet"
+    elif not second.behind:
+        how = f"has point {second.point}, the newest"
+    else:
+        lag = f", {duration(second.lag_seconds)}" if second.lag_seconds else ""
+        how = f"has point {second.point}, {count(second.behind, 'point')} behind{lag}"
+    failing = f"; failing: {second.failure}" if second.failure else ""
+    seen = f"; brought on {age(second.seen_at, now)}" if second.seen_at is not None else ""
+    return f"{how}, {place}{seen}{failing}"
+
+
+def machine_words(machine: SecondMachine) -> str:
+    if machine.point is None or machine.frozen_at is None:
+        return f"{machine.machine}: the copy has no point of it"
+    behind = f", {count(machine.behind, 'point')} behind" if machine.behind else ""
+    newest = f"the newest is {machine.point}, frozen at {local_time(machine.frozen_at)}"
+    return f"{machine.machine}: the copy has {count(machine.points, 'point')}, {newest}{behind}"
