@@ -7,7 +7,7 @@ from aiohttp import web
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
-from understudy.engine import Health, MachineStatus, Phase, ServiceHealth, Standby
+from understudy.engine import Health, MachineStatus, Phase, Second, ServiceHealth, Standby
 
 _NANOSECONDS = 1e9
 _BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
@@ -129,6 +129,13 @@ _STANDBY_GAUGES: tuple[tuple[str, str, Callable[[Standby], float | None]], ...] 
     ("standby_lag_seconds", "How much later than the standby's point the newest one was frozen", lambda standby: standby.lag_seconds),
     ("standby_point_timestamp_seconds", "When the standby's point was frozen", lambda standby: _seconds(standby.frozen_at)),
 )
+_SECOND_GAUGES: tuple[tuple[str, str, Callable[[Second], float | None]], ...] = (
+    ("second_behind_points", "Points that its copy in the second vault lacks", lambda second: second.behind),
+    ("second_lag_seconds", "How much later than the copy's newest point the vault's was frozen", lambda second: second.lag_seconds),
+    ("second_point_timestamp_seconds", "When the copy's newest point was frozen", lambda second: _seconds(second.frozen_at)),
+    ("second_seen_timestamp_seconds", "When the copy was last brought on", lambda second: _seconds(second.seen_at)),
+    ("second_failing", "1 while the copy is not brought on", lambda second: float(second.state == "failing")),
+)
 _COUNTERS: tuple[tuple[str, str, Callable[[MachineStatus], float]], ...] = (
     ("cycles", "Cycles that made a point", lambda status: status.totals.made),
     ("failed_cycles", "Cycles that failed", lambda status: status.totals.failed),
@@ -159,6 +166,10 @@ def machine_metrics(machines: Iterable[MachineStatus]) -> str:
     for name, help, kept in _STANDBY_GAUGES:
         full = _head(lines, name, help, "gauge")
         lines += [f"{full}{{{label}}} {float(value)!r}" for standby, label in standing if (value := kept(standby)) is not None]
+    copied = [(status.second, label) for status, label in every if status.second is not None]
+    for name, help, of_copy in _SECOND_GAUGES:
+        full = _head(lines, name, help, "gauge")
+        lines += [f"{full}{{{label}}} {float(value)!r}" for second, label in copied if (value := of_copy(second)) is not None]
     for name, help, counter in _COUNTERS:
         full = _head(lines, f"{name}_total", help, "counter")
         lines += [f"{full}{{{label}}} {float(counter(status))!r}" for status, label in shown]

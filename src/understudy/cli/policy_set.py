@@ -35,6 +35,9 @@ from understudy.errors import InvalidRequest
 @click.option("--drill-every", metavar="TIME", help="Test a copy of the newest point here when the last test is this old; 0: never.")
 @click.option("--drill-times", metavar="WHEN", help="Begin such tests only then, such as 'sat,sun 02:00-05:00'; `any`: whenever.")
 @click.option("--drill-warning", metavar="TIME", help="Warn when the last test is this old; 0: never.")
+@click.option(
+    "--second", metavar="URL", help="Copy its points to this copy of the vault (`understudy vault copy create`); `none`: to none."
+)
 @click.option("--pause/--resume", "paused", default=None, help="Make no more cycles; go on making them.")
 @asking
 async def command(
@@ -52,6 +55,7 @@ async def command(
     drill_every: str | None,
     drill_times: str | None,
     drill_warning: str | None,
+    second: str | None,
     paused: bool | None,
 ) -> None:
     """Say how machine NAME is replicated. What is not named stays as it is."""
@@ -61,6 +65,8 @@ async def command(
     changes |= {field: value for field, value in {"app_every": app_every, "paused": paused}.items() if value is not None}
     if rate is not None:
         changes["rate"] = bytes_of(rate)
+    if second is not None:
+        changes["second"] = "" if second == "none" else second
     if initial_at is not None:
         changes["initial_at"] = None if initial_at == "now" else _instant(initial_at)
     if drill_times is not None:

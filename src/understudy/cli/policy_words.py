@@ -31,6 +31,7 @@ def policy_told(output: Output, machine: MachineStatus) -> None:
     verified = f"each {duration(policy.verify_every)}" if policy.verify_every else "never by itself"
     output.say(f"  verified        {verified}")
     output.say(f"  tested          {tested_words(policy)}")
+    output.say(f"  second vault    {policy.second or 'none'}")
 
 
 def policy_line(policy: ReplicationPolicy) -> str:
@@ -43,6 +44,8 @@ def policy_line(policy: ReplicationPolicy) -> str:
     parts += [window_words(window) for window in policy.windows]
     if policy.initial_at is not None:
         parts.append(f"first point not before {local_time(policy.initial_at)[:-4]}")
+    if policy.second:
+        parts.append(f"copied to {policy.second}")
     return "; ".join([*parts, *(["paused"] if policy.paused else [])])
 
 

@@ -6,6 +6,7 @@ from rich.text import Text
 
 from understudy.cli.policy_words import policy_line
 from understudy.cli.retention_words import kept_words
+from understudy.cli.second_words import second_words
 from understudy.cli.standby_words import line
 from understudy.cli.status_words import job_line, moment
 from understudy.cli.words import NANOSECONDS, age, size
@@ -46,6 +47,8 @@ def _told(machine: MachineStatus, jobs: Sequence[Job], now: int, bars: bool) -> 
     yield "source", f"{machine.source}; {', '.join(f'{disk.name} {size(disk.size)}' for disk in machine.disks) or 'disks not seen yet'}"
     yield "policy", policy_line(machine.policy)
     yield "retention", "every point stays" if machine.retention is None else kept_words(machine.retention)
+    if machine.second is not None:
+        yield "second vault", second_words(machine.second, now)
     yield "cycles", f"{totals.made} made, {totals.failed} failed, {totals.missed} missed since the daemon began"
     if figures.count:
         took = f"{duration(figures.average_seconds)}, {size(figures.average_bytes)} stored"

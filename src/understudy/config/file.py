@@ -27,6 +27,7 @@ ALLOWED = {
     "api.tcp.tokens": "a file with a line `name role sha256-of-the-token` for each token",
     "limits.cycles": "how many cycles may run at once, from 1 to 64; beside as many that take longer than 20 s",
     "limits.rate": _RATE,
+    "limits.second-rate": f"{_RATE}, of all copies to second vaults together",
     "limits.memory": 'for blocks under way in all cycles, at least "128MiB"',
     "policy.interval": f"{_SPAN}, at least 1s",
     "policy.warning-rpo": f"{_SPAN}; 0: derived from the interval",
@@ -39,6 +40,7 @@ ALLOWED = {
     "policy.drill-times.begin": "a local time of day, such as 02:00",
     "policy.drill-times.end": "a local time of day, such as 05:00; before `begin`: on the next day",
     "policy.drill-warning": f"{_SPAN}: age of the last test from which on it is a warning; 0: never",
+    "policy.second": "the address of a copy of the vault, such as file:///mnt/third/vault; empty: none",
     "policy.windows": "tables of begin, end, rate and perhaps days",
     "policy.windows[].days": "of mon, tue, wed, thu, fri, sat, sun; none: every day",
     "policy.windows[].begin": "a local time of day, such as 22:00",
@@ -88,6 +90,7 @@ class ApiTable(Table, frozen=True):
 class LimitsTable(Table, frozen=True):
     cycles: int = 4
     rate: str | int = "0"
+    second_rate: str | int = "0"
     memory: str | int = "256MiB"
 
 
@@ -114,6 +117,7 @@ class PolicyTable(Table, frozen=True):
     drill_every: str | float = 0
     drill_times: TimesTable | None = None
     drill_warning: str | float = "90d"
+    second: str = ""
     windows: tuple[WindowTable, ...] = ()
 
 

@@ -146,7 +146,8 @@ def _limits(table: LimitsTable) -> Limits:
     memory = _bytes("limits.memory", table.memory)
     if memory < _LEAST_MEMORY:
         raise _refuse("limits.memory", f"{table.memory} is not enough for one cycle")
-    return Limits(cycles=table.cycles, rate=_bytes("limits.rate", table.rate), memory=memory)
+    rates = _bytes("limits.rate", table.rate), _bytes("limits.second-rate", table.second_rate)
+    return Limits(cycles=table.cycles, rate=rates[0], second_rate=rates[1], memory=memory)
 
 
 def _maintenance(table: MaintenanceTable) -> Maintenance:
@@ -224,6 +225,7 @@ def _policy(table: PolicyTable) -> ReplicationPolicy:
         drill_every=_seconds("policy.drill-every", table.drill_every, zero=True),
         drill_times=_times(table.drill_times) if table.drill_times else None,
         drill_warning=_seconds("policy.drill-warning", table.drill_warning, zero=True),
+        second=table.second,
         windows=tuple(windows),
     )
     return _of("policy", lambda: checked_policy(policy))

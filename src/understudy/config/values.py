@@ -33,10 +33,12 @@ class ApiConfig(Value, frozen=True):
 
 
 class Limits(Value, frozen=True):
-    """`cycles` at once, `rate` in bytes a second (0: unlimited) of the whole host, `memory` in bytes for blocks under way."""
+    """`cycles` at once, `rate` in bytes a second (0: unlimited) of the whole host, `second_rate` of what is copied to second vaults,
+    `memory` in bytes for blocks under way."""
 
     cycles: int = 4
     rate: int = 0
+    second_rate: int = 0
     memory: int = 256 << 20
 
 

@@ -11,6 +11,7 @@ from understudy.daemon.pulse import Pulse
 from understudy.daemon.readiness import ReadinessUpkeep
 from understudy.daemon.runner import Runner
 from understudy.daemon.runs_here import RunsHere
+from understudy.daemon.seconds import Seconds
 from understudy.daemon.served import ServedEngine
 from understudy.daemon.slots import Slots
 from understudy.daemon.stand_in import StandIn
@@ -51,4 +52,5 @@ class Running:
     failing_over: FailingOver
     drilling: Drilling
     standbys: Standbys
+    seconds: Seconds
     runs_here: RunsHere

@@ -32,6 +32,7 @@ from understudy.daemon.reload import Reload
 from understudy.daemon.runner import Runner
 from understudy.daemon.running import Condition, Running
 from understudy.daemon.runs_here import RunsHere
+from understudy.daemon.seconds import Seconds
 from understudy.daemon.sentinel import Sentinel
 from understudy.daemon.served import ServedEngine
 from understudy.daemon.service import DaemonService
@@ -98,6 +99,9 @@ async def _serve(path: Path, config: Config, assembly: Assembly, asked: Asked, n
     async with asyncio.TaskGroup() as tasks:
         machines = engine.scheduled = Machines(engine, slots, journal, config, tasks)
         standbys = engine.standing = Standbys(engine, journal, tasks)
+        copying = Pacing(lambda _: None, lambda: condition.config.limits.second_rate)
+        copies = assembly.parts(Path(config.state_dir), copying).open_store
+        seconds = Seconds(engine, machines, copies, lambda: condition.config.maintenance.every, journal)
         hypervisor = assembly.hypervisor(Path(config.state_dir), [Path(path) for path in config.failover.files_from])
         stand_in = StandIn(engine, journal, lambda: condition.config, hypervisor)
         readiness = ReadinessUpkeep(stand_in)
@@ -125,6 +129,7 @@ async def _serve(path: Path, config: Config, assembly: Assembly, asked: Asked, n
             failing_over,
             drilling,
             standbys,
+            seconds,
             runs_here,
         )
         service, maintenance = DaemonService(running), Maintenance(running)
@@ -135,7 +140,10 @@ async def _serve(path: Path, config: Config, assembly: Assembly, asked: Asked, n
         reload = Reload(path, condition, machines, slots, journal, lambda api: assembly.renew_app(app, api), certificate)
         background = [tasks.create_task(work, name=name) for name, work in (("events", journal.run()), ("pulse", pulse.run()))]
         sentinel = Sentinel(engine, machines, journal, replicas, runs_here)
-        keeping = (("maintenance", maintenance.run()), ("readiness", readiness.run()), ("sentinel", sentinel.run()))
+        keeping = (
+            *(("maintenance", maintenance.run()), ("readiness", readiness.run())),
+            *(("sentinel", sentinel.run()), ("second vaults", seconds.run())),
+        )
         upkeep = [tasks.create_task(work, name=name) for name, work in keeping]
         try:
             app = assembly.make_app(service, config.api)

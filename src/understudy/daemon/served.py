@@ -17,6 +17,7 @@ from understudy.local.policy_file import read_policy, write_policy
 from understudy.local.replicating import Opened, replication
 from understudy.local.site import Site
 from understudy.local.standby.views import standbys_here
+from understudy.store.protocol import ObjectStore
 from understudy.vault import descriptor, names
 from understudy.vault.log.machine_log import MachineLog
 from understudy.vault.vault import Vault
@@ -93,6 +94,19 @@ class ServedEngine(LocalEngine):
             self._seen[machine] = vault, log
         await log.refresh()
         return vault, log
+
+    def at_hand(self, machine: str) -> tuple[Vault, MachineLog] | None:
+        """The log of a machine (its id) that is replicated now, as its loop has read it: nothing is asked of the store."""
+        return self._written.get(machine)
+
+    async def copy_of(self, store: ObjectStore) -> Vault:
+        """What is in the store, a copy of the vault, opened for reading."""
+        return await self._reads()(store)
+
+    @property
+    def url(self) -> str:
+        """The vault's."""
+        return self._connection.vault
 
     @asynccontextmanager
     async def final_cycle(self, machine: str) -> AsyncIterator[Opened]:

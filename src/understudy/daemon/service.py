@@ -78,22 +78,25 @@ class DaemonService:
         return await self._daemon.engine.vault()
 
     async def statuses(self) -> tuple[MachineStatus, ...]:
-        return self._daemon.standbys.joined([track.status() for track in self._daemon.machines.tracks])
+        return self._daemon.standbys.joined([self._daemon.seconds.with_second(track.status()) for track in self._daemon.machines.tracks])
 
     async def status(self, machine: str) -> MachineStatus:
         id_ = await self._id_of(machine)
         try:
-            return self._daemon.standbys.with_standby(self._daemon.machines.find(id_).track.status())
+            status = self._daemon.seconds.with_second(self._daemon.machines.find(id_).track.status())
+            return self._daemon.standbys.with_standby(status)
         except NotFound:
-            status = self._daemon.standbys.status(id_)
-            if status is None:
+            standing = self._daemon.standbys.status(id_)
+            if standing is None:
                 raise
-            return status
+            return standing
 
     async def set_policy(self, machine: str, policy: ReplicationPolicy, actor: str) -> ReplicationPolicy:
         facade.checked_policy(policy)
         track = self._daemon.machines.find(await self._id_of(machine)).track
         before = track.policy
+        if policy.second != before.second:
+            await self._daemon.seconds.must_be_possible(policy.second)
         await self._daemon.machines.set_policy(track.id, policy)
         changed = [name for name, value in msgspec.structs.asdict(policy).items() if value != getattr(before, name)]
         values = ", ".join(name for name in changed if name != "paused")

@@ -36,7 +36,7 @@ class ReplicationPolicy(Value, frozen=True):
     verify_every: the newest point is proven by its digest when the newest verified one is older; 0: never.
     drill_every: a copy of the newest point is started on this host, and removed, when the last test is older; 0: never by itself.
     drill_times: only then does such a test begin; None: whenever. drill_warning: age of the last test from which on health is Warning, 0:
-    never.
+    never. second: the place of a copy of the vault (an address), to which the machine's points are brought; empty: none.
     """
 
     interval: float = 60.0
@@ -50,6 +50,7 @@ class ReplicationPolicy(Value, frozen=True):
     drill_every: float = 0.0
     drill_times: Times | None = None
     drill_warning: float = 90 * 86400.0
+    second: str = ""
     paused: bool = False
     """No cycles, by an operator's wish."""
 

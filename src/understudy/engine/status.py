@@ -6,6 +6,7 @@ from understudy.engine.answers import Disk, Progress
 from understudy.engine.jobs import Failure
 from understudy.engine.policy import ReplicationPolicy
 from understudy.engine.retention import Policy
+from understudy.engine.second import Second
 from understudy.engine.standby import Standby
 from understudy.engine.values import Value
 
@@ -87,6 +88,8 @@ class MachineStatus(Value, frozen=True):
     verified_point: int | None = None
     drilled_at: int | None = None
     vault_seen_at: int | None = None
+    second: Second | None = None
+    """Its copy in a second vault."""
     standby: Standby | None = None
     """What this host keeps of it. In phase `standby` that is all that it does: what is said of cycles and of the RPO is not known here."""
     standby_progress: Progress | None = None

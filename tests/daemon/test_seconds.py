@@ -1,0 +1,68 @@
+"""A daemon brings a second vault on behind its cycles, which go on whatever becomes of that."""
+
+import json
+import shutil
+import signal
+from pathlib import Path
+
+from click.testing import CliRunner
+
+from tests.daemon.house import House
+from understudy.cli.main import cli, in_process
+from understudy.vault import names
+
+
+def typed(house: House, *words: str, expect: int) -> str:
+    """A command to the daemon."""
+    done = CliRunner().invoke(cli, words, obj=in_process, prog_name="understudy", env={"UNDERSTUDY_SOCKET": str(house.socket)})
+    assert done.exit_code == expect, done.output
+    return done.stdout
+
+
+def follow(house: House, second: Path) -> Path:
+    """A daemon that replicates a file, and copies its points."""
+    disk = house.directory / "disk"
+    disk.write_bytes(b"x" * (1 << 20))
+    house.host.run("vault", "copy", "create", second.as_uri())
+    house.policy["second"] = second.as_uri()
+    house.configure()
+    house.start()
+    house.ask("POST", "/v1/machines", {"name": "web", "source": {"kind": "block", "disks": {"vda": str(disk)}}})
+    return disk
+
+
+def test_points_are_copied_and_cycles_do_not_wait_for_a_place_that_is_gone(house: House, short: Path) -> None:
+    second, away = short / "second", short / "away"
+    disk = follow(house, second)
+
+    def copied() -> int:
+        shown = house.machine("web")["second"]
+        return int(shown["point"] or 0) if shown["state"] in ("current", "copying") else 0
+
+    first = house.until(copied)
+    house.end(signal.SIGKILL)
+    second.rename(away)
+    house.start()
+    house.until(lambda: house.machine("web")["second"]["state"] == "failing")
+    point = house.machine("web")["newest_point"]
+    disk.write_bytes(b"y" * (1 << 20))
+    house.until(lambda: (now := house.machine("web"))["newest_point"] > point + 2 and now["failures"] == 0)
+    reasons = house.until(lambda: [reason for reason in house.machine("web")["reasons"] if reason["code"] == "second-failed"])
+    assert "mounted" in reasons[0]["hint"]
+    shown = typed(house, "status", "web", expect=1)
+    assert f"at {second.as_uri()}" in shown
+    away.rename(second)
+    house.until(lambda: copied() > max(first, point + 2))
+    assert house.events("second.failed")
+    assert house.events("second.recovered")
+    house.end()
+    # Nothing was appended but what the vault has, and the copy alone brings the machine back.
+    assert "the copy is whole" in house.host.run("vault", "copy", "verify", second.as_uri()).stdout
+    (machine,) = (path.name for path in (second / names.MACHINES).iterdir())
+    log = names.log(names.machine(machine))
+    assert all(path.read_bytes() == (house.host.vault / log / path.name).read_bytes() for path in (second / log).iterdir())
+    shutil.rmtree(house.host.vault)
+    shutil.rmtree(house.directory / "state")
+    house.host.run("restore", "web@latest", "--to", str(short / "restored"), "--vault", second.as_uri())
+    assert (short / "restored" / "vda.raw").read_bytes() == disk.read_bytes()
+    assert json.loads(house.host.run("vault", "copy", "verify", second.as_uri(), "--json").stdout)["damage"] == []

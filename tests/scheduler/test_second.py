@@ -1,0 +1,62 @@
+"""The health of a machine's copy in a second vault, as a table."""
+
+import pytest
+
+from understudy.engine import Failure, ReplicationPolicy, Second
+from understudy.scheduler.retry import Kind
+from understudy.scheduler.second import SecondFacts, second_health, second_thresholds
+
+POLICY = ReplicationPolicy(interval=60.0)
+GONE = Failure(code="store_unavailable", message="no answer", hint="look")
+OTHER = Failure(code="diverged", message="somebody wrote there", hint="look")
+
+
+def facts(failure: Failure | None = None, kind: Kind | None = None, failures: int = 0, since: float = 0.0, **second: object) -> SecondFacts:
+    shown = {"url": "file:///third", "state": "copying", "point": 3, "frozen_at": 0, "behind": 2, "lag_seconds": 10.0, **second}
+    return SecondFacts(policy=POLICY, second=Second(**shown), since=since, failure=failure, kind=kind, failures=failures)  # type: ignore[arg-type]
+
+
+def test_thresholds_follow_from_the_policy() -> None:
+    assert second_thresholds(POLICY) == (300.0, 750.0)
+    assert second_thresholds(ReplicationPolicy(interval=1.0)).warning == 82.0
+
+
+@pytest.mark.parametrize(
+    ("found", "health", "words"),
+    [
+        (SecondFacts(policy=POLICY, second=None, failure=GONE, kind=Kind.PERSON, failures=9), "normal", []),
+        (facts(), "normal", []),
+        (facts(lag_seconds=300.0), "normal", []),
+        (facts(lag_seconds=301.0), "warning", ["second-late: its copy in the second vault is 2 points behind, 5 m 1 s"]),
+        (facts(lag_seconds=751.0), "critical", ["second-late: its copy in the second vault is 2 points behind, 12 m 31 s"]),
+        (facts(behind=0, lag_seconds=0.0, since=9999.0), "normal", []),
+        (
+            facts(point=None, lag_seconds=None, since=301.0),
+            "warning",
+            ["second-late: its copy in the second vault has none of its points yet"],
+        ),
+        (facts(point=None, lag_seconds=None, behind=0, since=301.0), "normal", []),
+        (facts(failure=GONE, kind=Kind.PASSES, failures=1), "normal", []),
+        (
+            facts(failure=GONE, kind=Kind.PASSES, failures=2),
+            "warning",
+            ["second-failed: its second vault at file:///third is not brought on: no answer"],
+        ),
+        (
+            facts(failure=GONE, kind=Kind.PASSES, failures=2, point=None, lag_seconds=None, behind=None, since=751.0),
+            "critical",
+            [
+                "second-failed: its second vault at file:///third is not brought on: no answer",
+                "second-late: its copy in the second vault was not reached since the daemon began",
+            ],
+        ),
+        (
+            facts(failure=OTHER, kind=Kind.PERSON, failures=1),
+            "critical",
+            ["second-failed: its second vault at file:///third is not brought on: somebody wrote there"],
+        ),
+    ],
+)
+def test_health(found: SecondFacts, health: str, words: list[str]) -> None:
+    got, reasons = second_health(found)
+    assert (got, [f"{reason.code}: {reason.message}" for reason in reasons]) == (health, words)
