@@ -16,7 +16,7 @@ def second_words(second: Second, now: int) -> str:
         how = f"has point {second.point}, {count(second.behind, 'point')} behind{lag}"
     failing = f"; failing: {second.failure}" if second.failure else ""
     seen = f"; brought on {age(second.seen_at, now)}" if second.seen_at is not None else ""
-    return f"{how}, {place}{seen}{failing}"
+    return f"{how}, {place}{failing}{seen}"
 
 
 def machine_words(machine: SecondMachine) -> str:
