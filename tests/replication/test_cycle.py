@@ -201,7 +201,7 @@ async def test_disks_come_go_grow_and_shrink(world: World) -> None:
 
 
 FAULTS = [
-    pytest.param(Fault(Action.FAIL_BEFORE, "create", "*/packs/*", times=9), StoreUnavailable, id="pack-fails"),
+    pytest.param(Fault(Action.FAIL_BEFORE, "create", "*/packs/*", times=-1), StoreUnavailable, id="pack-fails"),
     pytest.param(Fault(Action.FAIL_AFTER, "create", "*/packs/*", times=2), None, id="pack-answer-lost-twice"),
     pytest.param(Fault(Action.REFUSE, "create", "*/packs/*"), StoreRefused, id="pack-refused"),
     pytest.param(Fault(Action.FAIL_BEFORE, "create", "machines/*/log/*", times=9), UnderstudyError, id="record-fails"),

@@ -15,20 +15,39 @@ async def each(items: Iterable[T]) -> AsyncGenerator[T, None]:
         yield item
 
 
-async def spread(items: AsyncIterator[T], work: Callable[[T], Awaitable[None]], width: int) -> None:
-    """Await work(item) for every item, at most `width` at once. The first failure stops the rest and is raised as it is."""
-    slots = asyncio.Semaphore(width)
+def weightless(_: object) -> int:
+    """All that counts is their number."""
+    return 0
 
-    async def one(item: T) -> None:
+
+async def spread(
+    items: AsyncIterator[T], work: Callable[[T], Awaitable[None]], width: int, weigh: Callable[[T], int] = weightless, most: int = 0
+) -> None:
+    """Await work(item) for every item, at most `width` at once, which weigh no more than `most` together unless one alone does.
+
+    The first failure stops the rest and is raised as it is.
+    """
+    slots = asyncio.Semaphore(width)
+    room, freed = most, asyncio.Event()
+
+    async def one(item: T, weight: int) -> None:
+        nonlocal room
         try:
             await work(item)
         finally:
+            room += weight
+            freed.set()
             slots.release()
 
     try:
         async with asyncio.TaskGroup() as group:
             async for item in items:
                 await slots.acquire()
-                group.create_task(one(item))
+                weight = weigh(item)
+                while weight > room < most:
+                    freed.clear()
+                    await freed.wait()
+                room -= weight
+                group.create_task(one(item, weight))
     except BaseExceptionGroup as failures:
         raise first_failure(failures) from None

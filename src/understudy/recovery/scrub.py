@@ -15,7 +15,13 @@ from understudy.vault import descriptor, names
 from understudy.vault.packs import pack_layout
 
 LANES = 3
-"""Packs in memory at once; each is at most 64 MiB, usually 16."""
+"""Packs in memory at once, or as many more as are worth it over a long link."""
+IN_MEMORY = 48 << 20
+"""Bytes of them together. Each is at most 64 MiB, usually no more than 16."""
+
+
+def lanes(store: ObjectStore) -> int:
+    return max(LANES, store.capabilities.parallel)
 
 
 async def scrub_vault(store: ObjectStore, listener: Listener = unheard) -> Verified:
@@ -44,7 +50,7 @@ async def scrub_vault(store: ObjectStore, listener: Listener = unheard) -> Verif
             damage[info.name] = Damage(info.name, error.message)
         meter.add(info.size)
 
-    await spread(each(objects), examine, LANES)
+    await spread(each(objects), examine, lanes(store), lambda info: info.size, IN_MEMORY)
     found = tuple(damage[name] for name in sorted(damage))
     return Verified("scrub", (), found, len(objects), meter.done, time.monotonic() - began)
 

@@ -12,7 +12,7 @@ from understudy.recovery.frames import FrameCheck, name_of
 from understudy.recovery.lanes import each, spread
 from understudy.recovery.ledger import Ledger
 from understudy.recovery.progress import Listener, Meter, unheard
-from understudy.recovery.scrub import LANES as PACKS
+from understudy.recovery.scrub import IN_MEMORY, lanes
 from understudy.recovery.unreadable import UNREADABLE
 from understudy.recovery.verdict import Level, Proven, Verified
 from understudy.vault import names
@@ -131,7 +131,7 @@ class _Verification:
                 self.ledger.note(name, error.message)
             meter.add(pack.size)
 
-        await spread(each(new), examine, PACKS)
+        await spread(each(new), examine, lanes(self.history.store), lambda pack: pack.size, IN_MEMORY)
         self.objects += len(new)
         for pack in packs:
             if self._packs[pack.id]:

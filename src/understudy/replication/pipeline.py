@@ -1,7 +1,7 @@
 """Read → sign and compare → compress and seal → store, over all of a machine's disks, in bounded memory.
 
-LANES units of 4 MiB are read or encoded at once, into WRITERS packs; encoding runs in `threads` without the GIL. Peak memory is
-LANES * 4 MiB + WRITERS * the pack capacity, whatever the disks' size.
+LANES units are read or encoded at once, and as many packs are under way as the store can take; encoding runs in `threads` without the GIL.
+Peak memory is LANES units and PACKS bytes of packs, whatever the disks' size and the store.
 """
 
 import asyncio
@@ -20,6 +20,7 @@ from understudy.model import BLOCK_SIZE, SIGNATURE_SIZE, Bytes, Extents
 from understudy.native.encode import Encoded
 from understudy.replication.journal import JournalWriter
 from understudy.replication.report import CycleProgress, ProgressSink
+from understudy.replication.shape import Shape, shape_for
 from understudy.replication.sigfile import SignatureFile
 from understudy.replication.upload import store_pack
 from understudy.source.protocol import DiskSnapshot
@@ -29,9 +30,7 @@ from understudy.vault.access import Access
 from understudy.vault.kinds import PackRef
 from understudy.vault.packs.pack import FinishedPack, PackWriter
 
-UNIT_BLOCKS = 1024
 LANES = 4
-WRITERS = 4
 INLINE_LIMIT = 40 << 10
 """A lone pack up to this size travels in the point's record, which may take 64 KiB in all."""
 
@@ -90,6 +89,9 @@ class Pipeline:
     _stored: int = 0
     _done: int = 0
     _total: int = 0
+    _writers: list[PackWriter] = field(default_factory=list)
+    _free: asyncio.LifoQueue[PackWriter] = field(default_factory=asyncio.LifoQueue)
+    """Last in, first out, and made when they are needed: a small delta fills one pack instead of starting several."""
     _journal_turn: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def run(self, work: Sequence[DiskWork]) -> tuple[list[DiskTally], Shipped]:
@@ -99,52 +101,65 @@ class Pipeline:
         self._tell()
         if not self._total:
             return tallies, Shipped((), b"", 0)
-        units = _units(work)
-        lanes = min(LANES, -(-self._total // UNIT_BLOCKS))
-        idle = [PackWriter(self.access, self.machine_id, self.disks) for _ in range(min(WRITERS, lanes))]
-        free: asyncio.LifoQueue[PackWriter] = asyncio.LifoQueue()
-        # Last in, first out: a small delta fills one pack instead of starting several.
-        for writer in idle:
-            free.put_nowait(writer)
+        shape = shape_for(self.store.capabilities, self._total * BLOCK_SIZE)
+        units = _units(work, shape.unit)
+        lanes = min(LANES, -(-self._total // shape.unit))
         try:
             async with asyncio.TaskGroup() as running:
                 for _ in range(lanes):
-                    running.create_task(self._lane(units, tallies, work, free))
+                    running.create_task(self._lane(units, shape, tallies, work, running))
+            return tallies, await self._last([writer for writer in self._writers if not writer.empty])
         except BaseExceptionGroup as group:
             raise first_failure(group) from None
-        return tallies, await self._last([writer for writer in idle if not writer.empty])
 
     async def _lane(
         self,
         units: Iterator[tuple[int, Extents]],
+        shape: Shape,
         tallies: list[DiskTally],
         work: Sequence[DiskWork],
-        free: asyncio.LifoQueue[PackWriter],
+        running: asyncio.TaskGroup,
     ) -> None:
         buffer: Bytes | None = None
         for turn, unit in units:
             if buffer is None:
-                buffer = np.empty(UNIT_BLOCKS * BLOCK_SIZE, dtype=np.uint8)
+                buffer = np.empty(shape.unit * BLOCK_SIZE, dtype=np.uint8)
             blocks = ext.total(unit)
             data = buffer[: blocks * BLOCK_SIZE]
             await work[turn].snapshot.read_into(unit, data)
-            writer = await free.get()
+            writer = await self._writer(shape)
             encoded = await finish_in_thread(partial(_encode, writer, work[turn], data, unit), self.threads)
             tallies[turn].add(blocks, encoded)
             self._done += blocks
-            if writer.room < UNIT_BLOCKS:
-                await self._ship(await self._finish(writer))
-                writer.reset()
-            free.put_nowait(writer)
+            if writer.room < shape.unit:
+                running.create_task(self._away(writer))
+            else:
+                self._free.put_nowait(writer)
             self._tell()
+
+    async def _writer(self, shape: Shape) -> PackWriter:
+        if self._free.empty() and len(self._writers) < shape.packs:
+            self._writers.append(PackWriter(self.access, self.machine_id, self.disks, capacity=shape.capacity))
+            return self._writers[-1]
+        return await self._free.get()
+
+    async def _away(self, writer: PackWriter) -> None:
+        """Store what it holds; then it is for the next."""
+        await self._ship(await self._finish(writer))
+        writer.reset()
+        self._free.put_nowait(writer)
 
     async def _last(self, writers: list[PackWriter]) -> Shipped:
         """Packs begun and not full. A lone small one is not stored by itself."""
-        for writer in writers:
-            finished = await self._finish(writer)
-            if self.inline and len(writers) == 1 and not self._packs and finished.ref.size <= INLINE_LIMIT:
+        if self.inline and len(writers) == 1 and not self._packs:
+            finished = await self._finish(writers[0])
+            if finished.ref.size <= INLINE_LIMIT:
                 return Shipped((), b"".join(finished.buffers), finished.ref.size)
             await self._ship(finished)
+        else:
+            async with asyncio.TaskGroup() as running:
+                for writer in writers:
+                    running.create_task(self._away(writer))
         return Shipped(tuple(self._packs), b"", self._stored)
 
     async def _finish(self, writer: PackWriter) -> FinishedPack:
@@ -170,9 +185,9 @@ class Pipeline:
         self.progress(CycleProgress("transfer", self._done * BLOCK_SIZE, self._total * BLOCK_SIZE, self._stored))
 
 
-def _units(work: Sequence[DiskWork]) -> Iterator[tuple[int, Extents]]:
+def _units(work: Sequence[DiskWork], most: int) -> Iterator[tuple[int, Extents]]:
     for turn, item in enumerate(work):
-        for unit in ext.units(item.extents, UNIT_BLOCKS, UNIT_BLOCKS):
+        for unit in ext.units(item.extents, most, most):
             yield turn, unit
 
 

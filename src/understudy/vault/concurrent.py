@@ -26,3 +26,13 @@ async def each(limit: int, work: Callable[[T], Coroutine[Any, Any, R]], items: S
     except BaseExceptionGroup as group:
         raise first_failure(group) from None
     return [results[i] for i in range(len(items))]
+
+
+async def both(one: Coroutine[Any, Any, T], other: Coroutine[Any, Any, R]) -> tuple[T, R]:
+    """The results of the two, which run at once. The first failure stops the other and is raised as it is."""
+    try:
+        async with asyncio.TaskGroup() as running:
+            first, second = running.create_task(one), running.create_task(other)
+    except BaseExceptionGroup as group:
+        raise first_failure(group) from None
+    return first.result(), second.result()

@@ -11,7 +11,7 @@ from understudy.model import BLOCK_SIZE, Bytes, Rows, Signatures
 from understudy.native.decode import FrameError, decode
 from understudy.native.encode import scratch_size
 from understudy.native.layout import FRAME, KIND_ZERO
-from understudy.vault.concurrent import each
+from understudy.vault.concurrent import both, each
 from understudy.vault.maps.diskmap import PackAt
 from understudy.vault.maps.selection import Blocks, Selection, ramp
 from understudy.vault.packs.footer import signature_starts
@@ -21,8 +21,8 @@ from understudy.vault.packs.ranges import Reads, coalesce
 
 GAP = 16 << 10
 """Reading so many bytes that nobody wants is cheaper than another request."""
-READ_MAX = 8 << 20
 IN_FLIGHT = 4
+"""Packs of one selection that are read at once."""
 
 _local = threading.local()
 
@@ -83,9 +83,9 @@ async def read_blocks(source: PackSource, disk_id: bytes, packs: Sequence[PackAt
     async def read_pack(item: tuple[int, Selection]) -> None:
         pack = packs[item[0]]
         part = part_of(pack, item[1])
-        reads = coalesce(part.frames["offset"].astype(np.int64), part.frames["length"].astype(np.int64), GAP, READ_MAX)
-        key = await source.key(pack)
-        data = [await source.read(pack, start, length) for start, length in zip(reads.start.tolist(), reads.length.tolist(), strict=True)]
+        reads = coalesce(part.frames["offset"].astype(np.int64), part.frames["length"].astype(np.int64), GAP, source.read_most)
+        ranges = list(zip(reads.start.tolist(), reads.length.tolist(), strict=True))
+        key, data = await both(source.key(pack), each(source.at_once, lambda item: source.read(pack, *item), ranges))
         await asyncio.to_thread(_decode, pack, key, source.context(pack, disk_id), part, reads, data, out)
 
     await each(IN_FLIGHT, read_pack, split_by_pack(selection))

@@ -6,6 +6,7 @@ from understudy.errors import NotFound
 from understudy.store.protocol import ObjectStore
 from understudy.vault import names
 from understudy.vault.access import Access
+from understudy.vault.concurrent import both
 from understudy.vault.kinds import PackRef
 from understudy.vault.packs.footer import Footer, open_footer
 from understudy.vault.packs.pack_layout import (
@@ -66,8 +67,10 @@ async def fetch_range(store: ObjectStore, machine_id: str, pack_id: bytes, start
 async def fetch_key(store: ObjectStore, access: Access, machine_id: str, ref: PackRef) -> PackKey:
     """What opens its frames: header and trailer must be those that the record names. `AccessDenied` without the recovery key."""
     _check_size(ref)
-    trailer = await fetch_range(store, machine_id, ref.id, ref.size - TRAILER_SIZE, TRAILER_SIZE)
-    header = await fetch_range(store, machine_id, ref.id, 0, HEADER_SIZE)
+    trailer, header = await both(
+        fetch_range(store, machine_id, ref.id, ref.size - TRAILER_SIZE, TRAILER_SIZE),
+        fetch_range(store, machine_id, ref.id, 0, HEADER_SIZE),
+    )
     return open_header(access, ref.id, header, parse_trailer(ref.id, ref.size, trailer, ref.hash))
 
 

@@ -13,6 +13,12 @@ from understudy.vault.packs.pack_layout import PackKey, damaged, frame_context
 KEYS = 4096
 FOOTER_BYTES = 24 << 20
 INLINE_BYTES = 8 << 20
+READ_MOST = 8 << 20
+"""Bytes of one request at most."""
+READS = 16 << 20
+"""What one reader has under way is read in so many requests as are worth it at once; each of this many bytes, divided by their number."""
+FEW = 4
+"""Requests at once that a reader makes anyway, of one pack each."""
 
 
 class PackSource:
@@ -23,6 +29,18 @@ class PackSource:
         self._keys: Cache[PackKey] = Cache(KEYS, lambda _: 1)
         self._footers: Cache[Footer] = Cache(FOOTER_BYTES, lambda footer: footer.frames.nbytes + footer.signatures.nbytes)
         self._inline: Cache[bytes] = Cache(INLINE_BYTES, len)
+
+    @property
+    def at_once(self) -> int:
+        """Requests to one pack that are worth it at once."""
+        parallel = self._history.store.capabilities.parallel
+        return max(1, parallel // FEW)
+
+    @property
+    def read_most(self) -> int:
+        """Bytes of one request, but for its last frame."""
+        parallel = self._history.store.capabilities.parallel
+        return READ_MOST if parallel <= FEW else max(READS // parallel, 256 << 10)
 
     async def read(self, pack: PackAt, start: int, length: int) -> bytes:
         """Exactly these bytes."""

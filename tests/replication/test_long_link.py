@@ -1,0 +1,96 @@
+"""Where many requests at once are worth it, a cycle, a verification and a restore have that many under way."""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import aclosing, asynccontextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.faults import FaultyStore
+from tests.replication.world import MACHINE, QUICK, UNLOCK, World
+from understudy.model import BytesLike
+from understudy.recovery.verify import verify_points
+from understudy.replication.cycle import Replicator
+from understudy.source.block import BlockSource
+from understudy.store.file import FileStore
+from understudy.store.protocol import Capabilities, Creation
+from understudy.vault.maps.parts import PointParts
+from understudy.vault.maps.reader import large_disks
+from understudy.vault.maps.reading import history_of
+from understudy.vault.vault import Vault
+
+PARALLEL = 16
+SIZE = 32 << 20
+
+
+class FarStore(FaultyStore):
+    """Answers requests for packs when `wanted` of them are under way, and then at once: who never gets so far waits for ever."""
+
+    def __init__(self, root: Path) -> None:
+        super().__init__(FileStore(root))
+        self.wanted = 0
+        self._under_way = 0
+        self._enough = asyncio.Event()
+
+    @property
+    def capabilities(self) -> Capabilities:
+        return replace(self.inner.capabilities, parallel=PARALLEL)
+
+    async def create(self, name: str, buffers: Sequence[BytesLike]) -> Creation:
+        async with self._with_others(name):
+            return await super().create(name, buffers)
+
+    async def get(self, name: str, start: int = 0, length: int | None = None) -> bytes:
+        async with self._with_others(name if length is None or length >= 256 << 10 else ""):
+            return await super().get(name, start, length)
+
+    def want(self, wanted: int) -> None:
+        self.wanted, self._enough = wanted, asyncio.Event()
+
+    @asynccontextmanager
+    async def _with_others(self, name: str) -> AsyncIterator[None]:
+        self._under_way += 1
+        try:
+            if "/packs/" in name:
+                if self._under_way >= self.wanted:
+                    self._enough.set()
+                await self._enough.wait()
+            yield
+        finally:
+            self._under_way -= 1
+
+
+@pytest.fixture
+async def far(tmp_path: Path) -> AsyncIterator[tuple[World, FarStore]]:
+    world = World(tmp_path)
+    world.disk("vda").write_bytes(np.random.default_rng(1).bytes(SIZE))
+    await world.create()
+    store = FarStore(tmp_path / "vault")
+    yield world, store
+    await store.close()
+
+
+async def test_all_that_moves_packs_moves_many_at_once(far: tuple[World, FarStore]) -> None:
+    world, store = far
+    vault = await Vault.open(store, UNLOCK, world.state, patience=QUICK)
+    log = await vault.find(MACHINE)
+    replicator = Replicator(vault, log, BlockSource({"vda": str(world.disk("vda"))}), world.directory(vault, log), "here")
+    async with asyncio.timeout(60):
+        store.want(PARALLEL)
+        await replicator.open()
+        point = (await replicator.cycle()).point
+        await replicator.close()
+        history = history_of(vault, log)
+        store.want(PARALLEL)
+        assert not (await verify_points(history, [point], "scrub")).damage
+        store.want(PARALLEL - 4)  # units begin where packs do not: some have fewer parts than others
+        assert not (await verify_points(history, [point], "digest")).damage
+        store.want(PARALLEL - 4)
+        (disk,) = large_disks(history, await PointParts.open(history, bytes.fromhex(point)))
+        ((first, blocks),) = disk.ranges().tolist()
+        async with aclosing((await disk.part(first, blocks)).stream()) as pieces:
+            read = [data async for _, data in pieces]
+    assert b"".join(data.tobytes() for data in read) == world.disk("vda").read_bytes()
