@@ -82,9 +82,9 @@ def test_pipeline(benchmark: BenchmarkFixture, kind: str, what: str, tmp_path: P
     head = Head(point=b"q" * 16, parent=bytes(16), disks=(JournalDisk(id=DISK, size=SIZE),))
 
     def run() -> None:
-        journal = JournalWriter.create(tmp_path / "journal", head)
+        journal = JournalWriter(tmp_path / "journal", head)
         with ThreadPoolExecutor(2) as threads:
-            pipeline = Pipeline(ACCESS, Nowhere(), MACHINE, (DISK,), journal, threads, lambda _: None)
+            pipeline = Pipeline(ACCESS, Nowhere(), MACHINE, (DISK,), journal, threads, lambda _: None, [], False)
             asyncio.run(pipeline.run([DiskWork(0, Memory(data), ext.whole(BLOCKS), file)]))
         journal.abandon()
 
