@@ -96,6 +96,7 @@ from understudy.engine.networks import (
     checked_networks,
     place_of,
 )
+from understudy.engine.peers import Invitation, Joined, Peer, PeerLimits, PeerState
 from understudy.engine.plan_reached import entry_of
 from understudy.engine.plans import (
     AnswerStep,
@@ -218,12 +219,14 @@ __all__ = [
     "ImageFormat",
     "Instant",
     "InstantMember",
+    "Invitation",
     "Job",
     "JobKind",
     "JobProgress",
     "JobQuery",
     "JobState",
     "JobStep",
+    "Joined",
     "Key",
     "KeyFile",
     "KeyRemoved",
@@ -243,6 +246,9 @@ __all__ = [
     "Orphan",
     "OrphanDisk",
     "Passphrase",
+    "Peer",
+    "PeerLimits",
+    "PeerState",
     "Phase",
     "Place",
     "Placement",

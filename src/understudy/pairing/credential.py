@@ -1,0 +1,54 @@
+"""What a site has that may reach another one's vault: a private key, its certificate, and the other site's authority, in one file."""
+
+import os
+import ssl
+from pathlib import Path
+from typing import NamedTuple
+
+from understudy.durable import replace_file
+from understudy.errors import AccessDenied, NotFound, StateFailed
+from understudy.pairing.address import Address
+from understudy.pairing.tls import client_context
+
+FILE = "credential.pem"
+_BEGIN = "-----BEGIN CERTIFICATE-----"
+
+
+class Credential(NamedTuple):
+    """PEM."""
+
+    private_key: str
+    certificate: str
+    authority: str
+
+
+def credential_file(state: Path, address: Address) -> Path:
+    """Where a site keeps what lets it in at another one, unless its address says otherwise."""
+    return state / "peers" / f"{address.host}_{address.port}" / FILE
+
+
+def write_credential(path: Path, credential: Credential) -> None:
+    """Atomic and durable, for its owner alone. `StateFailed`."""
+    replace_file(path, "".join(part.rstrip("\n") + "\n" for part in credential).encode())
+
+
+def context_of(path: Path, address: Address) -> ssl.SSLContext:
+    """For connections to that site. `path`: the file, or the directory that it is in. Blocks. `NotFound` if this site has not joined,
+    `AccessDenied` if others can read the file, `StateFailed` if it makes no sense."""
+    if path.is_dir():
+        path = path / FILE
+    try:
+        status = path.stat()
+        certificates = path.read_text().split(_BEGIN)
+        if status.st_mode & 0o077 and status.st_uid == os.geteuid():
+            raise AccessDenied(
+                f"the credential {path} can be read by others", hint="chmod 600 it; if they may have read it: revoke it, and join again"
+            )
+        return client_context(_BEGIN + certificates[-1], path)
+    except FileNotFoundError:
+        raise NotFound(
+            f"this site has no credential for {address}: there is no file {path}",
+            hint="there: `understudy peer invite NAME`; here: `understudy peer join` with the key that it prints",
+        ) from None
+    except (OSError, ValueError) as error:
+        raise StateFailed(f"the credential {path} cannot be used: {error}", hint="put it back from a copy, or join again") from None
