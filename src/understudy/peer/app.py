@@ -1,0 +1,160 @@
+"""The application that peers talk to: who is let in, what comes to which handler, and how every failure is told."""
+
+import asyncio
+import logging
+import ssl
+import time
+from collections import Counter
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from typing import TypeAlias
+from weakref import WeakSet
+
+import msgspec
+from aiohttp import web
+
+from understudy.engine import Failure, Peer
+from understudy.errors import AccessDenied, InvalidRequest, NotFound, StoreUnavailable, UnderstudyError
+from understudy.pairing import wire
+from understudy.pairing.certificates import Authority, public_key_of, sign_peer
+from understudy.peer.books import Books
+from understudy.peer.memory import Memory
+from understudy.peer.storing import Storing
+from understudy.peer.uploads import Uploads
+
+_LOG = logging.getLogger(__name__)
+Handler: TypeAlias = Callable[[web.Request], Awaitable[web.StreamResponse]]
+Row: TypeAlias = tuple[str, str, Handler]
+"""Method, path and handler."""
+
+MOST_REQUESTS = 64
+"""Of one peer, at once."""
+
+
+@dataclass
+class Site:
+    """What the handlers share. `joined` is told of each peer that registers."""
+
+    authority: Authority
+    books: Books
+    storing: Storing
+    memory: Memory
+    uploads: Uploads
+    joined: Callable[[Peer], None]
+    stall: float
+    """Seconds for which a peer may send nothing of what it began to send."""
+    lines: dict[str, WeakSet[asyncio.BaseTransport]] = field(default_factory=dict)
+    busy: Counter[str] = field(default_factory=Counter)
+
+    def cut(self, peer: str) -> None:
+        """Its connections end at once, whatever they were doing."""
+        for line in list(self.lines.pop(peer, ())):
+            if isinstance(line, asyncio.WriteTransport):
+                line.abort()
+
+
+SITE: web.AppKey[Site] = web.AppKey("site", Site)
+PEER: web.RequestKey[Peer] = web.RequestKey("peer", Peer)
+
+
+def make_app(site: Site, rows: Sequence[Row]) -> web.Application:
+    """`rows`: for those who are let in."""
+    app = web.Application(middlewares=[_answering], client_max_size=wire.MOST_TEXT)
+    app[SITE] = site
+    app.router.add_route("GET", wire.AUTHORITY, _authority)
+    app.router.add_route("POST", wire.REGISTER, _register)
+    for method, path, handler in rows:
+        app.router.add_route(method, path, _let_in(handler))
+    return app
+
+
+def answered(value: object) -> web.Response:
+    return web.Response(body=msgspec.json.encode(value), content_type="application/json")
+
+
+@web.middleware
+async def _answering(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Every failure becomes an answer of the one form; where an answer has begun already it breaks off."""
+    try:
+        return await handler(request)
+    except UnderstudyError as error:
+        if isinstance(error, AccessDenied):
+            _LOG.warning("%s %s from %s was refused: %s", request.method, request.path[:200], request.remote, error.message)
+        return refused(error)
+    except web.HTTPException as error:
+        failure = NotFound("there is nothing at this path") if error.status == 404 else InvalidRequest(error.reason)
+        return refused(failure, error.status)
+    except (ConnectionError, web.RequestPayloadError):
+        # Whoever asked has gone, or is to see that the answer was not whole.
+        if request.transport is not None:
+            request.transport.abort()
+        raise ConnectionResetError from None
+    except Exception:
+        _LOG.exception("a request of a peer failed by a fault in understudy")
+        return refused(UnderstudyError("a fault in understudy", hint="the serving site's log has the details"))
+
+
+def refused(error: UnderstudyError, status: int = 0) -> web.Response:
+    failure = Failure(code=error.code, message=error.message, hint=error.hint, retryable=error.retryable)
+    response = answered(wire.Refusal(error=failure))
+    response.set_status(status or error.http_status)
+    # What was being sent is not read to its end.
+    response.force_close()
+    return response
+
+
+def _let_in(handler: Handler) -> Handler:
+    async def handle(request: web.Request) -> web.StreamResponse:
+        site, transport = request.app[SITE], request.transport
+        if transport is None:
+            raise ConnectionResetError
+        peer = await site.books.admitted(_named(transport))
+        site.lines.setdefault(peer.id, WeakSet()).add(transport)
+        if site.busy[peer.id] >= MOST_REQUESTS:
+            raise StoreUnavailable(f"more than {MOST_REQUESTS} requests of one peer at once", hint="it is tried again")
+        request[PEER] = peer
+        site.busy[peer.id] += 1
+        try:
+            response = await handler(request)
+        finally:
+            site.busy[peer.id] -= 1
+        if not response.prepared:
+            response.headers[wire.MAINTAINS] = "1" if site.storing.may_delete(peer) else "0"
+        return response
+
+    return handle
+
+
+def _named(transport: asyncio.BaseTransport) -> str:
+    """The peer's id, by the certificate that TLS has proven to be of our authority, and to be a peer's."""
+    certificate = transport.get_extra_info("peercert")
+    if not certificate:
+        raise AccessDenied("this site is for its peers alone", hint="there: `understudy peer invite NAME`; here: `understudy peer join`")
+    begin, end = (ssl.cert_time_to_seconds(certificate[key]) for key in ("notBefore", "notAfter"))
+    if not begin <= time.time() < end:
+        when = "has expired" if time.time() >= end else "is not valid yet"
+        raise AccessDenied(
+            f"this peer's certificate {when}: it is for {certificate['notBefore']} to {certificate['notAfter']}",
+            hint="compare the clocks of both sites; if they are right: there `understudy peer invite`, here `understudy peer join --again`",
+        )
+    return next((value for part in certificate["subject"] for key, value in part if key == "commonName"), "")
+
+
+async def _authority(request: web.Request) -> web.StreamResponse:
+    """For who is about to compare it with a pin."""
+    return web.Response(text=request.app[SITE].authority.pem, content_type="application/x-pem-file")
+
+
+async def _register(request: web.Request) -> web.StreamResponse:
+    site = request.app[SITE]
+    async with asyncio.timeout(site.stall):
+        body = await request.read()
+    try:
+        asked = msgspec.json.decode(body, type=wire.Registration)
+    except msgspec.DecodeError as error:
+        raise InvalidRequest(f"this is no registration: {error}") from None
+    public_key = await asyncio.to_thread(public_key_of, asked.request)
+    peer = await site.books.register(asked.peer, asked.secret, public_key)
+    certificate = await asyncio.to_thread(sign_peer, site.authority, asked.request, peer.id)
+    site.joined(peer)
+    return answered(wire.Registered(certificate=certificate, name=peer.name))

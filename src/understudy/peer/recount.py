@@ -1,0 +1,29 @@
+"""Comparing what a peer is charged for with what is in the store: one walk along both, page by page."""
+
+from understudy.engine import Peer
+from understudy.peer.books import Books
+from understudy.store.protocol import ObjectStore
+
+_PAGE = 1000
+
+
+async def recount(store: ObjectStore, books: Books, peer: Peer) -> None:
+    """What is not there any more counts no more. What the peer stored under a former prefix is left as it is."""
+    root = f"{peer.limits.prefix}/" if peer.limits.prefix else ""
+    after = ""
+    while rows := await books.page(peer.id, after, _PAGE):
+        there = set()
+        # Charged before it was listed: what is missing here was missing then, or has gone since.
+        async for info in store.list(root, _before(rows[0].name)):
+            if info.name > rows[-1].name:
+                break
+            there.add(info.name)
+        gone = [row for row in rows if row.name not in there and row.name.startswith(root)]
+        if gone:
+            await books.gone(peer.id, gone)
+        after = rows[-1].name
+
+
+def _before(name: str) -> str:
+    """What sorts before a name, and after most that do."""
+    return name[:-1]

@@ -1,0 +1,178 @@
+"""Who may reach this site's vault, and what each may do there. Every method blocks for the disk, and is one transaction."""
+
+import hmac
+import sqlite3
+import time
+from pathlib import Path
+from secrets import token_hex, token_urlsafe
+from typing import NamedTuple
+
+import msgspec
+
+from understudy.engine import Peer, PeerLimits, PeerState, checked_name
+from understudy.errors import AccessDenied, Conflict, InvalidRequest, NotFound
+from understudy.pairing.key import VALID, hashed
+from understudy.peer.database import Database
+from understudy.store.names import check_name
+
+_NANOSECONDS = 1_000_000_000
+_AGAIN = "make another one there: `understudy peer invite NAME`"
+_COLUMNS = "id, name, prefix, maintenance, quota, used, invited_at, expires_at, joined_at, revoked_at"
+
+
+class Invited(NamedTuple):
+    peer: Peer
+    secret: str
+
+
+class Registry:
+    """In a directory of this site. Any number of processes may have one open, each for one thread at a time."""
+
+    def __init__(self, directory: Path) -> None:
+        self.database = Database(directory)
+
+    def close(self) -> None:
+        self.database.close()
+
+    def invite(self, name: str, limits: PeerLimits, now: int | None = None) -> Invited:
+        """A new peer, who may join by the secret. `Conflict` if there is one of this name."""
+        now = time.time_ns() if now is None else now
+        checked_name("peer", name)
+        checked_limits(limits)
+        secret = token_urlsafe(32)
+        with self.database.writing() as connection:
+            known = _named(connection, name, now)
+            if known is not None and known.state in ("invited", "joined"):
+                raise Conflict(f"there is a peer {name!r}: {known.state}", hint=f"choose another name, or `understudy peer revoke {name}`")
+            peer = Peer(
+                id=token_hex(8),
+                name=name,
+                state="invited",
+                limits=limits,
+                used=0,
+                invited_at=now,
+                expires_at=now + int(VALID * _NANOSECONDS),
+                joined_at=0,
+                revoked_at=0,
+            )
+            values = (peer.id, name, *msgspec.structs.astuple(limits), hashed(secret), peer.invited_at, peer.expires_at)
+            connection.execute(
+                "INSERT INTO peers (id, name, prefix, maintenance, quota, secret, invited_at, expires_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                values,
+            )
+        return Invited(peer, secret)
+
+    def register(self, peer: str, secret: str, public_key: str, now: int | None = None) -> Peer:
+        """The one who has the secret joins, with this key (a hash of it), once; the same one may ask again, who did not hear the answer.
+        `AccessDenied` says what is wrong with the secret."""
+        now = time.time_ns() if now is None else now
+        with self.database.writing() as connection:
+            row = connection.execute("SELECT secret, public_key FROM peers WHERE id = ?", (peer,)).fetchone()
+            if row is None or not hmac.compare_digest(row[0], hashed(secret)):
+                raise AccessDenied("this site does not know this registration key", hint=f"is it one of another site? {_AGAIN}")
+            found = _one(connection, peer, now)
+            if found.state == "revoked":
+                raise AccessDenied(f"this registration key of {found.name!r} was revoked", hint=_AGAIN)
+            if found.state == "joined" and row[1] != public_key:
+                raise AccessDenied(
+                    f"this registration key of {found.name!r} was used already",
+                    hint=f"each lets one site in, once; if nobody of yours used it: `understudy peer revoke {found.name}` there; {_AGAIN}",
+                )
+            if found.state == "expired":
+                raise AccessDenied(f"this registration key of {found.name!r} has expired: it was valid for five days", hint=_AGAIN)
+            if found.state == "invited":
+                connection.execute("UPDATE peers SET public_key = ?, joined_at = ? WHERE id = ?", (public_key, now, peer))
+            return _one(connection, peer, now)
+
+    def admitted(self, peer: str) -> Peer:
+        """Who asks, by the id in a certificate of ours. `AccessDenied` if it was revoked, or is not known."""
+        with self.database.reading() as connection:
+            found = _found(connection, peer, time.time_ns())
+        if found is None:
+            raise AccessDenied("this site does not know this peer", hint=_AGAIN)
+        if found.state != "joined":
+            raise AccessDenied(f"this site has revoked the peer {found.name!r}", hint=f"if it is to come back: {_AGAIN}")
+        return found
+
+    def peers(self) -> tuple[Peer, ...]:
+        """By name; of one name the oldest first."""
+        now = time.time_ns()
+        with self.database.reading() as connection:
+            rows = connection.execute(f"SELECT {_COLUMNS} FROM peers ORDER BY name, invited_at").fetchall()
+        return tuple(_peer(row, now) for row in rows)
+
+    def revoked(self) -> frozenset[str]:
+        """Their ids."""
+        with self.database.reading() as connection:
+            return frozenset(row[0] for row in connection.execute("SELECT id FROM peers WHERE revoked_at != 0"))
+
+    def limit(self, named: str, *, prefix: str | None = None, maintenance: bool | None = None, quota: int | None = None) -> Peer:
+        """From its next request on; None: as it was. By its name or id. `NotFound`, `Conflict` if it was revoked."""
+        now = time.time_ns()
+        with self.database.writing() as connection:
+            peer = _living(connection, named, now)
+            changes = {"prefix": prefix, "maintenance": maintenance, "quota": quota}
+            limits = msgspec.structs.replace(peer.limits, **{key: value for key, value in changes.items() if value is not None})
+            checked_limits(limits)
+            values = (*msgspec.structs.astuple(limits), peer.id)
+            connection.execute("UPDATE peers SET prefix = ?, maintenance = ?, quota = ? WHERE id = ?", values)
+            return _one(connection, peer.id, now)
+
+    def revoke(self, named: str) -> Peer:
+        """It, or its registration key, is let in no more. By its name or id. `NotFound`, `Conflict` if it was before."""
+        now = time.time_ns()
+        with self.database.writing() as connection:
+            peer = _living(connection, named, now)
+            connection.execute("UPDATE peers SET revoked_at = ? WHERE id = ?", (now, peer.id))
+            return _one(connection, peer.id, now)
+
+
+def checked_limits(limits: PeerLimits) -> PeerLimits:
+    """`InvalidRequest` for a prefix that names cannot begin with."""
+    if limits.prefix:
+        check_name(limits.prefix)
+    if not 0 <= limits.quota < 1 << 62:
+        raise InvalidRequest(f"{limits.quota} bytes are no quota", hint="write a size such as 500GiB, or 0 for any")
+    return limits
+
+
+def _living(connection: sqlite3.Connection, named: str, now: int) -> Peer:
+    peer = _found(connection, named, now) or _named(connection, named, now)
+    if peer is None:
+        raise NotFound(f"there is no peer {named!r}", hint="`understudy peer list` shows all")
+    if peer.state == "revoked":
+        raise Conflict(f"the peer {named!r} was revoked", hint="`understudy peer invite` makes a new one of this name")
+    return peer
+
+
+def _named(connection: sqlite3.Connection, name: str, now: int) -> Peer | None:
+    """Of several of this name the one that counts: only the newest can be other than expired or revoked."""
+    row = connection.execute(f"SELECT {_COLUMNS} FROM peers WHERE name = ? ORDER BY invited_at DESC LIMIT 1", (name,)).fetchone()
+    return _peer(row, now) if row else None
+
+
+def _found(connection: sqlite3.Connection, peer: str, now: int) -> Peer | None:
+    row = connection.execute(f"SELECT {_COLUMNS} FROM peers WHERE id = ?", (peer,)).fetchone()
+    return _peer(row, now) if row else None
+
+
+def _one(connection: sqlite3.Connection, peer: str, now: int) -> Peer:
+    found = _found(connection, peer, now)
+    assert found is not None
+    return found
+
+
+def _peer(row: tuple[str, str, str, int, int, int, int, int, int, int], now: int) -> Peer:
+    identity, name, prefix, maintenance, quota, used, invited, expires, joined, revoked = row
+    state: PeerState = "revoked" if revoked else "joined" if joined else "expired" if now >= expires else "invited"
+    return Peer(
+        id=identity,
+        name=name,
+        state=state,
+        limits=PeerLimits(prefix=prefix, maintenance=bool(maintenance), quota=quota),
+        used=used,
+        invited_at=invited,
+        expires_at=expires,
+        joined_at=joined,
+        revoked_at=revoked,
+    )

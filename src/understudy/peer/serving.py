@@ -1,0 +1,163 @@
+"""A site that serves a store to its peers: listening, watching who is revoked, renewing what proves it."""
+
+import asyncio
+import logging
+import socket
+import ssl
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+from typing import NamedTuple
+
+from aiohttp import web
+
+from understudy.engine import Peer
+from understudy.errors import InvalidRequest, StateFailed, UnderstudyError
+from understudy.pairing.certificates import Authority
+from understudy.pairing.sockets import dead_after
+from understudy.pairing.tls import server_context
+from understudy.peer.app import Site, make_app
+from understudy.peer.authority import authority_here, leaf_here
+from understudy.peer.books import Books
+from understudy.peer.handlers import routes
+from understudy.peer.memory import Memory
+from understudy.peer.storing import Storing
+from understudy.peer.uploads import IDLE, Uploads
+from understudy.store.protocol import ObjectStore
+
+_LOG = logging.getLogger(__name__)
+_HANDSHAKE = 10.0
+_FAREWELL = 1.0
+_DRAIN = 5.0
+_READ_BUFFER = 256 << 10
+_BACKLOG = 256
+_RENEWAL = 3600.0
+MOST_CONNECTIONS = 1024
+"""Of all peers, and of whoever else comes, beyond their handshake."""
+
+
+class Terms(NamedTuple):
+    """How a site serves: where it listens, bytes of memory for what is under way, and seconds.
+
+    `stall`: how long a peer may send, or take, nothing in the middle of something; `idle`: how long a connection may be unused;
+    `watch`: how often it is looked who was revoked; `keep`: how long half an upload is kept.
+    """
+
+    host: str
+    port: int
+    memory: int = 256 << 20
+    stall: float = 30.0
+    idle: float = 75.0
+    watch: float = 0.5
+    keep: float = IDLE
+
+
+def _silent(peer: Peer) -> None:
+    """Nobody wants to hear of it."""
+
+
+@asynccontextmanager
+async def serving(
+    directory: Path, site: str, store: ObjectStore, terms: Terms, joined: Callable[[Peer], None] = _silent
+) -> AsyncIterator[int]:
+    """Serve `store`, which is the caller's, to the peers on record in `directory`; gives the port. `joined` is told of new ones.
+
+    `InvalidRequest` if it cannot listen there, `StateFailed` if the directory cannot be read or written.
+    """
+    authority = await asyncio.to_thread(authority_here, directory, site)
+    leaf, _ = await asyncio.to_thread(leaf_here, directory, authority)
+    try:
+        context = await asyncio.to_thread(server_context, leaf, authority.pem)
+    except OSError as error:
+        raise StateFailed(f"{leaf} cannot be used: {error}", hint="remove it: it is made anew") from None
+    context.num_tickets = 0
+    books = Books(directory)
+    await books.open()
+    memory = Memory(terms.memory, terms.memory // 2)
+    uploads = Uploads(memory, terms.keep)
+    here = Site(authority, books, Storing(store, books), memory, uploads, joined, terms.stall)
+    runner = web.AppRunner(
+        make_app(here, routes()),
+        access_log=None,
+        shutdown_timeout=_DRAIN,
+        keepalive_timeout=terms.idle,
+        read_bufsize=_READ_BUFFER,
+        lingering_time=5.0,
+    )
+    listener, keeping = None, []
+    try:
+        await runner.setup()
+        listener = await _listening(runner, terms, context)
+        keeping = [asyncio.create_task(_watch(here, terms.watch)), asyncio.create_task(_renew(directory, authority, context))]
+        yield int(listener.sockets[0].getsockname()[1])
+    finally:
+        for task in keeping:
+            task.cancel()
+        await asyncio.gather(*keeping, return_exceptions=True)
+        if listener is not None:
+            listener.close()
+        for peer in list(here.lines):
+            if not here.busy[peer]:
+                here.cut(peer)
+        await runner.cleanup()
+        for peer in list(here.lines):
+            here.cut(peer)
+        await uploads.close()
+        await here.storing.close()
+        await books.close()
+
+
+async def _listening(runner: web.AppRunner, terms: Terms, context: ssl.SSLContext) -> asyncio.Server:
+    server = runner.server
+    assert server is not None
+
+    def protocol() -> asyncio.Protocol:
+        return _Turned() if len(server.connections) >= MOST_CONNECTIONS else server()
+
+    try:
+        opened = await asyncio.to_thread(_opened, terms.host, terms.port)
+        return await asyncio.get_running_loop().create_server(
+            protocol, sock=opened, ssl=context, ssl_handshake_timeout=_HANDSHAKE, ssl_shutdown_timeout=_FAREWELL
+        )
+    except OSError as error:
+        raise InvalidRequest(f"peers.listen: {terms.host}:{terms.port} cannot be listened at: {error.strerror or error}") from None
+
+
+def _opened(host: str, port: int) -> socket.socket:
+    """What accepted connections inherit: who has gone without a word is found out by the kernel."""
+    family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0][0]
+    opened = socket.create_server((host, port), family=family, backlog=_BACKLOG)
+    dead_after(opened)
+    return opened
+
+
+class _Turned(asyncio.Protocol):
+    """Somebody for whom there is no place."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        transport.close()
+
+
+async def _watch(site: Site, every: float) -> None:
+    """Who is revoked is cut off, and what it had begun to send forgotten; so is what nobody sends to any more."""
+    while True:
+        await asyncio.sleep(every)
+        site.uploads.sweep()
+        with suppress(UnderstudyError):
+            # While it cannot be read nobody is let in either.
+            for peer in await site.books.revoked() & site.lines.keys():
+                _LOG.warning("the peer %s was revoked: its connections are cut", peer)
+                site.cut(peer)
+                site.uploads.drop(peer)
+
+
+async def _renew(directory: Path, authority: Authority, context: ssl.SSLContext) -> None:
+    """Connections that are open go on with what they began with."""
+    while True:
+        await asyncio.sleep(_RENEWAL)
+        try:
+            leaf, anew = await asyncio.to_thread(leaf_here, directory, authority)
+            if anew:
+                await asyncio.to_thread(context.load_cert_chain, leaf)
+        except (UnderstudyError, OSError) as error:
+            _LOG.error("what proves this site to its peers could not be renewed, and is tried again: %s", error)

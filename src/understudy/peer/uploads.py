@@ -1,0 +1,166 @@
+"""Objects that come in parts, each held in memory until it is whole. What a peer has sent stays for a while after its connection broke."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import TypeAlias
+
+import numpy as np
+
+from understudy.errors import Conflict, NotFound, StoreUnavailable
+from understudy.model import Bytes
+from understudy.peer.memory import Memory
+from understudy.peer.spans import Spans
+from understudy.store.protocol import Creation
+
+IDLE = 60.0
+"""Seconds for which an upload that nobody sends to is kept, whole or not."""
+MOST = 256
+"""Uploads of one peer that are kept at once, outcomes included."""
+
+Put: TypeAlias = Callable[[str, Bytes], Awaitable[Creation]]
+"""Stores an object under its name, as the peer calls it."""
+
+
+class Upload:
+    """One object on its way. `bytes`: None before there is memory for them, and once they are stored."""
+
+    def __init__(self, name: str, size: int) -> None:
+        self.name = name
+        self.spans = Spans(size)
+        self.bytes: Bytes | None = None
+        self.storing: asyncio.Task[Creation] | None = None
+        self.outcome: Creation | None = None
+        self.begun = asyncio.Event()
+        self.writers = 0
+        self.used = time.monotonic()
+
+    @property
+    def size(self) -> int:
+        return self.spans.size
+
+    def write(self, at: int, data: bytes) -> None:
+        """Nothing is written to what is whole, since it may be being stored. `StoreUnavailable` if it was given up."""
+        if self.spans.whole:
+            return
+        if self.bytes is None:
+            raise StoreUnavailable("this upload was given up", hint="it is begun again")
+        self.bytes[at : at + len(data)] = np.frombuffer(data, np.uint8)
+        self.spans.add(at, at + len(data))
+        self.used = time.monotonic()
+
+
+class Uploads:
+    """By peer, and by an id that the peer chose: no peer can name another one's."""
+
+    def __init__(self, memory: Memory, idle: float = IDLE) -> None:
+        self._memory = memory
+        self._idle = idle
+        self._known: dict[tuple[str, str], Upload] = {}
+
+    def find(self, peer: str, upload: str) -> Upload:
+        """`NotFound` if there is none, or none any more."""
+        found = self._known.get((peer, upload))
+        if found is None:
+            raise NotFound("this site has no such upload: it was given up, or the site began anew")
+        return found
+
+    @asynccontextmanager
+    async def writing(self, peer: str, upload: str, name: str, size: int) -> AsyncIterator[Upload]:
+        """Part of an upload comes; begun if there is none of this id. Memory is waited for."""
+        found = await self._begun((peer, upload), name, size)
+        if (found.name, found.size) != (name, size):
+            raise Conflict(f"this upload is of {found.name} with {found.size} bytes")
+        found.writers += 1
+        try:
+            yield found
+        finally:
+            found.writers -= 1
+            found.used = time.monotonic()
+
+    async def settled(self, peer: str, upload: Upload, put: Put) -> Creation | None:
+        """The outcome of a whole upload, which is stored once whoever asks; None while bytes are missing.
+
+        One that could not be stored is whole still: who asks again stores it again.
+        """
+        if upload.outcome is not None or not upload.spans.whole:
+            return upload.outcome
+        if upload.storing is None:
+            if upload.bytes is None:
+                raise StoreUnavailable("this upload was given up", hint="it is begun again")
+            upload.storing = asyncio.create_task(self._stored(peer, upload, upload.bytes, put))
+            upload.storing.add_done_callback(lambda task: task.cancelled() or task.exception())
+        # Whoever is cut off does not take the outcome from the others.
+        return await asyncio.shield(upload.storing)
+
+    def sweep(self) -> None:
+        """Give up what nobody has sent to for a while."""
+        now = time.monotonic()
+        for key, upload in list(self._known.items()):
+            if not upload.writers and now - upload.used > self._idle:
+                self._forget(key)
+
+    def drop(self, peer: str) -> None:
+        """All of a peer that was revoked; what is being stored already goes to its end."""
+        for key in [key for key in self._known if key[0] == peer]:
+            self._forget(key)
+
+    async def close(self) -> None:
+        """What is being stored goes to its end."""
+        storing = [upload.storing for upload in self._known.values() if upload.storing is not None]
+        if storing:
+            await asyncio.wait(storing)
+        for key in list(self._known):
+            self._forget(key)
+
+    async def _begun(self, key: tuple[str, str], name: str, size: int) -> Upload:
+        while True:
+            found = self._known.get(key)
+            if found is None:
+                return await self._begin(key, name, size)
+            await found.begun.wait()
+            if self._known.get(key) is found:
+                return found
+
+    async def _begin(self, key: tuple[str, str], name: str, size: int) -> Upload:
+        self._make_place(key[0])
+        upload = self._known[key] = Upload(name, size)
+        try:
+            await self._memory.take(key[0], size)
+            upload.bytes = np.empty(size, np.uint8)
+        except BaseException:
+            del self._known[key]
+            raise
+        finally:
+            upload.begun.set()
+        return upload
+
+    async def _stored(self, peer: str, upload: Upload, data: Bytes, put: Put) -> Creation:
+        try:
+            upload.outcome = await put(upload.name, data)
+            # The outcome is told to who did not hear it; the bytes are of no use any more.
+            upload.bytes = None
+            self._memory.give_back(peer, upload.size)
+            return upload.outcome
+        finally:
+            upload.storing = None
+            upload.used = time.monotonic()
+
+    def _make_place(self, peer: str) -> None:
+        """Outcomes that were most likely heard make place for what comes."""
+        mine = [key for key in self._known if key[0] == peer]
+        for key in mine:
+            if len(mine) >= MOST and self._known[key].outcome is not None and not self._known[key].writers:
+                self._forget(key)
+        if sum(1 for other, _ in self._known if other == peer) >= MOST:
+            raise StoreUnavailable(f"more than {MOST} uploads of one peer at once", hint="it is tried again")
+
+    def _forget(self, key: tuple[str, str]) -> None:
+        upload = self._known[key]
+        if upload.storing is not None or not upload.begun.is_set():
+            return
+        del self._known[key]
+        if upload.bytes is not None:
+            upload.bytes = None
+            self._memory.give_back(key[0], upload.size)
