@@ -10,7 +10,7 @@ from understudy.store.protocol import ObjectStore
 from understudy.store.retrying import RetryingStore
 from understudy.store.url import StoreUrl, parse_url
 
-_LATER = {"s3": "S3 buckets", "az": "Azure containers", "understudy": "vaults of a second host"}
+_LATER = {"s3": "S3 buckets", "az": "Azure containers"}
 
 
 def open_store(text: str, state: Path, *, make: bool = False, tally: Tally | None = None) -> ObjectStore:
@@ -33,9 +33,16 @@ def _wrapped(url: StoreUrl, store: ObjectStore, tally: Tally | None) -> ObjectSt
     return RetryingStore(LimitedStore(store, parallel, 2 * parallel))
 
 
-def _kind(url: StoreUrl, _state: Path, make: bool) -> ObjectStore:
+def _kind(url: StoreUrl, state: Path, make: bool) -> ObjectStore:
     if url.kind == "file":
         return FileStore(Path(url.path), make=make)
+    if url.kind == "understudy":
+        from understudy.pairing.address import address_of
+        from understudy.pairing.credential import credential_file
+        from understudy.store.peer.store import PeerStore
+
+        address, given = address_of(url.place), url.option("credentials")
+        return PeerStore(address, Path(given) if given else credential_file(state, address))
     raise Unsupported(
         f"{_LATER[url.kind]} are not available yet", hint="use file:///… on a disk that the host can reach, for instance over NFS"
     )
