@@ -15,7 +15,7 @@ LAYERS = (
     ("cli",),
     ("demo",),
     ("serving",),
-    ("app", "exporter"),
+    ("app", "exporter", "sites"),
     ("daemon",),
     ("api", "client"),
     ("scheduler", "jobs"),
@@ -24,9 +24,11 @@ LAYERS = (
     ("local",),
     ("replication", "recovery"),
     ("vault",),
+    ("peer",),
     ("source", "hypervisor", "store"),
     ("qemu", "nbd"),
     ("native",),
+    ("pairing",),
     ("config",),
     ("engine",),
     ("extents",),
@@ -41,7 +43,7 @@ RANK = {part: rank for rank, row in enumerate(LAYERS) for part in row}
 
 # What a part may know at all, where that is less than everything below it.
 ONLY = {
-    "cli": {"app", "serving", "client", "config", "demo", "engine", "model", "errors"},
+    "cli": {"app", "serving", "sites", "client", "config", "demo", "engine", "model", "errors"},
     "demo": {"errors"},
     "api": {"engine", "model", "errors"},
     "client": {"engine", "model", "errors"},
@@ -49,6 +51,8 @@ ONLY = {
     "jobs": {"engine", "durable", "errors", "finish"},
     "config": {"engine", "errors"},
     "engine": {"model", "errors"},
+    "peer": {"store", "pairing", "engine", "finish", "durable", "model", "errors"},
+    "pairing": {"engine", "durable", "errors"},
     "hypervisor": {"qemu", "nbd", "machine", "durable", "finish", "errors"},
     "machine": {"model", "errors"},
     "native": set(),
@@ -56,10 +60,10 @@ ONLY = {
     "errors": set(),
 }
 NEVER = {
-    "vault": {"source", "hypervisor", "machine", "qemu", "nbd"},
+    "vault": {"peer", "pairing", "source", "hypervisor", "machine", "qemu", "nbd"},
 }
 # Files of these parts stand for one kind each behind a Protocol; only the composition roots, and their own part, name them.
-ROOTS = {"app", "exporter", "serving"}
+ROOTS = {"app", "exporter", "serving", "sites"}
 KINDS = {"source", "hypervisor", "store"}
 OPEN_TO_ALL = {"protocol", "names"}
 

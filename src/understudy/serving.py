@@ -21,12 +21,18 @@ from understudy.replica.exports import Exports
 from understudy.replica.replicas import Replicas
 from understudy.source.qemu_begin import begin_records
 from understudy.store.metered import Tally
+from understudy.store.opening import open_store
 
 
 async def serve(path: Path) -> None:
     """The daemon, until a signal ends it. `path`: its configuration."""
     tally = Tally()
-    await run(path, Assembly(partial(paced_parts, tally), partial(_make_app, tally), _renew_app, _hypervisor, _replicas))
+    await run(
+        path,
+        Assembly(
+            partial(paced_parts, tally), partial(_make_app, tally), _renew_app, _hypervisor, _replicas, partial(open_store, tally=tally)
+        ),
+    )
 
 
 def open_replicas(connection: engine.Connection, files_from: Sequence[Path] = ()) -> Replicas:

@@ -32,7 +32,10 @@ def command(path: str | None, config: str, as_json: bool, debug: bool) -> None:
     config = path or config
     found = load(Path(config))
     with mistakes.noted():
-        _checked_url(found.vault.url)
+        _checked_url("vault.url", found.vault.url)
+    if found.peers and found.peers.url:
+        with mistakes.noted():
+            _checked_url("peers.url", found.peers.url)
     for key, file in _files(found):
         with mistakes.noted():
             _must_exist(key, file)
@@ -56,14 +59,14 @@ def _files(found: Config) -> Iterator[tuple[str, Path]]:
         yield "failover.fence", Path(found.failover.fence[0])
 
 
-def _checked_url(url: str) -> None:
+def _checked_url(key: str, url: str) -> None:
     """Only as it is written: a look at a file server that hangs would hold up the daemon's start."""
     from understudy.app import vault_directory
 
     try:
         vault_directory(url)
     except UnderstudyError as error:
-        raise type(error)(f"vault.url: {error.message}", hint=error.hint) from None
+        raise type(error)(f"{key}: {error.message}", hint=error.hint) from None
 
 
 def _strangers(api: ApiConfig) -> Iterator[str]:

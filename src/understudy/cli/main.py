@@ -50,6 +50,7 @@ COMMANDS = {
     "wrap": Entry("understudy.cli.wrap", "Make a raw disk keep track of changes over a restart of its VM."),
     "plan": Entry("understudy.cli.plan", "Bring many machines up in order."),
     "policy": Entry("understudy.cli.policy", "Say when and how fast the daemon replicates a machine."),
+    "peer": Entry("understudy.cli.peer", "Let other sites reach this one's vault, and join one."),
     "jobs": Entry("understudy.cli.jobs", "List the daemon's long operations."),
     "job": Entry("understudy.cli.job", "Look at, or end, one of them."),
     "events": Entry("understudy.cli.events", "Show what happened, and what happens."),

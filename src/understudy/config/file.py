@@ -57,6 +57,10 @@ ALLOWED = {
     "maintenance.grace": f"{_SPAN}: how long readers may go on with what is condemned",
     "maintenance.jobs-for": _SPAN,
     "maintenance.events-for": _SPAN,
+    "peers.listen": "an address and port, such as 0.0.0.0:8444",
+    "peers.address": "as other sites reach it, such as vault.example.net:8444; without it what `listen` says",
+    "peers.url": "what they are served, such as s3://bucket/prefix; without it this site's vault",
+    "peers.memory": 'for what is being sent and fetched, at least "32MiB"; half of it is the share of one peer',
     "log.level": "debug, info, warning or error",
     "log.format": "auto, json or text",
 }
@@ -140,6 +144,13 @@ class MaintenanceTable(Table, frozen=True):
     events_for: str | float = "90d"
 
 
+class PeersTable(Table, frozen=True):
+    listen: str
+    address: str = ""
+    url: str = ""
+    memory: str | int = "256MiB"
+
+
 class LogTable(Table, frozen=True):
     level: Literal["debug", "info", "warning", "error"] = "info"
     format: Literal["auto", "json", "text"] = "auto"
@@ -155,4 +166,5 @@ class File(Table, frozen=True):
     networks: tuple[NetworkTable, ...] = ()
     maintenance: MaintenanceTable = MaintenanceTable()
     failover: FailoverTable = FailoverTable()
+    peers: PeersTable | None = None
     log: LogTable = LogTable()

@@ -19,6 +19,7 @@ from understudy.config.file import (
     LogTable,
     MaintenanceTable,
     NetworkTable,
+    PeersTable,
     PolicyTable,
     Table,
     TcpTable,
@@ -26,7 +27,7 @@ from understudy.config.file import (
     VaultTable,
 )
 from understudy.config.mistakes import Mistakes
-from understudy.config.values import ApiConfig, Config, Failover, Limits, Log, Maintenance, TcpConfig, VaultConfig
+from understudy.config.values import ApiConfig, Config, Failover, Limits, Log, Maintenance, Peers, TcpConfig, VaultConfig
 from understudy.engine import NetworkRule, ReplicationPolicy, Times, Window, checked_name, place_of
 from understudy.engine.policy import checked_policy
 from understudy.engine.units import bytes_of, minute_of, seconds_of
@@ -36,6 +37,8 @@ T = TypeVar("T")
 
 _LEAST_MEMORY = 128 << 20
 _MOST_CYCLES = 64
+_LEAST_PEERS_MEMORY = 32 << 20
+_ANYWHERE = ("0.0.0.0", "::")
 
 
 def load(path: Path) -> Config:
@@ -197,16 +200,37 @@ def _api(table: ApiTable) -> ApiConfig:
 
 
 def _tcp(table: TcpTable) -> TcpConfig:
-    host, _, port = table.listen.rpartition(":")
-    if not host or not port.isdecimal() or not 0 <= int(port) < 1 << 16:
-        raise _refuse("api.tcp.listen", f"{table.listen!r} is no address and port")
+    host, port = _host_and_port("api.tcp.listen", table.listen)
     return TcpConfig(
-        host=host.strip("[]"),
-        port=int(port),
+        host=host,
+        port=port,
         certificate=_absolute("api.tcp.certificate", table.certificate),
         private_key=_absolute("api.tcp.private-key", table.private_key),
         tokens=_absolute("api.tcp.tokens", table.tokens),
     )
+
+
+def _peers(table: PeersTable | None) -> Peers | None:
+    if table is None:
+        return None
+    host, port = _host_and_port("peers.listen", table.listen)
+    if not table.address and (host in _ANYWHERE or not port):
+        raise _refuse("peers.address", f"nobody can reach this site at {table.listen}")
+    address = table.address or table.listen
+    _, reached = _host_and_port("peers.address", address)
+    if not reached:
+        raise _refuse("peers.address", f"{address!r} is no address and port")
+    memory = _bytes("peers.memory", table.memory)
+    if memory < _LEAST_PEERS_MEMORY:
+        raise _refuse("peers.memory", f"{table.memory} is not enough for the objects of one peer")
+    return Peers(host=host, port=port, address=address, url=table.url, memory=memory)
+
+
+def _host_and_port(key: str, text: str) -> tuple[str, int]:
+    host, _, port = text.rpartition(":")
+    if not host or not port.isdecimal() or not 0 <= int(port) < 1 << 16:
+        raise _refuse(key, f"{text!r} is no address and port")
+    return host.strip("[]"), int(port)
 
 
 def _policy(table: PolicyTable) -> ReplicationPolicy:
@@ -279,6 +303,7 @@ _READ: dict[str, Callable[[Any], Any]] = {
     "networks": _networks,
     "maintenance": _maintenance,
     "failover": _failover,
+    "peers": _peers,
     "log": _log,
 }
 """What each key of the file comes to, by its name in `File` and in `Config`."""

@@ -59,6 +59,16 @@ class Failover(Value, frozen=True):
     """Directories beside those of the driver's own that definitions may name files in."""
 
 
+class Peers(Value, frozen=True):
+    """Sites that are served `url`, with `memory` bytes for what is under way; `address` is host:port as they reach it."""
+
+    host: str
+    port: int
+    address: str
+    url: str
+    memory: int
+
+
 class Log(Value, frozen=True):
     level: Literal["debug", "info", "warning", "error"] = "info"
     format: Literal["auto", "json", "text"] = "auto"
@@ -76,4 +86,5 @@ class Config(Value, frozen=True):
     networks: tuple[NetworkRule, ...] = ()
     maintenance: Maintenance = Maintenance()
     failover: Failover = Failover()
+    peers: Peers | None = None
     log: Log = Log()

@@ -17,7 +17,7 @@ from understudy.daemon.slots import Slots
 from understudy.errors import UnderstudyError
 from understudy.jobs.journal import Journal
 
-_FIXED = ("site", "state_dir", "vault")
+_FIXED = ("site", "state_dir", "vault", "peers")
 
 
 @dataclass(frozen=True, slots=True)

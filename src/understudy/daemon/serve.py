@@ -24,6 +24,7 @@ from understudy.daemon.maintenance import Maintenance
 from understudy.daemon.memory import bound
 from understudy.daemon.notify import Notifier
 from understudy.daemon.pacing import Pacing
+from understudy.daemon.peers import serve_peers
 from understudy.daemon.plan_operations import ReadinessOf
 from understudy.daemon.plans import Plans
 from understudy.daemon.pulse import Pulse
@@ -51,7 +52,7 @@ from understudy.jobs.journal import Journal
 from understudy.local.ownership import owned
 from understudy.local.parts import Parts
 from understudy.replica.replicas import Replicas
-from understudy.store.protocol import Pace
+from understudy.store.protocol import ObjectStore, Pace
 
 DRAIN = 45.0
 """Seconds for cycles to come to their end by themselves once a stop was asked for; then they are given up."""
@@ -60,13 +61,14 @@ JOBS_DRAIN = 10.0
 
 class Assembly(NamedTuple):
     """What the composition root joins: stores and sources, whose stores keep to a pace; the API, whose users may change; and what
-    runs machines here, by the state directory, and from points."""
+    runs machines here, by the state directory, and from points; and opens what other sites are served."""
 
     parts: Callable[[Path, Pace], Parts]
     make_app: Callable[[Service, ApiConfig], web.Application]
     renew_app: Callable[[web.Application, ApiConfig], None]
     hypervisor: Callable[[Path, Sequence[Path]], Hypervisor]
     replicas: Callable[[Connection, Hypervisor], Replicas]
+    open_store: Callable[[str, Path], ObjectStore]
 
 
 class Asked(NamedTuple):
@@ -143,6 +145,7 @@ async def _serve(path: Path, config: Config, assembly: Assembly, asked: Asked, n
         keeping = (
             *(("maintenance", maintenance.run()), ("readiness", readiness.run())),
             *(("sentinel", sentinel.run()), ("second vaults", seconds.run())),
+            ("peers", serve_peers(config, assembly.open_store, journal)),
         )
         upkeep = [tasks.create_task(work, name=name) for name, work in keeping]
         try:

@@ -1,0 +1,243 @@
+"""Each side knows whom it talks to, and says clearly what is wrong where it does not."""
+
+import asyncio
+import os
+import ssl
+import time
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from aiohttp import web
+
+from tests.peer.pair import HASTY, Served, served
+from tests.peer.thief import said
+from understudy.errors import AccessDenied, Conflict, NotFound, StateFailed, StoreRefused, StoreUnavailable, UnderstudyError
+from understudy.pairing.certificates import RENEW, is_fresh, new_authority, new_leaf, new_request, sign_peer
+from understudy.pairing.credential import Credential, write_credential
+from understudy.pairing.key import VALID
+from understudy.pairing.tls import SITE, client_context, trusting_context
+from understudy.peer.authority import authority_here, leaf_here
+from understudy.store.peer.joining import join
+from understudy.store.peer.store import PeerStore
+
+PEER = "0123456789abcdef"
+
+
+@pytest.fixture
+async def site(tmp_path: Path) -> AsyncIterator[Served]:
+    async with served(tmp_path) as site:
+        yield site
+
+
+def parts_of(path: Path) -> Credential:
+    begin = "-----BEGIN CERTIFICATE-----"
+    key, certificate, authority = path.read_text().split(begin)
+    return Credential(key, begin + certificate, begin + authority)
+
+
+async def refused(store: PeerStore) -> UnderstudyError:
+    try:
+        await store.head("x")
+    except UnderstudyError as error:
+        return error
+    finally:
+        await store.close()
+    raise AssertionError("it was let in")
+
+
+async def test_a_certificate_of_another_authority_is_not_let_in(site: Served) -> None:
+    await site.joined("b")
+    path = site.credential("b")
+    mine, request, other = parts_of(path), new_request(), new_authority("other")
+    write_credential(path, Credential(request.private_key, sign_peer(other, request.request, PEER), mine.authority))
+    error = await refused(site.opened("b"))
+    assert isinstance(error, StoreUnavailable)
+    assert "a certificate that it did not sign" in error.hint
+
+
+async def test_one_that_has_expired_is_not_let_in(site: Served) -> None:
+    await site.joined("b")
+    path, authority = site.credential("b"), authority_here(site.directory, "there")
+    mine, request = parts_of(path), new_request()
+    expired = sign_peer(authority, request.request, PEER, timedelta(hours=-1))
+    write_credential(path, Credential(request.private_key, expired, mine.authority))
+    error = await refused(site.opened("b"))
+    assert isinstance(error, StoreRefused)
+    assert "this peer's certificate has expired" in error.message
+    assert "clocks" in error.hint
+
+
+async def test_what_proves_a_site_does_not_prove_a_peer_and_the_other_way_round(site: Served, tmp_path: Path) -> None:
+    await site.joined("b")
+    path = site.credential("b")
+    mine = parts_of(path)
+    leaf = (site.directory / "site.pem").read_text().split("-----BEGIN CERTIFICATE-----")
+    write_credential(path, Credential(leaf[0], "-----BEGIN CERTIFICATE-----" + leaf[1], mine.authority))
+    assert isinstance(await refused(site.opened("b")), StoreUnavailable)
+
+    # A peer that listens in the site's place.
+    stolen = tmp_path / "stolen.pem"
+    write_credential(stolen, mine)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(stolen)
+    server = await asyncio.start_server(lambda reader, writer: writer.close(), "127.0.0.1", 0, ssl=context)
+    write_credential(path, mine)
+    error = await refused(site.opened("b", port=server.sockets[0].getsockname()[1]))
+    assert isinstance(error, StoreRefused)
+    assert "is not the site that this one joined" in error.message
+    server.close()
+
+
+async def test_a_peer_that_is_on_no_record_is_not_let_in_whoever_signed_it(site: Served) -> None:
+    await site.joined("b")
+    path, authority = site.credential("b"), authority_here(site.directory, "there")
+    mine, request = parts_of(path), new_request()
+    write_credential(path, Credential(request.private_key, sign_peer(authority, request.request, PEER), mine.authority))
+    error = await refused(site.opened("b"))
+    assert isinstance(error, StoreRefused)
+    assert "does not know this peer" in error.message
+
+
+async def test_another_site_at_the_address_is_refused(site: Served, tmp_path: Path) -> None:
+    await site.joined("b")
+    async with served(tmp_path / "other") as other:
+        error = await refused(site.opened("b", port=other.port))
+        assert isinstance(error, StoreRefused)
+        assert "is not the site that this one joined" in error.message
+        with pytest.raises(StoreRefused, match="not the site that made this registration key"):
+            await join(site.invited("c", port=other.port), tmp_path / "c")
+
+
+async def test_a_site_whose_certificate_has_expired_is_not_believed(tmp_path: Path) -> None:
+    directory = tmp_path / "there" / "peers"
+    async with served(tmp_path) as site:
+        await site.joined("b")
+        authority = authority_here(directory, "there")
+        (directory / "expired.pem").write_bytes(new_leaf(authority, days=-0.5))
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(directory / "expired.pem")
+        server = await asyncio.start_server(lambda reader, writer: writer.close(), "127.0.0.1", 0, ssl=context)
+        error = await refused(site.opened("b", port=server.sockets[0].getsockname()[1]))
+        assert isinstance(error, StoreUnavailable)
+        assert "has expired" in error.message
+        assert "clocks" in error.hint
+        server.close()
+
+
+def test_what_proves_a_site_is_renewed_before_it_expires(tmp_path: Path) -> None:
+    authority = authority_here(tmp_path, "there")
+    assert authority_here(tmp_path, "there").pin == authority.pin
+    path, anew = leaf_here(tmp_path, authority)
+    assert anew
+    assert leaf_here(tmp_path, authority) == (path, False)
+    leaf = path.read_bytes()
+    assert is_fresh(authority, leaf)
+    assert not is_fresh(authority, leaf, datetime.now(UTC) + timedelta(days=90) - RENEW)
+    path.write_bytes(new_leaf(authority, days=29))
+    assert leaf_here(tmp_path, authority) == (path, True)
+    path.write_bytes(new_leaf(new_authority("other")))
+    assert leaf_here(tmp_path, authority) == (path, True)
+    path.write_bytes(b"half a file")
+    assert leaf_here(tmp_path, authority) == (path, True)
+    assert path.stat().st_mode & 0o077 == 0
+    (tmp_path / "authority.pem").write_bytes(b"half a file")
+    with pytest.raises(StateFailed, match="authority"):
+        authority_here(tmp_path, "there")
+
+
+async def test_without_a_certificate_one_may_join_and_no_more(site: Served) -> None:
+    context = client_context(authority_here(site.directory, "there").pem)
+    for path in ("/peer/1/about", "/peer/1/list", "/peer/1/objects/vault", "/", "/peer/1/../../etc/passwd"):
+        reader, writer = await asyncio.open_connection("127.0.0.1", site.port, ssl=context, server_hostname=SITE)
+        writer.write(f"GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode())
+        answer = await reader.read()
+        assert answer.split()[1] in (b"403", b"404"), path
+        writer.transport.abort()
+
+
+async def test_nothing_older_than_tls_1_3_is_spoken(site: Served) -> None:
+    context = trusting_context()
+    context.minimum_version, context.maximum_version = ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_2
+    with pytest.raises(OSError):  # noqa: PT011
+        await asyncio.open_connection("127.0.0.1", site.port, ssl=context)
+
+
+async def test_keys_that_let_nobody_in_say_why(site: Served, tmp_path: Path) -> None:
+    key = site.invited("used")
+    await join(key, tmp_path / "first")
+    with pytest.raises(AccessDenied, match="was used already"):
+        await join(key, tmp_path / "second")
+    old = site.invited("old", now=time.time_ns() - int(VALID * 1e9) - 1)
+    with pytest.raises(AccessDenied, match="five days"):
+        await join(old, tmp_path / "second")
+    with pytest.raises(AccessDenied, match="does not know this registration key"):
+        await join(key._replace(peer=PEER), tmp_path / "second")
+    revoked = site.invited("revoked")
+    site.registry().revoke("revoked")
+    with pytest.raises(AccessDenied, match="revoked"):
+        await join(revoked, tmp_path / "second")
+    assert [path for path in (tmp_path / "second").rglob("*") if path.is_file()] == []
+    with pytest.raises(Conflict, match="has joined"):
+        await join(site.invited("again"), tmp_path / "first")
+
+
+async def test_two_who_join_with_one_key_at_once_are_one_and_a_refusal(site: Served, tmp_path: Path) -> None:
+    key = site.invited("b")
+    outcomes = await asyncio.gather(*(join(key, tmp_path / name) for name in ("one", "two")), return_exceptions=True)
+    assert sorted(type(outcome).__name__ for outcome in outcomes) == ["AccessDenied", "Joined"]
+
+
+def forget(credential: Path, peer: str) -> None:
+    """As a process leaves it that is killed after the site had signed, and before the credential was kept."""
+    credential.with_name(f"{peer}.joining").write_text(parts_of(credential).private_key)
+    credential.unlink()
+
+
+async def test_one_who_did_not_hear_the_answer_joins_with_the_same_key_again(site: Served, tmp_path: Path) -> None:
+    key = site.invited("b")
+    joined = await join(key, tmp_path / "b")
+    await asyncio.to_thread(forget, Path(joined.credential), key.peer)
+    again = await join(key, tmp_path / "b")
+    store = PeerStore(site.address, Path(again.credential), HASTY)
+    assert await store.head("x") is None
+    await store.close()
+
+
+def changed(path: Path, text: str | None, mode: int) -> None:
+    if text is not None:
+        path.write_text(text)
+    path.chmod(mode)
+
+
+async def test_the_private_key_is_for_its_owner_alone(site: Served, tmp_path: Path) -> None:
+    joined = await join(site.invited("b"), tmp_path / "b")
+    path = Path(joined.credential)
+    assert os.stat(path).st_mode & 0o777 == 0o600
+    assert os.listdir(path.parent) == ["credential.pem"]
+    for text, mode, kind in ((None, 0o644, AccessDenied), ("nonsense", 0o600, StateFailed)):
+        changed(path, text, mode)
+        assert isinstance(await refused(PeerStore(site.address, path.parent, HASTY)), kind)
+    os.unlink(path)
+    error = await refused(PeerStore(site.address, path, HASTY))
+    assert isinstance(error, NotFound)
+    assert "peer join" in error.hint
+
+
+async def test_what_is_no_site_at_all_is_told_apart(site: Served, tmp_path: Path) -> None:
+    await site.joined("b")
+    runner = web.AppRunner(web.Application())
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    port = runner.addresses[0][1]
+    error = await refused(site.opened("b", port=port))
+    assert isinstance(error, StoreUnavailable)
+    assert "does not speak TLS" in error.message
+    await runner.cleanup()
+    error = await refused(site.opened("b", port=port))
+    assert isinstance(error, StoreUnavailable)
+    assert "cannot be reached" in error.message
+    heard = await said(site, "b", "GET", "/nothing/here")
+    assert heard.status == 404
+    assert heard.error["code"] == "not_found"
