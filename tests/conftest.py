@@ -1,7 +1,11 @@
 """A skipped test is a failed run: what needs special tools has a make target of its own."""
 
+from collections.abc import Iterator
+
 import pytest
 from hypothesis import settings
+
+from tests.store.servers import Server, azurite, s3_server
 
 # The same examples on every run, and no verdict from how busy the machine is.
 settings.register_profile("repeatable", derandomize=True, deadline=None)
@@ -12,3 +16,15 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     reporter = session.config.pluginmanager.get_plugin("terminalreporter")
     if reporter is not None and reporter.stats.get("skipped"):
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+@pytest.fixture(scope="session")
+def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    with s3_server(tmp_path_factory.mktemp("s3")) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def az(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    with azurite(tmp_path_factory.mktemp("az")) as server:
+        yield server

@@ -24,6 +24,11 @@ def without_clashes(wanted: list[str]) -> list[str]:
 
 
 class Conformance:
+    beyond_a_page = 1300
+    """So many objects that the store's listing of them takes more than one page."""
+    rounds = 12
+    """Of names taken at random."""
+
     @pytest.fixture
     def store(self) -> ObjectStore:
         raise NotImplementedError
@@ -117,7 +122,7 @@ class Conformance:
         def text(alphabet: str, least: int, most: int) -> str:
             return "".join(random.choices(alphabet, k=random.randint(least, most)))
 
-        for round_ in range(12):
+        for round_ in range(self.rounds):
             top = f"r{round_}/"
             wanted = [top + "/".join(text("ab0-_", 1, 2) + text(".", 0, 1) for _ in range(random.randint(1, 3))) for _ in range(10)]
             wanted = sorted(without_clashes(wanted))
@@ -129,7 +134,7 @@ class Conformance:
                 assert await names(store.list(prefix, after)) == expected, (prefix, after)
 
     async def test_lists_more_than_a_page(self, store: ObjectStore) -> None:
-        wanted = [f"log/{i:016d}" for i in range(1, 1301)]
+        wanted = [f"log/{i:016d}" for i in range(1, self.beyond_a_page + 1)]
         for start in range(0, len(wanted), 100):
             await asyncio.gather(*(store.create(name, [b"r"]) for name in wanted[start : start + 100]))
         assert await names(store.list("log/")) == wanted

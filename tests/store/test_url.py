@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from understudy.errors import InvalidRequest, Unsupported
+from understudy.errors import InvalidRequest
 from understudy.store.opening import open_store
 from understudy.store.url import directory_here, parse_url
 
@@ -114,10 +114,3 @@ async def test_the_directory_is_made_only_when_asked(tmp_path: Path) -> None:
     await store.create("x", [b"x"])
     assert (tmp_path / "vault" / "x").read_bytes() == b"x"
     await store.close()
-
-
-@pytest.mark.parametrize("text", ["s3://bucket/prefix", "az://container"])
-def test_kinds_that_are_not_there_yet(text: str, tmp_path: Path) -> None:
-    with pytest.raises(Unsupported) as caught:
-        open_store(text, tmp_path)
-    assert "file:///" in caught.value.hint

@@ -2,15 +2,12 @@
 
 from pathlib import Path
 
-from understudy.errors import Unsupported
 from understudy.store.file import FileStore
 from understudy.store.limited import LimitedStore
 from understudy.store.metered import MeteredStore, Tally
 from understudy.store.protocol import ObjectStore
 from understudy.store.retrying import RetryingStore
 from understudy.store.url import StoreUrl, parse_url
-
-_LATER = {"s3": "S3 buckets", "az": "Azure containers"}
 
 
 def open_store(text: str, state: Path, *, make: bool = False, tally: Tally | None = None) -> ObjectStore:
@@ -43,6 +40,6 @@ def _kind(url: StoreUrl, state: Path, make: bool) -> ObjectStore:
 
         address, given = address_of(url.place), url.option("credentials")
         return PeerStore(address, Path(given) if given else credential_file(state, address))
-    raise Unsupported(
-        f"{_LATER[url.kind]} are not available yet", hint="use file:///… on a disk that the host can reach, for instance over NFS"
-    )
+    from understudy.store.remote.opening import open_remote
+
+    return open_remote(url, state)

@@ -1,0 +1,1 @@
+"""Buckets and containers of object servers, through obstore."""

@@ -1,0 +1,68 @@
+"""Azure Blob Storage."""
+
+import os
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+import msgspec
+from obstore.exceptions import BaseError
+from obstore.store import AzureStore
+
+from understudy.errors import InvalidRequest
+from understudy.store.protocol import Capabilities
+from understudy.store.remote.client import client_options, retry_config, server_of
+from understudy.store.remote.credentials import FileCredentials
+from understudy.store.remote.objects import RemoteStore
+from understudy.store.url import StoreUrl
+
+if TYPE_CHECKING:
+    from obstore.store import AzureCredential
+
+CAPABILITIES = Capabilities(kind="az", parallel=8, object_size=16 << 20)
+
+
+class AzureKey(msgspec.Struct, frozen=True, rename="kebab", forbid_unknown_fields=True):
+    """What a file of credentials holds: one of the two."""
+
+    account_key: str = ""
+    sas_token: str = ""
+
+    def __post_init__(self) -> None:
+        if bool(self.account_key) == bool(self.sas_token):
+            raise ValueError("one of account-key and sas-token must be given")
+
+
+def open_azure(url: StoreUrl) -> RemoteStore:
+    """Nothing is asked of the server yet. `StoreRefused` for credentials, `InvalidRequest` for what else cannot be used.
+
+    What the environment says but for credentials and the account does not count: an address means the same wherever it is read.
+    """
+    account = url.option("account") or os.environ.get("AZURE_STORAGE_ACCOUNT_NAME", "")
+    if not account:
+        raise InvalidRequest(f"{url} does not say of which storage account", hint="add ?account=NAME, or set AZURE_STORAGE_ACCOUNT_NAME")
+    endpoint = url.option("endpoint").rstrip("/") or f"https://{account}.blob.core.windows.net"
+    said = url.option("credentials")
+    credentials = FileCredentials(said, AzureKey, _given) if said else None
+    try:
+        store = AzureStore(
+            url.place,
+            account_name=account,
+            endpoint=endpoint,
+            use_emulator=False,
+            use_fabric_endpoint=False,
+            skip_signature=False,
+            client_options=client_options(url, endpoint),
+            retry_config=retry_config(),
+            credential_provider=credentials,
+        )
+    except (BaseError, ValueError) as error:
+        raise InvalidRequest(f"{url}: {error}".partition("\n")[0], hint="look at the address's options") from None
+    return RemoteStore(
+        store, CAPABILITIES, server_of(endpoint), f"az://{url.place}", url.path, credentials.complaint if credentials else None
+    )
+
+
+def _given(key: AzureKey, until: datetime) -> "AzureCredential":
+    if key.sas_token:
+        return {"sas_token": key.sas_token.removeprefix("?"), "expires_at": until}
+    return {"access_key": key.account_key, "expires_at": until}
