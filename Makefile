@@ -2,7 +2,7 @@
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-qemu10 test-systemd lint bench load native sanitize install clean
+.PHONY: help demo test test-qemu10 test-systemd lint collected bench load native sanitize install clean
 
 PYTHON ?=
 export PYTHON
@@ -20,7 +20,7 @@ demo: ## a real guest is replicated, killed, and comes back from the vault (1-2 
 
 test: ## lint, then every test; real guests included, nothing skipped
 	@.ci/prepare guest tests
-	@$(MAKE) --no-print-directory lint
+	@$(MAKE) --no-print-directory -j 2 lint collected
 	.venv/bin/python -m pytest -n auto --maxprocesses 4 --dist worksteal $(ARGS)
 
 test-qemu10: ## the source and real guests with QEMU 10, which is downloaded and not installed
@@ -35,6 +35,10 @@ lint: ## ruff and mypy --strict
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
 	.venv/bin/mypy --strict src
+
+# Each process that runs tests reads all of them, and would prepare their assertions for itself. What is wrong is said by the run itself.
+collected:
+	@env -u PYTHONDONTWRITEBYTECODE .venv/bin/python -m pytest --collect-only -qq >/dev/null 2>&1 || true
 
 bench: ## the kernels and the pipeline beside their limits
 	@.ci/prepare guest tests

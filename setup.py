@@ -20,7 +20,7 @@ def extension(source: Path) -> Extension:
         [str(source)],
         include_dirs=[numpy.get_include(), "native"],
         define_macros=[("NPY_NO_DEPRECATED_API", "NPY_1_7_API_VERSION")],
-        extra_compile_args=["-O3", "-fno-strict-aliasing", "-Wall", "-Wextra", "-Wno-unused-function", *SANITIZE],
+        extra_compile_args=["-O3", "-g0", "-fno-strict-aliasing", "-Wall", "-Wextra", "-Wno-unused-function", *SANITIZE],
         extra_link_args=["-ldl", *SANITIZE],
     )
 

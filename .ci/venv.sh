@@ -35,18 +35,24 @@ prepare_venv() {
         echo "$interpreter" >.venv/.interpreter
     fi
 
-    local metadata
+    local requirements metadata building=
     metadata=$(digest_of pyproject.toml setup.py)
     if ! up_to_date .venv/.dependencies "$metadata"; then
         # Without isolation the build sees the very numpy and Cython that it will run with, and nothing is fetched that is there.
-        local requirements
         readarray -t requirements < <(.venv/bin/python -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["build-system"]["requires"], sep="\n")')
         run_quietly .cache/pip.log "installing what the build needs" .venv/bin/python -m pip install "${requirements[@]}"
+        # The compiler works while pip waits for the network.
+        build_kernels &
+        building=$!
         run_quietly .cache/pip.log "installing understudy and its dependencies" \
             env UNDERSTUDY_WITHOUT_KERNELS=1 .venv/bin/python -m pip install --no-build-isolation -e '.[dev]'
+        wait "$building"
         echo "$metadata" >.venv/.dependencies
     fi
+    build_kernels
+}
 
+build_kernels() {
     local kernels
     kernels=$(find native src/understudy/native -type f \( -name '*.pyx' -o -name '*.pxd' -o -name '*.pxi' -o -name '*.h' \) | LC_ALL=C sort | xargs -r sha256sum | cat - setup.py .venv/.interpreter | sha256sum)
     if ! up_to_date .venv/.kernels "$kernels" || ! kernels_are_built; then
