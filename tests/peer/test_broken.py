@@ -93,37 +93,35 @@ async def test_half_a_body_is_given_up_by_the_site_and_frees_its_memory(tmp_path
         assert [info.name async for info in store.list("")] == ["whole"]
 
 
-@pytest.mark.parametrize("moment", ["sending", "storing"])
-async def test_a_site_killed_in_the_middle_of_an_upload_has_none_of_it_or_all(tmp_path: Path, moment: str) -> None:
-    vault = tmp_path / "vault"
+async def test_a_site_killed_in_the_middle_of_an_upload_has_none_of_it_or_all(tmp_path: Path) -> None:
+    """Once while its bytes come, and once when all of them have, and it is being stored."""
+    vault, data = tmp_path / "vault", content(16 << 20)
     process = SiteProcess(tmp_path / "there", vault)
     port = await asyncio.to_thread(process.start)
     site = Served(tmp_path / "there", tmp_path, port, AsyncExitStack())
     async with site.stack, proxied(port) as proxy:
         await site.joined("b")
-        store, data = site.opened("b", port=proxy.port), content(16 << 20)
-        seen: set[bytes] = set()
-
-        def look() -> None:
-            if (vault / "packs" / "one").exists():
-                seen.add((vault / "packs" / "one").read_bytes())
-
-        proxy.mark = len(data) // 2 if moment == "sending" else len(data)
-        creating = asyncio.create_task(store.create("packs/one", [data]))
-        await proxy.reached.wait()
-        process.kill()
-        await asyncio.to_thread(look)
-        await asyncio.to_thread(process.start)
-        # The client's business again: it goes on by itself, or its caller repeats.
-        try:
-            outcome = await creating
-        except StoreUnavailable:
-            outcome = await store.create("packs/one", [data])
-        await asyncio.to_thread(look)
-        assert outcome in (Creation.CREATED, Creation.EXISTS)
-        assert seen == {data}
-        assert await store.get("packs/one") == data
+        store = site.opened("b", port=proxy.port)
+        for name, share in (("sent", 0.5), ("stored", 1.0)):
+            proxy.expect(int(len(data) * share))
+            creating = asyncio.create_task(store.create(name, [data]))
+            await proxy.reached.wait()
+            process.kill()
+            assert await asyncio.to_thread(found, vault / name) in (None, data)
+            await asyncio.to_thread(process.start)
+            # It goes on by itself; or its caller says it again.
+            try:
+                outcome = await creating
+            except StoreUnavailable:
+                outcome = await store.create(name, [data])
+            assert outcome in (Creation.CREATED, Creation.EXISTS)
+            assert await asyncio.to_thread(found, vault / name) == data
+            assert await store.get(name) == data
         process.stop()
+
+
+def found(path: Path) -> bytes | None:
+    return path.read_bytes() if path.exists() else None
 
 
 async def test_an_object_that_the_served_store_lost_or_cut_is_never_a_short_answer(tmp_path: Path) -> None:

@@ -33,7 +33,7 @@ def serving(short: Path) -> Iterator[House]:
     house = House(short / "there", site="there")
     house.directory.mkdir()
     house.create()
-    house.configure(f'[peers]\nlisten = "127.0.0.1:{_free()}"\nmemory = "64MiB"\n')
+    house.configure(f'[peers]\nlisten = "127.0.0.1:{_free()}"\nmemory = "192MiB"\n')
     house.start()
     house.until(lambda: house.events("peers.served"))
     yield house

@@ -60,7 +60,7 @@ ALLOWED = {
     "peers.listen": "an address and port, such as 0.0.0.0:8444",
     "peers.address": "as other sites reach it, such as vault.example.net:8444; without it what `listen` says",
     "peers.url": "what they are served, such as s3://bucket/prefix; without it this site's vault",
-    "peers.memory": 'for what is being sent and fetched, at least "32MiB"; half of it is the share of one peer',
+    "peers.memory": 'for what is being sent and fetched, at least "192MiB"; half of it is the share of one peer',
     "log.level": "debug, info, warning or error",
     "log.format": "auto, json or text",
 }

@@ -37,7 +37,7 @@ T = TypeVar("T")
 
 _LEAST_MEMORY = 128 << 20
 _MOST_CYCLES = 64
-_LEAST_PEERS_MEMORY = 32 << 20
+_LEAST_PEERS_MEMORY = 192 << 20
 _ANYWHERE = ("0.0.0.0", "::")
 
 

@@ -27,7 +27,7 @@ Handler: TypeAlias = Callable[[web.Request], Awaitable[web.StreamResponse]]
 Row: TypeAlias = tuple[str, str, Handler]
 """Method, path and handler."""
 
-MOST_REQUESTS = 64
+MOST_REQUESTS = 128
 """Of one peer, at once."""
 
 

@@ -142,13 +142,17 @@ async def _watch(site: Site, every: float) -> None:
     """Who is revoked is cut off, and what it had begun to send forgotten; so is what nobody sends to any more."""
     while True:
         await asyncio.sleep(every)
-        site.uploads.sweep()
-        with suppress(UnderstudyError):
-            # While it cannot be read nobody is let in either.
-            for peer in await site.books.revoked() & site.lines.keys():
-                _LOG.warning("the peer %s was revoked: its connections are cut", peer)
-                site.cut(peer)
-                site.uploads.drop(peer)
+        try:
+            site.uploads.sweep()
+            with suppress(UnderstudyError):
+                # While it cannot be read nobody is let in either.
+                for peer in await site.books.revoked() & site.lines.keys():
+                    _LOG.warning("the peer %s was revoked: its connections are cut", peer)
+                    site.cut(peer)
+                    site.uploads.drop(peer)
+        except Exception:
+            # Once more is better than never again: who is revoked is refused at each request all the same.
+            _LOG.exception("looking who was revoked failed by a fault in understudy")
 
 
 async def _renew(directory: Path, authority: Authority, context: ssl.SSLContext) -> None:
