@@ -144,3 +144,35 @@ async def test_a_key_that_was_taken_away_counts_no_more(world: World, store: Fau
     assert beside.state.retention == world.log.state.retention
     assert [void.seq for void in beside.state.void] == [beside.head.seq]
     await _must_agree(world)
+
+
+async def test_who_is_behind_knows_it(world: World) -> None:
+    await world.other.refresh()
+    world.store.calls.clear()
+    assert not await world.other.behind()
+    assert len(world.store.calls) == 4
+    aside = world.other.aside()
+    assert (aside.state, aside.head, aside.refs) == (world.other.state, world.other.head, world.other.refs)
+    assert len(world.store.calls) == 4
+    await add_points(world.log, 1)
+    assert await world.other.behind()
+    await world.other.refresh()
+    assert not await world.other.behind()
+    await aside.refresh()
+    assert (aside.state, aside.head, aside.refs) == (world.other.state, world.other.head, world.other.refs)
+    await world.vault.keys.add("source", "new", passphrase("new"))
+    assert await world.other.behind()
+
+
+@pytest.mark.parametrize("wipe", [Path.unlink, lambda path: path.write_bytes(b""), lambda path: path.write_bytes(bytes(100))])
+async def test_who_has_read_what_is_gone_or_another_is_told_to_look(world: World, wipe: Callable[[Path], object]) -> None:
+    assert not await world.log.behind()
+    wipe(_record(world, world.log.head.seq))
+    assert await world.log.behind()
+
+
+@pytest.mark.parametrize("op", ["get", "head"])
+async def test_a_store_that_does_not_answer_does_not_say_that_there_is_nothing_new(world: World, op: str) -> None:
+    world.store.plan(Fault(Action.FAIL_BEFORE, op, f"{names.MACHINES}*", times=-1))
+    with pytest.raises(StoreUnavailable):
+        await world.log.behind()

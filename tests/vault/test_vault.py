@@ -117,6 +117,8 @@ async def test_many_machines_and_a_long_log(vault: Vault, store: FaultyStore) ->
     reader = await Vault.open(store, UNLOCK, None)
     assert (await reader.find("vm-07")).head == log.head
     assert [state.name for state in await reader.machines()] == [f"vm-{number:02d}" for number in range(20)]
+    assert sorted(ids := await reader.ids()) == ids
+    assert len(set(ids)) == 20
 
 
 @pytest.mark.parametrize("name", ["", "x" * 256, "a\nb"])

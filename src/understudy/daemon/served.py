@@ -82,12 +82,12 @@ class ServedEngine(LocalEngine):
         """By machine: one that is only looked at, while no loop of ours has the machine."""
 
     async def watched(self, machine: str) -> tuple[Vault, MachineLog]:
-        """The machine's log as it is now, to look at: one request where nothing was appended. `machine`: an id."""
+        """The machine's log as it is now, to look at: few requests where nothing was appended. `machine`: an id."""
         vault = await self._opened()
         opened, log = self._written.get(machine, (None, None))
         if log is not None and opened is vault:
             self._seen.pop(machine, None)
-            return vault, await log.beside() if await log.behind() else log
+            return vault, await log.beside() if await log.behind() else log.aside()
         opened, log = self._seen.get(machine, (None, None))
         if log is None or opened is not vault:
             log = await vault.find(machine)

@@ -4,8 +4,10 @@ import asyncio
 import contextlib
 import re
 import secrets
+import string
 import time
-from collections.abc import AsyncIterator, Collection, Mapping
+from collections.abc import AsyncGenerator, Collection, Mapping
+from contextlib import aclosing
 from pathlib import Path
 
 from nacl.public import PrivateKey
@@ -14,6 +16,7 @@ from understudy.errors import AccessDenied, Conflict, IntegrityError, InvalidReq
 from understudy.store.protocol import Creation, ObjectStore
 from understudy.vault import descriptor, kinds, names
 from understudy.vault.access import Access
+from understudy.vault.concurrent import each
 from understudy.vault.copy.marker import read_marker
 from understudy.vault.keys.identity import first_operator
 from understudy.vault.keys.keyring import Keyring, Unlocked, slot_identities, unlock_vault, write_slot
@@ -29,7 +32,9 @@ from understudy.vault.log.state import MachineState
 from understudy.vault.memory import Memory
 from understudy.vault.plans import PlanShelf
 
-_MOST_AT_ONCE = 8
+_MOST_AT_ONCE = 16
+FEW = 4
+"""Machines that are looked for one after the other before the others are looked for in parallel."""
 _MACHINE_ID = re.compile(r"[0-9a-f]{32}")
 _DEFAULT = Patience()
 
@@ -213,37 +218,43 @@ class Vault:
 
     async def _each(self, ids: list[str]) -> list[MachineLog]:
         logs = [self._log(machine_id) for machine_id in ids]
-        for start in range(0, len(logs), _MOST_AT_ONCE):
-            await asyncio.gather(*(log.refresh() for log in logs[start : start + _MOST_AT_ONCE]))
+        await each(_MOST_AT_ONCE, MachineLog.refresh, logs)
         return logs
 
     async def _named(self, ids: list[str]) -> dict[str, str]:
         """Names by machine id, from the first record alone; a machine whose first record cannot be read has none."""
-        found: dict[str, str] = {}
-        for start in range(0, len(ids), _MOST_AT_ONCE):
-            some = ids[start : start + _MOST_AT_ONCE]
-            found.update(zip(some, await asyncio.gather(*(self._log(machine_id).opened_as() for machine_id in some)), strict=True))
-        return found
+        return dict(zip(ids, await each(_MOST_AT_ONCE, lambda machine_id: self._log(machine_id).opened_as(), ids), strict=True))
 
     async def _machine_ids(self) -> list[str]:
-        """`RolledBack` if a machine is missing that this site has seen. One listing of one page a machine."""
+        """`RolledBack` if a machine is missing that this site has seen. One listing of one page a machine, and some more."""
         known = await asyncio.to_thread(self._place.memory.guarded_machines) if self._place.memory is not None else []
-        ids: list[str] = []
-        after = ""
-        while True:
-            machine_id = await anext(self._next_machine(after), None)
-            if machine_id is None:
-                break
-            ids.append(machine_id)
-            after = names.machine(machine_id) + "0"  # the character after the slash: past everything below it
+        ids = await self._machines_below(names.MACHINES, "", FEW)
+        if len(ids) == FEW:
+            # One after the other they would take as many round trips as there are machines. Ids are random: their first digits part them.
+            prefixes = [f"{names.MACHINES}{digit}" for digit in string.hexdigits[:16] if digit >= ids[-1][0]]
+            after = _past(ids[-1])
+            for found in await each(_MOST_AT_ONCE, lambda prefix: self._machines_below(prefix, after), prefixes):
+                ids += found
         for missing in set(known) - set(ids):
             assert self._place.memory is not None
             seen = await asyncio.to_thread(guard.remembered, self._place.memory.guard(names.machine(missing)))
             raise guard.rolled_back(names.machine(missing), seen, 0)
         return ids
 
-    async def _next_machine(self, after: str) -> AsyncIterator[str]:
-        async for info in self._place.store.list(names.MACHINES, after):
+    async def _machines_below(self, prefix: str, after: str, most: int | None = None) -> list[str]:
+        """Ids in order: all of machines whose objects' names begin so and come after `after`, or the first `most` of them."""
+        ids: list[str] = []
+        while most is None or len(ids) < most:
+            async with aclosing(self._next_machine(prefix, after)) as found:
+                machine_id = await anext(found, None)
+            if machine_id is None:
+                break
+            ids.append(machine_id)
+            after = _past(machine_id)
+        return ids
+
+    async def _next_machine(self, prefix: str, after: str) -> AsyncGenerator[str, None]:
+        async for info in self._place.store.list(prefix, after):
             machine_id = info.name.split("/")[1]
             if _MACHINE_ID.fullmatch(machine_id) and info.name.startswith(names.log(names.machine(machine_id))):
                 yield machine_id
@@ -284,6 +295,11 @@ class Vault:
                 f"the key of {bundle.role} {bundle.name!r} is not, or no longer, trusted by this vault",
                 hint="an operator can add a new one",
             )
+
+
+def _past(machine_id: str) -> str:
+    """After all of this machine's objects, and before those of any other: the character after the slash."""
+    return names.machine(machine_id) + "0"
 
 
 def _offer(known: Mapping[str, str]) -> str:

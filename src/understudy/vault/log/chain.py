@@ -94,17 +94,28 @@ class Chain:
         """Go on after `head`, whatever was read so far; an empty head: read again from the beginning."""
         self.head = self._start = head
 
-    async def follow(self, other: "Chain") -> None:
-        """Go on where `other` stands. `RolledBack` if another record lies there now; one that is gone is for `read_on` to judge."""
+    def stand_with(self, other: "Chain") -> None:
+        """Go on where `other` stands."""
         self.head, self._start = other.head, other._start
-        if not self.head.seq:
-            return
-        try:
-            data = await self._place.store.get(names.record(self.owner, self.head.seq), 0, MAX_RECORD + 1)
-        except NotFound:
-            return
-        if record_hash(data) != self.head.hash:
+
+    async def must_stand(self) -> None:
+        """`RolledBack` if another record than the last lies in its place now; one that is gone is for `read_on` to judge."""
+        last = await self._last()
+        if last is not None and record_hash(last) != self.head.hash:
             raise guard.rolled_back(self.owner, self.head, self.head.seq)
+
+    async def ends_here(self) -> bool:
+        """Whether the store has the last record as it was read, and none after it."""
+        following, last = await asyncio.gather(self._place.store.head(names.record(self.owner, self.head.seq + 1)), self._last())
+        same = not self.head.seq if last is None else record_hash(last) == self.head.hash
+        return following is None and same
+
+    async def _last(self) -> bytes | None:
+        """What the store has in the last record's place; None where none was read, or it is gone."""
+        if self.head.seq:
+            with contextlib.suppress(NotFound):
+                return await self._place.store.get(names.record(self.owner, self.head.seq), 0, MAX_RECORD + 1)
+        return None
 
     async def remember(self) -> None:
         """From now on this site refuses a vault without `head`. If it did already when reading on began, nothing is written."""

@@ -1,5 +1,6 @@
 """A machine's log: its state, and appending to it under the rules that make it the fence."""
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -153,20 +154,24 @@ class MachineLog(BaseLog):
         What this one read was proven then, and its last record must be the same still, or else trimmed. Whether every record before
         that can still be read is not looked at again. Nothing happens to this one, whatever it is in the middle of.
         """
-        other = self._twin()
-        other._trusted, other._folder, other._state = self._trusted, self._folder.copy(), self._state
-        other._hashes, other._refs = self._hashes.copy(), self._refs.copy()
-        await other._chain.follow(self._chain)
+        other = self.aside()
+        await other._chain.must_stand()
         await other.refresh()
         return other
 
+    def aside(self) -> "MachineLog":
+        """Another one that has read what this one has."""
+        other = self._twin()
+        other._trusted, other._folder, other._state = self._trusted, self._folder.copy(), self._state
+        other._hashes, other._refs = self._hashes.copy(), self._refs.copy()
+        other._chain.stand_with(self._chain)
+        return other
+
     async def behind(self) -> bool:
-        """Whether the log goes on after the last record that this one has read. One request, and nothing is read."""
-        try:
-            await self._place.store.head(names.record(self._chain.owner, self.head.seq + 1))
-        except NotFound:
-            return False
-        return True
+        """Whether reading on may tell something new: the log does not end any more with the last record that was read, or who is trusted
+        has changed. A few requests, all at once."""
+        ends_here, _ = await asyncio.gather(self._chain.ends_here(), self._settings.refresh())
+        return not ends_here or self._settings.state.revision != self._trusted
 
     async def opened_as(self) -> str:
         """The machine's name, from its first record alone; empty if that is missing, damaged, or does not count."""
