@@ -1,11 +1,15 @@
 """A skipped test is a failed run: what needs special tools has a make target of its own."""
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import settings
 
 from tests.store.servers import Server, azurite, s3_server
+
+if TYPE_CHECKING:
+    from tests.store.locking import LockServer
 
 # The same examples on every run, and no verdict from how busy the machine is.
 settings.register_profile("repeatable", derandomize=True, deadline=None)
@@ -27,4 +31,22 @@ def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 @pytest.fixture(scope="session")
 def az(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     with azurite(tmp_path_factory.mktemp("az")) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def lock_server(tmp_path_factory: pytest.TempPathFactory) -> "Iterator[LockServer]":
+    """An S3 server whose locks hold."""
+    from tests.store.locking import honest
+
+    with honest(tmp_path_factory.mktemp("locks")) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def lying_server(tmp_path_factory: pytest.TempPathFactory) -> "Iterator[LockServer]":
+    """One whose locks do not."""
+    from tests.store.locking import lying
+
+    with lying(tmp_path_factory.mktemp("lies")) as server:
         yield server

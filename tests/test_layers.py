@@ -65,7 +65,7 @@ NEVER = {
 # Files of these parts stand for one kind each behind a Protocol; only the composition roots, and their own part, name them.
 ROOTS = {"app", "exporter", "serving", "sites"}
 KINDS = {"source", "hypervisor", "store"}
-OPEN_TO_ALL = {"protocol", "names"}
+OPEN_TO_ALL = {"protocol", "names", "locks"}
 
 
 def modules() -> list[Path]:

@@ -2,8 +2,10 @@
 
 from pathlib import Path
 
+from understudy.errors import Unsupported
 from understudy.store.file import FileStore
 from understudy.store.limited import LimitedStore
+from understudy.store.locks import Locks
 from understudy.store.metered import MeteredStore, Tally
 from understudy.store.protocol import ObjectStore
 from understudy.store.retrying import RetryingStore
@@ -43,3 +45,23 @@ def _kind(url: StoreUrl, state: Path, make: bool) -> ObjectStore:
     from understudy.store.remote.opening import open_remote
 
     return open_remote(url, state)
+
+
+_UNLOCKED = {
+    "file": "a directory cannot hold its files against who may write there",
+    "az": "understudy does not use the immutability policies of Azure: there was nothing to try them against",
+    "understudy": "a second site does not lock what it keeps",
+}
+
+
+def open_locks(text: str) -> Locks:
+    """What locks the objects at this address; nothing is asked of it yet. `Unsupported` where nothing does, or botocore is missing."""
+    url = parse_url(text)
+    if url.kind == "s3":
+        from understudy.store.remote.s3_locks import S3Locks
+
+        return S3Locks(url)
+    raise Unsupported(
+        f"no point of a vault at {url.kind}:// can be made immutable: {_UNLOCKED[url.kind]}",
+        hint="a bucket with object lock can do it; a site that serves its vault to others lets them add to it, and delete nothing",
+    )

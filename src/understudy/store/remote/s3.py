@@ -35,8 +35,8 @@ def open_s3(url: StoreUrl) -> RemoteStore:
 
     What the environment says but for credentials and the region does not count: an address means the same wherever it is read.
     """
-    region = url.option("region") or os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION") or "us-east-1"
-    base, path_style = _base(url, region)
+    region = region_of(url)
+    base, path_style = base_of(url, region)
     scheme, host, path = (part := urlsplit(base)).scheme, part.netloc, part.path
     endpoint = base if path_style else f"{scheme}://{url.place}.{host}{path}"
     said = url.option("credentials")
@@ -49,6 +49,8 @@ def open_s3(url: StoreUrl) -> RemoteStore:
             aws_endpoint_url_s3=endpoint,
             virtual_hosted_style_request=not path_style,
             conditional_put="etag",
+            # Amazon wants one of every object that it locks by a rule of the bucket. What is signed is hashed so anyhow.
+            checksum_algorithm="SHA256",
             disable_bulk_delete=True,
             skip_signature=False,
             client_options=client_options(url, endpoint),
@@ -60,7 +62,11 @@ def open_s3(url: StoreUrl) -> RemoteStore:
     return RemoteStore(store, CAPABILITIES, server_of(base), f"s3://{url.place}", url.path, credentials.complaint if credentials else None)
 
 
-def _base(url: StoreUrl, region: str) -> tuple[str, bool]:
+def region_of(url: StoreUrl) -> str:
+    return url.option("region") or os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION") or "us-east-1"
+
+
+def base_of(url: StoreUrl, region: str) -> tuple[str, bool]:
     """The server's URL without the bucket, and whether the bucket stands in the path: everywhere but at Amazon, and there, too, where
     its name could not be part of a host's that a certificate is for.
     """
