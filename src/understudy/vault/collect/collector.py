@@ -1,6 +1,7 @@
 """One repeatable operation, which may be killed anywhere: mark, delete what is due, repack, condemn, trim."""
 
 import asyncio
+import time
 from collections.abc import Callable, Collection
 from contextlib import suppress
 from dataclasses import dataclass
@@ -9,6 +10,7 @@ from pathlib import Path
 
 from understudy.errors import AccessDenied, Conflict, IntegrityError, StoreUnavailable, UnderstudyError
 from understudy.finish import finish, finish_in_thread
+from understudy.store.locks import Locks
 from understudy.vault import kinds, names
 from understudy.vault.collect import ripe, trimming, witness
 from understudy.vault.collect.decide import references
@@ -40,6 +42,9 @@ class Collector:
     """One machine's. The caller sees to it that no other collector of this host is at work with `directory`, which exists.
 
     grace: seconds for which readers may go on reading what is condemned and trimmed now. tail: of the log, which is never trimmed.
+
+    What is locked is left, and stays condemned, until its lock has ended. Only records are deleted all the same: the store keeps them for
+    who looks below, and nobody reads a log that goes on growing.
     """
 
     vault: Vault
@@ -48,6 +53,9 @@ class Collector:
     grace: int
     clock: Callable[[], Now] = witness.now
     tail: Tail = TAIL
+    locks: Locks | None = None
+    """What may hold objects against being deleted; None: nothing does."""
+    wall: Callable[[], float] = time.time
 
     async def run(self) -> Collected:
         """`AccessDenied`, `IntegrityError` (nothing goes while something cannot be read), and what stores and appends raise.
@@ -136,7 +144,7 @@ class Collector:
             seen = self._seen(remembered, found)
             await self._remember(seen)
             due = ripe.due(found.state, seen) & found.condemned
-            await self._delete(due, found.needed, found.state)
+            left = await self._delete(due, found.needed, found.state)
             sweeps = ripe.due_trim(found.state, seen)
             swept = await self._sweep(sweeps, found)
             gone = found.decision.dead | self._garbage(found, seen)
@@ -151,7 +159,7 @@ class Collector:
                 seen = witness.observed(seen, self.clock(), found.head, [*seen.sightings, ripe.key_of(before.condemned[-1])])
                 await self._remember(seen)
             at_once = gone if not self.grace else frozenset()
-            await self._delete(at_once, needed, before)
+            left |= await self._delete(at_once, needed, before)
             if found.cut:
                 await self.log.trim(found.cut, grace=self.grace, still=trimming.for_trim(before, found.cut))
                 trim = self.log.state.trims[-1]
@@ -160,13 +168,14 @@ class Collector:
                     swept = _sum(swept, await self.log.sweep(trim))
                     sweeps = trim
         return Collected(
-            found.weigh(due | at_once),
+            found.weigh((due | at_once) - left),
             found.weigh(gone - at_once),
             found.weigh(found.condemned - due),
             len(found.decision.rewrite),
             written,
             swept,
             found.stock.records.weigh(sweeps.up_to if sweeps is not None else 1, max(found.cut, found.state.trimmed)),
+            found.weigh(left),
         )
 
     async def _witness(self) -> Witness:
@@ -209,8 +218,11 @@ class Collector:
     async def _remember(self, seen: Witness) -> None:
         await finish_in_thread(partial(witness.save, self.directory / WITNESS, seen))
 
-    async def _delete(self, going: Collection[str], needed: Collection[str], state: MachineState) -> None:
-        """The log was read after all of this was condemned: whatever names it since then does not count, or names it in vain."""
+    async def _delete(self, going: Collection[str], needed: Collection[str], state: MachineState) -> frozenset[str]:
+        """The log was read after all of this was condemned: whatever names it since then does not count, or names it in vain.
+
+        Returns what is left since it is locked.
+        """
         wanted = sorted(set(going) & set(needed))
         if wanted:
             raise IntegrityError(
@@ -220,7 +232,14 @@ class Collector:
         refs = references(state)
         gone = [name for name in sorted(going) if name not in refs]
         owner = names.machine(self.log.machine_id)
-        await each(DELETES, lambda name: self.vault.store.delete(f"{owner}/{name}"), gone)
+
+        async def delete(name: str) -> bool:
+            if self.locks is not None and (lock := await self.locks.locked(f"{owner}/{name}")) is not None and lock.until > self.wall():
+                return False
+            await self.vault.store.delete(f"{owner}/{name}")
+            return True
+
+        return frozenset(name for name, done in zip(gone, await each(DELETES, delete, gone), strict=True) if not done)
 
     async def _repack(self, found: Marked) -> tuple[int, frozenset[str]]:
         """Bytes of new packs, and all objects that kept points are read from now."""

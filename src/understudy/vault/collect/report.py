@@ -23,6 +23,8 @@ class Collected:
     """Of the log's records those that were trimmed and are gone now."""
     trimmed: tuple[int, int]
     """Those that were trimmed now or before, and are to be deleted when their grace has passed."""
+    locked: tuple[int, int] = (0, 0)
+    """Due, and held by the store's locks: a later run deletes them."""
 
 
 class PointSpace(NamedTuple):
