@@ -13,6 +13,7 @@ from understudy.local.engine import LocalEngine
 from understudy.local.export_file import exports_here
 from understudy.local.export_serving import Order
 from understudy.local.exporting import export_forgotten, export_started
+from understudy.local.immutability import uncovered
 from understudy.local.parts import Parts
 from understudy.mounts.ability import must_be_able as must_be_able_to_mount
 from understudy.mounts.mounts import Exports, Mounts, mounts_here
@@ -25,7 +26,7 @@ from understudy.source.qemu_method import Wanted
 from understudy.source.quiesce import Means, Quiesce
 from understudy.source.quiesced import QuiescedSource, QuiescedWhileRead, at_the_instant
 from understudy.store.metered import Tally
-from understudy.store.opening import open_store
+from understudy.store.opening import open_locks, open_store
 from understudy.store.paced import PacedStore
 from understudy.store.protocol import ObjectStore, Pace
 from understudy.store.url import directory_here as vault_directory
@@ -73,6 +74,11 @@ def exports(state_dir: str) -> tuple[engine.Export, ...]:
     return exports_here(Path(state_dir))
 
 
+async def uncover(connection: engine.Connection, request: engine.Uncover) -> engine.Uncovered:
+    """What somebody deleted or overwrote is there again. Takes no key."""
+    return await uncovered(parts(Path(connection.state_dir)), connection.vault, request)
+
+
 async def start_mount(connection: engine.Connection, request: engine.StartMount) -> engine.Mount:
     """The files of a point are below its directory when this returns, and stay there after this process."""
     return await _mounts(connection).start(request)
@@ -105,7 +111,7 @@ def paced_parts(tally: Tally, state: Path, pace: Pace) -> Parts:
 def parts(state: Path, wrapped: Callable[[ObjectStore], ObjectStore] = lambda store: store, tally: Tally | None = None) -> Parts:
     """What an engine is made of. `state`: the site's state directory. `wrapped`: around every store that is there already."""
     made = partial(open_store, state=state, make=True)
-    return Parts(lambda url: wrapped(open_store(url, state, tally=tally)), made, vault_directory, open_source)
+    return Parts(lambda url: wrapped(open_store(url, state, tally=tally)), made, vault_directory, open_source, open_locks)
 
 
 def _local(connection: engine.Connection) -> LocalEngine:

@@ -19,6 +19,7 @@ def collected(dry_run: bool) -> Collected:
         swept=Weight(objects=400, bytes=2 << 20),
         trimmed=Weight(objects=100, bytes=1 << 19),
         seconds=0.5,
+        locked=Weight(objects=5, bytes=20480),
     )
 
 

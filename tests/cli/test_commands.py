@@ -31,7 +31,7 @@ KEYS = {"slot", "role", "label", "kind", "current", "damage"}
 POINT = {
     *("number", "id", "frozen_at", "cause", "reason", "method", "consistency", "scanned_blocks", "changed_blocks"),
     *("zero_blocks", "stored_bytes", "seconds", "held", "disks", "downgrade", "group", "verified_at"),
-    *("superseded", "final"),
+    *("superseded", "final", "immutable_until"),
 }
 
 

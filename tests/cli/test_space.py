@@ -16,9 +16,22 @@ def test_collect(engine: FakeEngine, typed: Typed, words: tuple[str, ...], secon
     assert "3 objects (1.0 MiB) condemned" in told.stdout
     assert "400 records (2.0 MiB) of the log deleted" in told.stdout
     assert "100 records (512 KiB) of the log trimmed" in told.stdout
+    assert "5 objects (20 KiB) due, and locked by the store" in told.stdout
     (document,) = lines(typed("collect", "web", "--dry-run", "--json"))
     assert document.keys() == {
-        *("machine", "dry_run", "deleted", "condemned", "waiting", "rewritten_packs", "written_bytes", "seconds", "swept", "trimmed"),
+        *(
+            "machine",
+            "dry_run",
+            "deleted",
+            "condemned",
+            "waiting",
+            "rewritten_packs",
+            "written_bytes",
+            "seconds",
+            "swept",
+            "trimmed",
+            "locked",
+        ),
     }
     assert engine.asked[-1] == Collect(machine="web", grace_seconds=86400, dry_run=True)
     assert "would be deleted" in typed("collect", "web", "--dry-run").stdout

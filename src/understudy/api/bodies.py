@@ -99,6 +99,7 @@ class PolicyBody(ReplicationPolicy, frozen=True, forbid_unknown_fields=True):
     drill_times: TimesBody | None = None
     drill_warning: Annotated[float, msgspec.Meta(ge=0, le=10 * _YEAR)] = 90 * 86400.0
     second: Annotated[str, msgspec.Meta(max_length=1024)] = ""
+    immutable: Annotated[float, msgspec.Meta(ge=0, le=10 * _YEAR)] = 0.0
 
 
 class DefinitionBody(Value, frozen=True, forbid_unknown_fields=True):

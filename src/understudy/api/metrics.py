@@ -105,6 +105,16 @@ def _seconds(at: int | None) -> float | None:
     return None if at is None else at / _NANOSECONDS
 
 
+def _held(status: MachineStatus) -> float | None:
+    """Of what is not immutable though it should be there is no such time."""
+    known = status.immutable
+    return None if known is None or known.wrong or known.lost else _seconds(known.until)
+
+
+def _covered(status: MachineStatus) -> float | None:
+    return None if status.immutable is None else status.immutable.covered + status.immutable.lost
+
+
 # What is not known is left out: an absent series is an alert of its own, a made-up number is a lie.
 _GAUGES: tuple[tuple[str, str, Callable[[MachineStatus], float | None]], ...] = (
     ("rpo_seconds", "Age of the newest committed point's freeze", lambda status: status.rpo_seconds),
@@ -121,6 +131,9 @@ _GAUGES: tuple[tuple[str, str, Callable[[MachineStatus], float | None]], ...] = 
     ("cycle_average_seconds", "Average time of the last cycles", lambda status: status.cycles.average_seconds),
     ("cycle_maximum_seconds", "Longest time of the last cycles", lambda status: status.cycles.maximum_seconds),
     ("verified_timestamp_seconds", "When a point was last verified", lambda status: _seconds(status.verified_at)),
+    ("immutable_wanted_seconds", "The policy's immutability", lambda status: status.policy.immutable or None),
+    ("immutable_until_timestamp_seconds", "Until when all that its points need is locked, at least", _held),
+    ("covered_objects", "Locked objects that somebody deleted or overwrote", _covered),
     ("drilled_timestamp_seconds", "When a point was last started in a drill", lambda status: _seconds(status.drilled_at)),
     ("vault_seen_timestamp_seconds", "When the vault last answered", lambda status: _seconds(status.vault_seen_at)),
 )

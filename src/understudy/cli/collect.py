@@ -42,11 +42,13 @@ def _lines(done: Collected, grace: int) -> list[str]:
         lines.append(moved)
     if done.waiting.objects:
         lines.append(f"  {_weight(done.waiting)} condemned before, whose grace has not passed")
+    if done.locked.objects:
+        lines.append(f"  {_weight(done.locked)} due, and locked by the store: a collection after the end of their locks deletes them")
     if done.swept.objects:
         lines.append(f"  {_weight(done.swept, 'record')} of the log {would}deleted")
     if done.trimmed.objects:
         lines.append(f"  {_weight(done.trimmed, 'record')} of the log {would}trimmed, to be deleted when their grace has passed")
-    if not any(part.objects for part in (done.deleted, done.condemned, done.waiting, done.swept, done.trimmed)):
+    if not any(part.objects for part in (done.deleted, done.condemned, done.waiting, done.locked, done.swept, done.trimmed)):
         lines.append(f"  nothing was to come back: `understudy usage {done.machine}` tells what kept points need, and what lies in the log")
     return lines
 

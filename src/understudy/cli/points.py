@@ -46,8 +46,9 @@ async def command(session: Session, name: str | None, group: str | None) -> None
 def _table(points: tuple[Point, ...]) -> Table:
     now = time.time_ns()
     proven = ["verified"] if any(point.verified_at is not None for point in points) else []
+    locked = ["immutable until"] if any(point.immutable_until is not None for point in points) else []
     bound = ["group"] if any(point.group is not None for point in points) else []
-    headings = ["point", "id", "frozen at", "age", "kind", "method", "changed", "stored", *proven, "cause", *bound]
+    headings = ["point", "id", "frozen at", "age", "kind", "method", "changed", "stored", *proven, *locked, "cause", *bound]
     table = columns(*headings, right=("point", "changed", "stored"), wrapped=("cause", "group"))
     for point in points:
         table.add_row(
@@ -60,6 +61,7 @@ def _table(points: tuple[Point, ...]) -> Table:
             size(point.changed_blocks * BLOCK_SIZE),
             size(point.stored_bytes),
             *([age(point.verified_at, now) if point.verified_at is not None else "no"] if proven else []),
+            *([local_time(point.immutable_until)[:-4] if point.immutable_until is not None else "not known"] if locked else []),
             _cause(point),
             *([_bound(point)] if bound else []),
         )

@@ -38,6 +38,7 @@ from understudy.errors import InvalidRequest
 @click.option(
     "--second", metavar="URL", help="Copy its points to this copy of the vault (`understudy vault copy create`); `none`: to none."
 )
+@click.option("--immutable", metavar="TIME", help="Lock what points need in the store, for TIME at any time, such as 14d; 0: no more.")
 @click.option("--pause/--resume", "paused", default=None, help="Make no more cycles; go on making them.")
 @asking
 async def command(
@@ -56,11 +57,12 @@ async def command(
     drill_times: str | None,
     drill_warning: str | None,
     second: str | None,
+    immutable: str | None,
     paused: bool | None,
 ) -> None:
     """Say how machine NAME is replicated. What is not named stays as it is."""
     durations = {"interval": interval, "warning_rpo": warning_rpo, "critical_rpo": critical_rpo, "verify_every": verify_every}
-    durations |= {"drill_every": drill_every, "drill_warning": drill_warning}
+    durations |= {"drill_every": drill_every, "drill_warning": drill_warning, "immutable": immutable}
     changes: dict[str, Any] = {field: seconds_of(text, zero=True) for field, text in durations.items() if text is not None}
     changes |= {field: value for field, value in {"app_every": app_every, "paused": paused}.items() if value is not None}
     if rate is not None:

@@ -32,6 +32,7 @@ def policy_told(output: Output, machine: MachineStatus) -> None:
     output.say(f"  verified        {verified}")
     output.say(f"  tested          {tested_words(policy)}")
     output.say(f"  second vault    {policy.second or 'none'}")
+    output.say(f"  immutable       {f'for {duration(policy.immutable)} at any time' if policy.immutable else 'no'}")
 
 
 def policy_line(policy: ReplicationPolicy) -> str:
@@ -46,6 +47,8 @@ def policy_line(policy: ReplicationPolicy) -> str:
         parts.append(f"first point not before {local_time(policy.initial_at)[:-4]}")
     if policy.second:
         parts.append(f"copied to {policy.second}")
+    if policy.immutable:
+        parts.append(f"immutable for {duration(policy.immutable)}")
     return "; ".join([*parts, *(["paused"] if policy.paused else [])])
 
 

@@ -9,8 +9,8 @@ from understudy.cli.retention_words import kept_words
 from understudy.cli.second_words import second_words
 from understudy.cli.standby_words import line
 from understudy.cli.status_words import job_line, moment
-from understudy.cli.words import NANOSECONDS, age, size
-from understudy.engine import Job, MachineStatus, RpoSample
+from understudy.cli.words import NANOSECONDS, age, local_time, size
+from understudy.engine import Immutability, Job, MachineStatus, RpoSample
 from understudy.engine.units import count, duration
 
 _BARS = "▁▂▃▄▅▆▇█"
@@ -60,11 +60,20 @@ def _told(machine: MachineStatus, jobs: Sequence[Job], now: int, bars: bool) -> 
         yield "last error", f"{machine.last_error.message} ({age(machine.last_error_at, now)})"
     proven = "no point yet" if machine.verified_at is None else f"point {machine.verified_point}, {age(machine.verified_at, now)}"
     yield "verified", proven
+    if machine.immutable is not None:
+        yield "immutable", _immutable(machine.immutable)
     if machine.drilled_at is not None:
         yield "drilled", age(machine.drilled_at, now)
     yield "vault", "has not answered yet" if machine.vault_seen_at is None else f"answered {age(machine.vault_seen_at, now)}"
     for job in jobs:
         yield "job", f"{job.id}, {job_line(job)}"
+
+
+def _immutable(known: Immutability) -> str:
+    if known.wrong or known.until is None:
+        return "no"
+    first = f"what is new for {duration(known.first_seconds)} at once" if known.first_seconds else "what is new with the next turn"
+    return f"{count(known.objects, 'object')} locked until {local_time(known.until)[:-4]} at least; {first}"
 
 
 def course(samples: Sequence[RpoSample], bars: bool) -> str:

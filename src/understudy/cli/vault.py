@@ -8,10 +8,11 @@ _COMMANDS = {
     "copy": Entry("understudy.cli.vault_copy", "Keep a copy of the vault in another place."),
     "create": Entry("understudy.cli.vault_create", "Make a new vault."),
     "info": Entry("understudy.cli.vault_info", "Show a vault's machines and keys."),
+    "uncover": Entry("understudy.cli.vault_uncover", "Bring back what somebody deleted or overwrote."),
     "key": Entry("understudy.cli.key", "Manage the keys that open a vault."),
 }
 
 
 @click.command(cls=LazyGroup, entries=_COMMANDS)
 def command() -> None:
-    """Create a vault, look at it, and manage its keys."""
+    """Create a vault, look at it, manage its keys, and bring back what was deleted."""

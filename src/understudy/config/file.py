@@ -41,6 +41,7 @@ ALLOWED = {
     "policy.drill-times.end": "a local time of day, such as 05:00; before `begin`: on the next day",
     "policy.drill-warning": f"{_SPAN}: age of the last test from which on it is a warning; 0: never",
     "policy.second": "the address of a copy of the vault, such as file:///mnt/third/vault; empty: none",
+    "policy.immutable": f"{_SPAN}: what points need is locked in the store for so long at any time, from 1d; 0: it is not",
     "policy.windows": "tables of begin, end, rate and perhaps days",
     "policy.windows[].days": "of mon, tue, wed, thu, fri, sat, sun; none: every day",
     "policy.windows[].begin": "a local time of day, such as 22:00",
@@ -122,6 +123,7 @@ class PolicyTable(Table, frozen=True):
     drill_times: TimesTable | None = None
     drill_warning: str | float = "90d"
     second: str = ""
+    immutable: str | float = 0
     windows: tuple[WindowTable, ...] = ()
 
 

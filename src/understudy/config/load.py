@@ -250,6 +250,7 @@ def _policy(table: PolicyTable) -> ReplicationPolicy:
         drill_times=_times(table.drill_times) if table.drill_times else None,
         drill_warning=_seconds("policy.drill-warning", table.drill_warning, zero=True),
         second=table.second,
+        immutable=_seconds("policy.immutable", table.immutable, zero=True),
         windows=tuple(windows),
     )
     return _of("policy", lambda: checked_policy(policy))

@@ -17,6 +17,7 @@ from understudy.daemon.certificate import Certificate, read_certificate
 from understudy.daemon.drilling import Drilling
 from understudy.daemon.failing_over import FailingOver
 from understudy.daemon.ground import SiteGround
+from understudy.daemon.immutability import Holding
 from understudy.daemon.lending import Lending
 from understudy.daemon.logs import set_up
 from understudy.daemon.machines import Machines
@@ -142,10 +143,11 @@ async def _serve(path: Path, config: Config, assembly: Assembly, asked: Asked, n
         reload = Reload(path, condition, machines, slots, journal, lambda api: assembly.renew_app(app, api), certificate)
         background = [tasks.create_task(work, name=name) for name, work in (("events", journal.run()), ("pulse", pulse.run()))]
         sentinel = Sentinel(engine, machines, journal, replicas, runs_here)
+        holding = Holding(engine, machines, journal, lambda: condition.vault is None)
         keeping = (
             *(("maintenance", maintenance.run()), ("readiness", readiness.run())),
             *(("sentinel", sentinel.run()), ("second vaults", seconds.run())),
-            ("peers", serve_peers(config, assembly.open_store, journal)),
+            *(("peers", serve_peers(config, assembly.open_store, journal)), ("immutability", holding.run())),
         )
         upkeep = [tasks.create_task(work, name=name) for name, work in keeping]
         try:

@@ -11,6 +11,7 @@ from understudy import engine
 from understudy.errors import NotFound, StoreUnavailable
 from understudy.local.engine import LocalEngine
 from understudy.local.here import Here, here_of, machines_here
+from understudy.local.immutability import forget_immutability, kept_immutable, known_immutability
 from understudy.local.parts import Parts
 from understudy.local.planning import report_kept
 from understudy.local.policy_file import read_policy, write_policy
@@ -138,6 +139,17 @@ class ServedEngine(LocalEngine):
 
     async def has_report(self, run: str) -> bool:
         return await (await self._opened()).plans.has_report(run)
+
+    async def keep_immutable(self, machine: str, seconds: float, period: float) -> engine.Immutability:
+        """`machine`: its id. What all that it needs is locked for, after locking what had to be."""
+        vault, log = await self.log_of(machine)
+        return await kept_immutable(self._parts, self._connection.vault, vault.id, log, self._site, seconds, period)
+
+    async def known_immutability(self, machine: str) -> engine.Immutability | None:
+        return await asyncio.to_thread(known_immutability, self._site, await self.vault_id(), machine)
+
+    async def forget_immutability(self, machine: str) -> None:
+        await asyncio.to_thread(forget_immutability, self._site, await self.vault_id(), machine)
 
     async def touch(self) -> None:
         """Whether the vault that is open answers, and is found where it was: what is open may be a file system that was taken away."""

@@ -15,6 +15,7 @@ from understudy.engine import (
     CycleTotals,
     Disk,
     Failure,
+    Immutability,
     MachineSource,
     MachineStatus,
     Phase,
@@ -103,6 +104,7 @@ class Track:
     """What the last verification found."""
     doubt: str = ""
     """Why its own policy could not be read."""
+    immutable: Immutability | None = None
     halted: Reason | None = None
     """Why no cycle is made: the machine was shut down for a failover, or another site is its primary."""
 
@@ -238,6 +240,8 @@ class Track:
             drill_stands=None if self.stands is None or self.stands_until else max(time.time_ns() - self.stands, 0) / 1e9,
             doubt=self.doubt,
             halted=self.halted,
+            immutable=self.immutable if self.policy.immutable else None,
+            immutable_left=self._immutable_left,
         )
 
     def care(self) -> Care:
@@ -285,8 +289,15 @@ class Track:
             verified_at=self.verified[1] if self.verified else None,
             verified_point=self.verified[0] if self.verified else None,
             drilled_at=self.drilled,
+            immutable=self.immutable if self.policy.immutable else None,
             vault_seen_at=self.seen_at,
         )
+
+    @property
+    def _immutable_left(self) -> float | None:
+        """By the wall clock, as locks are."""
+        until = self.immutable.until if self.immutable is not None else None
+        return None if until is None else max(until - time.time_ns(), 0) / 1e9
 
     @property
     def _pending(self) -> int | None:

@@ -79,6 +79,7 @@ from understudy.engine.groups import (
     InstantMember,
     RestoreGroup,
 )
+from understudy.engine.immutability import Immutability, Uncover, Uncovered
 from understudy.engine.jobs import Event, Failure, Job, JobKind, JobProgress, JobState, JobStep, Severity
 from understudy.engine.mounting import Mount, MountedDisk, MountState, StartMount, Unmounted, Volume
 from understudy.engine.networks import (
@@ -217,6 +218,7 @@ __all__ = [
     "Health",
     "Hold",
     "ImageFormat",
+    "Immutability",
     "Instant",
     "InstantMember",
     "Invitation",
@@ -319,6 +321,8 @@ __all__ = [
     "StoodDown",
     "TcpCheck",
     "Times",
+    "Uncover",
+    "Uncovered",
     "Unmounted",
     "Unprotect",
     "Unprotected",

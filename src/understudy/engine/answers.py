@@ -58,6 +58,8 @@ class Point(Value, frozen=True):
     """The machine was failed over to an earlier point since, and has not gone on from this one."""
     final: bool = False
     """Its machine had shut down before."""
+    immutable_until: int | None = None
+    """Until when, at least, all that it needs is locked in the store, as far as this host knows."""
 
 
 class Machine(Value, frozen=True):

@@ -37,6 +37,7 @@ class ReplicationPolicy(Value, frozen=True):
     drill_every: a copy of the newest point is started on this host, and removed, when the last test is older; 0: never by itself.
     drill_times: only then does such a test begin; None: whenever. drill_warning: age of the last test from which on health is Warning, 0:
     never. second: the place of a copy of the vault (an address), to which the machine's points are brought; empty: none.
+    immutable: whatever kept points need is locked in the store for so long at any time; 0: it is not.
     """
 
     interval: float = 60.0
@@ -51,12 +52,15 @@ class ReplicationPolicy(Value, frozen=True):
     drill_times: Times | None = None
     drill_warning: float = 90 * 86400.0
     second: str = ""
+    immutable: float = 0.0
     paused: bool = False
     """No cycles, by an operator's wish."""
 
 
 SHORTEST = 1.0
 LONGEST = 30 * 86400.0
+DAY = 86400.0
+LONGEST_LOCK = 3650 * DAY
 
 
 def checked_policy(policy: ReplicationPolicy) -> ReplicationPolicy:
@@ -64,7 +68,19 @@ def checked_policy(policy: ReplicationPolicy) -> ReplicationPolicy:
     if not SHORTEST <= policy.interval <= LONGEST:
         raise InvalidRequest(f"an interval of {policy.interval:g} s is not possible", hint="intervals are from 1 s to 30 days")
     warning, critical = policy.warning_rpo, policy.critical_rpo
-    if min(warning, critical, policy.verify_every, policy.drill_every, policy.drill_warning, policy.rate, policy.app_every) < 0:
+    if (
+        min(
+            warning,
+            critical,
+            policy.verify_every,
+            policy.drill_every,
+            policy.drill_warning,
+            policy.rate,
+            policy.app_every,
+            policy.immutable,
+        )
+        < 0
+    ):
         raise InvalidRequest("a policy has no negative numbers", hint="0 derives an RPO from the interval, and switches the rest off")
     if warning and critical and critical < warning:
         message = f"a critical RPO of {critical:g} s is less than the warning RPO of {warning:g} s"
@@ -73,6 +89,11 @@ def checked_policy(policy: ReplicationPolicy) -> ReplicationPolicy:
         raise InvalidRequest(
             f"an RPO of {warning:g} s cannot be held with a cycle each {policy.interval:g} s",
             hint="take an interval of at most half of it",
+        )
+    if policy.immutable and not DAY <= policy.immutable <= LONGEST_LOCK:
+        raise InvalidRequest(
+            f"points cannot be immutable for {policy.immutable:g} s",
+            hint="from 1 day to 10 years, or 0: they are not; nobody can end a lock",
         )
     spans: list[Times | Window] = [*policy.windows, *([policy.drill_times] if policy.drill_times else [])]
     for span in spans:

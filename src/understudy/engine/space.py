@@ -21,7 +21,8 @@ class Weight(Value, frozen=True):
 class Collected(Value, frozen=True):
     """`deleted`: gone. `condemned`: goes when its grace has passed. `waiting`: condemned by an earlier run, its grace has not passed.
     `rewritten_packs`: mostly dead ones whose needed part was moved, into `written_bytes`. `swept`: the log's records that are gone;
-    `trimmed`: those of which nobody needs anything any more, and which go when their grace has passed."""
+    `trimmed`: those of which nobody needs anything any more, and which go when their grace has passed. `locked`: condemned, and held by the
+    store: it goes when its locks have ended."""
 
     machine: str
     dry_run: bool
@@ -33,6 +34,7 @@ class Collected(Value, frozen=True):
     swept: Weight
     trimmed: Weight
     seconds: float
+    locked: Weight = Weight(objects=0, bytes=0)
 
 
 class PointUsage(Value, frozen=True):

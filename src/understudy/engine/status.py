@@ -3,6 +3,7 @@
 from typing import Literal, TypeAlias
 
 from understudy.engine.answers import Disk, Progress
+from understudy.engine.immutability import Immutability
 from understudy.engine.jobs import Failure
 from understudy.engine.policy import ReplicationPolicy
 from understudy.engine.retention import Policy
@@ -87,6 +88,8 @@ class MachineStatus(Value, frozen=True):
     verified_at: int | None = None
     verified_point: int | None = None
     drilled_at: int | None = None
+    immutable: Immutability | None = None
+    """None: it is not to be, or was not looked after yet."""
     vault_seen_at: int | None = None
     second: Second | None = None
     """Its copy in a second vault."""

@@ -6,6 +6,7 @@ from understudy import engine
 from understudy.local.ownership import owned
 from understudy.local.site import Site
 from understudy.local.views import point_of
+from understudy.store.locks import Locks
 from understudy.vault.collect.collector import Collector
 from understudy.vault.collect.report import Collected
 from understudy.vault.log.machine_log import MachineLog
@@ -15,12 +16,13 @@ COLLECTOR = "collect"
 """Below a machine's directory: what collections of this host remember."""
 
 
-async def collected(vault: Vault, log: MachineLog, site: Site, request: engine.Collect) -> engine.Collected:
-    """`Busy` while another collection of this machine is at work on this host. Replication and readers may go on."""
+async def collected(vault: Vault, log: MachineLog, site: Site, locks: Locks | None, request: engine.Collect) -> engine.Collected:
+    """`Busy` while another collection of this machine is at work on this host. Replication and readers may go on. `locks`: what may hold
+    objects that are due."""
     began = time.monotonic()
     directory = site.directory(vault.id, log.machine_id) / COLLECTOR
     with owned(directory, f"the collection of {log.state.name!r}"):
-        collector = Collector(vault, log, directory, request.grace_seconds)
+        collector = Collector(vault, log, directory, request.grace_seconds, locks=locks)
         done = (await collector.survey()).would if request.dry_run else await collector.run()
     return _collected(log.state.name, request.dry_run, done, time.monotonic() - began)
 
@@ -67,6 +69,7 @@ def _collected(machine: str, dry: bool, done: Collected, seconds: float) -> engi
         written_bytes=done.written,
         swept=_weight(done.swept),
         trimmed=_weight(done.trimmed),
+        locked=_weight(done.locked),
         seconds=seconds,
     )
 

@@ -16,6 +16,7 @@ from understudy.local.exporting import export_stopped
 from understudy.local.following import follow_known, follow_new, found_or_none, probed, unfollow
 from understudy.local.group_recovering import bindings, group_restored, instants_of
 from understudy.local.grouping import group_made, group_removed, group_replication, groups_here
+from understudy.local.immutability import known_immutability, locks_that_hold
 from understudy.local.key_files import new_unlock, unlock_of
 from understudy.local.key_ring import slot_named
 from understudy.local.machine_file import followed
@@ -156,7 +157,8 @@ class LocalEngine(StandbyFacade, SecondFacade, VaultPlans):
         vault, log = await self._readable(machine, self._look)
         state = log.state
         void = tuple(f"record {record.seq} ({record.kind}) does not count: {record.reason}" for record in state.void)
-        shown = points_of(state, await bindings(vault, state))
+        locked = await asyncio.to_thread(known_immutability, self._site, vault.id, state.id)
+        shown = points_of(state, await bindings(vault, state), locked)
         return engine.Points(
             machine=self._machine(vault, state),
             points=shown,
@@ -212,7 +214,9 @@ class LocalEngine(StandbyFacade, SecondFacade, VaultPlans):
 
     async def collect(self, request: engine.Collect) -> engine.Collected:
         vault = await self._opened()
-        return await collected(vault, await self._find(vault, request.machine), self._site, request)
+        log = await self._find(vault, request.machine)
+        async with locks_that_hold(self._parts, self._connection.vault) as locks:
+            return await collected(vault, log, self._site, locks, request)
 
     async def usage(self, machine: str) -> engine.Usage:
         vault = await self._opened()

@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Literal
 
+import msgspec
+
 from understudy import engine
 from understudy.source.protocol import SourceInfo
 from understudy.vault.keys.keyring import Slot, Slots
@@ -39,9 +41,24 @@ def point_of(entry: PointEntry, state: MachineState, group: engine.PointGroup | 
     )
 
 
-def points_of(state: MachineState, groups: Mapping[str, engine.PointGroup] = NO_GROUPS) -> tuple[engine.Point, ...]:
-    """Oldest first. `groups`: by a point's id what it is bound to."""
-    return tuple(point_of(entry, state, groups.get(entry.point.id.hex())) for entry in state.points)
+def points_of(
+    state: MachineState, groups: Mapping[str, engine.PointGroup] = NO_GROUPS, locked: engine.Immutability | None = None
+) -> tuple[engine.Point, ...]:
+    """Oldest first. `groups`: by a point's id what it is bound to. `locked`: what this host knows of the machine's locks."""
+    points = (point_of(entry, state, groups.get(entry.point.id.hex())) for entry in state.points)
+    if locked is None:
+        return tuple(points)
+    return tuple(msgspec.structs.replace(point, immutable_until=immutable_until(locked, point.number, point.frozen_at)) for point in points)
+
+
+def immutable_until(known: engine.Immutability, number: int, frozen_at: int) -> int | None:
+    """Until when all that a point needs is locked; its record's number, and when it was frozen (ns)."""
+    if known.until is None or known.wrong or known.lost:
+        return None
+    if number <= known.head:
+        return known.until
+    # What it is laid on is locked as said; what came with it, by the store's own rule.
+    return min(known.until, frozen_at + int(known.first_seconds * 1e9)) if known.first_seconds else None
 
 
 def dropped_of(state: MachineState) -> tuple[engine.DroppedPoint, ...]:

@@ -2,9 +2,10 @@
 
 from collections.abc import Sequence
 
-from understudy.engine import Failure, Health, Reason, ReplicationPolicy
+from understudy.engine import Failure, Health, Immutability, Reason, ReplicationPolicy
 from understudy.engine.units import duration
 from understudy.engine.values import Value
+from understudy.scheduler.immutability import holding_reasons
 from understudy.scheduler.pace import thresholds, too_long
 from understudy.scheduler.retry import Kind
 
@@ -49,6 +50,10 @@ class Facts(Value, frozen=True):
     """For how long one has stood on this host that nothing will end by itself."""
     doubt: str = ""
     """Why its own policy could not be read."""
+    immutable: Immutability | None = None
+    """How the locks of what its points need stood when they were last looked after; None: they were not yet."""
+    immutable_left: float | None = None
+    """For how long all of that is locked at least, from now on."""
     halted: Reason | None = None
     """Why it is not replicated from here now, though nothing is wrong with that."""
 
@@ -57,7 +62,7 @@ def health_of(facts: Facts) -> tuple[Health, tuple[Reason, ...]]:
     """The worst reason's; reasons that are normal are notes. The worst come first."""
     if facts.halted is not None:
         return facts.halted.health, (facts.halted,)
-    reasons = [*_failing(facts), *_ageing(facts), *_pacing(facts), *_caring(facts), *_testing(facts)]
+    reasons = [*_failing(facts), *_ageing(facts), *_pacing(facts), *_caring(facts), *_testing(facts), *_holding(facts)]
     reasons.sort(key=lambda reason: -_ORDER.index(reason.health))
     return worst([reason.health for reason in reasons]), tuple(reasons)
 
@@ -195,3 +200,7 @@ def _testing(facts: Facts) -> list[Reason]:
         message = f"a test failover has stood for {duration(facts.drill_stands)}: it holds its point, and takes this host's memory"
         reasons.append(Reason(code="drill-stands", health="warning", message=message, hint=f"`understudy drill cleanup {facts.name}`"))
     return reasons
+
+
+def _holding(facts: Facts) -> list[Reason]:
+    return holding_reasons(facts.policy.immutable, facts.immutable, facts.immutable_left)
