@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 # How long a whole request may take is said for each, by its size.
 _LONGEST = timedelta(minutes=20)
 _CONNECT = timedelta(seconds=10)
-# Servers close a connection that has been idle for a while, and what is sent at just that moment is lost.
-_IDLE = timedelta(seconds=15)
+# Servers close a connection that has been idle for a while, some after 5 s, and what is sent at just that moment is lost.
+_IDLE = timedelta(seconds=4)
 
 
 def client_options(url: StoreUrl, endpoint: str) -> "ClientConfig":

@@ -15,6 +15,7 @@ _STATUS = re.compile(r"(?:status code: |\(code: )(\d{3})")
 _CODE = re.compile(r"<Code>([^<]{1,80})</Code>")
 _MESSAGE = re.compile(r"<Message>([^<]{1,400})")
 _ASKED = re.compile(r"Error performing (?:GET|PUT|POST|HEAD|DELETE) (https?://[^\s?]+)")
+_NOISE = re.compile(r"^Server returned non-2xx status code: \d+[^:]*:?")
 _METADATA = re.compile(r"^https?://[^/]+/(?:latest/|metadata/|v2/credentials|[^/]+/oauth2/)|^https?://sts\.")
 
 _NO_CONTAINER = {"NoSuchBucket", "ContainerNotFound", "ContainerBeingDeleted", "ContainerDisabled"}
@@ -107,7 +108,7 @@ def read_failure(error: BaseException) -> Failure:
         type(error),
         int(status[1]) if status else 0,
         code[1] if code else "",
-        words or said.partition("\n")[0].rpartition(" - ")[2][:300].strip(),
+        words or _NOISE.sub("", said.partition("\n")[0].rpartition(" - ")[2])[:300].strip(" .:") or "it did not say why",
         remedy,
         lasting,
         asked is not None and _METADATA.match(asked[1]) is not None,
