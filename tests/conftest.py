@@ -7,6 +7,8 @@ import pytest
 from hypothesis import settings
 
 from tests.store.servers import Server, azurite, s3_server
+from tests.workers import pytest_collection_modifyitems as pytest_collection_modifyitems
+from tests.workers import pytest_xdist_auto_num_workers as pytest_xdist_auto_num_workers
 
 if TYPE_CHECKING:
     from tests.store.locking import LockServer
