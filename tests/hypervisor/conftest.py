@@ -10,6 +10,7 @@ import pytest
 
 from tests.hypervisor.stage import Stage, make_kernel
 from tests.live.conftest import kit as kit
+from understudy.demo.machine import KERNEL_LINE
 from understudy.hypervisor.protocol import Host, RawImage
 from understudy.hypervisor.qemu.driver import QemuHypervisor
 from understudy.machine.definition import Disk, Kernel, MachineDefinition, Nic
@@ -38,7 +39,7 @@ def define(kit, root: Path) -> Callable[..., tuple[MachineDefinition, Host]]:
         disk = root / f"{secrets.token_hex(4)}.raw"
         with disk.open("wb") as file:
             file.truncate(1 << 20)
-        kernel = Kernel(image=str(kit.kernel), initrd=str(make_kernel(kit, root, script)), command_line="console=ttyS0 quiet panic=-1")
+        kernel = Kernel(image=str(kit.kernel), initrd=str(make_kernel(kit, root, script)), command_line=KERNEL_LINE)
         fields: dict[str, object] = {
             "name": "web1",
             "uuid": "00112233-4455-6677-8899-aabbccddeeff",

@@ -7,6 +7,7 @@ import subprocess
 import msgspec
 
 from tests.hypervisor.stage import PAUSE, SEES, TRIES, WAITS, make_kernel
+from understudy.demo.machine import KERNEL_LINE
 from understudy.errors import SourceUnavailable
 from understudy.hypervisor.protocol import Host, RawImage
 from understudy.machine.definition import Cpu, MachineDefinition
@@ -22,7 +23,7 @@ def foreign(kit, root, kernel):
     command = ["qemu-system-x86_64", "-name", "guest=web,,1", "-machine", "q35,accel=tcg", "-cpu", "Nehalem,+rdrand,-x2apic"]
     command += ["-m", "192", "-smp", "2,maxcpus=4,sockets=2,cores=2,threads=1", "-uuid", "00112233-4455-6677-8899-aabbccddeeff"]
     command += ["-nodefaults", "-display", "none", "-rtc", "base=utc,driftfix=slew", "-smbios", "type=1,product=Web"]
-    command += ["-kernel", str(kit.kernel), "-initrd", str(kernel), "-append", "console=ttyS0 quiet panic=-1"]
+    command += ["-kernel", str(kit.kernel), "-initrd", str(kernel), "-append", KERNEL_LINE]
     command += ["-qmp", f"unix:{root}/foreign,server=on,wait=off", "-serial", f"file:{root}/foreign.log"]
     for number in (1, 2):
         function = f"port={number + 15},chassis={number},id=pci.{number},bus=pcie.0,addr=02.{number - 1}"

@@ -17,6 +17,7 @@ from tests.daemon.house import House
 from tests.hypervisor.stage import make_kernel
 from tests.runbook import shown_as
 from understudy.demo.kit import Kit
+from understudy.demo.machine import KERNEL_LINE
 from understudy.hypervisor.qemu.driver import QemuHypervisor
 from understudy.qemu.session import QmpSession
 
@@ -64,7 +65,7 @@ class Home:
                 file.truncate(SIZE)
         kernel = make_kernel(self.kit, self.directory, TALLY)
         command = ["qemu-system-x86_64", "-name", NAME, "-machine", f"q35,accel={self.accelerator}", "-m", "192", "-nodefaults"]
-        command += ["-display", "none", "-kernel", str(self.kit.kernel), "-initrd", str(kernel), "-append", "console=ttyS0 quiet panic=-1"]
+        command += ["-display", "none", "-kernel", str(self.kit.kernel), "-initrd", str(kernel), "-append", KERNEL_LINE]
         command += ["-blockdev", f"driver=file,filename={self.disk},node-name=file0", "-blockdev", "driver=raw,file=file0,node-name=vda"]
         command += ["-device", "virtio-blk-pci,drive=vda,id=vda", "-qmp", f"unix:{self.qmp},server=on,wait=off"]
         command += ["-chardev", f"file,id=con,path={self.directory}/console,append=on", "-serial", "chardev:con"]

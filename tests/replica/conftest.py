@@ -13,6 +13,7 @@ from tests.hypervisor.stage import Stage, make_kernel
 from tests.live.conftest import kit as kit
 from understudy import app, engine, serving
 from understudy.demo.kit import Kit
+from understudy.demo.machine import KERNEL_LINE
 from understudy.hypervisor.qemu.driver import QemuHypervisor
 from understudy.machine.definition import Disk, Kernel, MachineDefinition
 from understudy.replica.replicas import Replicas
@@ -54,9 +55,7 @@ class House:
             return await replication.cycle(unseen)
 
     def order(self, script: str, run: str = "web-1", **more: object) -> StartReplica:
-        kernel = Kernel(
-            image=str(self.kit.kernel), initrd=str(make_kernel(self.kit, self.root, script)), command_line="console=ttyS0 quiet panic=-1"
-        )
+        kernel = Kernel(image=str(self.kit.kernel), initrd=str(make_kernel(self.kit, self.root, script)), command_line=KERNEL_LINE)
         definition = MachineDefinition(
             name="web",
             uuid="00112233-4455-6677-8899-aabbccddeeff",

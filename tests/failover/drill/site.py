@@ -14,6 +14,7 @@ from tests.hypervisor.stage import WAITS, Stage, make_kernel
 from understudy import app, engine, serving
 from understudy.daemon.served import ServedEngine
 from understudy.demo.kit import Kit
+from understudy.demo.machine import KERNEL_LINE
 from understudy.errors import NotFound
 from understudy.failover.drill.choosing import chosen
 from understudy.failover.drill.files import DrillFiles
@@ -99,9 +100,7 @@ class Site:
         with image.open("wb") as file:
             file.truncate(4 * MIB)
         await self.engine.protect_alone(engine.Protect(name="web", source=engine.BlockSource(disks={"vda": str(image)})))
-        kernel = Kernel(
-            image=str(kit.kernel), initrd=str(make_kernel(kit, self.root, script + WAITS)), command_line="console=ttyS0 quiet panic=-1"
-        )
+        kernel = Kernel(image=str(kit.kernel), initrd=str(make_kernel(kit, self.root, script + WAITS)), command_line=KERNEL_LINE)
         fields: dict[str, object] = {
             "name": "web",
             "uuid": "00112233-4455-6677-8899-aabbccddeeff",
