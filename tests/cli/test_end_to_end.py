@@ -345,6 +345,7 @@ def test_a_log_on_a_full_disk_ends_no_replication(operator: Host, source: Host, 
         with Path("/dev/full").open("wb") as full:
             subprocess.run([*words, *more], env=source.environment(), stdout=full, stderr=full, check=False, timeout=60)
     assert len(operator.json("points", "web")["points"]) == 6
+    environment = {**operator.environment(), "TMPDIR": str(operator.directory)}
     with Path("/dev/full").open("wb") as full:
-        done = subprocess.run([COMMAND, "points", "web", "--json"], env=operator.environment(), stdout=full, check=False, timeout=60)
+        done = subprocess.run([COMMAND, "points", "web", "--json"], env=environment, stdout=full, check=False, timeout=60)
     assert done.returncode == 70
