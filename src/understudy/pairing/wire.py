@@ -13,6 +13,8 @@ LIST = f"{ROOT}/list"
 
 PART = 4 << 20
 """Bytes of an object that go over one connection at a time, at most."""
+LEAST_PART = 1 << 20
+"""Bytes that are worth a request of their own."""
 PAGE = 1000
 MOST_TEXT = 1 << 16
 """Bytes of a body of JSON that is sent to a site."""
@@ -21,6 +23,11 @@ SIZE = "Understudy-Size"
 """The whole object's size, with a part of one that was asked for without its end."""
 MAINTAINS = "Understudy-Maintains"
 """With each answer: 1 if this peer may delete."""
+
+
+def part_of(size: int, lanes: int) -> int:
+    """Bytes that each request takes of so many, so that all connections have their part."""
+    return min(max(-(-size // lanes), LEAST_PART), PART)
 
 
 class Refusal(Value, frozen=True):

@@ -18,14 +18,15 @@ _END = 1 << 50
 async def fetched(channel: Channel, name: str, start: int, length: int | None, lanes: int) -> bytes:
     """As the store's `get`. `StoreUnavailable` for what does not fit together."""
     end = _END if length is None else start + length
-    wanted = min(wire.PART, end - start)
+    wanted = min(wire.LEAST_PART, end - start)
     first = await _part(channel, name, start, wanted, whole=start + wanted < end)
     if first.length < wanted or start + wanted >= end:
         return b"".join(first.chunks)
     if first.size is None:
         raise StoreUnavailable(f"the site does not say how long {name} is")
     end = min(end, first.size)
-    todo = deque((at, min(at + wire.PART, end)) for at in range(start + wanted, end, wire.PART))
+    size = wire.part_of(end - start - wanted, lanes)
+    todo = deque((at, min(at + size, end)) for at in range(start + wanted, end, size))
     parts = {start: first.chunks}
 
     async def lane() -> None:

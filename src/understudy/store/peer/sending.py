@@ -56,7 +56,8 @@ class Sending:
 
     async def _round(self, missing: Sequence[tuple[int, int]]) -> Creation | Broken | None:
         """The outcome, if the site has it now; what broke, if something did. One broken connection does not end the others."""
-        parts = deque((at, min(at + wire.PART, end)) for begin, end in missing for at in range(begin, end, wire.PART))
+        size = wire.part_of(sum(end - begin for begin, end in missing), self._lanes)
+        parts = deque((at, min(at + size, end)) for begin, end in missing for at in range(begin, end, size))
         outcomes: list[Creation] = []
         broken: list[Broken] = []
 

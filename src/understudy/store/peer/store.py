@@ -19,6 +19,8 @@ from understudy.store.protocol import Capabilities, Creation, ObjectInfo
 
 LANES = 8
 """Connections for large objects. One alone is as fast as its round trips and losses allow."""
+_ALONE = 2 << 20
+"""Bytes up to which an object goes in one request."""
 _SMALL = 256 << 10
 _SMALL_LANES = 6
 _FIRST_PAGE = 64
@@ -46,7 +48,7 @@ class PeerStore:
         small, large = await self._open()
         views = views_of(buffers)
         size = sum(map(len, views))
-        if size > wire.PART:
+        if size > _ALONE:
             return await Sending(large, name, views, LANES).done()
         created = await (small if size <= _SMALL else large).put(f"{wire.OBJECTS}{name}", None, views)
         if created is None:
