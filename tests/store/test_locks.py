@@ -114,6 +114,7 @@ async def test_versions_are_listed_page_by_page(lock_server: LockServer, monkeyp
     lock_server.client.put_object(Bucket="paged", Key="a/vaulted", Body=b"not ours")
     found = [(stored.name, len(stored.versions), len(stored.markers)) for stored in await all_of(locks)]
     assert found == [("a", 1, 0), ("b", 4, 1), ("c", 1, 0)]
+    assert [stored.name async for stored in locks.stored("", "a")] == ["b", "c"]
     await locks.close()
 
 

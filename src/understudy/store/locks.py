@@ -53,8 +53,9 @@ class Locks(Protocol):
         """`Unsupported` if nothing can be locked there: the message says why."""
         ...
 
-    def stored(self, prefix: str) -> AsyncIterator[Stored]:
-        """Everything whose name starts with `prefix`, in byte order of the names. One request for a thousand versions."""
+    def stored(self, prefix: str, start_after: str = "") -> AsyncIterator[Stored]:
+        """Everything whose name starts with `prefix` and sorts after `start_after`, in byte order of the names. One request for a thousand
+        versions."""
         ...
 
     async def lock(self, name: str, version: str, until: float) -> None:

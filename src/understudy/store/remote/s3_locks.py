@@ -22,8 +22,8 @@ class S3Locks:
     async def terms(self) -> Terms:
         return await self._requests.terms()
 
-    async def stored(self, prefix: str) -> AsyncIterator[Stored]:
-        key, version, held = "", "", None
+    async def stored(self, prefix: str, start_after: str = "") -> AsyncIterator[Stored]:
+        key, version, held = self._requests.key_of(start_after) if start_after else "", "", None
         while True:
             page, key, version = await self._requests.page(prefix, key, version)
             for found in page:

@@ -40,6 +40,10 @@ class S3Requests:
         self._client = _client(url)
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="s3-locks")
 
+    def key_of(self, name: str) -> str:
+        """As the bucket has it, and `page` begins after it."""
+        return self._prefix + name
+
     async def terms(self) -> Terms:
         """`Unsupported` if the bucket has no object lock."""
 
@@ -127,8 +131,8 @@ class S3Requests:
             raise StoreRefused(f"bring back {name}: {error}", hint="this version is not there any more") from None
 
     async def page(self, prefix: str, key: str, version: str) -> tuple[list[Stored], str, str]:
-        """Versions of names that start with `prefix`, from where the page before has ended (two empty strings at first), and where this one
-        ends; a name's may go on in the next."""
+        """Versions of names that start with `prefix`, after `key`, from where the page before has ended (at first two empty strings), and
+        where this one ends; a name's may go on in the next."""
         markers = {"KeyMarker": key} if key else {}
         if version:
             markers["VersionIdMarker"] = version

@@ -5,7 +5,7 @@ reader of the vault needs. More than kept points need is that only for a while, 
 """
 
 import asyncio
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -69,19 +69,19 @@ class Keeper:
 
     async def machine(self, log: MachineLog) -> Held:
         """`log`: read to its end before. `StoreUnavailable`, `StoreRefused`: what was locked so far is known, the rest is next time's."""
-        owner = names.machine(log.machine_id)
-        head, gone = log.head.seq, given_up(log.state)
-        return replace(
-            await self._keep([owner + "/"], lambda stored: stored.name in gone or _passes(owner, stored.name, log.state), owner), head=head
-        )
+        owner, gone = names.machine(log.machine_id), given_up(log.state)
+        head = log.head.seq
+        return replace(await self._keep(parts_of(owner, log.state.trimmed), lambda stored: stored.name in gone, owner), head=head)
 
     async def vault(self, machine_id: str) -> Held:
         """What every reader needs: descriptor, key slots, settings. `machine_id`: of any machine; when it came, the vault was whole."""
         first = names.record(names.machine(machine_id), 1)
         born = [version.at for version in (await anext(self.locks.stored(first), Stored(first, ()))).versions]
-        return await self._keep([names.DESCRIPTOR, names.KEYS, names.SETTINGS + "/"], _is_no_part, "vault", min(born, default=0.0))
+        return await self._keep(
+            [(part, "") for part in (names.DESCRIPTOR, names.KEYS, names.SETTINGS + "/")], _is_no_part, "vault", min(born, default=0.0)
+        )
 
-    async def _keep(self, prefixes: list[str], passes: Callable[[Stored], bool], what: str, born: float = 0.0) -> Held:
+    async def _keep(self, prefixes: Sequence[tuple[str, str]], passes: Callable[[Stored], bool], what: str, born: float = 0.0) -> Held:
         path = self.directory / f"{what.replace('/', '_')}.locks"
         terms = await self.locks.terms()
         book = await asyncio.to_thread(ledger.load, path)
@@ -101,8 +101,10 @@ class Keeper:
             await finish_in_thread(partial(ledger.save, path, book))
         return Held(terms.now, found.held, 0, found.objects, len(found.orders), terms.first, found.covered, found.lost)
 
-    async def _planned(self, prefixes: list[str], passes: Callable[[Stored], bool], book: Ledger, terms: Terms, born: float) -> Plan:
-        found = [stored for prefix in prefixes async for stored in self.locks.stored(prefix) if not passes(stored)]
+    async def _planned(
+        self, prefixes: Sequence[tuple[str, str]], passes: Callable[[Stored], bool], book: Ledger, terms: Terms, born: float
+    ) -> Plan:
+        found = [stored for prefix, after in prefixes async for stored in self.locks.stored(prefix, after) if not passes(stored)]
         return await asyncio.to_thread(plan, found, book.known, book.rule, Wanted(terms.now, self.seconds, self.period), born)
 
     async def _lock(self, orders: Collection[Order], until: float, book: Ledger) -> None:
@@ -122,10 +124,12 @@ def given_up(state: MachineState) -> frozenset[str]:
     return frozenset(f"{names.machine(state.id)}/{name}" for condemned in state.condemned for name in condemned.names)
 
 
-def _passes(owner: str, name: str, state: MachineState) -> bool:
-    number = names.number_of(owner, name)
-    trimmed = number is not None and 1 < number <= state.trimmed
-    return trimmed or name.startswith(f"{owner}/probes/")
+def parts_of(owner: str, trimmed: int) -> list[tuple[str, str]]:
+    """Prefixes of what a machine is made of, each with the name after which it begins. Of the records that a trim speaks of only the first
+    one stays; where they are covered and locked there may be a million of them."""
+    log = names.log(owner)
+    records = [(names.record(owner, 1), ""), (log, names.record(owner, trimmed))] if trimmed else [(log, "")]
+    return [*records, *((f"{owner}/{kind}/", "") for kind in ("maps", "objects", "packs"))]
 
 
 def _is_no_part(stored: Stored) -> bool:
