@@ -4,16 +4,19 @@ import os
 import re
 import shlex
 import subprocess
+import tempfile
 from datetime import date, timedelta
 from pathlib import Path
 
 import click
 
-from tests.cli.installed import COMMAND
+from tests.cli.ready import ready
 from tests.runbook import blocks, mentioned, shown
 from understudy.cli.main import cli
 
-PLACES = ("/srv", "/root", "/etc/understudy", "/tmp/fresh")
+PATIENCE = 300.0
+"""Seconds for a block, by which one that waits for an answer is told from one that works."""
+PLACES = ("/srv", "/mnt/third", "/root", "/etc/understudy", "/tmp/fresh")
 
 
 def understood(line: str) -> tuple[click.Command, list[str], click.Context]:
@@ -38,22 +41,28 @@ def here(block: str, directory: Path) -> str:
 
 
 def test_every_block_works_as_written(tmp_path: Path) -> None:
-    for place in ("srv/db", "root", "etc/understudy"):
-        (tmp_path / place).mkdir(parents=True)
+    with tempfile.TemporaryDirectory(prefix="us-") as short, ready(Path(short)) as programs:
+        work_through(tmp_path, programs)
+    assert (tmp_path / "srv" / "restore" / "vda.raw").read_bytes() == b"disk" * 50_000
+
+
+def work_through(directory: Path, programs: Path) -> None:
+    for place in ("srv/db", "mnt/third", "root", "etc/understudy"):
+        (directory / place).mkdir(parents=True)
     for name in ("disk", "data"):
-        (tmp_path / "srv" / "db" / f"{name}.raw").write_bytes(name.encode() * 50_000)
+        (directory / "srv" / "db" / f"{name}.raw").write_bytes(name.encode() * 50_000)
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("UNDERSTUDY_")}
-    inherited["PATH"] = f"{Path(COMMAND).parent}:{inherited['PATH']}"
+    inherited["PATH"] = f"{programs}:{inherited['PATH']}"
     (_, host_a), (_, operator), *work = blocks()
     for heading, block in work:
         site, settings = ("host-a", host_a) if heading.startswith("Protect") else ("host-b", operator)
-        script = f"{here(settings, tmp_path)}\n{here(block, tmp_path)}"
-        environment = {**inherited, "UNDERSTUDY_SITE": site, "UNDERSTUDY_STATE_DIR": str(tmp_path / site)}
-        done = subprocess.run(["bash", "-euo", "pipefail", "-c", script], cwd=tmp_path, env=environment, capture_output=True, text=True)
+        script = f"{here(settings, directory)}\n{here(block, directory)}"
+        environment = {**inherited, "UNDERSTUDY_SITE": site, "UNDERSTUDY_STATE_DIR": str(directory / site)}
+        command, quietly = ["bash", "-euo", "pipefail", "-c", script], {"stdin": subprocess.DEVNULL, "capture_output": True, "text": True}
+        done = subprocess.run(command, cwd=directory, env=environment, timeout=PATIENCE, check=False, **quietly)
         assert done.returncode == 0, f"{heading}:\n{block}\n{done.stdout}\n{done.stderr}"
         if heading == "Create a vault":
-            (tmp_path / "source.key").rename(tmp_path / "etc" / "understudy" / "source.key")
-    assert (tmp_path / "srv" / "restore" / "vda.raw").read_bytes() == b"disk" * 50_000
+            (directory / "source.key").rename(directory / "etc" / "understudy" / "source.key")
 
 
 def test_every_command_that_is_shown_is_one() -> None:
