@@ -1,4 +1,7 @@
-"""Failovers between two daemons that share a vault, with a guest that counts what it wrote; by the lines that the runbook names."""
+"""Failovers between two daemons that share a vault, with a guest that counts what it wrote; by the lines that the runbook names.
+
+Each has its vault elsewhere; UNDERSTUDY_TEST_VAULT=file, s3, az or peer puts all of them there.
+"""
 
 import asyncio
 import contextlib
@@ -34,7 +37,7 @@ def taken(file: BinaryIO, image: Path) -> bool:
 
 def test_planned_there_and_back(kit, accelerator, short_directory: Path) -> None:
     """Nothing is lost on the way there, nor on the way back, which sends only what changed; each site is the other's stand-in then."""
-    with two_sites(short_directory, kit, accelerator.accelerator) as (a, b, home):
+    with two_sites(short_directory, kit, accelerator.accelerator, "s3") as (a, b, home):
         assert b.standing()["allowed"] == ["test", "planned", "unplanned"]
         assert a.standing()["allowed"] == ["test"]
         stands_by(b, short_directory / "images")
@@ -80,7 +83,7 @@ def test_planned_there_and_back(kit, accelerator, short_directory: Path) -> None
 
 def test_unplanned_another_point_and_cancelled(kit, accelerator, short_directory: Path) -> None:
     """The machine at home is stopped as soon as its site hears of it; another point may be taken, and home is where it was."""
-    with two_sites(short_directory, kit, accelerator.accelerator) as (a, b, home):
+    with two_sites(short_directory, kit, accelerator.accelerator, "az") as (a, b, home):
         points = a.points(NAME, 4)
         assert "keeps no standby" in b.types("understudy failover unplanned web --latest-processed", code=3)
         image = stands_by(b, short_directory / "images")
@@ -130,7 +133,7 @@ def test_unplanned_another_point_and_cancelled(kit, accelerator, short_directory
 
 def test_a_planned_one_is_taken_back(kit, accelerator, short_directory: Path) -> None:
     """A guest that does not shut down runs on, as does one whose shutdown is taken back."""
-    with two_sites(short_directory, kit, accelerator.accelerator) as (a, b, home):
+    with two_sites(short_directory, kit, accelerator.accelerator, "peer") as (a, b, home):
         job = b.begin("failover", {"mode": "planned"})
         until(lambda: (r := b.standing()["requests"]) and r[0]["outcome"] == "began")
         b.done("failover/cancel")
@@ -145,15 +148,14 @@ def test_a_planned_one_is_taken_back(kit, accelerator, short_directory: Path) ->
 
 
 def test_a_machine_that_is_cut_off_is_paused_before_another_runs(kit, accelerator, short_directory: Path) -> None:
-    with two_sites(short_directory, kit, accelerator.accelerator) as (a, b, home):
+    with two_sites(short_directory, kit, accelerator.accelerator, "peer") as (a, b, home):
         a.ask("PUT", f"/v1/machines/{NAME}/isolation", {"seconds": 4}, status=422)
         assert "web is paused after 5 s" in a.types("understudy isolation web 60s", instead=("60s", "5s"))
         until(lambda: b.standing()["isolation_seconds"] == 5)
         until(lambda: list((a.directory / "state" / "isolation").glob("*.json")))
         # The vault goes away for site a alone; its daemon starts anew meanwhile.
         a.end(signal.SIGKILL)
-        away = short_directory / "elsewhere"
-        a.config.write_text(a.config.read_text().replace(a.host.vault.as_uri(), away.as_uri()))
+        a.config.write_text(a.config.read_text().replace(a.host.url, a.away))
         a.start(waits=False)
         until(lambda: a.log.count("event=daemon.started") == 2)
         job = b.begin("failover", {"mode": "unplanned"})
@@ -167,7 +169,7 @@ def test_a_machine_that_is_cut_off_is_paused_before_another_runs(kit, accelerato
         assert int(found) <= held
         # It comes back, learns of it, and stays where it is.
         a.end(signal.SIGKILL)
-        a.config.write_text(a.config.read_text().replace(away.as_uri(), a.host.vault.as_uri()))
+        a.config.write_text(a.config.read_text().replace(a.away, a.host.url))
         a.start()
         until(lambda: a.machine(NAME)["reasons"][0]["code"] == "superseded")
         assert acknowledged(home.console) == held
@@ -182,7 +184,7 @@ def test_a_machine_that_is_cut_off_is_paused_before_another_runs(kit, accelerato
 
 def test_a_site_that_is_overtaken_before_its_commit_ends_what_it_runs(kit, accelerator, short_directory: Path) -> None:
     """Nothing replicates the machine there yet; and what it was at home must not run beside the replica that is at home now."""
-    with two_sites(short_directory, kit, accelerator.accelerator) as (a, b, home):
+    with two_sites(short_directory, kit, accelerator.accelerator, "file") as (a, b, home):
         stands_by(b, short_directory / "images")
         order = {"mode": "unplanned", "point": "latest-processed"}
         there = b.done("failover", order)

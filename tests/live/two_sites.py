@@ -7,7 +7,7 @@ import os
 import re
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from typing import Any
 from tests.cli.installed import COMMAND
 from tests.daemon.house import House
 from tests.hypervisor.stage import make_kernel
+from tests.live.vaults import Kind, chosen, vault_of
 from tests.runbook import shown_as
 from understudy.demo.kit import Kit
 from understudy.demo.machine import KERNEL_LINE
@@ -106,6 +107,8 @@ class SiteHouse(House):
     """One site's daemon, and the runs on it."""
 
     files_from: list[str] = field(default_factory=list)
+    away: str = ""
+    """An address where it finds no vault, and does not hear why."""
 
     def configure(self, more: str = "") -> None:
         super().configure(more)
@@ -170,23 +173,27 @@ class SiteHouse(House):
 
 
 @contextlib.contextmanager
-def two_sites(directory: Path, kit: Kit, accelerator: str) -> Iterator[tuple[SiteHouse, SiteHouse, Home]]:
-    """The machine at home at site a, followed from there, and site b. Everything ends with the context."""
+def two_sites(
+    directory: Path, kit: Kit, accelerator: str, kind: Kind = "file", *, within: Sequence[Sequence[str]] = ((), ()), listen: str = ""
+) -> Iterator[tuple[SiteHouse, SiteHouse, Home]]:
+    """The machine at home at site a, followed from there, and site b. Everything ends with the context.
+
+    `kind`: where their vault is. `within`: what runs each site's commands in a network of its own, and b listens there.
+    """
     home_directory = directory / "h"
     home_directory.mkdir()
     files = [str(home_directory), str(kit.kernel.parent)]
     houses = []
-    for site in ("a", "b"):
+    for site, words in zip("ab", within, strict=True):
         (directory / site).mkdir()
-        houses.append(SiteHouse(directory / site, site=site, shared=directory, files_from=files))
+        houses.append(SiteHouse(directory / site, site=site, shared=directory, files_from=files, command=(*words, COMMAND)))
     a, b = houses
     home = Home(home_directory, kit, accelerator)
+    servers = contextlib.ExitStack()
     try:
         home.start()
-        a.create()
-        b.configure('[[networks]]\nsource = "*"\ntarget = "none"\n')
+        a.away = servers.enter_context(vault_of(chosen(kind), a, b, listen))
         a.start()
-        b.start()
         until(lambda: acknowledged(home.console) > 3)
         a.ask("POST", "/v1/machines", {"name": NAME, "source": {"kind": "qemu", "qmp": str(home.qmp)}})
         a.points(NAME, 1)
@@ -201,6 +208,7 @@ def two_sites(directory: Path, kit: Kit, accelerator: str) -> Iterator[tuple[Sit
                 house.process.wait()
             _end(house)
         home.kill()
+        servers.close()
 
 
 async def _destroyed(house: SiteHouse) -> None:
