@@ -19,7 +19,7 @@ from understudy.store.protocol import Capabilities, Creation, ObjectInfo
 from understudy.store.remote.failures import Failure, read_failure, timed_out, translate
 
 PATIENCE = 30.0  # seconds until an answer begins
-SLOWEST = 128 << 10  # bytes a second; what goes more slowly has got stuck
+SLOWEST = 32 << 10  # bytes a second, of one request beside as many as are worth it; what goes more slowly has got stuck
 CHUNK = 256  # names that are taken over from a page at once
 _FAILURES = (BaseError, OSError, NotImplementedError)
 

@@ -22,6 +22,8 @@ from understudy.vault.packs.pack_source import PackSource
 UNIT = 4 << 20
 AHEAD = 3
 """Units being read beside the one that the consumer has: with sealed bytes, temporary and final blocks about 48 MiB in all."""
+FAR_AHEAD = 5
+"""The same where many requests at once are worth it: about 72 MiB."""
 SIGNATURES_UNIT = 64 << 20
 """Plaintext whose signatures come at once: 256 KiB of them."""
 
@@ -81,7 +83,7 @@ class DiskReader:
             await self._read(unit, out)
             return extents_of(unit.rows), out
 
-        async with aclosing(_ahead(self._units(extents, UNIT), read)) as results:
+        async with aclosing(_ahead(self._units(extents, UNIT), read, self._source.far)) as results:
             async for result in results:
                 yield result
 
@@ -91,7 +93,7 @@ class DiskReader:
         async def read(unit: Selection) -> tuple[Extents, Signatures]:
             return extents_of(unit.rows), await self._signatures(unit)
 
-        async with aclosing(_ahead(self._units(extents, SIGNATURES_UNIT), read)) as results:
+        async with aclosing(_ahead(self._units(extents, SIGNATURES_UNIT), read, False)) as results:
             async for result in results:
                 yield result
 
@@ -103,7 +105,7 @@ class DiskReader:
             await self._read(unit, out)
             return SignedBlocks(extents_of(unit.rows), out, await self._signatures(unit))
 
-        async with aclosing(_ahead(self._units(extents, UNIT), read)) as results:
+        async with aclosing(_ahead(self._units(extents, UNIT), read, self._source.far)) as results:
             async for result in results:
                 yield result
 
@@ -176,13 +178,14 @@ class PointReader:
         return self._disks[disk_id]
 
 
-async def _ahead(items: Iterator[Selection], read: Callable[[Selection], Coroutine[Any, Any, T]]) -> AsyncGenerator[T, None]:
-    """read(item) for all items in their order, AHEAD of them under way while the consumer works."""
+async def _ahead(items: Iterator[Selection], read: Callable[[Selection], Coroutine[Any, Any, T]], far: bool) -> AsyncGenerator[T, None]:
+    """read(item) for all items in their order, AHEAD of them (or FAR_AHEAD) under way while the consumer works."""
+    ahead = FAR_AHEAD if far else AHEAD
     tasks: deque[asyncio.Task[T]] = deque()
     try:
         for item in items:
             tasks.append(asyncio.create_task(read(item)))
-            if len(tasks) > AHEAD:
+            if len(tasks) > ahead:
                 yield await tasks.popleft()
         while tasks:
             yield await tasks.popleft()

@@ -15,8 +15,8 @@ FOOTER_BYTES = 24 << 20
 INLINE_BYTES = 8 << 20
 READ_MOST = 8 << 20
 """Bytes of one request at most."""
-READS = 16 << 20
-"""What one reader has under way is read in so many requests as are worth it at once; each of this many bytes, divided by their number."""
+READS = 32 << 20
+"""Over a long link, what requests that are worth it at once read together: with more of them, each reads less."""
 FEW = 4
 """Requests at once that a reader makes anyway, of one pack each."""
 
@@ -31,16 +31,19 @@ class PackSource:
         self._inline: Cache[bytes] = Cache(INLINE_BYTES, len)
 
     @property
+    def far(self) -> bool:
+        """Whether more requests at once are worth it than a reader makes anyway."""
+        return self._history.store.capabilities.parallel > FEW
+
+    @property
     def at_once(self) -> int:
         """Requests to one pack that are worth it at once."""
-        parallel = self._history.store.capabilities.parallel
-        return max(1, parallel // FEW)
+        return max(1, self._history.store.capabilities.parallel // FEW)
 
     @property
     def read_most(self) -> int:
         """Bytes of one request, but for its last frame."""
-        parallel = self._history.store.capabilities.parallel
-        return READ_MOST if parallel <= FEW else max(READS // parallel, 256 << 10)
+        return min(READ_MOST, READS // self._history.store.capabilities.parallel) if self.far else READ_MOST
 
     async def read(self, pack: PackAt, start: int, length: int) -> bytes:
         """Exactly these bytes."""
