@@ -69,8 +69,16 @@ def s3_server(directory: Path) -> Iterator[Server]:
 @contextmanager
 def azurite(directory: Path) -> Iterator[Server]:
     """Azurite, all in memory, gone at the end."""
-    command = [_node(), str(AZURITE), "--skipApiVersionCheck", "--disableTelemetry", "--inMemoryPersistence"]
-    command += ["--blobHost", "127.0.0.1", "--blobPort", "0", "--blobKeepAliveTimeout", "60"]
+    command = [
+        _node(),
+        "--require",
+        str(Path(__file__).with_name("azurite_waits.cjs")),
+        str(AZURITE),
+        "--skipApiVersionCheck",
+        "--disableTelemetry",
+        "--inMemoryPersistence",
+    ]
+    command += ["--blobHost", "127.0.0.1", "--blobPort", "0"]
     with _running(command, directory / "azurite.log") as port:
         yield Server("az", f"http://127.0.0.1:{port}/{ACCOUNT}", port)
 
