@@ -58,6 +58,14 @@ def test_points_are_copied_and_cycles_do_not_wait_for_a_place_that_is_gone(house
     log = names.log(names.machine(machine))
     assert all(path.read_bytes() == (house.host.vault / log / path.name).read_bytes() for path in (second / log).iterdir())
     shutil.rmtree(house.host.vault)
-    shutil.rmtree(house.directory / "state")
-    house.host.run("restore", "web@latest", "--to", str(short / "restored"), "--vault", second.as_uri())
+    assert "No such file" in house.host.run("vault", "promote", second.as_uri(), "--yes").stderr
+    last = max(int(path.name) for path in (second / log).iterdir())
+    house.address, house.policy["second"] = second.as_uri(), ""
+    house.configure()
+    disk.write_bytes(b"z" * (1 << 20))
+    house.start()
+    house.until(house._answers)
+    house.until(lambda: (house.machine("web")["newest_point"] or 0) > last)
+    house.end()
+    house.host.run("restore", "web@latest", "--to", str(short / "restored"))
     assert (short / "restored" / "vda.raw").read_bytes() == disk.read_bytes()

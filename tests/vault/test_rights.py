@@ -16,7 +16,7 @@ from understudy.vault.vault import Vault
 SOURCE_MAY = {"protect", "claim", "point", "checkpoint", "definition", "intent", "note", "answer", "withdraw", "isolation", "stand-down"}
 REPLIES = {"answer", "withdraw"}
 """Which count only after what they reply to."""
-SETTINGS = {"genesis", "identity", "revoke", "plan", "plan-report", "note"}
+SETTINGS = {"genesis", "identity", "revoke", "plan", "plan-report", "promotion", "superseded", "note"}
 SOURCE_KEY = KeyFile(b"s" * 32)
 
 
@@ -61,6 +61,8 @@ EXAMPLES: dict[str, Body] = {
     "genesis": kinds.Genesis(descriptor=bytes(32), root=bytes(32), name="thief", recovery_public=bytes(32), recovery_generation=1),
     "identity": kinds.Identity(public=b"k" * 32, role="operator", name="thief"),
     "revoke": kinds.Revoke(public=b"k" * 32),
+    "promotion": kinds.Promotion(id=b"p" * 16, where="file:///thief"),
+    "superseded": kinds.Superseded(promotion=b"p" * 16, where="file:///thief"),
     "plan": kinds.Plan(name="dr", text=OBJECT),
     "plan-report": kinds.PlanReport(run="r1", plan="dr", outcome="succeeded", report=OBJECT),
 }

@@ -9,6 +9,7 @@ _COMMANDS = {
     "create": Entry("understudy.cli.vault_create", "Make a new vault."),
     "info": Entry("understudy.cli.vault_info", "Show a vault's machines and keys."),
     "uncover": Entry("understudy.cli.vault_uncover", "Bring back what somebody deleted or overwrote."),
+    "promote": Entry("understudy.cli.vault_promote", "Make a copy of the vault the vault."),
     "key": Entry("understudy.cli.key", "Manage the keys that open a vault."),
 }
 

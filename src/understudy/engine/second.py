@@ -3,6 +3,7 @@
 from typing import Literal, Protocol, TypeAlias
 
 from understudy.engine.answers import Damage, OnProgress
+from understudy.engine.promotion import Promoted, PromoteSecond, Prospects
 from understudy.engine.values import Value
 
 SecondState: TypeAlias = Literal["waiting", "copying", "current", "failing"]
@@ -84,3 +85,11 @@ class Seconds(Protocol):
     async def bring_second(self, request: BringSecond, progress: OnProgress) -> Brought: ...
 
     async def verify_second(self, url: str, progress: OnProgress) -> VerifiedSecond: ...
+
+    async def prospects(self, url: str) -> Prospects:
+        """What a promotion of this copy would do now."""
+        ...
+
+    async def promote_second(self, request: PromoteSecond) -> Promoted:
+        """Repeatable, whatever was killed when."""
+        ...

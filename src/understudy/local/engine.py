@@ -23,6 +23,7 @@ from understudy.local.machine_file import followed
 from understudy.local.outside import must_be_outside
 from understudy.local.parts import Parts
 from understudy.local.planning import VaultPlans
+from understudy.local.promoting import PromotionFacade
 from understudy.local.recovering import log_damage, restored, scrubbed, verified
 from understudy.local.replicating import replication
 from understudy.local.retaining import hold_added, hold_removed, holds_of, pruned, retention_of, retention_set
@@ -41,7 +42,7 @@ from understudy.vault.vault import Vault
 Find: TypeAlias = Callable[[Vault, str], Awaitable[MachineLog]]
 
 
-class LocalEngine(StandbyFacade, SecondFacade, VaultPlans):
+class LocalEngine(StandbyFacade, SecondFacade, PromotionFacade, VaultPlans):
     """Opens the vault when it is first needed; `close` when done."""
 
     def __init__(self, connection: engine.Connection, parts: Parts) -> None:

@@ -6,7 +6,9 @@ from typing import Annotated
 
 import msgspec
 
-from understudy.errors import IntegrityError, Unsupported
+from understudy.errors import IntegrityError, NotFound, Unsupported
+from understudy.store.protocol import ObjectStore
+from understudy.vault import names
 from understudy.vault.malformed import MALFORMED
 
 MAGIC = b"USVLT\0"
@@ -45,6 +47,15 @@ def decode(data: bytes) -> Descriptor:
         return msgspec.msgpack.decode(data[len(MAGIC) + 2 : -_HASH], type=Descriptor)
     except MALFORMED as error:
         raise IntegrityError(f"the vault's descriptor is malformed: {error}") from error
+
+
+async def read(store: ObjectStore) -> tuple[Descriptor, bytes]:
+    """And its bytes. `NotFound` where no vault is."""
+    try:
+        encoded = await store.get(names.DESCRIPTOR, 0, 1 << 16)
+    except NotFound as error:
+        raise NotFound("there is no vault here", hint="check the address; is the file system mounted?") from error
+    return decode(encoded), encoded
 
 
 def digest(data: bytes) -> bytes:

@@ -7,8 +7,10 @@ import msgspec
 
 from understudy.vault.body import Body, Count, DiskName, Hash, Id, ObjectRef, PublicKey, Words
 from understudy.vault.kinds_of_authority import Answer, Commit, Failover, Isolation, Request, StandDown, Withdraw
+from understudy.vault.kinds_of_copies import LogEnd, Promotion, Superseded
 
-__all__ = ["Answer", "Body", "Commit", "Count", "DiskName", "Failover", "Hash", "Id", "Isolation", "ObjectRef", "PublicKey"]
+__all__ = ["LogEnd", "Promotion", "Superseded"]
+__all__ += ["Answer", "Body", "Commit", "Count", "DiskName", "Failover", "Hash", "Id", "Isolation", "ObjectRef", "PublicKey"]
 __all__ += ["Request", "StandDown", "Withdraw", "Words"]
 
 
@@ -292,5 +294,6 @@ BODIES: Mapping[str, type[Body]] = {
         *(Retention, Prune, Repack, Condemn, Trim),
         *(Commit, Request, Answer, Withdraw, Isolation, StandDown),
         *(Genesis, Identity, Revoke, Plan, PlanReport),
+        *(Promotion, Superseded),
     )
 }

@@ -17,7 +17,8 @@ from understudy.store.protocol import Creation, ObjectStore
 from understudy.vault import descriptor, kinds, names
 from understudy.vault.access import Access
 from understudy.vault.concurrent import each
-from understudy.vault.copy.marker import read_marker
+from understudy.vault.copy.follow import followed_on
+from understudy.vault.copy.marker import copy_id
 from understudy.vault.keys.identity import first_operator
 from understudy.vault.keys.keyring import Keyring, Unlocked, slot_identities, unlock_vault, write_slot
 from understudy.vault.keys.unlock import Unlock
@@ -100,22 +101,51 @@ class Vault:
 
         `NotFound`, `AccessDenied`, `IntegrityError`, `RolledBack`, or what the store says.
         """
-        try:
-            encoded = await store.get(names.DESCRIPTOR, 0, 1 << 16)
-        except NotFound as error:
-            raise NotFound("there is no vault here", hint="check the address; is the file system mounted?") from error
-        described = descriptor.decode(encoded)
+        described, encoded = await descriptor.read(store)
         unlocked = await unlock_vault(store, described.id, unlock)
-        memory = Memory.of(state, described.id.hex()) if state is not None else None
-        marker = await read_marker(store) if memory is not None else None
-        place = Place(store, unlocked.bundle.access(described.id), memory, patience, salvage, marker.id.hex() if marker is not None else "")
+        memory = await asyncio.to_thread(Memory.of, state, described.id.hex()) if state is not None else None
+        copy = await copy_id(store) if memory is not None else ""
+        place = Place(store, unlocked.bundle.access(described.id), memory, patience, salvage, copy)
         vault = cls(place, described.created_at, unlocked)
-        await vault._settings.refresh()
+        if memory is None or salvage:
+            await vault._settings.refresh()
+        else:
+
+            async def read(memory: Memory | None) -> Settings:
+                nonlocal vault
+                vault = cls(place._replace(memory=memory), described.created_at, unlocked)
+                await vault._settings.refresh()
+                return vault.settings
+
+            moved = await followed_on(store, memory, read)
+            if moved != memory:
+                await read(moved)
         if salvage:
             for public in await slot_identities(store):
                 vault._settings.must_have_named(public)
         vault._must_be_genuine(encoded)
         return vault
+
+    @classmethod
+    async def open_aside(cls, store: ObjectStore, unlock: Unlock, directory: Path, *, patience: Patience = _DEFAULT) -> "Vault":
+        """As `open`, with a memory of its own in `directory`, whatever this site has seen: for who promotes a copy, or gives a vault up."""
+        described, encoded = await descriptor.read(store)
+        unlocked = await unlock_vault(store, described.id, unlock)
+        place = Place(store, unlocked.bundle.access(described.id), Memory(directory), patience, copy=await copy_id(store))
+        vault = cls(place, described.created_at, unlocked)
+        await vault._settings.refresh()
+        vault._must_be_genuine(encoded)
+        return vault
+
+    async def promote(self, heads: tuple[kinds.LogEnd, ...], where: str) -> None:
+        """This copy is the vault from here on; nothing happens if it is already. `Conflict` if it is no copy."""
+        if not self._place.copy:
+            raise Conflict("this is no copy of a vault", hint="a copy is made by `understudy vault copy create`")
+        await self._settings.promote(kinds.Promotion(id=bytes.fromhex(self._place.copy), heads=heads, where=where))
+
+    async def give_up(self, promotion: str, where: str) -> None:
+        """Nothing is appended here any more, since a copy was promoted; nothing happens if it was given up for that before."""
+        await self._settings.give_up(kinds.Superseded(promotion=bytes.fromhex(promotion), where=where))
 
     @property
     def id(self) -> str:
@@ -151,7 +181,7 @@ class Vault:
         return self._settings.state.members[self._bundle.public]
 
     async def machines(self, ids: Collection[str] | None = None) -> list[MachineState]:
-        """All machines (or those of `ids` that are here), by name. Raises if one cannot be read; `find` still reads the others."""
+        """All (or those of `ids` that are here), by name. Raises if one cannot be read; `find` still reads the others."""
         return [log.state for log in await self.logs(ids)]
 
     async def logs(self, ids: Collection[str] | None = None) -> list[MachineLog]:
@@ -270,9 +300,8 @@ class Vault:
 
     async def _settle_openings(self) -> None:
         """A protect that was left in doubt, perhaps by a run that was killed, must not appear beside its repetition."""
-        if self._place.memory is None:
-            return
-        for machine_id in await asyncio.to_thread(self._place.memory.machines):
+        memory = self._place.memory
+        for machine_id in await asyncio.to_thread(memory.appended) if memory is not None else []:
             log = self._log(machine_id)
             if log.in_doubt:
                 await log.settle()

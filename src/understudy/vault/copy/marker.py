@@ -52,3 +52,9 @@ async def read_marker(store: ObjectStore) -> Marker | None:
         return decode(await store.get(names.COPY, 0, _MOST))
     except NotFound:
         return None
+
+
+async def copy_id(store: ObjectStore) -> str:
+    """In hex; empty where no copy is."""
+    marker = await read_marker(store)
+    return marker.id.hex() if marker is not None else ""

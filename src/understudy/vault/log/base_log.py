@@ -68,6 +68,7 @@ class BaseLog(ABC):
 
     async def settle(self) -> None:
         """Resolve an append that an earlier call or run left in doubt, and read to the end. `InDoubt` if the store still does not tell."""
+        await self._must_be_the_vault()
         async with self._turn, self._chain.appending():
             await self._prepare()
             if not await self._settle():
@@ -75,6 +76,7 @@ class BaseLog(ABC):
 
     async def _append(self, body: Body, still: Callable[[], None] = _always) -> Record:
         """Append after whatever is last, as often as another record was there first, while `_check` and `still` allow it."""
+        await self._must_be_the_vault()
         async with self._turn, self._chain.appending():
             await self._settle()
             while True:
@@ -183,6 +185,10 @@ class BaseLog(ABC):
     def _seal(self, head: Head, body: Body) -> bytes:
         key, epoch = self._bundle.signing_key, self._epoch()
         return seal_record(self._place.access, self._chain.owner, head, key, body, epoch=epoch, writer=self._writer, at=time.time_ns())
+
+    @abstractmethod
+    async def _must_be_the_vault(self) -> None:
+        """`Conflict` if this is a copy that was not promoted, or was given up for one: nothing is appended then."""
 
     @abstractmethod
     async def _prepare(self) -> None:

@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
-from understudy.errors import Conflict, InDoubt, IntegrityError, NotFound, StoreRefused, StoreUnavailable, UnderstudyError
+from understudy.errors import Conflict, InDoubt, IntegrityError, NotFound, RolledBack, StoreRefused, StoreUnavailable, UnderstudyError
 from understudy.finish import finish_in_thread
 from understudy.store.protocol import Creation, ObjectInfo, ObjectStore
 from understudy.vault import names
@@ -134,12 +134,7 @@ class Chain:
         """One append at a time, in this process and on this host."""
         if self._place.memory is None or self._place.salvage:
             raise Conflict("this vault was opened for reading only", hint="give a state directory: appending needs a memory that survives")
-        if self._place.copy:
-            raise Conflict(
-                "this is a copy of the vault, to which nothing is appended",
-                hint="name the vault that it is a copy of; points can be restored from here all the same",
-            )
-        async with self._turn, lock.briefly(self._place.memory.log(self.owner) / "append.lock", self.owner):
+        async with self._turn, lock.briefly(self._place.memory.appending(self.owner) / "append.lock", self.owner):
             yield
 
     async def settle(self) -> bool:
@@ -229,13 +224,13 @@ class Chain:
 
     def _attempt(self) -> Path:
         assert self._place.memory is not None
-        return self._place.memory.log(self.owner) / "attempt"
+        return self._place.memory.appending(self.owner) / "attempt"
 
     async def remembered(self) -> Head:
         """What this site has seen of the log."""
         if self._place.memory is None:
             return Head()
-        return await finish_in_thread(partial(guard.remembered, self._place.memory.guard(self.owner)))
+        return await finish_in_thread(partial(_remembered, self._place.memory, self.owner))
 
     async def _grew(self) -> bool:
         """Whether there is a record after `head`, which must itself still be there."""
@@ -281,3 +276,12 @@ class Chain:
             records.append(opened)
             before = Head(opened.seq, opened.hash)
         return records, None
+
+
+def _remembered(memory: Memory, owner: str) -> Head:
+    if not memory.is_current:
+        raise RolledBack(
+            "this site has followed the promotion of a copy of this vault since it was opened here",
+            hint="name the promoted copy as the vault, and begin again",
+        )
+    return guard.remembered(memory.guard(owner))

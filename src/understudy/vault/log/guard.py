@@ -64,5 +64,6 @@ def rolled_back(owner: str, seen: Head, end: int | None) -> RolledBack:
     what = "lacks it" if end is None else f"ends at record {end}" if end < seen.seq else "has another one there"
     return RolledBack(
         f"this site has seen record {seen.seq} of {owner}, and the vault {what}: it is an old copy, or was tampered with",
-        hint="find the newest copy of the vault. This one can still be restored from, with --state-dir naming an empty directory",
+        hint="find the newest copy of the vault. This one can still be restored from, with --state-dir naming an empty directory; "
+        "if it is a second vault, and all that there is: understudy vault promote",
     )

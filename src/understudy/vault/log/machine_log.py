@@ -20,6 +20,7 @@ from understudy.vault.log.keeping import NOTHING, Attached
 from understudy.vault.log.recent import Recent
 from understudy.vault.log.record import MAX_RECORD, Head, Opened, decode_body, decode_envelope, open_record, record_hash
 from understudy.vault.log.rights import Log
+from understudy.vault.log.settings import must_take_records
 from understudy.vault.log.settings_log import SettingsLog
 from understudy.vault.log.side_object import get_side_object, put_side_object
 from understudy.vault.log.state import MachineState
@@ -203,6 +204,9 @@ class MachineLog(BaseLog):
             self._inline.put(seq, pack)
         return pack
 
+    async def _must_be_the_vault(self) -> None:
+        await self._settings.must_be_the_vault()
+
     async def _prepare(self) -> None:
         await self._settings.refresh()
         if self._settings.state.revision != self._trusted:
@@ -260,6 +264,7 @@ class MachineLog(BaseLog):
         self._state = self._folder.state()
 
     async def _check(self, body: Body) -> None:
+        must_take_records(self._settings.state, self._place.copy)
         role, reason = self._settings.state.in_machine(self.machine_id, self._bundle.public, self.head.seq + 1)
         if role is None:
             raise AccessDenied(reason, hint="this credential was withdrawn; an operator can add a new key")

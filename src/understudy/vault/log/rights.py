@@ -50,6 +50,8 @@ RIGHTS: Mapping[str, Right] = {
     "genesis": Right(_SETTINGS, _OPERATOR),
     "identity": Right(_SETTINGS, _OPERATOR),
     "revoke": Right(_SETTINGS, _OPERATOR),
+    "promotion": Right(_SETTINGS, _OPERATOR),
+    "superseded": Right(_SETTINGS, _OPERATOR),
     "plan": Right(_SETTINGS, _OPERATOR),
     "plan-report": Right(_SETTINGS, _OPERATOR),
 }

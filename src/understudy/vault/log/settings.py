@@ -2,8 +2,9 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 
-from understudy.errors import IntegrityError
+from understudy.errors import Conflict, IntegrityError
 from understudy.vault import kinds, names
 from understudy.vault.keys.identity import Role
 from understudy.vault.log.judge import Record, Standing, Void, judge
@@ -32,6 +33,30 @@ class Kept:
 
 
 @dataclass(frozen=True, slots=True)
+class Promoted:
+    """What record `seq`, whose hash is `hash`, says of a copy (its `id`) that became the vault. `at`: wall clock, ns; `key`: its signer's,
+    `by`: whose that is."""
+
+    seq: int
+    hash: bytes
+    at: int
+    key: bytes
+    by: str
+    id: bytes
+    heads: tuple[kinds.LogEnd, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class GivenUp:
+    """A copy (its `promotion`) became the vault in the place of this one. `at`: wall clock, ns; `where`: its address then."""
+
+    at: int
+    by: str
+    promotion: bytes
+    where: str
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """`members` by public key. `revision` changes whenever anybody's standing does."""
 
@@ -45,12 +70,19 @@ class Settings:
     """By name; those that there are."""
     reports: Mapping[str, Kept] = field(default_factory=dict)
     """Of runs of plans, by the run's id, oldest first; of several that claim one run the first counts."""
+    promotions: tuple[Promoted, ...] = ()
+    """Oldest first."""
+    given_up: GivenUp | None = None
     void: tuple[Void, ...] = ()
     gapped: bool = False
     """Read past damage, for restoring: a signer that no record names may be one that a lost record named."""
 
     def active(self) -> tuple[Member, ...]:
         return tuple(member for member in self.members.values() if member.revoked is None)
+
+    def revoked(self) -> frozenset[str]:
+        """Public keys, in hex, that sign nothing any more."""
+        return frozenset(member.public.hex() for member in self.members.values() if member.revoked is not None)
 
     def in_machine(self, machine_id: str, signer: bytes, seq: int) -> Standing:
         """What a signature under record `seq` of a machine's log is worth."""
@@ -112,6 +144,15 @@ def step(settings: Settings, opened: Opened) -> tuple[Settings, Record]:
                 return _void(settings, record, "there is no such key to revoke")
             gone = replace(known, revoked={head.machine.hex(): head.seq for head in heads})
             return replace(settings, members={**settings.members, public: gone}, revision=settings.revision + 1), record
+        case kinds.Promotion(id=id_, heads=ends):
+            if settings.given_up is not None or any(promoted.id == id_ for promoted in settings.promotions):
+                return _void(settings, record, "this copy was promoted before, or its vault given up for another")
+            promoted = Promoted(record.seq, record.hash, record.at, record.signer, _who(settings, record), id_, ends)
+            return replace(settings, promotions=(*settings.promotions, promoted)), record
+        case kinds.Superseded(promotion=promotion, where=where):
+            if settings.given_up is not None or any(promoted.id == promotion for promoted in settings.promotions):
+                return _void(settings, record, "this vault was given up before, or is the copy that was promoted")
+            return replace(settings, given_up=GivenUp(record.at, _who(settings, record), promotion, where)), record
         case kinds.Plan(name=name, text=text) as plan:
             others = {other: kept for other, kept in settings.plans.items() if other != name}
             kept = {} if text is None else {name: _kept(settings, record, plan)}
@@ -126,9 +167,29 @@ def step(settings: Settings, opened: Opened) -> tuple[Settings, Record]:
 
 
 def _kept(settings: Settings, record: Record, body: kinds.Plan | kinds.PlanReport) -> Kept:
+    return Kept(record.seq, record.at, _who(settings, record), body)
+
+
+def _who(settings: Settings, record: Record) -> str:
     member = settings.members.get(record.signer)
-    return Kept(record.seq, record.at, member.name if member else "", body)
+    return member.name if member else ""
 
 
 def _void(settings: Settings, record: Record, reason: str) -> tuple[Settings, Record]:
     return replace(settings, void=(*settings.void, Void(record.seq, record.kind, reason))), replace(record, body=None, void=reason)
+
+
+def must_take_records(settings: Settings, copy: str) -> None:
+    """`Conflict` if nothing may be appended to the vault with these settings. `copy`: the id of the copy that it is, in hex, or empty."""
+    gone = settings.given_up
+    if gone is not None:
+        day = datetime.fromtimestamp(gone.at / 1e9, UTC).strftime("%Y-%m-%d %H:%M")
+        raise Conflict(
+            f"this vault was given up on {day} UTC, when {gone.by!r} promoted its copy {gone.promotion.hex()}: nothing is appended to it",
+            hint=f"name the promoted one as the vault: {gone.where}" if gone.where else "name the promoted one as the vault",
+        )
+    if copy and copy not in {promoted.id.hex() for promoted in settings.promotions}:
+        raise Conflict(
+            "this is a copy of the vault, to which nothing is appended",
+            hint="name the vault that it is a copy of. If that is lost: understudy vault promote; points can be restored from here anyway",
+        )
