@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-LONG = ("live", "failover", "daemon", "replica", "hypervisor", "source", "cli", "local", "replication")
+LONG = ("sites", "live", "failover", "peer", "daemon", "replica", "hypervisor", "source", "cli", "local", "replication", "store")
 """The rooms whose tests take seconds. They begin first, so that no worker ends long after the others."""
 
 
