@@ -86,7 +86,7 @@ async def serving(hostile: Hostile, ssl: object = None) -> AsyncIterator[Hostile
     try:
         site = web.TCPSite(runner, "127.0.0.1", 0, ssl_context=ssl)  # type: ignore[arg-type]
         await site.start()
-        hostile.endpoint = f"{'https' if ssl else 'http'}://localhost:{runner.addresses[0][1]}"
+        hostile.endpoint = f"{'https' if ssl else 'http'}://127.0.0.1:{runner.addresses[0][1]}"
         yield hostile
     finally:
         await runner.cleanup()

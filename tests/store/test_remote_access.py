@@ -190,11 +190,11 @@ async def test_the_instances_metadata(hostile: Hostile, monkeypatch: pytest.Monk
     assert "?credentials=" in caught.value.hint
 
 
-async def certificate(directory: Path, name: str) -> tuple[Path, ssl.SSLContext]:
-    """An authority's, and what a server needs that has one of it for this name."""
+async def certificate(directory: Path, address: str = "127.0.0.1") -> tuple[Path, ssl.SSLContext]:
+    """An authority's, and what a server needs that has one of it for this address."""
     ca, ca_key, leaf, key = (directory / part for part in ("ca.pem", "ca.key", "leaf.pem", "leaf.key"))
     new = ("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2")
-    names = ("-subj", "/CN=server", "-addext", f"subjectAltName=DNS:{name}", "-addext", "basicConstraints=critical,CA:FALSE")
+    names = ("-subj", "/CN=server", "-addext", f"subjectAltName=IP:{address}", "-addext", "basicConstraints=critical,CA:FALSE")
     for words in (
         (*new, "-subj", "/CN=authority", "-out", ca, "-keyout", ca_key),
         (*new, *names, "-CA", ca, "-CAkey", ca_key, "-out", leaf, "-keyout", key),
@@ -208,8 +208,8 @@ async def certificate(directory: Path, name: str) -> tuple[Path, ssl.SSLContext]
 async def test_an_authority_of_ones_own(tmp_path: Path) -> None:
     keys = str(secret(tmp_path / "keys", 'access-key-id = "i"\nsecret-access-key = "x"\n'))
     (tmp_path / "other").mkdir()
-    ca, context = await certificate(tmp_path, "localhost")
-    other, _ = await certificate(tmp_path / "other", "localhost")
+    ca, context = await certificate(tmp_path)
+    other, for_another = await certificate(tmp_path / "other", "127.0.0.9")
     async with serving(Hostile(objects={"a": b"x"}), context) as server:
         assert await opened(server, keys, f"&ca={ca}").get("a") == b"x"
         for wrong in ("", f"&ca={other}"):
@@ -217,12 +217,12 @@ async def test_an_authority_of_ones_own(tmp_path: Path) -> None:
                 await opened(server, keys, wrong).get("a")
             assert "trusts" in caught.value.message
             assert "?ca=" in caught.value.hint
-        server.endpoint = server.endpoint.replace("localhost", "127.0.0.1")
-        with pytest.raises(StoreRefused, match="for another name"):
-            await opened(server, keys, f"&ca={ca}").get("a")
         server.endpoint = server.endpoint.replace("https", "http")
         with pytest.raises(StoreUnavailable):
             await opened(server, keys).get("a")
+    async with serving(Hostile(), for_another) as server:
+        with pytest.raises(StoreRefused, match="for another name"):
+            await opened(server, keys, f"&ca={other}").get("a")
     async with serving(Hostile()) as plain:
         plain.endpoint = plain.endpoint.replace("http", "https")
         with pytest.raises(StoreRefused) as caught:

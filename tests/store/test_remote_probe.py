@@ -39,7 +39,7 @@ async def refusal(hostile: Hostile, directory: Path) -> str:
     await store.close()
     assert not (directory / "state").exists()
     assert "a" not in hostile.objects
-    assert caught.value.message.startswith("the server at localhost:")
+    assert caught.value.message.startswith("the server at 127.0.0.1:")
     assert "use another server" in caught.value.hint
     return caught.value.message
 

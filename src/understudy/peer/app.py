@@ -1,6 +1,7 @@
 """The application that peers talk to: who is let in, what comes to which handler, and how every failure is told."""
 
 import asyncio
+import contextlib
 import logging
 import ssl
 import time
@@ -49,8 +50,14 @@ class Site:
     def cut(self, peer: str) -> None:
         """Its connections end at once, whatever they were doing."""
         for line in list(self.lines.pop(peer, ())):
-            if isinstance(line, asyncio.WriteTransport):
-                line.abort()
+            _abort(line)
+
+
+def _abort(line: asyncio.BaseTransport) -> None:
+    """Python 3.11.2, which Debian 12 has, forgets what is below a TLS connection that was closed twice: that one is at its end already."""
+    if isinstance(line, asyncio.WriteTransport):
+        with contextlib.suppress(AttributeError):
+            line.abort()
 
 
 SITE: web.AppKey[Site] = web.AppKey("site", Site)
@@ -87,7 +94,7 @@ async def _answering(request: web.Request, handler: Handler) -> web.StreamRespon
     except (ConnectionError, web.RequestPayloadError):
         # Whoever asked has gone, or is to see that the answer was not whole.
         if request.transport is not None:
-            request.transport.abort()
+            _abort(request.transport)
         raise ConnectionResetError from None
     except Exception:
         _LOG.exception("a request of a peer failed by a fault in understudy")

@@ -81,7 +81,7 @@ def followed(directory: Path) -> tuple[str, ...]:
     except FileNotFoundError:
         return ()
     except OSError as error:
-        raise StateFailed(f"{path}: {error.strerror or error}", hint="the state directory must be readable") from error
+        raise StateFailed(f"{path}: {error.strerror or error}", hint="check --state-dir, and who may read there") from error
     except (ValueError, *MALFORMED) as error:
         hint = "it names the promoted copy that this site goes by: put it back, or move the directory that it is in aside"
         raise StateFailed(f"{path} is damaged: {error}", hint=hint) from error

@@ -31,7 +31,7 @@ def load(path: Path) -> Attempt | None:
     except FileNotFoundError:
         return None
     except OSError as error:
-        raise StateFailed(f"{path}: {error.strerror or error}", hint="the state directory must be readable") from error
+        raise StateFailed(f"{path}: {error.strerror or error}", hint="check --state-dir, and who may read there") from error
     if not data.startswith(MAGIC) or digest(data[:-_HASH]) != data[-_HASH:]:
         raise StateFailed(
             f"{path} is damaged: whether the last append took effect is only known to the vault",

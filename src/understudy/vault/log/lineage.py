@@ -38,7 +38,7 @@ def revoked(memory: Memory) -> frozenset[str]:
     except FileNotFoundError:
         return frozenset()
     except OSError as error:
-        raise StateFailed(f"{path}: {error.strerror or error}", hint="the state directory must be readable") from error
+        raise StateFailed(f"{path}: {error.strerror or error}", hint="check --state-dir, and who may read there") from error
     except (ValueError, *MALFORMED) as error:
         raise StateFailed(f"{path} is damaged: {error}", hint="remove it: it is made anew from the vault") from error
 
