@@ -112,7 +112,8 @@ class StandIn:
     def _told(self, found: Readiness, actor: str) -> None:
         why = "; ".join(f"{item.what}: {item.words}" for item in found.items if item.verdict == found.verdict != "pass")
         message = f"{found.machine} {_COULD[found.verdict]}{f': {why}' if why else ''}"
-        data = {item.what: item.verdict for item in found.items if item.verdict != "pass"}
+        verdicts = {what: worst([item for item in found.items if item.what == what]) for what in {item.what for item in found.items}}
+        data = {what: verdict for what, verdict in verdicts.items() if verdict != "pass"}
         self.journal.tell("machine.readiness", _SEVERITY[found.verdict], message, machine=found.id, actor=actor, data=data)
 
     async def _findings(self, definition: MachineDefinition, mapping: NetworkMapping, kind: StartKind) -> list[Finding]:
