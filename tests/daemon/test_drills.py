@@ -20,7 +20,7 @@ name = "vda"
 
 [[nics]]
 name = "net0"
-mac = "52:54:00:00:00:01"
+mac = "52:54:00:57:a4:03"
 network = "br0"
 """
 """It finds nothing to boot from, and says so on its screen."""

@@ -16,7 +16,7 @@ name = "vda"
 
 [[nics]]
 name = "net0"
-mac = "52:54:00:00:00:01"
+mac = "52:54:00:57:a4:01"
 network = "br0"
 """
 RULE = '[[networks]]\nsite = "there"\nsource = "br0"\ntarget = "{}"\n'
@@ -47,7 +47,7 @@ def test_rules_and_what_is_set(house: House, short: Path) -> None:
     path = "/v1/machines/web/networks"
     shown = house.ask("GET", path)
     assert (shown["machine"], shown["site"]) == ("web", "there")
-    assert [(nic["source"], nic["network"], nic["mac"]) for nic in shown["failover"]] == [("br0", "none", "52:54:00:00:00:01")]
+    assert [(nic["source"], nic["network"], nic["mac"]) for nic in shown["failover"]] == [("br0", "none", "52:54:00:57:a4:01")]
     assert [(nic["network"], nic["mac"]) for nic in shown["test"]] == [("none", "")]
     assert {found["verdict"] for found in shown["findings"] + shown["test_findings"]} == {"pass"}
     # A rule that changes holds after a reload, and what the host has is looked at.

@@ -107,7 +107,7 @@ class Site:
             "memory": 192 * MIB,
             "kernel": kernel,
             "disks": (Disk(name="vda"),),
-            "nics": (Nic(name="nic0", mac="52:54:00:00:00:01", network="br0"),),
+            "nics": (Nic(name="nic0", mac="52:54:00:57:a4:04", network="br0"),),
         }
         definition = MachineDefinition(**(fields | more))  # type: ignore[arg-type]
         await self.engine.set_definition(engine.SetDefinition(machine="web", text=to_toml(definition)))

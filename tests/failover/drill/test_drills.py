@@ -42,7 +42,7 @@ async def test_an_older_point_beside_a_replication_that_goes_on(site: Site, kit)
     assert drill.running_after == drill.steps[1].seconds
     # It is another machine for whoever meets it.
     started = from_toml(drill.definition)
-    assert started.nics[0].mac != "52:54:00:00:00:01"
+    assert started.nics[0].mac != "52:54:00:57:a4:04"
     said = await site.stage.says(f"drill-{ONE}", "@up")
     assert f"@uuid {started.uuid}" in said
     assert started.uuid != "00112233-4455-6677-8899-aabbccddeeff"
