@@ -21,13 +21,12 @@ from understudy.vault.kinds import PackRef
 from understudy.vault.maps.diskmap import PackAt, PackTable, repack
 from understudy.vault.maps.history import History
 from understudy.vault.maps.reader import DiskReader, SignedBlocks
+from understudy.vault.maps.streaming import worth_whole
 from understudy.vault.packs.pack_fetch import fetch_footer, fetch_key
 from understudy.vault.packs.pack_layout import damaged
 
-LANES = 2
-"""Packs under examination at once, each with its own reading ahead; as many more as are worth it over a long link, if they are small."""
-AHEAD = 16 << 20
-"""Bytes of blocks that one of them has under way at most."""
+LANES = 3
+"""Packs under examination at once, or as many more as are worth it over a long link."""
 
 Keys = NDArray[np.uint64]
 """Pack, frame number, and which of the frame's blocks: what a row of a map needs, as one number."""
@@ -54,23 +53,20 @@ class FrameCheck:
         meter.total += int(rows["blocks"][new].sum()) * BLOCK_SIZE
         packs = np.unique(rows["pack"][new]).tolist()
 
-        blocks = np.bincount(rows["pack"][new], rows["blocks"][new])
-
         async def pack_of(index: int) -> None:
             mine = rows[new & (rows["pack"] == index)]
             await self._pack(reader, self.table.packs[index], mine, meter)
 
-        def weight(index: int) -> int:
-            return min(AHEAD, int(blocks[index]) * BLOCK_SIZE)
-
-        await spread(each(packs), pack_of, max(LANES, self.history.store.capabilities.parallel), weight, LANES * AHEAD)
+        # How much of them is in memory at once the reader says.
+        await spread(each(packs), pack_of, max(LANES, self.history.store.capabilities.parallel))
         self.seen = np.union1d(self.seen, keys[new])
         hit = keys[np.isin(keys, np.fromiter(self.bad, dtype=np.uint64, count=len(self.bad)))]
         return {self.bad[key] for key in hit.tolist()}
 
     async def _pack(self, reader: DiskReader, pack: PackAt, rows: Rows, meter: Meter) -> None:
         try:
-            await self._must_end(pack)
+            if not worth_whole(pack, rows):
+                await self._must_end(pack)
             await self._agree(reader, rows)
         except UNREADABLE as error:
             name = name_of(self.history, pack)

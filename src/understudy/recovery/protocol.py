@@ -22,7 +22,7 @@ class PartContent(Protocol):
         ...
 
     def stream(self, extents: Extents) -> AsyncGenerator[tuple[Extents, Bytes], None]:
-        """The blocks of `extents` (a part of `data()`), in order, some MiB at a time; the last one zero-padded to 4096 bytes.
+        """The blocks of `extents` (a part of `data()`), in any order, some MiB at a time; the last one zero-padded to 4096 bytes.
 
         A yielded buffer belongs to the caller.
         """

@@ -16,14 +16,12 @@ from understudy.vault.maps.history import History
 from understudy.vault.maps.parts import PointParts
 from understudy.vault.maps.resolve import PointMap
 from understudy.vault.maps.selection import Index, Selection, extents_of, packed, units
+from understudy.vault.maps.streaming import UNIT, Share, shares, stream
 from understudy.vault.packs.frame_read import GAP, read_blocks, read_signatures
-from understudy.vault.packs.pack_source import PackSource
+from understudy.vault.packs.pack_source import Packs, PackSource
 
-UNIT = 4 << 20
 AHEAD = 3
-"""Units being read beside the one that the consumer has: with sealed bytes, temporary and final blocks about 48 MiB in all."""
-FAR_AHEAD = 5
-"""The same where many requests at once are worth it: about 72 MiB."""
+"""Units of signatures being read beside the one that the consumer has."""
 SIGNATURES_UNIT = 64 << 20
 """Plaintext whose signatures come at once: 256 KiB of them."""
 
@@ -70,20 +68,18 @@ class DiskReader:
         if int(selection.rows["blocks"].sum()) * BLOCK_SIZE < len(buffer):
             buffer[:] = 0
         for low, high in units(selection.rows, UNIT, GAP):
-            await self._read(selection.part(low, high), buffer)
+            await read_blocks(self._source, self._disk.id, self.map.packs, selection.part(low, high), buffer)
 
     async def stream(self, extents: Extents | None = None) -> AsyncGenerator[tuple[Extents, Bytes], None]:
-        """Everything that is not a hole (of `extents`), in order, some MiB at a time; a buffer belongs to who receives it.
+        """Everything that is not a hole (of `extents`), pack by pack, some MiB at a time; a buffer belongs to who receives it.
 
         Reads ahead and decodes in threads. Close it (contextlib.aclosing) where it may be left early.
         """
 
-        async def read(unit: Selection) -> tuple[Extents, Bytes]:
-            out = np.empty(int(unit.rows["blocks"].sum()) * BLOCK_SIZE, dtype=np.uint8)
-            await self._read(unit, out)
-            return extents_of(unit.rows), out
+        async def read(packs: Packs, unit: Selection) -> tuple[Extents, Bytes]:
+            return extents_of(unit.rows), await self._blocks(packs, unit)
 
-        async with aclosing(_ahead(self._units(extents, UNIT), read, self._source.far)) as results:
+        async with aclosing(stream(self._source, self._shares(extents), read)) as results:
             async for result in results:
                 yield result
 
@@ -91,35 +87,39 @@ class DiskReader:
         """The signatures of the same blocks, from the footers, in order. Needs no recovery key."""
 
         async def read(unit: Selection) -> tuple[Extents, Signatures]:
-            return extents_of(unit.rows), await self._signatures(unit)
+            return extents_of(unit.rows), await self._signatures(self._source, unit)
 
-        async with aclosing(_ahead(self._units(extents, SIGNATURES_UNIT), read, False)) as results:
+        async with aclosing(_ahead(self._units(extents), read)) as results:
             async for result in results:
                 yield result
 
     async def signed_stream(self, extents: Extents | None = None) -> AsyncGenerator[SignedBlocks, None]:
-        """`stream` and `signatures` in step, for who signs what came out and compares."""
+        """`stream` and `signatures` in step, for who signs what came out and compares. A pack that is read as a whole must end there."""
 
-        async def read(unit: Selection) -> SignedBlocks:
-            out = np.empty(int(unit.rows["blocks"].sum()) * BLOCK_SIZE, dtype=np.uint8)
-            await self._read(unit, out)
-            return SignedBlocks(extents_of(unit.rows), out, await self._signatures(unit))
+        async def read(packs: Packs, unit: Selection) -> SignedBlocks:
+            data = await self._blocks(packs, unit)
+            return SignedBlocks(extents_of(unit.rows), data, await self._signatures(packs, unit))
 
-        async with aclosing(_ahead(self._units(extents, UNIT), read, self._source.far)) as results:
+        async with aclosing(stream(self._source, self._shares(extents), read, ends=True)) as results:
             async for result in results:
                 yield result
 
-    def _units(self, extents: Extents | None, most: int) -> Iterator[Selection]:
+    def _shares(self, extents: Extents | None) -> list[Share]:
+        return shares(Selection(self.map.rows, self._index.first) if extents is None else self._index.select(extents), self.map.packs)
+
+    def _units(self, extents: Extents | None) -> Iterator[Selection]:
         selection = Selection(self.map.rows, self._index.first) if extents is None else self._index.select(extents)
-        for low, high in units(selection.rows, most, GAP):
+        for low, high in units(selection.rows, SIGNATURES_UNIT, GAP):
             yield packed(selection.part(low, high))
 
-    async def _read(self, selection: Selection, out: Bytes) -> None:
-        await read_blocks(self._source, self._disk.id, self.map.packs, selection, out)
+    async def _blocks(self, packs: Packs, unit: Selection) -> Bytes:
+        out = np.empty(int(unit.rows["blocks"].sum()) * BLOCK_SIZE, dtype=np.uint8)
+        await read_blocks(packs, self._disk.id, self.map.packs, unit, out)
+        return out
 
-    async def _signatures(self, selection: Selection) -> Signatures:
-        out = np.empty((int(selection.rows["blocks"].sum()), SIGNATURE_SIZE), dtype=np.uint8)
-        await read_signatures(self._source, self._disk.id, self.map.packs, selection, out)
+    async def _signatures(self, packs: Packs, unit: Selection) -> Signatures:
+        out = np.empty((int(unit.rows["blocks"].sum()), SIGNATURE_SIZE), dtype=np.uint8)
+        await read_signatures(packs, self._disk.id, self.map.packs, unit, out)
         return out
 
 
@@ -178,19 +178,17 @@ class PointReader:
         return self._disks[disk_id]
 
 
-async def _ahead(items: Iterator[Selection], read: Callable[[Selection], Coroutine[Any, Any, T]], far: bool) -> AsyncGenerator[T, None]:
-    """read(item) for all items in their order, AHEAD of them (or FAR_AHEAD) under way while the consumer works."""
-    ahead = FAR_AHEAD if far else AHEAD
+async def _ahead(items: Iterator[Selection], read: Callable[[Selection], Coroutine[Any, Any, T]]) -> AsyncGenerator[T, None]:
+    """read(item) for all items in their order, AHEAD of them under way while the consumer works."""
     tasks: deque[asyncio.Task[T]] = deque()
     try:
         for item in items:
             tasks.append(asyncio.create_task(read(item)))
-            if len(tasks) > ahead:
+            if len(tasks) > AHEAD:
                 yield await tasks.popleft()
         while tasks:
             yield await tasks.popleft()
     finally:
         for task in tasks:
             task.cancel()
-        # A decoding thread cannot be stopped: what it writes to must outlive it.
         await asyncio.gather(*tasks, return_exceptions=True)

@@ -16,7 +16,7 @@ from understudy.vault.maps.diskmap import PackAt
 from understudy.vault.maps.selection import Blocks, Selection, ramp
 from understudy.vault.packs.footer import signature_starts
 from understudy.vault.packs.pack_layout import PackKey, damaged
-from understudy.vault.packs.pack_source import PackSource
+from understudy.vault.packs.pack_source import Packs
 from understudy.vault.packs.ranges import Reads, coalesce
 
 GAP = 16 << 10
@@ -72,7 +72,7 @@ def part_of(pack: PackAt, selection: Selection) -> PackPart:
     return PackPart(own, 0, ramp(origin, blocks), ramp(selection.at, blocks))
 
 
-async def read_blocks(source: PackSource, disk_id: bytes, packs: Sequence[PackAt], selection: Selection, out: Bytes) -> None:
+async def read_blocks(source: Packs, disk_id: bytes, packs: Sequence[PackAt], selection: Selection, out: Bytes) -> None:
     """Fill the selected blocks of `out`. `IntegrityError` naming pack and frame; then `out` holds no wrong data, only less."""
     payload = selection.rows["kind"] != KIND_ZERO
     if not payload.all():
@@ -91,7 +91,9 @@ async def read_blocks(source: PackSource, disk_id: bytes, packs: Sequence[PackAt
     await each(IN_FLIGHT, read_pack, split_by_pack(selection))
 
 
-def _decode(pack: PackAt, key: PackKey, context: Bytes, part: PackPart, reads: Reads, data: Sequence[bytes], out: Bytes) -> None:
+def _decode(
+    pack: PackAt, key: PackKey, context: Bytes, part: PackPart, reads: Reads, data: Sequence[bytes | memoryview], out: Bytes
+) -> None:
     total = int(part.frames["blocks"].sum())
     if part.source is None:
         into = out[part.start * BLOCK_SIZE : (part.start + total) * BLOCK_SIZE]
@@ -126,7 +128,7 @@ def _scratch() -> Bytes:
     return scratch
 
 
-async def read_signatures(source: PackSource, disk_id: bytes, packs: Sequence[PackAt], selection: Selection, out: Signatures) -> None:
+async def read_signatures(source: Packs, disk_id: bytes, packs: Sequence[PackAt], selection: Selection, out: Signatures) -> None:
     """The same for the signatures that the packs' footers hold; needs no recovery key. Zero rows have all-zero ones."""
     out[:] = 0
 

@@ -53,14 +53,23 @@ def _check_size(ref: PackRef) -> None:
         raise damaged(ref.id, f"a record says that it has {ref.size} bytes, which no pack has")
 
 
-async def fetch_range(store: ObjectStore, machine_id: str, pack_id: bytes, start: int, length: int) -> bytes:
-    """Exactly these bytes of a stored pack; a missing or shorter object is an `IntegrityError`."""
+async def fetch_range(store: ObjectStore, machine_id: str, pack_id: bytes, start: int, length: int, least: int | None = None) -> bytes:
+    """Exactly these bytes of a stored pack, or at least so many; a missing or shorter object is an `IntegrityError`."""
     try:
         data = await store.get(names.pack(machine_id, pack_id.hex()), start, length)
     except NotFound:
         raise damaged(pack_id, "is missing from the vault") from None
-    if len(data) != length:
+    if len(data) < (length if least is None else least):
         raise damaged(pack_id, f"ends at byte {start + len(data)}, before its size")
+    return data
+
+
+async def fetch_whole(store: ObjectStore, machine_id: str, ref: PackRef, *, ends: bool) -> bytes:
+    """All of a stored pack. `ends`: `IntegrityError` also if its object goes on behind it, which takes no request of its own here."""
+    _check_size(ref)
+    data = await fetch_range(store, machine_id, ref.id, 0, ref.size + ends, ref.size)
+    if len(data) > ref.size:
+        raise damaged(ref.id, f"has more than {ref.size} bytes")
     return data
 
 
