@@ -87,6 +87,9 @@ class Sites(Ruins):
     async def opened(self, place: str, state: str | None = None) -> Vault:
         return await Vault.open(FileStore(self.root / place), self.unlock("operator"), self.root / state if state else None)
 
+    async def salvaged(self, place: str) -> Vault:
+        return await Vault.open(FileStore(self.root / place), self.unlock("operator"), None, salvage=True)
+
 
 @pytest.fixture
 async def sites(tmp_path: Path) -> Sites:
@@ -246,7 +249,7 @@ async def test_cut_off_at_any_write_a_promotion_is_said_again(sites: Sites, tmp_
     for place in ("vault", "second", "state"):
         shutil.copytree(tmp_path / place, tmp_path / f"{place}.kept")
     ends = set()
-    for cut in range(4):
+    for cut in range(5):
         for place in ("vault", "second", "state"):
             shutil.rmtree(tmp_path / place)
             shutil.copytree(tmp_path / f"{place}.kept", tmp_path / place)

@@ -13,8 +13,9 @@ from understudy.errors import AccessDenied, Conflict, IntegrityError, NotFound, 
 from understudy.local.key_files import unlock_of
 from understudy.local.parts import Parts
 from understudy.local.site import Site
-from understudy.vault import kinds
+from understudy.vault import kinds, names
 from understudy.vault.copy.follow import must_have_followed
+from understudy.vault.copy.leap import close_leaps
 from understudy.vault.copy.marker import Marker, read_marker
 from understudy.vault.copy.promote import Prospect, close_log, prospects, read_logs
 from understudy.vault.keys.unlock import Unlock
@@ -67,6 +68,8 @@ class PromotionFacade(ABC):
             async with _closing(await Vault.open_aside(store, unlock, aside / id_)) as copy:
                 if copy.identity.role != "operator":
                     raise AccessDenied("a source's key cannot promote a copy", hint="use an operator's key")
+                for machine_id in await copy.ids():
+                    await close_leaps(store, names.machine(machine_id), marker.id)
                 logs, _ = await read_logs(copy)
                 ends = tuple(kinds.LogEnd(machine=bytes.fromhex(log.machine_id), seq=log.head.seq, hash=log.head.hash) for log in logs)
                 await copy.promote(ends, request.url)

@@ -19,6 +19,7 @@ from understudy.store.protocol import ObjectStore
 from understudy.vault import names
 from understudy.vault.collect.collector import Collector
 from understudy.vault.copy.copier import Copier, Reached, reached
+from understudy.vault.copy.leap import drop_staged
 from understudy.vault.copy.marker import read_marker
 from understudy.vault.copy.place import begin_copy, finish_copy
 from understudy.vault.copy.slots import drop_revoked, surplus
@@ -141,7 +142,8 @@ async def cleared(copy: Vault, log: MachineLog, site: Site, marker: str) -> Clea
     directory = site.directory(copy.id, log.machine_id) / SECOND / marker
     with owned(directory / COLLECTOR, f"the deletion in a copy of {log.state.name!r}"):
         done = await Collector(copy, log, directory / COLLECTOR, 0).carry_out()
-    return Cleared(done.deleted[0] + done.swept[0], done.waiting[0] + done.trimmed[0])
+        staged = await drop_staged(copy.store, names.machine(log.machine_id))
+    return Cleared(done.deleted[0] + done.swept[0] + staged, done.waiting[0] + done.trimmed[0])
 
 
 async def read_marker_id(store: ObjectStore) -> str:

@@ -30,6 +30,21 @@ def number_of(owner: str, name: str) -> int | None:
     return int(digits) if len(digits) == 16 and digits.isascii() and digits.isdecimal() else None
 
 
+def staged(owner: str, seq: int) -> str:
+    """Of a copy: a record of the vault's log that waits for others before it comes into this one."""
+    return f"{staging(owner)}{seq:016d}"
+
+
+def staging(owner: str) -> str:
+    return f"{owner}/staged/"
+
+
+def leaps(owner: str) -> str:
+    """Of a copy: prefix of the objects that say from which record to which its log went at once. They come after the log's own names,
+    so that a walk over machines meets a log first."""
+    return f"{owner}/switches/"
+
+
 def pack(machine_id: str, pack_id: str) -> str:
     return f"{machine(machine_id)}/packs/{pack_id}"
 

@@ -4,7 +4,7 @@ Nothing is concluded from what the vault lacks, and nothing is appended: every r
 """
 
 from bisect import bisect_right
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
 from typing import NamedTuple
 
 from understudy.errors import IntegrityError
@@ -12,6 +12,7 @@ from understudy.store.protocol import ObjectStore
 from understudy.vault import kinds, names
 from understudy.vault.collect.placed import look as look_at
 from understudy.vault.copy.ferry import Ferry, Gone
+from understudy.vault.copy.leap import Leap
 from understudy.vault.copy.place import must_be_copy
 from understudy.vault.copy.slots import carry_slots
 from understudy.vault.copy.trail import WINDOW, Missing, Record, Trail
@@ -71,8 +72,11 @@ class Copier:
 
     def _of(self, log: MachineLog) -> "_Machine":
         if log.machine_id not in self._machines:
-            self._machines[log.machine_id] = _Machine(self.vault, self.ferry, log.machine_id)
+            self._machines[log.machine_id] = _Machine(self.vault, self.ferry, log.machine_id, self._settings_again)
         return self._machines[log.machine_id]
+
+    async def _settings_again(self) -> None:
+        await self.settings(slots=False)
 
     async def _bring_settings(self, records: Sequence[Record]) -> None:
         found = [one for record in records if record.body is not None for one in named_by(names.SETTINGS, record.body)]
@@ -89,7 +93,8 @@ def reached(state: MachineState, head: int) -> Reached:
 
 
 class _Machine:
-    def __init__(self, vault: Vault, ferry: Ferry, machine_id: str) -> None:
+    def __init__(self, vault: Vault, ferry: Ferry, machine_id: str, settings: Callable[[], Awaitable[None]]) -> None:
+        self._settings = settings
         self._vault = vault
         self._ferry = ferry
         self._owner = names.machine(machine_id)
@@ -103,49 +108,78 @@ class _Machine:
     async def run(self, log: MachineLog, head: int) -> Reached:
         for _ in range(TRIES - 1):
             try:
-                return await self._run(log, head)
+                return await self._run(log, head or log.head.seq)
             except (Gone, Missing):
-                self._sure, head = False, 0
-                await log.refresh()
+                self._sure, self.trail.end = False, None
+                head = await self._to_the_end(log)
         return await self._run(log, head)
 
     async def _run(self, log: MachineLog, head: int) -> Reached:
-        head = head or log.head.seq
         end = await self.trail.find(head)
-        work = _Round(self, log)
-        if end.seq < log.state.trimmed:
-            await self._across(log, work)
-        await self.trail.go_on(head, work.bring)
+        if not end.seq:
+            await self.trail.go_on(min(1, head), _Round(self, log, head).bring)
+        if end.seq < log.state.trimmed or not await self._one_by_one(log, head):
+            await self._at_once(log)
         self._sure = True
         assert self.trail.end is not None
         return reached(log.state, self.trail.end.seq)
 
-    async def _across(self, log: MachineLog, work: "_Round") -> None:
-        """Records after the copy's end were trimmed: those that are there still may name what is not. All that is needed comes first, since
-        until the trim itself is there the log of the copy has a hole that nothing explains."""
-        if self.trail.end is not None and not self.trail.end.seq:
-            await self.trail.go_on(1, work.bring)
-        trim = max(log.state.trims, key=lambda trim: trim.up_to)
-        await work.bring_base()
-        for first in range(trim.up_to + 1, trim.seq + 1, WINDOW):
-            await work.bring(await self.trail.read(first, min(first + WINDOW - 1, trim.seq)))
-        await self.trail.begin_after(trim.up_to)
-        await self.trail.go_on(trim.seq, _nothing)
+    async def _one_by_one(self, log: MachineLog, head: int) -> bool:
+        """False if that would end with points in the copy that are not whole, since what they need was condemned since: none of the
+        records from there on was copied."""
+        work = _Round(self, log, head)
+
+        async def bring(records: Sequence[Record]) -> None:
+            await work.bring(records)
+            if work.left_out:
+                raise _NotWhole
+
+        try:
+            await self.trail.go_on(head, bring)
+        except _NotWhole:
+            return False
+        return True
+
+    async def _at_once(self, log: MachineLog) -> None:
+        """To the end of the log as it is now, or what was trimmed of it: all that is needed there comes first, and nothing is seen of the
+        records between before all of them can be read."""
+        head = await self._to_the_end(log)
+        work, end = _Round(self, log, head), await self.trail.find(head)
+        first = max(end.seq, log.state.trimmed) + 1
+        if first > head:
+            return
+        if log.state.trimmed > end.seq:
+            await work.bring_base()
+        for window in range(first, head + 1, WINDOW):
+            records = await self.trail.read(window, min(window + WINDOW - 1, head))
+            await work.bring(records)
+            await self.trail.stage(records)
+        if not await self.trail.leap(Leap(first=first, last=head)):
+            raise Missing(f"the copy's {self._owner} was brought on by somebody else meanwhile", hint="it goes on with the next round")
+
+    async def _to_the_end(self, log: MachineLog) -> int:
+        """Who is trusted, as the settings say, is copied after the log was read."""
+        await log.refresh()
+        await self._settings()
+        return log.head.seq
 
 
-async def _nothing(_: Sequence[Record]) -> None:
-    """It was brought before."""
+class _NotWhole(Exception):
+    """Between two calls here alone."""
 
 
 class _Round:
-    """What records name, fetched as the log says now: what was condemned is left out."""
+    """What records name, up to record `head`: what was condemned until then is left out. `left_out`: something was that points may be
+    read from."""
 
-    def __init__(self, machine: _Machine, log: MachineLog) -> None:
+    def __init__(self, machine: _Machine, log: MachineLog, head: int) -> None:
+        self.left_out = False
         self._machine = machine
         self._log = log
         self._ferry = machine._ferry
         self._vault = machine._vault
-        self._condemned = frozenset(name for condemned in log.state.condemned for name in condemned.names)
+        condemned = (each for each in log.state.condemned if each.seq <= head)
+        self._condemned = frozenset(f"{machine._owner}/{name}" for each in condemned for name in each.names)
         self._void = frozenset(void.seq for void in log.state.void)
         self._kept = frozenset(entry.point.id for entry in log.state.points)
 
@@ -191,7 +225,7 @@ class _Round:
 
     async def _bring_shortcut(self, checkpoint: Checkpoint, *, look: bool) -> None:
         """A source's checkpoint: where it is damaged, readers do without, and so does the copy."""
-        if self._gone(itself(self._machine._id, checkpoint)):
+        if itself(self._machine._id, checkpoint).name in self._condemned:
             return
         try:
             await self._bring_objects(checkpoint, look=look)
@@ -237,4 +271,6 @@ class _Round:
         return [one for one in wanted if not self._gone(one)]
 
     def _gone(self, wanted: Wanted) -> bool:
-        return wanted.name.removeprefix(f"{self._machine._owner}/") in self._condemned
+        gone = wanted.name in self._condemned
+        self.left_out |= gone
+        return gone

@@ -8,6 +8,7 @@ from understudy.vault import names
 from understudy.vault.access import Access
 from understudy.vault.concurrent import each
 from understudy.vault.copy.ferry import Ferry, diverged
+from understudy.vault.copy.leap import Leap, end_leap, leap
 from understudy.vault.kinds import Body
 from understudy.vault.log.record import MAX_RECORD, Head, decode_body, decode_envelope, open_record, record_hash
 
@@ -56,9 +57,21 @@ class Trail:
             for record in window:
                 await self._put(record)
 
-    async def begin_after(self, seq: int) -> None:
-        """Go on after this record, which was trimmed: what lies before it, and is not there, nobody asks for."""
-        self.end = Head(seq, b"")
+    async def stage(self, records: Sequence[Record]) -> None:
+        """Lay records beside the log, for `leap`."""
+
+        async def put(record: Record) -> None:
+            await self._ferry.put(names.staged(self._owner, record.seq), record.data)
+
+        await each(WINDOW // 4, put, records)
+
+    async def leap(self, over: Leap) -> bool:
+        """The log goes on with these records, all of them staged. False if it was brought on by somebody else: look again."""
+        if not await leap(self._ferry.target, self._owner, over):
+            return False
+        last = await self.read(over.last, over.last)
+        self.end = Head(over.last, record_hash(last[0].data))
+        return True
 
     async def read(self, first: int, last: int) -> list[Record]:
         """Records of the vault. `Missing` for one that is not there."""
@@ -84,6 +97,7 @@ class Trail:
             return Record(seq, data, None)
 
     async def _last(self) -> Head:
+        await end_leap(self._ferry.target, self._owner)
         last = ""
         after = names.record(self._owner, self.end.seq) if self.end is not None and self.end.seq else ""
         async for info in self._ferry.target.list(names.log(self._owner), after):

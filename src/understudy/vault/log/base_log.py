@@ -14,6 +14,7 @@ from understudy.vault.log.chain import Chain, Missing, Place
 from understudy.vault.log.judge import Record
 from understudy.vault.log.record import Head, Opened, open_record, seal_record
 from understudy.vault.log.salvage import Gap, salvaged, tell
+from understudy.vault.log.staged import Bridged, bridged
 
 
 def _always() -> None:
@@ -131,8 +132,18 @@ class BaseLog(ABC):
             except (Missing, RolledBack):
                 # What is not there may have been trimmed: then a trim says so, and leads further than this.
                 # Twice: while it was looked for, that trim itself may have been trimmed by a newer one.
-                if not (await self._anchor() or await self._anchor()):
+                if not (await self._anchor() or await self._anchor() or await self._bridge()):
                     raise
+
+    async def _bridge(self) -> bool:
+        """Of a copy that is being brought on, read what is missing where it waits; False if nothing does, or that is done already."""
+        if isinstance(self._place.store, Bridged):
+            return False
+        store = await bridged(self._place.store, self._chain.owner)
+        if store is not None:
+            self._place = self._place._replace(store=store)
+            self._chain.go_by(self._place)
+        return store is not None
 
     async def _must_still_end_here(self) -> None:
         """`RolledBack` if the store has lost the last record since it was read; unless the log was trimmed beyond it."""
@@ -143,6 +154,7 @@ class BaseLog(ABC):
 
     async def _salvage(self) -> None:
         if not self._chain.head.seq:
+            await self._bridge()
             with suppress(IntegrityError):
                 await self._anchor()
         head = self._chain.head

@@ -94,6 +94,10 @@ class Chain:
         """Go on after `head`, whatever was read so far; an empty head: read again from the beginning."""
         self.head = self._start = head
 
+    def go_by(self, place: Place) -> None:
+        """Read there from now on."""
+        self._place = place
+
     def stand_with(self, other: "Chain") -> None:
         """Go on where `other` stands."""
         self.head, self._start = other.head, other._start
