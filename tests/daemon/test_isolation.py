@@ -14,9 +14,10 @@ from typing import Any, cast
 
 import pytest
 
-from understudy.daemon.isolation import Isolation, clock
+from understudy.daemon.isolation import Isolation
 from understudy.qemu import power
 from understudy.qemu.session import QmpSession
+from understudy.vault.log.chain import clock
 
 CONTEXT = multiprocessing.get_context("forkserver")
 

@@ -8,7 +8,6 @@ import os
 import signal
 import socket
 import struct
-import time
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager, suppress
 from functools import partial
@@ -23,6 +22,7 @@ from understudy.finish import finish_in_thread
 from understudy.jobs.journal import Journal
 from understudy.qemu import power
 from understudy.qemu.session import QmpGone, QmpSession
+from understudy.vault.log.chain import clock
 
 EVERY = 1.0
 AGAIN = 5.0
@@ -86,6 +86,11 @@ class Isolation:
 
     def knows(self, machine: str) -> bool:
         return machine in self._cuts
+
+    def after(self, machine: str) -> int:
+        """Seconds; 0: it is not isolated."""
+        cut = self._cuts.get(machine)
+        return cut.after if cut is not None else 0
 
     @property
     def machines(self) -> list[str]:
@@ -219,11 +224,6 @@ class Isolation:
                 self._journal.tell("failover.trouble", "error", f"{path} cannot be read: {error}", machine=path.stem, data=data)
                 continue
             self._cuts.setdefault(cut.machine, cut)
-
-
-def clock() -> float:
-    """Seconds since this host's boot, sleep included."""
-    return time.clock_gettime(time.CLOCK_BOOTTIME)
 
 
 def _listener(qmp: str) -> int:

@@ -50,7 +50,7 @@ class RunsHere:
         return "; ".join(troubles)
 
     async def _look(self, run: str, machine: str, vm: State) -> Reason | None:
-        vault, log = await self._engine.watched(machine)
+        vault, log = await self._engine.glanced(machine)
         entry, directory = log.state.authority.failover, self._engine.site.directory(vault.id, machine)
         if entry is None or await asyncio.to_thread(read_source, directory) is not None:
             return None  # it is followed, or about to be: then its own look does what is to be done

@@ -6,7 +6,8 @@ from contextlib import asynccontextmanager, suppress
 from functools import partial
 from pathlib import Path
 
-from understudy.daemon.isolation import Isolation, clock
+from understudy.daemon.duties import Duties
+from understudy.daemon.isolation import Isolation
 from understudy.daemon.machines import Machines
 from understudy.daemon.runs_here import RunsHere
 from understudy.daemon.served import ServedEngine
@@ -24,13 +25,12 @@ from understudy.errors import (
     StoreUnavailable,
     UnderstudyError,
 )
-from understudy.failover import deed as deeds
 from understudy.failover import duty as duties
-from understudy.failover.duty import Duty, duty_of
+from understudy.failover.duty import Duty
 from understudy.failover.stopped_file import read_stopped, write_stopped
 from understudy.finish import finish
 from understudy.jobs.journal import Journal
-from understudy.local.claims import expect_claim, is_ours, was_ours
+from understudy.local.claims import expect_claim
 from understudy.local.machine_file import read_source
 from understudy.qemu import power
 from understudy.qemu.session import QmpGone, QmpSession
@@ -41,7 +41,8 @@ from understudy.vault.log.machine_log import MachineLog
 from understudy.vault.vault import Vault
 
 EVERY = 3.0
-"""Seconds between two looks at a machine's log: so long it takes until a site hears of another one, if it is not told otherwise."""
+"""Seconds between two looks at a machine, and at its log: so long it takes until a site hears of another one, if it is not told otherwise.
+Where requests cost money the log is not asked for each time, as long as nothing is going on: see `scheduler.looking`."""
 AT_ONCE = 8
 
 
@@ -54,6 +55,7 @@ class Sentinel:
         self._isolation = Isolation(engine.site.state / "isolation", self._aside, journal)
         self._standing_down = StandingDown(engine, machines, replicas, self._isolation, self.halt)
         self._engine = engine
+        self._duties = Duties(engine)
         self._machines = machines
         self._journal = journal
         self._looks: dict[str, asyncio.Task[None]] = {}
@@ -122,12 +124,11 @@ class Sentinel:
             self._begin(name, self._contact(track))
 
     async def _contact(self, track: Track) -> None:
-        at = clock()
         with suppress(UnderstudyError):
             # The look itself tells what is wrong.
-            vault, log = await self._engine.watched(track.id)
-            if not isinstance(await self._duty(vault, log), duties.StandDown | duties.Taken):
-                await self._in_contact(track, vault, log, at)
+            vault, log, duty = await self._duties.look(track.id, self._isolation.after(track.id))
+            if not isinstance(duty, duties.StandDown | duties.Taken):
+                await self._in_contact(track, vault, log)
 
     @asynccontextmanager
     async def _aside(self, machine: str, reason: Reason) -> AsyncIterator[None]:
@@ -160,13 +161,11 @@ class Sentinel:
             await asyncio.wait(looks)
 
     async def _look(self, track: Track) -> None:
-        at = clock()
         try:
             async with self._slots:
-                vault, log = await self._engine.watched(track.id)
-                duty = await self._duty(vault, log)
+                vault, log, duty = await self._duties.look(track.id, self._isolation.after(track.id))
             if not isinstance(duty, duties.StandDown | duties.Taken):
-                await self._in_contact(track, vault, log, at)
+                await self._in_contact(track, vault, log)
             await self._do(duty, track, vault, log)
             self._troubles.pop(track.id, None)
         except UnderstudyError as error:
@@ -176,37 +175,21 @@ class Sentinel:
                 data = {"code": error.code, "hint": error.hint}
                 self._journal.tell("failover.trouble", "warning", f"{track.name}: {error.message}", machine=track.id, data=data)
 
-    async def _duty(self, vault: Vault, log: MachineLog) -> Duty:
-        def decide() -> Duty:
-            site = self._engine.site
-            directory = site.directory(vault.id, log.machine_id)
-            deed = deeds.read(directory)
-            memory = duties.Memory(
-                ours=is_ours(vault.id, log.state, site),
-                stopped=read_stopped(directory),
-                taken=deed.id if deed is not None else "",
-                former=was_ours(vault.id, log.state, site),
-            )
-            return duty_of(log.state, site.name, memory)
-
-        return await asyncio.to_thread(decide)
-
-    async def _in_contact(self, track: Track, vault: Vault, log: MachineLog, at: float) -> None:
+    async def _in_contact(self, track: Track, vault: Vault, log: MachineLog) -> None:
         after = log.state.authority.isolation
         if not (after or self._isolation.knows(track.id)):
             return
         _, source = await self._source(vault, track.id)
         if not isinstance(source, QemuSource):
             return
-        await self._isolation.seen(track.id, track.name, source.qmp, after, at)
+        await self._isolation.seen(track.id, track.name, source.qmp, after, log.known_at)
         if self._isolation.paused(track.id):
             async with self._machines.aside(track.id):
                 # It may have taken long until nobody else had it: what was true then need not be true now.
-                at = clock()
-                vault, log = await self._engine.watched(track.id)
-                if isinstance(await self._duty(vault, log), duties.StandDown | duties.Taken):
+                vault, log, duty = await self._duties.now(track.id)
+                if isinstance(duty, duties.StandDown | duties.Taken):
                     return
-                await self._isolation.seen(track.id, track.name, source.qmp, log.state.authority.isolation, at)
+                await self._isolation.seen(track.id, track.name, source.qmp, log.state.authority.isolation, log.known_at)
                 words = await self._isolation.go_on(track.id)
             message = f"{track.name} reaches the vault again and {words}"
             self._journal.tell("failover.reunited", "info", message, machine=track.id)
@@ -300,7 +283,7 @@ class Sentinel:
         _, log = await self._engine.log_of(track.id)
         async with self._machines.aside(track.id):
             # It may have taken long until nobody else had it: another site may be the primary by now.
-            if not isinstance(await self._duty(*await self._engine.watched(track.id)), duties.GoOn):
+            if not isinstance((await self._duties.now(track.id))[2], duties.GoOn):
                 return
             if final:
                 # First: whoever was about to fail over to this point finds that it is not the last.

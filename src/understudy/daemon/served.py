@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Protocol
 
 from understudy import engine
+from understudy.daemon.looks import Looks
 from understudy.errors import NotFound, StoreUnavailable
 from understudy.local.engine import LocalEngine
 from understudy.local.here import Here, here_of, machines_here
@@ -18,6 +19,7 @@ from understudy.local.policy_file import read_policy, write_policy
 from understudy.local.replicating import Opened, replication
 from understudy.local.site import Site
 from understudy.local.standby.views import standbys_here
+from understudy.scheduler.looking import counts_for
 from understudy.store.protocol import ObjectStore
 from understudy.vault import descriptor, names
 from understudy.vault.log.machine_log import MachineLog
@@ -79,22 +81,26 @@ class ServedEngine(LocalEngine):
         super().__init__(connection, parts)
         self._written: dict[str, tuple[Vault, MachineLog]] = {}
         """By machine: the log that its loop appends to, and so has read."""
-        self._seen: dict[str, tuple[Vault, MachineLog]] = {}
-        """By machine: one that is only looked at, while no loop of ours has the machine."""
+        self._looks = Looks()
 
     async def watched(self, machine: str) -> tuple[Vault, MachineLog]:
         """The machine's log as it is now, to look at: few requests where nothing was appended. `machine`: an id."""
         vault = await self._opened()
+        return vault, await self._looks.now(vault, machine, self._replicated(vault, machine))
+
+    async def glanced(self, machine: str, *, calm: bool = False, isolation: int = 0) -> tuple[Vault, MachineLog]:
+        """The same for who looks again and again: where requests cost money with fewer of them. `calm`: the log may then be some seconds
+        old (`known_at`), fewer with `isolation` (seconds)."""
+        vault = await self._opened()
+        billed = vault.store.capabilities.billed
+        if not billed:
+            return await self.watched(machine)
+        seconds = counts_for(isolation, billed=billed, calm=calm)
+        return vault, await self._looks.lately(vault, machine, self._replicated(vault, machine), seconds)
+
+    def _replicated(self, vault: Vault, machine: str) -> MachineLog | None:
         opened, log = self._written.get(machine, (None, None))
-        if log is not None and opened is vault:
-            self._seen.pop(machine, None)
-            return vault, await log.beside() if await log.behind() else log.aside()
-        opened, log = self._seen.get(machine, (None, None))
-        if log is None or opened is not vault:
-            log = await vault.find(machine)
-            self._seen[machine] = vault, log
-        await log.refresh()
-        return vault, log
+        return log if opened is vault else None
 
     def at_hand(self, machine: str) -> tuple[Vault, MachineLog] | None:
         """The log of a machine (its id) that is replicated now, as its loop has read it: nothing is asked of the store."""
@@ -154,14 +160,16 @@ class ServedEngine(LocalEngine):
     async def touch(self) -> None:
         """Whether the vault that is open answers, and is found where it was: what is open may be a file system that was taken away."""
         vault, url = await self._opened(), self._connection.vault
-        await vault.store.head(names.DESCRIPTOR)
-        store = self._parts.open_store(url)
+        if self.vault_directory is not None:
+            await vault.store.head(names.DESCRIPTOR)
+        store = vault.store if self.vault_directory is None else self._parts.open_store(url)
         try:
             found = descriptor.decode(await store.get(names.DESCRIPTOR, 0, 1 << 16)).id.hex()
         except NotFound:
             raise StoreUnavailable(f"the vault is not at {url} any more", hint="is its file system mounted?") from None
         finally:
-            await store.close()
+            if store is not vault.store:
+                await store.close()
         if found != vault.id:
             raise StoreUnavailable(f"another vault is at {url}: it was {vault.id}, and is {found}", hint="bring the former one back")
 

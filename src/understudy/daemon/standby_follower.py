@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from typing import Protocol
 
+from understudy.daemon.looks import must_read_on
 from understudy.daemon.track import failure_of
 from understudy.engine import Failure, MachineStatus, Point, Progress, ReplicationPolicy, Restored, Severity, Standby
 from understudy.engine.units import count
@@ -18,13 +19,15 @@ from understudy.local.standby.following import followed, is_due
 from understudy.local.standby.held import written_to
 from understudy.local.standby.views import standby_shown_of
 from understudy.local.views import point_of
+from understudy.scheduler.looking import counts_for
 from understudy.scheduler.retry import Kind, judge
 from understudy.scheduler.standing import StandbyFacts, standby_health
+from understudy.vault.log.chain import clock
 from understudy.vault.log.machine_log import MachineLog
 from understudy.vault.vault import Vault
 
 POLL = 2.0
-"""Seconds between two looks at the end of the log: one request to the store where nothing has come."""
+"""Seconds between two looks at the images, and at the log: there fewer where requests cost money, see `scheduler.looking`."""
 
 
 class Logs(Protocol):
@@ -67,6 +70,8 @@ class StandbyFollower:
         self._turns = turns
         self._journal = journal
         self._poked = asyncio.Event()
+        self._prompt = False
+        """Whether the log is asked for next, however lately it was."""
         self._aside = 0
         self._still = 0
         self._step: asyncio.Task[Restored] | None = None
@@ -95,6 +100,7 @@ class StandbyFollower:
 
     def poke(self) -> None:
         """Something changed: look again."""
+        self._prompt = True
         self._poked.set()
 
     @asynccontextmanager
@@ -146,7 +152,7 @@ class StandbyFollower:
         """For as long as the vault stays open."""
         vault, log = await self._engine.log_of(self.machine)
         while await self._engine.is_open(vault):
-            await log.refresh()
+            await self._read_on(vault, log)
             self.name = log.state.name
             directory = self._engine.site.directory(vault.id, log.machine_id)
             if not await asyncio.to_thread(keeps_standby, directory):
@@ -169,11 +175,17 @@ class StandbyFollower:
                 self._well()
             await self._sleep(POLL)
 
+    async def _read_on(self, vault: Vault, log: MachineLog) -> None:
+        billed = vault.store.capabilities.billed
+        calm, self._prompt = not self._prompt, False
+        if not billed or await must_read_on(log, counts_for(0, billed=billed, calm=calm)):
+            await log.refresh()
+
     def _learn(self, log: MachineLog) -> None:
         """What its log says of the machine."""
         newest = log.state.newest
         self._site = log.state.site
-        self.points, self.seen_at = len(log.state.points), time.time_ns()
+        self.points, self.seen_at = len(log.state.points), time.time_ns() - round((clock() - log.known_at) * 1e9)
         self.newest = point_of(newest, log.state) if newest is not None else None
 
     def _note_writer(self, path: str) -> None:

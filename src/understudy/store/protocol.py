@@ -32,6 +32,8 @@ class Capabilities:
     """How many requests at once are worth it."""
     object_size: int = 32 << 20
     """Bytes: what an object should at most have, so that as many as are worth it at once fit in memory."""
+    billed: bool = False
+    """Whether each request costs money, as far as the kind tells."""
 
 
 Pace: TypeAlias = Callable[[str, int], Awaitable[None]]

@@ -18,7 +18,7 @@ from understudy.store.url import StoreUrl
 if TYPE_CHECKING:
     from obstore.store import AzureCredential
 
-CAPABILITIES = Capabilities(kind="az", parallel=16, object_size=16 << 20)
+CAPABILITIES = Capabilities(kind="az", parallel=16, object_size=16 << 20, billed=True)
 
 
 class AzureKey(msgspec.Struct, frozen=True, rename="kebab", forbid_unknown_fields=True):

@@ -19,7 +19,7 @@ from understudy.store.url import StoreUrl
 if TYPE_CHECKING:
     from obstore.store import S3Credential
 
-CAPABILITIES = Capabilities(kind="s3", parallel=16, object_size=16 << 20)
+CAPABILITIES = Capabilities(kind="s3", parallel=16, object_size=16 << 20, billed=True)
 
 
 class S3Keys(msgspec.Struct, frozen=True, rename="kebab", forbid_unknown_fields=True):

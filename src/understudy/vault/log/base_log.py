@@ -10,7 +10,7 @@ from dataclasses import replace
 from understudy.errors import Conflict, IntegrityError, RolledBack
 from understudy.vault.keys.identity import Bundle
 from understudy.vault.kinds import Body
-from understudy.vault.log.chain import Chain, Missing, Place
+from understudy.vault.log.chain import Chain, Missing, Place, clock
 from understudy.vault.log.judge import Record
 from understudy.vault.log.record import Head, Opened, open_record, seal_record
 from understudy.vault.log.salvage import Gap, salvaged, tell
@@ -32,6 +32,7 @@ class BaseLog(ABC):
         self._turn = asyncio.Lock()
         self._gaps: list[Gap] = []
         self._asked = self._answered = 0
+        self._known_at = self._whole_at = 0.0
 
     @property
     def writer(self) -> bytes:
@@ -42,6 +43,16 @@ class BaseLog(ABC):
     def head(self) -> Head:
         """The last record that was read."""
         return self._chain.head
+
+    @property
+    def known_at(self) -> float:
+        """When the look began that last found nothing after `head` (`clock`)."""
+        return self._known_at
+
+    @property
+    def whole_at(self) -> float:
+        """When the look began that last found `head` in its place besides, and learnt who is trusted (`clock`)."""
+        return self._whole_at
 
     @property
     def damage(self) -> tuple[tuple[str, str], ...]:
@@ -62,9 +73,10 @@ class BaseLog(ABC):
         mine = self._asked
         async with self._turn:
             if self._answered < mine:
-                all_of_them = self._asked
+                all_of_them, at = self._asked, clock()
                 await self._prepare()
                 await self._read_on()
+                self._known_at = self._whole_at = at
                 self._answered = all_of_them
 
     async def settle(self) -> None:
@@ -81,6 +93,7 @@ class BaseLog(ABC):
         async with self._turn, self._chain.appending():
             await self._settle()
             while True:
+                at = clock()
                 await self._prepare()
                 await self._must_still_end_here()
                 still()  # first: what somebody else has said in between is the reason why it would not count
@@ -90,6 +103,7 @@ class BaseLog(ABC):
                 if await self._chain.put(data):
                     record = await self._accept(open_record(self._place.access, self._chain.owner, head.seq + 1, head.hash, data))
                     self._taken()
+                    self._known_at = self._whole_at = at
                     await self._chain.settled()
                     if record.void:
                         raise Conflict(f"record {record.seq} was written but does not count: {record.void}")

@@ -27,6 +27,11 @@ STALL = 60.0
 """Seconds, also of a suspended host, after which a writer looks closer at whether its slot was really free."""
 
 
+def clock() -> float:
+    """Seconds since this host's boot, sleep included."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME)
+
+
 class Missing(IntegrityError):
     """A record that should be there is not: perhaps it was trimmed."""
 
@@ -108,11 +113,15 @@ class Chain:
         if last is not None and record_hash(last) != self.head.hash:
             raise guard.rolled_back(self.owner, self.head, self.head.seq)
 
+    async def goes_on(self) -> bool:
+        """Whether the store has a record after `head`."""
+        return await self._place.store.head(names.record(self.owner, self.head.seq + 1)) is not None
+
     async def ends_here(self) -> bool:
         """Whether the store has the last record as it was read, and none after it."""
-        following, last = await asyncio.gather(self._place.store.head(names.record(self.owner, self.head.seq + 1)), self._last())
+        goes_on, last = await asyncio.gather(self.goes_on(), self._last())
         same = not self.head.seq if last is None else record_hash(last) == self.head.hash
-        return following is None and same
+        return not goes_on and same
 
     async def _last(self) -> bytes | None:
         """What the store has in the last record's place; None where none was read, or it is gone."""
@@ -183,7 +192,7 @@ class Chain:
     async def _put(self, next_: Attempt, *, unsure: bool) -> bool:
         name = names.record(self.owner, next_.seq)
         waits = self._place.patience.waits()
-        began = time.clock_gettime(time.CLOCK_BOOTTIME)
+        began = clock()
         while True:
             try:
                 if await self._place.store.create(name, [next_.data]) is Creation.EXISTS:
@@ -191,7 +200,7 @@ class Chain:
                     if await self._place.store.get(name, 0, MAX_RECORD + 1) != next_.data:
                         return False
                 unsure = True
-                return await self._is_in_the_log(next_.seq, time.clock_gettime(time.CLOCK_BOOTTIME) - began > STALL)
+                return await self._is_in_the_log(next_.seq, clock() - began > STALL)
             except StoreRefused as error:
                 if not unsure:
                     # Never put before and refused now: it will not appear later either.
@@ -238,8 +247,8 @@ class Chain:
 
     async def _grew(self) -> bool:
         """Whether there is a record after `head`, which must itself still be there."""
-        following, _ = await asyncio.gather(self._place.store.head(names.record(self.owner, self.head.seq + 1)), self.must_still_end_here())
-        return following is not None
+        goes_on, _ = await asyncio.gather(self.goes_on(), self.must_still_end_here())
+        return goes_on
 
     def _must_be(self, number: int, info: ObjectInfo) -> None:
         if info.name != names.record(self.owner, number):

@@ -12,7 +12,7 @@ from understudy.vault.log import fencing
 from understudy.vault.log.anchor import find_anchor, listed
 from understudy.vault.log.attached import attached
 from understudy.vault.log.base_log import BaseLog
-from understudy.vault.log.chain import Place
+from understudy.vault.log.chain import Place, clock
 from understudy.vault.log.fencing import Writer
 from understudy.vault.log.fold import Folder, fold
 from understudy.vault.log.judge import Record, judge
@@ -166,13 +166,31 @@ class MachineLog(BaseLog):
         other._trusted, other._folder, other._state = self._trusted, self._folder.copy(), self._state
         other._hashes, other._refs = self._hashes.copy(), self._refs.copy()
         other._chain.stand_with(self._chain)
+        other._known_at, other._whole_at = self._known_at, self._whole_at
         return other
+
+    def ahead_of(self, other: "MachineLog") -> bool:
+        """Whether it has read what `other` has not, or knows better who is trusted."""
+        return (self.head.seq, self._trusted) > (other.head.seq, other._trusted)
 
     async def behind(self) -> bool:
         """Whether reading on may tell something new: the log does not end any more with the last record that was read, or who is trusted
         has changed. A few requests, all at once."""
+        at = clock()
         ends_here, _ = await asyncio.gather(self._chain.ends_here(), self._settings.refresh())
-        return not ends_here or self._settings.state.revision != self._trusted
+        if not ends_here or self._settings.state.revision != self._trusted:
+            return True
+        self._known_at, self._whole_at = max(at, self._known_at), max(at, self._whole_at)
+        return False
+
+    async def grew(self) -> bool:
+        """Whether there is a record after the last that was read: one request. It tells less than `behind`: not whether what was read is
+        still there, nor who is trusted by now."""
+        at = clock()
+        if await self._chain.goes_on():
+            return True
+        self._known_at = max(at, self._known_at)
+        return False
 
     async def opened_as(self) -> str:
         """The machine's name, from its first record alone; empty if that is missing, damaged, or does not count."""
