@@ -7,8 +7,9 @@ import pytest
 
 from understudy.engine import PeerLimits
 from understudy.errors import AccessDenied, InvalidRequest
-from understudy.peer.ledger import OVERHEAD, Ledger, OverQuota
+from understudy.peer.ledger import OVERHEAD, Ledger, OverQuota, QuotaHeld
 from understudy.peer.registry import Registry
+from understudy.store.protocol import ObjectInfo
 
 
 @pytest.fixture
@@ -84,6 +85,53 @@ def test_what_was_charged_since_a_look_is_not_taken_for_gone(registry: Registry,
     ledger.gone(peer, rows)
     assert [row.name for row in ledger.page(peer, "", 10)] == ["b", "doubt"]
     assert _used(registry, "b") == 2 * OVERHEAD
+
+
+def test_a_doubt_is_settled_by_a_look_unless_it_was_tried_again_since(registry: Registry, ledger: Ledger) -> None:
+    peer = _peer(registry, "b", quota=1 << 20)
+    for name in ("gone", "there", "again"):
+        ledger.failed(ledger.charge(peer, name, 1000))
+    assert [doubt.name for doubt in ledger.doubts(None, 9)] == ["gone", "there", "again"]
+    gone, there, again = ledger.doubts(peer, 9)
+    ledger.charge(peer, "again", 1000)
+    for doubt in (gone, again):
+        ledger.missing(doubt)
+    # It is charged for what it has, whatever was to be stored.
+    ledger.found(there, 10)
+    assert [doubt.name for doubt in ledger.doubts(peer, 9)] == ["again"]
+    assert _used(registry, "b") == 10 + 1000 + 2 * OVERHEAD
+
+
+def test_what_is_in_doubt_is_not_called_used_up(registry: Registry, ledger: Ledger) -> None:
+    peer = _peer(registry, "b", quota=4000)
+    ledger.charge(peer, "a", 2000)
+    with pytest.raises(QuotaHeld, match="0 of 4000 bytes are stored, 3024 are on their way or in doubt"):
+        ledger.charge(peer, "b", 1000)
+    with pytest.raises(OverQuota, match="used up") as caught:
+        ledger.charge(peer, "b", 4000)
+    assert not isinstance(caught.value, QuotaHeld)
+
+
+def test_one_that_comes_back_is_charged_for_what_it_had_below_its_prefix(registry: Registry, ledger: Ledger) -> None:
+    former = _peer(registry, "b", prefix="b")
+    ledger.stored(ledger.charge(former, "a", 1000))
+    registry.limit("b", prefix="b2")
+    ledger.stored(ledger.charge(former, "a", 5))
+    registry.revoke("b")
+    peer, secret = registry.invite("b", PeerLimits(prefix="b"))
+    registry.register(peer.id, secret, "k")
+    assert [one.used for one in registry.peers()] == [5 + OVERHEAD, 1000 + OVERHEAD]
+    assert [row.name for row in ledger.page(peer.id, "", 9)] == ["b/a"]
+
+
+def test_what_nobody_who_is_let_in_is_charged_for_can_be_adopted(registry: Registry, ledger: Ledger) -> None:
+    other, former, peer = (_peer(registry, name, prefix="b") for name in ("other", "former", "b"))
+    ledger.stored(ledger.charge(other, "others", 1))
+    ledger.stored(ledger.charge(former, "left", 2))
+    registry.revoke("former")
+    ledger.adopt(peer, [ObjectInfo(name, 3) for name in ("b/left", "b/nobodys", "b/others")])
+    assert [row.name for row in ledger.page(peer, "", 9)] == ["b/left", "b/nobodys"]
+    assert [_used(registry, name) for name in ("other", "former", "b")] == [1 + OVERHEAD, 0, 6 + 2 * OVERHEAD]
 
 
 def test_who_was_revoked_is_charged_for_nothing(registry: Registry, ledger: Ledger) -> None:

@@ -163,5 +163,6 @@ async def _register(request: web.Request) -> web.StreamResponse:
     public_key = await asyncio.to_thread(public_key_of, asked.request)
     peer = await site.books.register(asked.peer, asked.secret, public_key)
     certificate = await asyncio.to_thread(sign_peer, site.authority, asked.request, peer.id)
+    site.storing.joined(peer)
     site.joined(peer)
     return answered(wire.Registered(certificate=certificate, name=peer.name))

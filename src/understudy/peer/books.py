@@ -11,8 +11,9 @@ from typing import Any, NamedTuple, TypeVar
 from understudy.engine import Peer
 from understudy.errors import UnderstudyError
 from understudy.finish import finish, finish_in_thread
-from understudy.peer.ledger import Charged, Ledger, Row
+from understudy.peer.ledger import Charged, Doubt, Ledger, Row
 from understudy.peer.registry import Registry
+from understudy.store.protocol import ObjectInfo
 
 T = TypeVar("T")
 
@@ -66,6 +67,22 @@ class Books:
 
     def not_stored(self, charged: Charged) -> None:
         self._enter(lambda registry: Ledger(registry.database).not_stored(charged))
+
+    def failed(self, charged: Charged) -> None:
+        self._enter(lambda registry: Ledger(registry.database).failed(charged))
+
+    async def doubts(self, peer: str | None, most: int) -> list[Doubt]:
+        # What was entered is read.
+        return await self._write(lambda registry: Ledger(registry.database).doubts(peer, most))
+
+    async def found(self, doubt: Doubt, size: int) -> None:
+        await self._write(lambda registry: Ledger(registry.database).found(doubt, size))
+
+    async def missing(self, doubt: Doubt) -> None:
+        await self._write(lambda registry: Ledger(registry.database).missing(doubt))
+
+    async def adopt(self, peer: str, infos: list[ObjectInfo]) -> None:
+        await self._write(lambda registry: Ledger(registry.database).adopt(peer, infos))
 
     def deleted(self, name: str) -> None:
         self._enter(lambda registry: Ledger(registry.database).deleted(name))

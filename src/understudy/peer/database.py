@@ -39,6 +39,9 @@ _STEPS = (
     ) WITHOUT ROWID;
     CREATE INDEX objects_name ON objects (name);
     """,
+    """
+    CREATE INDEX objects_doubt ON objects (peer, at) WHERE stored = 0;
+    """,
 )
 """Each brings the file from one version to the next; user_version counts them."""
 

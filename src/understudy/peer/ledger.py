@@ -11,15 +11,18 @@ from typing import NamedTuple
 from understudy.errors import AccessDenied, StoreUnavailable
 from understudy.peer.chroot import whole_name
 from understudy.peer.database import Database
+from understudy.store.protocol import ObjectInfo
 
 OVERHEAD = 1024
 """Bytes that an object is charged beside its own, so that empty ones are not free."""
 
-_DAY = 86_400_000_000_000
-
 
 class OverQuota(StoreUnavailable):
     """Nothing was stored. It may be later: quotas are raised, and objects collected."""
+
+
+class QuotaHeld(OverQuota):
+    """There would be room but for what is on its way, or in doubt."""
 
 
 class Charged(NamedTuple):
@@ -29,6 +32,14 @@ class Charged(NamedTuple):
     name: str
     charge: int
     before: bool
+
+
+class Doubt(NamedTuple):
+    """What a peer is charged for, and nobody knows whether it is there. `at`: when it was tried last; nanoseconds."""
+
+    peer: str
+    name: str
+    at: int
 
 
 class Row(NamedTuple):
@@ -67,23 +78,55 @@ class Ledger:
     def stored(self, charged: Charged) -> None:
         """It was created: whoever stored one of this name before has it no more."""
         with self._database.writing() as connection:
-            values = (charged.peer, charged.name)
-            if not connection.execute("UPDATE objects SET stored = 1 WHERE peer = ? AND name = ?", values).rowcount:
-                # Another attempt of the same name was told that it exists, before this one was that it is its own.
-                _put(connection, *values, charged.charge, 0)
-                connection.execute("UPDATE objects SET stored = 1 WHERE peer = ? AND name = ?", values)
+            _is_stored(connection, charged.peer, charged.name, charged.charge)
             _drop(connection, charged.name, but=charged.peer)
 
     def not_stored(self, charged: Charged) -> None:
-        """It certainly was not, by this attempt: another object has the name, or the store refused it."""
+        """It certainly was not, by this attempt: another object has the name, or the store refused it. One before it stays in doubt."""
         if charged.before:
             return
         with self._database.writing() as connection:
-            row = connection.execute(
-                "DELETE FROM objects WHERE peer = ? AND name = ? AND stored = 0 RETURNING charge", (charged.peer, charged.name)
-            ).fetchone()
-            if row:
-                connection.execute("UPDATE peers SET used = used - ? WHERE id = ?", (row[0], charged.peer))
+            _remove(connection, charged.peer, "name = ? AND stored = 0", charged.name)
+
+    def failed(self, charged: Charged) -> None:
+        """Whether it was stored is in doubt from now on."""
+        with self._database.writing() as connection:
+            values = (time.time_ns(), charged.peer, charged.name)
+            connection.execute("UPDATE objects SET at = ? WHERE peer = ? AND name = ? AND stored = 0", values)
+
+    def doubts(self, peer: str | None, most: int) -> list[Doubt]:
+        """Of one peer or all, those under way included; the oldest of each peer first."""
+        with self._database.reading() as connection:
+            rows = connection.execute(
+                "SELECT peer, name, at FROM objects INDEXED BY objects_doubt WHERE stored = 0 AND (? IS NULL OR peer = ?) "
+                "ORDER BY peer, at LIMIT ?",
+                (peer, peer, most),
+            ).fetchall()
+        return [Doubt(*row) for row in rows]
+
+    def found(self, doubt: Doubt, size: int) -> None:
+        """It is there: this peer's, unless another one is known to have stored it."""
+        with self._database.writing() as connection:
+            values = (doubt.name, doubt.peer)
+            if connection.execute("SELECT 1 FROM objects WHERE name = ? AND peer != ? AND stored = 1", values).fetchone():
+                _remove(connection, doubt.peer, "name = ? AND stored = 0 AND at = ?", doubt.name, doubt.at)
+            else:
+                _is_stored(connection, doubt.peer, doubt.name, size + OVERHEAD)
+
+    def missing(self, doubt: Doubt) -> None:
+        """It is not there, and will not be, unless it was tried again since."""
+        with self._database.writing() as connection:
+            _remove(connection, doubt.peer, "name = ? AND stored = 0 AND at = ?", doubt.name, doubt.at)
+
+    def adopt(self, peer: str, infos: Sequence[ObjectInfo]) -> None:
+        """These are there, below the peer's own prefix: its own, but for what other peers that are let in are charged for."""
+        with self._database.writing() as connection:
+            for info in infos:
+                values = (info.name,)
+                living = "SELECT 1 FROM objects JOIN peers ON peers.id = objects.peer WHERE objects.name = ? AND revoked_at = 0"
+                if not connection.execute(living, values).fetchone():
+                    _is_stored(connection, peer, info.name, info.size + OVERHEAD)
+                    _drop(connection, info.name, but=peer)
 
     def deleted(self, name: str) -> None:
         with self._database.writing() as connection:
@@ -98,25 +141,41 @@ class Ledger:
         return [Row(name, bool(stored), at) for name, stored, at in rows]
 
     def gone(self, peer: str, rows: Sequence[Row]) -> None:
-        """These were seen not to be there, and nothing was charged for them since. What was in doubt stays so for a day."""
-        old = time.time_ns() - _DAY
+        """These were seen not to be there, and nothing was charged for them since. What was in doubt stays so."""
         with self._database.writing() as connection:
             for row in rows:
-                if row.stored or row.at < old:
-                    found = connection.execute(
-                        "DELETE FROM objects WHERE peer = ? AND name = ? AND at = ? RETURNING charge", (peer, row.name, row.at)
-                    ).fetchone()
-                    if found:
-                        connection.execute("UPDATE peers SET used = used - ? WHERE id = ?", (found[0], peer))
+                if row.stored:
+                    _remove(connection, peer, "name = ? AND at = ?", row.name, row.at)
+
+
+def inherit(connection: sqlite3.Connection, peer: str) -> None:
+    """One that was revoked and comes back is charged for what it had stored, as far as its prefix reaches."""
+    former = "SELECT old.id FROM peers AS old JOIN peers AS new ON new.name = old.name WHERE new.id = ?1 AND old.revoked_at != 0"
+    root = connection.execute("SELECT CASE prefix WHEN '' THEN '' ELSE prefix || '/' END FROM peers WHERE id = ?", (peer,)).fetchone()[0]
+    which = f"peer IN ({former}) AND substr(name, 1, length(?2)) = ?2"
+    emptied = [row[0] for row in connection.execute(f"SELECT DISTINCT peer FROM objects WHERE {which}", (peer, root))]
+    # Where two of them are charged for one name, once is enough.
+    connection.execute(f"UPDATE OR REPLACE objects SET peer = ?1 WHERE {which}", (peer, root))
+    for one in (*emptied, peer):
+        total = "SELECT COALESCE(SUM(charge), 0) FROM objects WHERE peer = ?1"
+        connection.execute(f"UPDATE peers SET used = ({total}) WHERE id = ?1", (one,))
 
 
 def _must_have_room(connection: sqlite3.Connection, peer: str, more: int) -> None:
     quota, used = connection.execute("SELECT quota, used FROM peers WHERE id = ?", (peer,)).fetchone()
-    if quota and used + more > quota:
+    if not quota or used + more <= quota:
+        return
+    doubts = "SELECT COALESCE(SUM(charge), 0) FROM objects INDEXED BY objects_doubt WHERE peer = ? AND stored = 0"
+    held = connection.execute(doubts, (peer,)).fetchone()[0]
+    if used - held + more > quota:
         raise OverQuota(
-            f"the quota is used up: {used} of {quota} bytes are stored, and this takes {more}",
+            f"the quota is used up: {used - held} of {quota} bytes are stored, and this takes {more}",
             hint="free space by retention and collection, or ask the serving site for more: `understudy peer limit NAME --quota SIZE`",
         )
+    raise QuotaHeld(
+        f"the quota is held: {used - held} of {quota} bytes are stored, {held} are on their way or in doubt, and this takes {more}",
+        hint="it is tried again: what failed counts until the serving site has seen that it is not there",
+    )
 
 
 def _put(connection: sqlite3.Connection, peer: str, name: str, charge: int, before: int) -> None:
@@ -126,6 +185,20 @@ def _put(connection: sqlite3.Connection, peer: str, name: str, charge: int, befo
         (peer, name, charge, time.time_ns()),
     )
     connection.execute("UPDATE peers SET used = used + ? WHERE id = ?", (charge - before, peer))
+
+
+def _is_stored(connection: sqlite3.Connection, peer: str, name: str, charge: int) -> None:
+    """Whatever was charged for it before, or nothing: another attempt of the same name may have been told that it exists, before this one
+    was that it is its own."""
+    row = connection.execute("SELECT charge FROM objects WHERE peer = ? AND name = ?", (peer, name)).fetchone()
+    _put(connection, peer, name, charge, row[0] if row else 0)
+    connection.execute("UPDATE objects SET stored = 1 WHERE peer = ? AND name = ?", (peer, name))
+
+
+def _remove(connection: sqlite3.Connection, peer: str, which: str, *values: object) -> None:
+    row = connection.execute(f"DELETE FROM objects WHERE peer = ? AND {which} RETURNING charge", (peer, *values)).fetchone()
+    if row:
+        connection.execute("UPDATE peers SET used = used - ? WHERE id = ?", (row[0], peer))
 
 
 def _drop(connection: sqlite3.Connection, name: str, but: str = "") -> None:

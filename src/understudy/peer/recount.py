@@ -1,8 +1,8 @@
-"""Comparing what a peer is charged for with what is in the store: one walk along both, page by page."""
+"""Comparing what a peer is charged for with what is in the store, page by page."""
 
 from understudy.engine import Peer
 from understudy.peer.books import Books
-from understudy.store.protocol import ObjectStore
+from understudy.store.protocol import ObjectInfo, ObjectStore
 
 _PAGE = 1000
 
@@ -22,6 +22,19 @@ async def recount(store: ObjectStore, books: Books, peer: Peer) -> None:
         if gone:
             await books.gone(peer.id, gone)
         after = rows[-1].name
+
+
+async def adopt(store: ObjectStore, books: Books, peer: Peer) -> None:
+    """What was below its prefix before it came, whoever stored it, counts as its own. Without a prefix of its own nothing is."""
+    if not peer.limits.prefix:
+        return
+    page: list[ObjectInfo] = []
+    async for info in store.list(f"{peer.limits.prefix}/"):
+        page.append(info)
+        if len(page) == _PAGE:
+            await books.adopt(peer.id, page)
+            page = []
+    await books.adopt(peer.id, page)
 
 
 def _before(name: str) -> str:

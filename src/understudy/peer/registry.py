@@ -13,6 +13,7 @@ from understudy.engine import Peer, PeerLimits, PeerState, checked_name
 from understudy.errors import AccessDenied, Conflict, InvalidRequest, NotFound
 from understudy.pairing.key import VALID, hashed
 from understudy.peer.database import Database
+from understudy.peer.ledger import inherit
 from understudy.store.names import check_name
 
 _NANOSECONDS = 1_000_000_000
@@ -82,6 +83,7 @@ class Registry:
                 raise AccessDenied(f"this registration key of {found.name!r} has expired: it was valid for five days", hint=_AGAIN)
             if found.state == "invited":
                 connection.execute("UPDATE peers SET public_key = ?, joined_at = ? WHERE id = ?", (public_key, now, peer))
+                inherit(connection, peer)
             return _one(connection, peer, now)
 
     def admitted(self, peer: str) -> Peer:

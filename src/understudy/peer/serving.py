@@ -87,6 +87,7 @@ async def serving(
     listener, keeping = None, []
     try:
         await runner.setup()
+        here.storing.begin()
         listener = await _listening(runner, terms, context)
         keeping = [asyncio.create_task(_watch(here, terms.watch)), asyncio.create_task(_renew(directory, authority, context))]
         yield int(listener.sockets[0].getsockname()[1])

@@ -1,17 +1,23 @@
 """What a peer asks of the served store, held to its limits as they are at this moment."""
 
 import asyncio
+import logging
 import time
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import TypeVar
 
 from understudy.engine import Peer
 from understudy.errors import AccessDenied, StoreUnavailable, UnderstudyError
 from understudy.model import BytesLike
 from understudy.peer.books import Books
 from understudy.peer.chroot import Chroot
-from understudy.peer.ledger import OverQuota
-from understudy.peer.recount import recount
+from understudy.peer.ledger import Charged, Doubt, OverQuota, QuotaHeld
+from understudy.peer.recount import adopt, recount
+from understudy.peer.settling import Settling
 from understudy.store.protocol import Creation, ObjectStore
 
+_LOG = logging.getLogger(__name__)
+T = TypeVar("T")
 _RECOUNT_AGAIN = 300.0
 """Seconds between two looks at what a peer whose quota is used up has in the store."""
 
@@ -20,7 +26,12 @@ class Storing:
     def __init__(self, store: ObjectStore, books: Books) -> None:
         self.store = store
         self._books = books
-        self._recounts: dict[str, tuple[float, asyncio.Task[None]]] = {}
+        self._settling = Settling(store, books)
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._recounted: dict[str, float] = {}
+
+    def begin(self) -> None:
+        self._spawn(self._settling.run())
 
     def seen_by(self, peer: Peer) -> Chroot:
         return Chroot(self.store, peer.limits.prefix)
@@ -28,32 +39,32 @@ class Storing:
     async def must_have_room(self, peer: Peer, name: str, size: int) -> None:
         """`InvalidRequest` for a name, `OverQuota` for a size, that would be refused in the end."""
         self.seen_by(peer).whole(name)
-        try:
-            await self._books.must_have_room(peer.id, size)
-        except OverQuota:
-            self._look_again(peer)
-            raise
+        await self._within_quota(peer, lambda: self._books.must_have_room(peer.id, size))
 
     async def create(self, peer: Peer, name: str, data: BytesLike) -> Creation:
         """Who was revoked while it sent the object has not stored it."""
-        try:
-            charged = await self._books.charge(peer.id, name, len(data))
-        except OverQuota:
-            self._look_again(peer)
-            raise
-        try:
-            creation = await self.store.create(charged.name, [data])
-        except StoreUnavailable:
-            # It may be there, now or later: until it is seen not to be it counts.
-            raise
-        except UnderstudyError:
-            self._books.not_stored(charged)
-            raise
-        if creation is Creation.CREATED:
-            self._books.stored(charged)
-        else:
-            self._books.not_stored(charged)
-        return creation
+        with self._settling.under_way(peer.id, self.seen_by(peer).whole(name)):
+            charged = await self._within_quota(peer, lambda: self._books.charge(peer.id, name, len(data)))
+            try:
+                creation = await self.store.create(charged.name, [data])
+            except StoreUnavailable:
+                # It may be there, now or later: until it is seen not to be it counts.
+                self._settling.failed(charged)
+                raise
+            except UnderstudyError:
+                self._books.not_stored(charged)
+                raise
+            if creation is Creation.CREATED:
+                self._books.stored(charged)
+            elif charged.before:
+                await self._is_there(charged)
+            else:
+                self._books.not_stored(charged)
+            return creation
+
+    def joined(self, peer: Peer) -> None:
+        """What its prefix held before is counted."""
+        self._spawn(self._adopt(peer))
 
     async def delete(self, peer: Peer, name: str) -> bool:
         if not self.may_delete(peer):
@@ -70,15 +81,52 @@ class Storing:
         return peer.limits.maintenance and self.store.capabilities.deletes
 
     async def close(self) -> None:
-        for _, task in self._recounts.values():
+        tasks = list(self._tasks)
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(*(task for _, task in self._recounts.values()), return_exceptions=True)
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await self._settling.close()
+
+    async def _within_quota(self, peer: Peer, ask: Callable[[], Awaitable[T]]) -> T:
+        try:
+            try:
+                return await ask()
+            except QuotaHeld:
+                # If the store does not say what became of it, that is what is wrong, and what the peer hears.
+                await self._settling.settled(peer.id)
+                return await ask()
+        except QuotaHeld:
+            raise
+        except OverQuota:
+            self._look_again(peer)
+            raise
+
+    async def _is_there(self, charged: Charged) -> None:
+        """One that this peer tried to store before: what it has is counted, not what it would have stored now."""
+        try:
+            info = await self.store.head(charged.name)
+        except UnderstudyError:
+            self._settling.failed(charged)
+            return
+        if info is not None:
+            await self._books.found(Doubt(charged.peer, charged.name, 0), info.size)
+
+    async def _adopt(self, peer: Peer) -> None:
+        try:
+            await adopt(self.store, self._books, peer)
+        except UnderstudyError as error:
+            _LOG.warning("what was below %s/ before the peer %s joined is not counted: %s", peer.limits.prefix, peer.name, error)
 
     def _look_again(self, peer: Peer) -> None:
         """What others removed, such as the served vault's own collection, counts no more."""
         now = time.monotonic()
-        last, _ = self._recounts.get(peer.id, (None, None))
+        last = self._recounted.get(peer.id)
         if last is None or now - last > _RECOUNT_AGAIN:
-            task = asyncio.create_task(recount(self.store, self._books, peer))
-            task.add_done_callback(lambda task: task.cancelled() or task.exception())
-            self._recounts[peer.id] = (now, task)
+            self._recounted[peer.id] = now
+            self._spawn(recount(self.store, self._books, peer))
+
+    def _spawn(self, work: Coroutine[None, None, None]) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(lambda task: task.cancelled() or task.exception())

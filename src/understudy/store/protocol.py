@@ -34,6 +34,8 @@ class Capabilities:
     """Bytes: what an object should at most have, so that as many as are worth it at once fit in memory."""
     billed: bool = False
     """Whether each request costs money, as far as the kind tells."""
+    late: bool = True
+    """Whether a create may take effect after it had failed."""
 
 
 Pace: TypeAlias = Callable[[str, int], Awaitable[None]]

@@ -1,0 +1,130 @@
+"""What failed is charged for until it is known not to be there, and no longer."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from tests.faults import Action, Fault, FaultyStore
+from tests.peer.pair import Served, served
+from understudy.engine import PeerLimits
+from understudy.errors import StoreUnavailable
+from understudy.peer.books import Books
+from understudy.peer.ledger import OVERHEAD, Doubt, Ledger
+from understudy.peer.registry import Registry
+from understudy.peer.settling import Settling
+from understudy.store.file import FileStore
+from understudy.store.protocol import Capabilities, Creation
+
+LIMITS = PeerLimits(prefix="b", quota=20_000)
+
+
+@pytest.fixture
+async def faulty(tmp_path: Path) -> AsyncIterator[FaultyStore]:
+    store = FaultyStore(FileStore(tmp_path / "vault", make=True))
+    yield store
+    await store.close()
+
+
+def used(site: Served) -> list[int]:
+    return [peer.used for peer in site.registry().peers()]
+
+
+async def until(true: Callable[[], bool]) -> None:
+    async with asyncio.timeout(60):
+        while not true():  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+
+
+async def test_a_peer_whose_creates_failed_goes_on_as_soon_as_the_store_does(tmp_path: Path, faulty: FaultyStore) -> None:
+    async with served(tmp_path, faulty) as site:
+        store = await site.joined("b", LIMITS)
+        faulty.plan(Fault(Action.FAIL_BEFORE, "create", times=12))
+        for number in range(12):
+            with pytest.raises(StoreUnavailable, match="on schedule"):
+                await store.create(f"packs/{number}", [bytes(5000)])
+        assert await store.create("again", [bytes(15_000)]) is Creation.CREATED
+        assert used(site) == [15_000 + OVERHEAD]
+
+
+async def test_while_the_store_cannot_be_seen_that_is_what_the_peer_hears(tmp_path: Path, faulty: FaultyStore) -> None:
+    async with served(tmp_path, faulty) as site:
+        store = await site.joined("b", LIMITS)
+        faulty.plan(Fault(Action.FAIL_AFTER, "create"), Fault(Action.FAIL_BEFORE, times=-1))
+        for number in range(4):
+            with pytest.raises(StoreUnavailable, match="on schedule"):
+                await store.create(f"packs/{number}", [bytes(9000)])
+        faulty.plan()
+        # One of them is there; more than is left beside it is too much.
+        with pytest.raises(StoreUnavailable, match=f"quota is used up: {9000 + OVERHEAD} of 20000 bytes are stored"):
+            await store.create("more", [bytes(9500)])
+        assert await store.create("fits", [bytes(7000)]) is Creation.CREATED
+
+
+async def test_what_a_killed_site_had_under_way_is_settled_when_it_begins_anew(tmp_path: Path, faulty: FaultyStore) -> None:
+    async with served(tmp_path, faulty) as site:
+        await site.joined("b", LIMITS)
+        peer = site.registry().peers()[0].id
+    registry = Registry(tmp_path / "there" / "peers")
+    ledger = Ledger(registry.database)
+    for name in ("lost", "stored"):
+        ledger.charge(peer, name, 8000)
+    await faulty.create("b/stored", [bytes(8000)])
+    async with served(tmp_path, faulty):
+        await until(lambda: [(row.name, row.stored) for row in ledger.page(peer, "", 9)] == [("b/stored", True)])
+        assert registry.peers()[0].used == 8000 + OVERHEAD
+    registry.close()
+
+
+class Late(FaultyStore):
+    @property
+    def capabilities(self) -> Capabilities:
+        return replace(self.inner.capabilities, late=True)
+
+
+async def test_where_it_may_take_effect_later_it_is_waited_for(tmp_path: Path) -> None:
+    store, books = Late(FileStore(tmp_path / "vault", make=True)), Books(tmp_path / "peers")
+    await books.open()
+    registry = Registry(tmp_path / "peers")
+    peer = registry.invite("b", LIMITS).peer.id
+    for name in ("lands", "never"):
+        charged = await books.charge(peer, name, 1000)
+        books.failed(charged)
+    await Settling(store, books, late=3600.0).settled()
+    assert registry.peers()[0].used == 2 * (1000 + OVERHEAD)
+    await store.create("b/lands", [bytes(1000)])
+    await Settling(store, books, late=0.0).settled()
+    assert registry.peers()[0].used == 1000 + OVERHEAD
+    assert await books.doubts(None, 9) == []
+    registry.close()
+    await books.close()
+    await store.close()
+
+
+async def test_nobody_settles_what_is_under_way(tmp_path: Path) -> None:
+    store, books = FileStore(tmp_path / "vault", make=True), Books(tmp_path / "peers")
+    await books.open()
+    registry = Registry(tmp_path / "peers")
+    peer = registry.invite("b", LIMITS).peer.id
+    settling = Settling(store, books)
+    with settling.under_way(peer, "b/a"):
+        await books.charge(peer, "a", 1000)
+        await settling.settled(peer)
+        assert [Doubt(doubt.peer, doubt.name, 0) for doubt in await books.doubts(peer, 9)] == [Doubt(peer, "b/a", 0)]
+    await settling.settled(peer)
+    assert await books.doubts(peer, 9) == []
+    registry.close()
+    await books.close()
+    await store.close()
+
+
+async def test_one_that_joins_is_charged_for_what_its_prefix_holds(tmp_path: Path, faulty: FaultyStore) -> None:
+    await faulty.create("b/before", [bytes(15_000)])
+    await faulty.create("c/others", [bytes(15_000)])
+    async with served(tmp_path, faulty) as site:
+        store = await site.joined("b", LIMITS)
+        await until(lambda: used(site) == [15_000 + OVERHEAD])
+        with pytest.raises(StoreUnavailable, match="quota is used up"):
+            await store.create("more", [bytes(5000)])
