@@ -37,7 +37,7 @@ def test_a_key_lets_one_in_once(registry: Registry) -> None:
 
 def test_the_secret_itself_is_nowhere(registry: Registry, tmp_path: Path) -> None:
     _, secret = registry.invite("b", PeerLimits())
-    assert not any(secret.encode() in path.read_bytes() for path in tmp_path.iterdir())
+    assert not any(secret.encode() in path.read_bytes() for path in tmp_path.rglob("*") if path.is_file())
 
 
 def test_an_expired_unknown_or_guessed_key_lets_nobody_in(registry: Registry) -> None:
@@ -142,4 +142,4 @@ def test_one_that_is_damaged_is_not_begun_anew(tmp_path: Path) -> None:
     (tmp_path / FILE).write_bytes(b"something else" * 1000)
     with pytest.raises(StateFailed) as caught:
         Registry(tmp_path)
-    assert "put it back from a copy" in caught.value.hint
+    assert "put its directory back from a copy" in caught.value.hint

@@ -46,6 +46,9 @@ class Books:
     async def admitted(self, peer: str) -> Peer:
         return await self._read(lambda registry: registry.admitted(peer))
 
+    async def catch_up(self) -> None:
+        await self._write(lambda registry: registry.catch_up())
+
     async def revoked(self) -> frozenset[str]:
         return await self._read(lambda registry: registry.revoked())
 

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from understudy.errors import AccessDenied, StateFailed
+from understudy.peer.permits import Permits
 
 FILE = "registry.sqlite"
 _BUSY = 20.0
@@ -42,6 +43,9 @@ _STEPS = (
     """
     CREATE INDEX objects_doubt ON objects (peer, at) WHERE stored = 0;
     """,
+    """
+    ALTER TABLE peers ADD COLUMN permit INTEGER NOT NULL DEFAULT 0;
+    """,
 )
 """Each brings the file from one version to the next; user_version counts them."""
 
@@ -52,6 +56,7 @@ class Database:
     def __init__(self, directory: Path) -> None:
         """`directory`: made if missing. `StateFailed`; `AccessDenied` if it is another user's, who could not use what this one writes."""
         self._path = directory / FILE
+        self.permits = Permits(directory)
         try:
             directory.mkdir(parents=True, exist_ok=True, mode=0o700)
             owner = directory.stat().st_uid
@@ -114,7 +119,7 @@ class Database:
 
     def _failed(self, error: Exception) -> StateFailed:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-        hint = "free space in the state directory; if the file is damaged, put it back from a copy: without it no peer is let in"
+        hint = "free space in the state directory; if the file is damaged, put its directory back from a copy: without it no peer is let in"
         return StateFailed(f"{self._path}: {reason}", hint=hint)
 
 

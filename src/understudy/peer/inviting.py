@@ -5,9 +5,11 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from understudy.engine import Invitation, Peer, PeerLimits
+from understudy.errors import StateFailed
 from understudy.pairing.address import address_of
 from understudy.pairing.key import RegistrationKey
 from understudy.peer.authority import authority_here
+from understudy.peer.permits import Permits
 from understudy.peer.registry import Registry
 
 
@@ -33,9 +35,15 @@ def limit(directory: Path, named: str, prefix: str | None, maintenance: bool | N
 
 
 def revoke(directory: Path, named: str) -> Peer:
-    """As `limit`."""
-    with _open(directory) as registry:
-        return registry.revoke(named)
+    """As `limit`. Where the registry cannot be read the peer is let in no more all the same, and `StateFailed` says so."""
+    try:
+        with _open(directory) as registry:
+            return registry.revoke(named)
+    except StateFailed as error:
+        if not Permits(directory).withdraw(named):
+            raise
+        message = f"the peer {named!r} is let in no more, but that could not be written down: {error.message}"
+        raise StateFailed(message, hint="free space in the state directory: it is written down by itself then") from error
 
 
 @contextmanager

@@ -64,8 +64,9 @@ class Ledger:
         than it may have, `InvalidRequest` if nothing may be called so."""
         wanted = size + OVERHEAD
         with self._database.writing() as connection:
-            revoked, prefix = connection.execute("SELECT revoked_at, prefix FROM peers WHERE id = ?", (peer,)).fetchone()
-            if revoked:
+            columns = "revoked_at, prefix, permit, name"
+            revoked, prefix, permit, called = connection.execute(f"SELECT {columns} FROM peers WHERE id = ?", (peer,)).fetchone()
+            if revoked or (permit and not self._database.permits.has(called, peer)):
                 raise AccessDenied("this site has revoked this peer")
             whole = whole_name(prefix, name)
             row = connection.execute("SELECT charge FROM objects WHERE peer = ? AND name = ?", (peer, whole)).fetchone()

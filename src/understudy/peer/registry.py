@@ -3,6 +3,7 @@
 import hmac
 import sqlite3
 import time
+from contextlib import suppress
 from pathlib import Path
 from secrets import token_hex, token_urlsafe
 from typing import NamedTuple
@@ -10,7 +11,7 @@ from typing import NamedTuple
 import msgspec
 
 from understudy.engine import Peer, PeerLimits, PeerState, checked_name
-from understudy.errors import AccessDenied, Conflict, InvalidRequest, NotFound
+from understudy.errors import AccessDenied, Conflict, InvalidRequest, NotFound, StateFailed
 from understudy.pairing.key import VALID, hashed
 from understudy.peer.database import Database
 from understudy.peer.ledger import inherit
@@ -18,7 +19,7 @@ from understudy.store.names import check_name
 
 _NANOSECONDS = 1_000_000_000
 _AGAIN = "make another one there: `understudy peer invite NAME`"
-_COLUMNS = "id, name, prefix, maintenance, quota, used, invited_at, expires_at, joined_at, revoked_at"
+_COLUMNS = "id, name, prefix, maintenance, quota, used, invited_at, expires_at, joined_at, revoked_at, permit"
 
 
 class Invited(NamedTuple):
@@ -31,6 +32,10 @@ class Registry:
 
     def __init__(self, directory: Path) -> None:
         self.database = Database(directory)
+        self._permits = self.database.permits
+        with suppress(StateFailed):
+            # Where nothing can be written, what was written counts, and what was withdrawn.
+            self.catch_up()
 
     def close(self) -> None:
         self.database.close()
@@ -42,7 +47,7 @@ class Registry:
         checked_limits(limits)
         secret = token_urlsafe(32)
         with self.database.writing() as connection:
-            known = _named(connection, name, now)
+            known = self._named(connection, name, now)
             if known is not None and known.state in ("invited", "joined"):
                 raise Conflict(f"there is a peer {name!r}: {known.state}", hint=f"choose another name, or `understudy peer revoke {name}`")
             peer = Peer(
@@ -58,9 +63,11 @@ class Registry:
             )
             values = (peer.id, name, *msgspec.structs.astuple(limits), hashed(secret), peer.invited_at, peer.expires_at)
             connection.execute(
-                "INSERT INTO peers (id, name, prefix, maintenance, quota, secret, invited_at, expires_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                "INSERT INTO peers (id, name, prefix, maintenance, quota, secret, invited_at, expires_at, permit) "
+                "VALUES (?, ?, ?, ?, ?, ?, ?, ?, 1)",
                 values,
             )
+            self._permits.give(name, peer.id)
         return Invited(peer, secret)
 
     def register(self, peer: str, secret: str, public_key: str, now: int | None = None) -> Peer:
@@ -71,7 +78,7 @@ class Registry:
             row = connection.execute("SELECT secret, public_key FROM peers WHERE id = ?", (peer,)).fetchone()
             if row is None or not hmac.compare_digest(row[0], hashed(secret)):
                 raise AccessDenied("this site does not know this registration key", hint=f"is it one of another site? {_AGAIN}")
-            found = _one(connection, peer, now)
+            found = self._one(connection, peer, now)
             if found.state == "revoked":
                 raise AccessDenied(f"this registration key of {found.name!r} was revoked", hint=_AGAIN)
             if found.state == "joined" and row[1] != public_key:
@@ -84,12 +91,12 @@ class Registry:
             if found.state == "invited":
                 connection.execute("UPDATE peers SET public_key = ?, joined_at = ? WHERE id = ?", (public_key, now, peer))
                 inherit(connection, peer)
-            return _one(connection, peer, now)
+            return self._one(connection, peer, now)
 
     def admitted(self, peer: str) -> Peer:
         """Who asks, by the id in a certificate of ours. `AccessDenied` if it was revoked, or is not known."""
         with self.database.reading() as connection:
-            found = _found(connection, peer, time.time_ns())
+            found = self._found(connection, peer, time.time_ns())
         if found is None:
             raise AccessDenied("this site does not know this peer", hint=_AGAIN)
         if found.state != "joined":
@@ -101,32 +108,94 @@ class Registry:
         now = time.time_ns()
         with self.database.reading() as connection:
             rows = connection.execute(f"SELECT {_COLUMNS} FROM peers ORDER BY name, invited_at").fetchall()
-        return tuple(_peer(row, now) for row in rows)
+        return tuple(self._peer(row, now) for row in rows)
 
     def revoked(self) -> frozenset[str]:
         """Their ids."""
         with self.database.reading() as connection:
-            return frozenset(row[0] for row in connection.execute("SELECT id FROM peers WHERE revoked_at != 0"))
+            rows = connection.execute("SELECT id, name, permit, revoked_at FROM peers").fetchall()
+        return frozenset(peer for peer, name, permit, revoked in rows if revoked or (permit and not self._permits.has(name, peer)))
 
     def limit(self, named: str, *, prefix: str | None = None, maintenance: bool | None = None, quota: int | None = None) -> Peer:
         """From its next request on; None: as it was. By its name or id. `NotFound`, `Conflict` if it was revoked."""
         now = time.time_ns()
         with self.database.writing() as connection:
-            peer = _living(connection, named, now)
+            peer = self._living(connection, named, now)
             changes = {"prefix": prefix, "maintenance": maintenance, "quota": quota}
             limits = msgspec.structs.replace(peer.limits, **{key: value for key, value in changes.items() if value is not None})
             checked_limits(limits)
             values = (*msgspec.structs.astuple(limits), peer.id)
             connection.execute("UPDATE peers SET prefix = ?, maintenance = ?, quota = ? WHERE id = ?", values)
-            return _one(connection, peer.id, now)
+            return self._one(connection, peer.id, now)
 
     def revoke(self, named: str) -> Peer:
-        """It, or its registration key, is let in no more. By its name or id. `NotFound`, `Conflict` if it was before."""
+        """It, or its registration key, is let in no more, also where nothing can be written. By its name or id.
+
+        `NotFound`, `Conflict` if it was before.
+        """
         now = time.time_ns()
-        with self.database.writing() as connection:
-            peer = _living(connection, named, now)
-            connection.execute("UPDATE peers SET revoked_at = ? WHERE id = ?", (now, peer.id))
-            return _one(connection, peer.id, now)
+        with self.database.reading() as connection:
+            peer = self._living(connection, named, now)
+        withdrawn = self._permits.withdraw(peer.id)
+        try:
+            with self.database.writing() as connection:
+                connection.execute("UPDATE peers SET revoked_at = ? WHERE id = ?", (now, peer.id))
+        except StateFailed:
+            if not withdrawn:
+                raise
+        return msgspec.structs.replace(peer, state="revoked", revoked_at=now)
+
+    def catch_up(self) -> None:
+        """What was withdrawn is written down; who was let in before there were permits has one."""
+        now = time.time_ns()
+        with self.database.reading() as connection:
+            rows = connection.execute("SELECT id, name, permit FROM peers WHERE revoked_at = 0").fetchall()
+        behind = [(peer, name, permit) for peer, name, permit in rows if not (permit and self._permits.has(name, peer))]
+        for peer, name, permit in behind:
+            with self.database.writing() as connection:
+                if permit:
+                    connection.execute("UPDATE peers SET revoked_at = ? WHERE id = ? AND revoked_at = 0", (now, peer))
+                elif connection.execute("UPDATE peers SET permit = 1 WHERE id = ? AND permit = 0 AND revoked_at = 0", (peer,)).rowcount:
+                    self._permits.give(name, peer)
+
+    def _living(self, connection: sqlite3.Connection, named: str, now: int) -> Peer:
+        peer = self._found(connection, named, now) or self._named(connection, named, now)
+        if peer is None:
+            raise NotFound(f"there is no peer {named!r}", hint="`understudy peer list` shows all")
+        if peer.state == "revoked":
+            raise Conflict(f"the peer {named!r} was revoked", hint="`understudy peer invite` makes a new one of this name")
+        return peer
+
+    def _named(self, connection: sqlite3.Connection, name: str, now: int) -> Peer | None:
+        """Of several of this name the one that counts: only the newest can be other than expired or revoked."""
+        row = connection.execute(f"SELECT {_COLUMNS} FROM peers WHERE name = ? ORDER BY invited_at DESC LIMIT 1", (name,)).fetchone()
+        return self._peer(row, now) if row else None
+
+    def _found(self, connection: sqlite3.Connection, peer: str, now: int) -> Peer | None:
+        row = connection.execute(f"SELECT {_COLUMNS} FROM peers WHERE id = ?", (peer,)).fetchone()
+        return self._peer(row, now) if row else None
+
+    def _one(self, connection: sqlite3.Connection, peer: str, now: int) -> Peer:
+        found = self._found(connection, peer, now)
+        assert found is not None
+        return found
+
+    def _peer(self, row: tuple[str, str, str, int, int, int, int, int, int, int, int], now: int) -> Peer:
+        identity, name, prefix, maintenance, quota, used, invited, expires, joined, revoked, permit = row
+        if permit and not revoked and not self._permits.has(name, identity):
+            revoked = self._permits.last()
+        state: PeerState = "revoked" if revoked else "joined" if joined else "expired" if now >= expires else "invited"
+        return Peer(
+            id=identity,
+            name=name,
+            state=state,
+            limits=PeerLimits(prefix=prefix, maintenance=bool(maintenance), quota=quota),
+            used=used,
+            invited_at=invited,
+            expires_at=expires,
+            joined_at=joined,
+            revoked_at=revoked,
+        )
 
 
 def checked_limits(limits: PeerLimits) -> PeerLimits:
@@ -136,45 +205,3 @@ def checked_limits(limits: PeerLimits) -> PeerLimits:
     if not 0 <= limits.quota < 1 << 62:
         raise InvalidRequest(f"{limits.quota} bytes are no quota", hint="write a size such as 500GiB, or 0 for any")
     return limits
-
-
-def _living(connection: sqlite3.Connection, named: str, now: int) -> Peer:
-    peer = _found(connection, named, now) or _named(connection, named, now)
-    if peer is None:
-        raise NotFound(f"there is no peer {named!r}", hint="`understudy peer list` shows all")
-    if peer.state == "revoked":
-        raise Conflict(f"the peer {named!r} was revoked", hint="`understudy peer invite` makes a new one of this name")
-    return peer
-
-
-def _named(connection: sqlite3.Connection, name: str, now: int) -> Peer | None:
-    """Of several of this name the one that counts: only the newest can be other than expired or revoked."""
-    row = connection.execute(f"SELECT {_COLUMNS} FROM peers WHERE name = ? ORDER BY invited_at DESC LIMIT 1", (name,)).fetchone()
-    return _peer(row, now) if row else None
-
-
-def _found(connection: sqlite3.Connection, peer: str, now: int) -> Peer | None:
-    row = connection.execute(f"SELECT {_COLUMNS} FROM peers WHERE id = ?", (peer,)).fetchone()
-    return _peer(row, now) if row else None
-
-
-def _one(connection: sqlite3.Connection, peer: str, now: int) -> Peer:
-    found = _found(connection, peer, now)
-    assert found is not None
-    return found
-
-
-def _peer(row: tuple[str, str, str, int, int, int, int, int, int, int], now: int) -> Peer:
-    identity, name, prefix, maintenance, quota, used, invited, expires, joined, revoked = row
-    state: PeerState = "revoked" if revoked else "joined" if joined else "expired" if now >= expires else "invited"
-    return Peer(
-        id=identity,
-        name=name,
-        state=state,
-        limits=PeerLimits(prefix=prefix, maintenance=bool(maintenance), quota=quota),
-        used=used,
-        invited_at=invited,
-        expires_at=expires,
-        joined_at=joined,
-        revoked_at=revoked,
-    )

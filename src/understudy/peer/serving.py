@@ -141,16 +141,21 @@ class _Turned(asyncio.Protocol):
 
 async def _watch(site: Site, every: float) -> None:
     """Who is revoked is cut off, and what it had begun to send forgotten; so is what nobody sends to any more."""
+    written: frozenset[str] = frozenset()
     while True:
         await asyncio.sleep(every)
         try:
             site.uploads.sweep()
             with suppress(UnderstudyError):
                 # While it cannot be read nobody is let in either.
-                for peer in await site.books.revoked() & site.lines.keys():
+                revoked = await site.books.revoked()
+                for peer in revoked & site.lines.keys():
                     _LOG.warning("the peer %s was revoked: its connections are cut", peer)
                     site.cut(peer)
                     site.uploads.drop(peer)
+                if revoked != written:
+                    await site.books.catch_up()
+                    written = revoked
         except Exception:
             # Once more is better than never again: who is revoked is refused at each request all the same.
             _LOG.exception("looking who was revoked failed by a fault in understudy")
