@@ -20,17 +20,22 @@ class Proxy:
         self.reached = asyncio.Event()
         self._lines: set[asyncio.StreamWriter] = set()
         self._tasks: set[asyncio.Task[None]] = set()
+        self._accepting: set[asyncio.Task[None] | None] = set()
 
     def expect(self, more: int) -> None:
         self.mark = self.passed + more
         self.reached.clear()
 
     async def accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        accepting = asyncio.current_task()
+        self._accepting.add(accepting)
         try:
             there, back = await asyncio.open_connection("127.0.0.1", self.target)
-        except OSError:
+        except (OSError, asyncio.CancelledError):
             writer.transport.abort()
             return
+        finally:
+            self._accepting.discard(accepting)
         self._lines |= {writer, back}
         tasks = [asyncio.create_task(self._pass(reader, back, True)), asyncio.create_task(self._pass(there, writer, False))]
         self._tasks |= set(tasks)
@@ -60,6 +65,11 @@ class Proxy:
                 await writer.drain()
 
     async def close(self) -> None:
+        """Nothing of it is left behind, what was being connected neither."""
+        for task in list(self._accepting):
+            assert task is not None
+            task.cancel()
+            await asyncio.wait([task])
         for line in list(self._lines):
             line.transport.abort()
         await asyncio.gather(*self._tasks, return_exceptions=True)
