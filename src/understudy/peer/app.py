@@ -1,7 +1,6 @@
 """The application that peers talk to: who is let in, what comes to which handler, and how every failure is told."""
 
 import asyncio
-import contextlib
 import logging
 import ssl
 import time
@@ -19,6 +18,7 @@ from understudy.errors import AccessDenied, InvalidRequest, NotFound, StoreUnava
 from understudy.pairing import wire
 from understudy.pairing.certificates import Authority, public_key_of, sign_peer
 from understudy.peer.books import Books
+from understudy.peer.door import Guest, abort, named
 from understudy.peer.memory import Memory
 from understudy.peer.storing import Storing
 from understudy.peer.uploads import Uploads
@@ -50,14 +50,7 @@ class Site:
     def cut(self, peer: str) -> None:
         """Its connections end at once, whatever they were doing."""
         for line in list(self.lines.pop(peer, ())):
-            _abort(line)
-
-
-def _abort(line: asyncio.BaseTransport) -> None:
-    """Python 3.11.2, which Debian 12 has, forgets what is below a TLS connection that was closed twice: that one is at its end already."""
-    if isinstance(line, asyncio.WriteTransport):
-        with contextlib.suppress(AttributeError):
-            line.abort()
+            abort(line)
 
 
 SITE: web.AppKey[Site] = web.AppKey("site", Site)
@@ -94,7 +87,7 @@ async def _answering(request: web.Request, handler: Handler) -> web.StreamRespon
     except (ConnectionError, web.RequestPayloadError):
         # Whoever asked has gone, or is to see that the answer was not whole.
         if request.transport is not None:
-            _abort(request.transport)
+            abort(request.transport)
         raise ConnectionResetError from None
     except Exception:
         _LOG.exception("a request of a peer failed by a fault in understudy")
@@ -115,8 +108,11 @@ def _let_in(handler: Handler) -> Handler:
         site, transport = request.app[SITE], request.transport
         if transport is None:
             raise ConnectionResetError
-        peer = await site.books.admitted(_named(transport))
+        peer = await site.books.admitted(_proven(transport))
         site.lines.setdefault(peer.id, WeakSet()).add(transport)
+        guest = transport.get_protocol() if isinstance(transport, asyncio.Transport) else None
+        if isinstance(guest, Guest):
+            guest.heard()
         if site.busy[peer.id] >= MOST_REQUESTS:
             raise StoreUnavailable(f"more than {MOST_REQUESTS} requests of one peer at once", hint="it is tried again")
         request[PEER] = peer
@@ -132,10 +128,10 @@ def _let_in(handler: Handler) -> Handler:
     return handle
 
 
-def _named(transport: asyncio.BaseTransport) -> str:
-    """The peer's id, by the certificate that TLS has proven to be of our authority, and to be a peer's."""
-    certificate = transport.get_extra_info("peercert")
-    if not certificate:
+def _proven(transport: asyncio.BaseTransport) -> str:
+    """The peer's id, by a certificate whose time is now."""
+    certificate, peer = transport.get_extra_info("peercert"), named(transport)
+    if peer is None:
         raise AccessDenied("this site is for its peers alone", hint="there: `understudy peer invite NAME`; here: `understudy peer join`")
     begin, end = (ssl.cert_time_to_seconds(certificate[key]) for key in ("notBefore", "notAfter"))
     if not begin <= time.time() < end:
@@ -144,7 +140,7 @@ def _named(transport: asyncio.BaseTransport) -> str:
             f"this peer's certificate {when}: it is for {certificate['notBefore']} to {certificate['notAfter']}",
             hint="compare the clocks of both sites; if they are right: there `understudy peer invite`, here `understudy peer join --again`",
         )
-    return next((value for part in certificate["subject"] for key, value in part if key == "commonName"), "")
+    return peer
 
 
 async def _authority(request: web.Request) -> web.StreamResponse:

@@ -19,6 +19,7 @@ from understudy.pairing.tls import server_context
 from understudy.peer.app import Site, make_app
 from understudy.peer.authority import authority_here, leaf_here
 from understudy.peer.books import Books
+from understudy.peer.door import Door
 from understudy.peer.handlers import routes
 from understudy.peer.memory import Memory
 from understudy.peer.storing import Storing
@@ -26,14 +27,10 @@ from understudy.peer.uploads import IDLE, Uploads
 from understudy.store.protocol import ObjectStore
 
 _LOG = logging.getLogger(__name__)
-_HANDSHAKE = 10.0
-_FAREWELL = 1.0
 _DRAIN = 5.0
 _READ_BUFFER = 256 << 10
 _BACKLOG = 256
 _RENEWAL = 3600.0
-MOST_CONNECTIONS = 1024
-"""Of all peers, and of whoever else comes, beyond their handshake."""
 
 
 class Terms(NamedTuple):
@@ -84,19 +81,20 @@ async def serving(
         read_bufsize=_READ_BUFFER,
         lingering_time=5.0,
     )
-    listener, keeping = None, []
+    keeping: list[asyncio.Task[None]] = []
     try:
         await runner.setup()
+        assert runner.server is not None
+        opened = await _listening(terms)
+        port = int(opened.getsockname()[1])
+        door = Door(opened, context, runner.server, terms.stall)
         here.storing.begin()
-        listener = await _listening(runner, terms, context)
-        keeping = [asyncio.create_task(_watch(here, terms.watch)), asyncio.create_task(_renew(directory, authority, context))]
-        yield int(listener.sockets[0].getsockname()[1])
+        keeping = [asyncio.create_task(work) for work in (door.run(), _watch(here, terms.watch), _renew(directory, authority, context))]
+        yield port
     finally:
         for task in keeping:
             task.cancel()
         await asyncio.gather(*keeping, return_exceptions=True)
-        if listener is not None:
-            listener.close()
         for peer in list(here.lines):
             if not here.busy[peer]:
                 here.cut(peer)
@@ -108,18 +106,9 @@ async def serving(
         await books.close()
 
 
-async def _listening(runner: web.AppRunner, terms: Terms, context: ssl.SSLContext) -> asyncio.Server:
-    server = runner.server
-    assert server is not None
-
-    def protocol() -> asyncio.Protocol:
-        return _Turned() if len(server.connections) >= MOST_CONNECTIONS else server()
-
+async def _listening(terms: Terms) -> socket.socket:
     try:
-        opened = await asyncio.to_thread(_opened, terms.host, terms.port)
-        return await asyncio.get_running_loop().create_server(
-            protocol, sock=opened, ssl=context, ssl_handshake_timeout=_HANDSHAKE, ssl_shutdown_timeout=_FAREWELL
-        )
+        return await asyncio.to_thread(_opened, terms.host, terms.port)
     except OSError as error:
         raise InvalidRequest(f"peers.listen: {terms.host}:{terms.port} cannot be listened at: {error.strerror or error}") from None
 
@@ -128,15 +117,9 @@ def _opened(host: str, port: int) -> socket.socket:
     """What accepted connections inherit: who has gone without a word is found out by the kernel."""
     family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0][0]
     opened = socket.create_server((host, port), family=family, backlog=_BACKLOG)
+    opened.setblocking(False)
     dead_after(opened)
     return opened
-
-
-class _Turned(asyncio.Protocol):
-    """Somebody for whom there is no place."""
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        transport.close()
 
 
 async def _watch(site: Site, every: float) -> None:
