@@ -50,6 +50,24 @@ async def test_a_peer_that_takes_all_places_loses_them_to_another_one(site: Serv
         line.close()
 
 
+async def test_two_that_drip_do_not_keep_the_memory_from_a_third(tmp_path: Path) -> None:
+    async with served(tmp_path, terms=TERMS._replace(memory=24 << 20, grace=0.2)) as site:
+        store = await site.joined("honest")
+        lines = []
+        for name in ("one", "two"):
+            await site.joined(name)
+            for number in range(8):
+                lines.append(await Line.open(site, name))
+                part = f"/peer/1/uploads/{number:032x}/{name}/{number}?size={4 << 20}&at=0"
+                await lines[-1].begin("PUT", part if number % 2 else f"/peer/1/objects/{name}/{number}", 4 << 20)
+                lines[-1].writer.write(b"x")
+        for number in range(2):
+            assert await store.create(f"large/{number}", [bytes(8 << 20)]) is Creation.CREATED
+            assert await store.get(f"large/{number}") == bytes(8 << 20)
+        for line in lines:
+            line.close()
+
+
 async def gone(reader: asyncio.StreamReader) -> bool:
     try:
         return await reader.read() == b""

@@ -1,6 +1,6 @@
 """What a peer may ask for. Each handler holds a bounded amount of memory, which is the peer's own."""
 
-import asyncio
+from functools import partial
 
 import numpy as np
 from aiohttp import web
@@ -9,8 +9,11 @@ from understudy.errors import InvalidRequest, NotFound, StoreUnavailable, Unders
 from understudy.finish import finish
 from understudy.model import Bytes
 from understudy.pairing import wire
-from understudy.peer.app import PEER, SITE, Row, Site, answered
+from understudy.peer.app import PEER, SITE, Row, answered
 from understudy.peer.chroot import Chroot
+from understudy.peer.door import abort
+from understudy.peer.memory import Hold
+from understudy.peer.pace import Pace
 from understudy.store.protocol import Creation
 
 _WRITE = 256 << 10
@@ -41,14 +44,16 @@ async def _create(request: web.Request) -> web.StreamResponse:
     site, peer, name, size = request.app[SITE], request[PEER], request.match_info["name"], _length_of(request)
     if size > _SMALL:
         await site.storing.must_have_room(peer, name, size)
-    async with site.memory.held(peer.id, size):
+    async with site.memory.held(peer.id, size) as hold:
+        hold.give_up = partial(_cut, request)
         data = np.empty(size, np.uint8)
-        at = 0
-        while chunk := await _chunk(request, site):
-            data[at : at + len(chunk)] = np.frombuffer(chunk, np.uint8)
-            at += len(chunk)
-        if at < size:
+        pace = Pace(site.stall)
+        while chunk := await _chunk(request, pace):
+            data[hold.moved : hold.moved + len(chunk)] = np.frombuffer(chunk, np.uint8)
+            hold.moved += len(chunk)
+        if hold.moved < size:
             raise ConnectionResetError
+        hold.give_up = None
         # Begun, it goes to its end: nobody could say otherwise what became of it.
         creation = await finish(site.storing.create(peer, name, data))
     return answered(wire.Created(creation=creation.value))
@@ -62,14 +67,15 @@ async def _upload_part(request: web.Request) -> web.StreamResponse:
         raise InvalidRequest(f"bytes {at} to {at + length} are not of an object of {size}")
     await site.storing.must_have_room(peer, name, size)
     async with site.uploads.writing(peer.id, request.match_info["upload"], name, size) as upload:
-        while chunk := await _chunk(request, site):
+        pace = Pace(site.stall)
+        while chunk := await _chunk(request, pace):
             upload.write(at, chunk)
             at += len(chunk)
 
         async def put(name: str, data: Bytes) -> Creation:
             return await site.storing.create(peer, name, data)
 
-        creation = await site.uploads.settled(peer.id, upload, put)
+        creation = await site.uploads.settled(upload, put)
     return answered(wire.Created(creation=creation.value if creation else None))
 
 
@@ -83,7 +89,7 @@ async def _get(request: web.Request) -> web.StreamResponse:
     site, peer, name = request.app[SITE], request[PEER], request.match_info["name"]
     start, length = _number(request, "start", 0), _number(request, "length", _LARGEST)
     view = site.storing.seen_by(peer)
-    async with site.memory.held(peer.id, min(length, wire.PART)):
+    async with site.memory.held(peer.id, min(length, wire.PART)) as hold:
         wanted = min(length, wire.PART)
         first = await view.get(name, start, wanted)
         if len(first) > wanted:
@@ -99,19 +105,22 @@ async def _get(request: web.Request) -> web.StreamResponse:
         response = web.StreamResponse(headers={} if total is None else {wire.SIZE: str(total)})
         response.content_length = end - start
         await response.prepare(request)
+        hold.give_up = partial(_cut, request)
         try:
-            await _streamed(site, response, view, name, first, start, end)
+            await _streamed(Pace(site.stall), hold, response, view, name, first, start, end)
         except (UnderstudyError, TimeoutError) as error:
             # Who reads sees that bytes are missing.
             raise ConnectionResetError from error
         return response
 
 
-async def _streamed(site: Site, response: web.StreamResponse, view: Chroot, name: str, piece: bytes, at: int, end: int) -> None:
+async def _streamed(pace: Pace, hold: Hold, response: web.StreamResponse, view: Chroot, name: str, piece: bytes, at: int, end: int) -> None:
     while True:
         for begin in range(0, len(piece), _WRITE):
-            async with asyncio.timeout(site.stall):
+            async with pace.next():
                 await response.write(memoryview(piece)[begin : begin + _WRITE])
+            pace.moved(_WRITE)
+            hold.moved += _WRITE
         at += len(piece)
         if at >= end:
             break
@@ -139,14 +148,20 @@ async def _list(request: web.Request) -> web.StreamResponse:
     return answered(wire.Page(items=tuple((info.name, info.size) for info in infos), more=more))
 
 
-async def _chunk(request: web.Request, site: Site) -> bytes:
-    """What has come of the body; empty at its end. `ConnectionResetError` if nothing comes any more."""
+async def _chunk(request: web.Request, pace: Pace) -> bytes:
+    """What has come of the body; empty at its end. `ConnectionResetError` if nothing comes any more, or too slowly."""
     try:
-        async with asyncio.timeout(site.stall):
+        async with pace.next():
             chunk, _ = await request.content.readchunk()
     except TimeoutError:
         raise ConnectionResetError from None
+    pace.moved(len(chunk))
     return chunk
+
+
+def _cut(request: web.Request) -> None:
+    if request.transport is not None:
+        abort(request.transport)
 
 
 def _length_of(request: web.Request) -> int:

@@ -21,7 +21,7 @@ from understudy.peer.authority import authority_here, leaf_here
 from understudy.peer.books import Books
 from understudy.peer.door import Door
 from understudy.peer.handlers import routes
-from understudy.peer.memory import Memory
+from understudy.peer.memory import GRACE, Memory
 from understudy.peer.storing import Storing
 from understudy.peer.uploads import IDLE, Uploads
 from understudy.store.protocol import ObjectStore
@@ -37,7 +37,8 @@ class Terms(NamedTuple):
     """How a site serves: where it listens, bytes of memory for what is under way, and seconds.
 
     `stall`: how long a peer may send, or take, nothing in the middle of something; `idle`: how long a connection may be unused;
-    `watch`: how often it is looked who was revoked; `keep`: how long half an upload is kept.
+    `watch`: how often it is looked who was revoked; `keep`: how long half an upload is kept; `grace`: how long
+    memory that a peer is due is waited for before another one loses it.
     """
 
     host: str
@@ -47,6 +48,7 @@ class Terms(NamedTuple):
     idle: float = 75.0
     watch: float = 0.5
     keep: float = IDLE
+    grace: float = GRACE
 
 
 def _silent(peer: Peer) -> None:
@@ -70,7 +72,7 @@ async def serving(
     context.num_tickets = 0
     books = Books(directory)
     await books.open()
-    memory = Memory(terms.memory, terms.memory // 2)
+    memory = Memory(terms.memory, terms.memory // 2, grace=terms.grace)
     uploads = Uploads(memory, terms.keep)
     here = Site(authority, books, Storing(store, books), memory, uploads, joined, terms.stall)
     runner = web.AppRunner(

@@ -4,13 +4,14 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import TypeAlias
 
 import numpy as np
 
 from understudy.errors import Conflict, NotFound, StoreUnavailable
 from understudy.model import Bytes
-from understudy.peer.memory import Memory
+from understudy.peer.memory import Hold, Memory
 from understudy.peer.spans import Spans
 from understudy.store.protocol import Creation
 
@@ -30,6 +31,7 @@ class Upload:
         self.name = name
         self.spans = Spans(size)
         self.bytes: Bytes | None = None
+        self.hold: Hold | None = None
         self.storing: asyncio.Task[Creation] | None = None
         self.outcome: Creation | None = None
         self.begun = asyncio.Event()
@@ -48,6 +50,8 @@ class Upload:
             raise StoreUnavailable("this upload was given up", hint="it is begun again")
         self.bytes[at : at + len(data)] = np.frombuffer(data, np.uint8)
         self.spans.add(at, at + len(data))
+        if self.hold is not None:
+            self.hold.moved += len(data)
         self.used = time.monotonic()
 
 
@@ -79,7 +83,7 @@ class Uploads:
             found.writers -= 1
             found.used = time.monotonic()
 
-    async def settled(self, peer: str, upload: Upload, put: Put) -> Creation | None:
+    async def settled(self, upload: Upload, put: Put) -> Creation | None:
         """The outcome of a whole upload, which is stored once whoever asks; None while bytes are missing.
 
         One that could not be stored is whole still: who asks again stores it again.
@@ -89,7 +93,7 @@ class Uploads:
         if upload.storing is None:
             if upload.bytes is None:
                 raise StoreUnavailable("this upload was given up", hint="it is begun again")
-            upload.storing = asyncio.create_task(self._stored(peer, upload, upload.bytes, put))
+            upload.storing = asyncio.create_task(self._stored(upload, upload.bytes, put))
             upload.storing.add_done_callback(lambda task: task.cancelled() or task.exception())
         # Whoever is cut off does not take the outcome from the others.
         return await asyncio.shield(upload.storing)
@@ -127,7 +131,8 @@ class Uploads:
         self._make_place(key[0])
         upload = self._known[key] = Upload(name, size)
         try:
-            await self._memory.take(key[0], size)
+            upload.hold = await self._memory.take(key[0], size)
+            upload.hold.give_up = partial(self._forget, key)
             upload.bytes = np.empty(size, np.uint8)
         except BaseException:
             del self._known[key]
@@ -136,15 +141,18 @@ class Uploads:
             upload.begun.set()
         return upload
 
-    async def _stored(self, peer: str, upload: Upload, data: Bytes, put: Put) -> Creation:
+    async def _stored(self, upload: Upload, data: Bytes, put: Put) -> Creation:
+        hold = upload.hold
+        assert hold is not None
+        give_up, hold.give_up = hold.give_up, None
         try:
             upload.outcome = await put(upload.name, data)
             # The outcome is told to who did not hear it; the bytes are of no use any more.
-            upload.bytes = None
-            self._memory.give_back(peer, upload.size)
+            self._free(upload)
             return upload.outcome
         finally:
             upload.storing = None
+            hold.give_up = give_up
             upload.used = time.monotonic()
 
     def _make_place(self, peer: str) -> None:
@@ -161,6 +169,10 @@ class Uploads:
         if upload.storing is not None or not upload.begun.is_set():
             return
         del self._known[key]
-        if upload.bytes is not None:
-            upload.bytes = None
-            self._memory.give_back(key[0], upload.size)
+        self._free(upload)
+
+    def _free(self, upload: Upload) -> None:
+        upload.bytes = None
+        if upload.hold is not None:
+            self._memory.give_back(upload.hold)
+            upload.hold = None
