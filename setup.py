@@ -13,10 +13,13 @@ SANITIZE = os.environ.get("UNDERSTUDY_SANITIZE", "").split()
 # An editable install compiles every kernel anew, one after the other: whoever builds them with build_ext anyway leaves them out there.
 WITHOUT_KERNELS = bool(os.environ.get("UNDERSTUDY_WITHOUT_KERNELS"))
 
+VIEWS = "understudy.native.views"
+"""Cython's own code for memoryviews, once: two thirds of what each kernel would have to compile."""
 
-def extension(source: Path) -> Extension:
+
+def extension(name: str, source: Path) -> Extension:
     return Extension(
-        f"understudy.native.{source.stem}",
+        name,
         [str(source)],
         include_dirs=[numpy.get_include(), "native"],
         define_macros=[("NPY_NO_DEPRECATED_API", "NPY_1_7_API_VERSION")],
@@ -25,10 +28,13 @@ def extension(source: Path) -> Extension:
     )
 
 
+kernels = [extension(f"understudy.native.{path.stem}", path) for path in sorted(Path("native").glob("*.pyx"))]
+
 setup(
     ext_modules=cythonize(
-        [] if WITHOUT_KERNELS else [extension(path) for path in sorted(Path("native").glob("*.pyx"))],
+        [] if WITHOUT_KERNELS else [*kernels, extension(VIEWS, Path("native/views.c"))],
         include_path=["src"],
+        shared_utility_qualified_name=VIEWS,
         language_level=3,
         compiler_directives={"boundscheck": False, "wraparound": False, "cdivision": True, "embedsignature": True},
         annotate=bool(os.environ.get("UNDERSTUDY_ANNOTATE")),

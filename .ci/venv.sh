@@ -22,6 +22,7 @@ kernels_are_built() {
         [ -e "$source" ] || return 0
         compgen -G "src/understudy/native/$(basename "$source" .pyx).*.so" >/dev/null || return 1
     done
+    compgen -G "src/understudy/native/views.*.so" >/dev/null
 }
 
 prepare_venv() {
