@@ -2,7 +2,7 @@
 
 import asyncio
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -35,11 +35,11 @@ echo "@seen"
 WAITS = "\nwhile true; do sleep 1; done\n"
 
 
-def make_kernel(kit: Kit, directory: Path, script: str) -> Path:
-    """The kit's initramfs with another init over its own."""
+def make_kernel(kit: Kit, directory: Path, script: str, programs: Mapping[str, bytes] | None = None) -> Path:
+    """The kit's initramfs with another init over its own, and more programs by their paths."""
     content = INIT + script
     path = directory / f"init-{hashlib.sha256(content.encode()).hexdigest()[:12]}.gz"
-    path.write_bytes(kit.initramfs.read_bytes() + build_initramfs({"/init": content.encode()}))
+    path.write_bytes(kit.initramfs.read_bytes() + build_initramfs({"/init": content.encode(), **(programs or {})}))
     return path
 
 
