@@ -1,5 +1,6 @@
 """A daemon brings a second vault on behind its cycles, which go on whatever becomes of that."""
 
+import os
 import shutil
 import signal
 from pathlib import Path
@@ -69,3 +70,30 @@ def test_points_are_copied_and_cycles_do_not_wait_for_a_place_that_is_gone(house
     house.end()
     house.host.run("restore", "web@latest", "--to", str(short / "restored"))
     assert (short / "restored" / "vda.raw").read_bytes() == disk.read_bytes()
+
+
+def test_what_rots_in_the_copy_is_found_and_healed_and_told_where_it_cannot_be(house: House, short: Path) -> None:
+    second = short / "second"
+    house.policy["verify-every"] = "1s"
+    follow(house, second).write_bytes(os.urandom(1 << 20))
+    (pack, *_) = house.until(lambda: list(second.glob("machines/*/packs/*")))
+    house.until(lambda: (house.machine("web")["second"] or {}).get("verified_at"))
+    assert "verified" in typed(house, "status", "web", expect=0)
+    ours, whole = house.host.vault / pack.relative_to(second), pack.read_bytes()
+
+    def rot(path: Path) -> None:
+        path.chmod(0o600)
+        path.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
+
+    rot(pack)
+    house.until(lambda: house.events("second.healed"))
+    assert pack.read_bytes() == whole
+    rot(ours)
+    rot(pack)
+    reasons = house.until(lambda: [reason for reason in house.machine("web")["reasons"] if reason["code"] == "second-damaged"])
+    assert reasons[0]["health"] == "critical"
+    assert pack.name in reasons[0]["message"]
+    assert f"DAMAGED: machines/{pack.parent.parent.name}/packs/{pack.name}" in "".join(typed(house, "status", "web", expect=2).split("\n"))
+    ours.write_bytes(whole)
+    house.until(lambda: not house.machine("web")["second"]["damage"])
+    assert pack.read_bytes() == whole

@@ -101,7 +101,7 @@ async def test_cut_off_at_any_write_it_holds_all_that_it_lists(sites: Sites, tai
             await must_be_promotable(sites, after if stage[0] else before)
     assert seen == [before, after]
     assert len(stages) == 4
-    assert await drop_staged(FileStore(tmp_path / "second"), names.machine(machine)) > 1
+    assert await drop_staged(FileStore(tmp_path / "second"), names.machine(machine), 0) > 1
     assert {entry.point.id.hex() for entry in (await (await sites.opened("second")).logs())[0].state.points} == after
 
 

@@ -11,9 +11,24 @@ GONE = Failure(code="store_unavailable", message="no answer", hint="look")
 OTHER = Failure(code="diverged", message="somebody wrote there", hint="look")
 
 
-def facts(failure: Failure | None = None, kind: Kind | None = None, failures: int = 0, since: float = 0.0, **second: object) -> SecondFacts:
+def facts(
+    failure: Failure | None = None,
+    kind: Kind | None = None,
+    failures: int = 0,
+    since: float = 0.0,
+    verified_age: float | None = None,
+    **second: object,
+) -> SecondFacts:
     shown = {"url": "file:///third", "state": "copying", "point": 3, "frozen_at": 0, "behind": 2, "lag_seconds": 10.0, **second}
-    return SecondFacts(policy=POLICY, second=Second(**shown), since=since, failure=failure, kind=kind, failures=failures)  # type: ignore[arg-type]
+    return SecondFacts(
+        policy=POLICY,
+        second=Second(**shown),  # type: ignore[arg-type]
+        since=since,
+        failure=failure,
+        kind=kind,
+        failures=failures,
+        verified_age=verified_age,
+    )
 
 
 def test_thresholds_follow_from_the_policy() -> None:
@@ -30,6 +45,13 @@ def test_thresholds_follow_from_the_policy() -> None:
         (facts(lag_seconds=301.0), "warning", ["second-late: its copy in the second vault is 2 points behind, 5 m 1 s"]),
         (facts(lag_seconds=751.0), "critical", ["second-late: its copy in the second vault is 2 points behind, 12 m 31 s"]),
         (facts(behind=0, lag_seconds=0.0, since=9999.0), "normal", []),
+        (facts(damage="packs/1: is missing"), "critical", ["second-damaged: its copy in the second vault is damaged: packs/1: is missing"]),
+        (facts(verified_age=2 * 86400.0 + 3600), "normal", []),
+        (
+            facts(verified_age=3 * 86400.0),
+            "warning",
+            ["second-unverified: its copy in the second vault was verified 3 d ago, and should be each 1 d"],
+        ),
         (
             facts(point=None, lag_seconds=None, since=301.0),
             "warning",

@@ -147,6 +147,8 @@ _SECOND_GAUGES: tuple[tuple[str, str, Callable[[Second], float | None]], ...] = 
     ("second_lag_seconds", "How much later than the copy's newest point the vault's was frozen", lambda second: second.lag_seconds),
     ("second_point_timestamp_seconds", "When the copy's newest point was frozen", lambda second: _seconds(second.frozen_at)),
     ("second_seen_timestamp_seconds", "When the copy was last brought on", lambda second: _seconds(second.seen_at)),
+    ("second_verified_timestamp_seconds", "When some of the copy was last read and proven", lambda second: _seconds(second.verified_at)),
+    ("second_damaged", "1 while damage of the copy is known that could not be healed", lambda second: float(bool(second.damage))),
     ("second_failing", "1 while the copy is not brought on", lambda second: float(second.state == "failing")),
 )
 _COUNTERS: tuple[tuple[str, str, Callable[[MachineStatus], float]], ...] = (

@@ -16,7 +16,9 @@ def second_words(second: Second, now: int) -> str:
         how = f"has point {second.point}, {count(second.behind, 'point')} behind{lag}"
     failing = f"; failing: {second.failure}" if second.failure else ""
     seen = f"; brought on {age(second.seen_at, now)}" if second.seen_at is not None else ""
-    return f"{how}, {place}{failing}{seen}"
+    proven = f"; verified {age(second.verified_at, now)}" if second.verified_at is not None else ""
+    damaged = f"; DAMAGED: {second.damage}" if second.damage else ""
+    return f"{how}, {place}{failing}{damaged}{seen}{proven}"
 
 
 def machine_words(machine: SecondMachine) -> str:

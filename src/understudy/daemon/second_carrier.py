@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
+from understudy.daemon.second_prover import Copies, SecondProver
 from understudy.daemon.track import failure_of
 from understudy.engine import Failure, ReplicationPolicy, Second, Severity
 from understudy.engine.second import SecondState
@@ -14,7 +15,7 @@ from understudy.engine.units import count
 from understudy.errors import StoreUnavailable, UnderstudyError
 from understudy.jobs.journal import Journal
 from understudy.local.second import cleared, read_marker_id
-from understudy.local.site import Site
+from understudy.local.second_proof import Proof
 from understudy.scheduler.retry import Kind, judge
 from understudy.scheduler.second import SecondFacts
 from understudy.store.protocol import ObjectStore
@@ -31,20 +32,11 @@ LOOK = 60.0
 SLOTS = 600.0
 
 
-class Logs(Protocol):
+class Logs(Copies, Protocol):
     """What a carrier needs of the engine."""
-
-    @property
-    def site(self) -> Site: ...
 
     def at_hand(self, machine: str) -> tuple[Vault, MachineLog] | None:
         """The log of a machine that is replicated now, as its loop has read it."""
-        ...
-
-    async def watched(self, machine: str) -> tuple[Vault, MachineLog]: ...
-
-    async def copy_of(self, store: ObjectStore) -> Vault:
-        """What is in the store, opened for reading."""
         ...
 
     async def is_operator(self) -> bool: ...
@@ -102,6 +94,8 @@ class SecondCarrier:
         self._looked = self._slotted = 0.0
         self._cleared = time.monotonic()
         self._clearing: asyncio.Task[None] | None = None
+        self._proving: asyncio.Task[None] | None = None
+        self._prover = SecondProver(url, engine, journal)
 
     async def run(self) -> None:
         while True:
@@ -117,7 +111,7 @@ class SecondCarrier:
                     self._failed(machine, carried, error, verdict.kind)
                 seconds = verdict.seconds if verdict.seconds is not None else 300.0
             finally:
-                await self._stop_clearing()
+                await self._stop()
                 if store is not None:
                     await store.close()
             await asyncio.sleep(seconds)
@@ -131,15 +125,16 @@ class SecondCarrier:
             carried.reached = reached_of(at_hand[1].state, carried.reached.head)
         return SecondFacts(
             policy=carried.policy,
-            second=self._shown(carried),
+            second=self._shown(carried, self._prover.proof(machine)),
             since=time.monotonic() - carried.since,
             failure=carried.failure,
             kind=carried.kind,
             failures=carried.failures,
             clearing=carried.clearing,
+            verified_age=self._prover.age(machine),
         )
 
-    def _shown(self, carried: Carried) -> Second:
+    def _shown(self, carried: Carried, proof: Proof | None) -> Second:
         reached = carried.reached
         point = reached.point if reached is not None else None
         state: SecondState = "waiting" if reached is None else "copying" if reached.behind else "current"
@@ -152,6 +147,8 @@ class SecondCarrier:
             lag_seconds=reached.lag if reached is not None else None,
             seen_at=carried.seen_at,
             failure=carried.failure.message if carried.failure is not None else "",
+            verified_at=proof.at or None if proof is not None else None,
+            damage=proof.damage if proof is not None else "",
         )
 
     def _wanted(self) -> dict[str, Carried]:
@@ -180,12 +177,21 @@ class SecondCarrier:
             if time.monotonic() - self._cleared >= self._every() and (self._clearing is None or self._clearing.done()):
                 self._cleared = time.monotonic()
                 self._clearing = asyncio.create_task(self._clear(store), name=f"clearing {self.url}")
+            if self._proving is None or self._proving.done():
+                self._proving = asyncio.create_task(self._prover.run(store, self._provable()), name=f"proving {self.url}")
             await asyncio.sleep(POLL)
 
-    async def _stop_clearing(self) -> None:
-        if self._clearing is not None:
-            self._clearing.cancel()
-            await asyncio.wait([self._clearing])
+    def _provable(self) -> dict[str, float]:
+        """How often each is to be verified; those that the copy has."""
+        well = {machine: carried for machine, carried in self._machines.items() if carried.failure is None}
+        return {machine: carried.policy.verify_every for machine, carried in well.items() if carried.reached and carried.reached.head}
+
+    async def _stop(self) -> None:
+        tasks = [task for task in (self._clearing, self._proving) if task is not None]
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks)
 
     async def _must_be_there(self, vault: Vault) -> None:
         """Also by its address: what is open may be a file system that was taken away."""

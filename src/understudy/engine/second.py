@@ -75,6 +75,10 @@ class Second(Value, frozen=True):
     seen_at: int | None = None
     failure: str = ""
     """Why it is not brought on; empty if it is."""
+    verified_at: int | None = None
+    """When some of it was read and held against what its log says."""
+    damage: str = ""
+    """What was found damaged then, and could not be healed."""
 
 
 class Seconds(Protocol):

@@ -13,6 +13,7 @@ from understudy.local.collecting import COLLECTOR
 from understudy.local.ownership import owned
 from understudy.local.parts import Parts
 from understudy.local.recovering import listener_of
+from understudy.local.second_proof import SECOND
 from understudy.local.site import Site
 from understudy.recovery.scrub import scrub_vault
 from understudy.store.protocol import ObjectStore
@@ -27,9 +28,6 @@ from understudy.vault.copy.whole import lacks
 from understudy.vault.log.machine_log import MachineLog
 from understudy.vault.log.state import MachineState
 from understudy.vault.vault import Vault
-
-SECOND = "second"
-"""Below a machine's directory: what deletions in a copy of it remember, by the copy."""
 
 
 class SecondFacade(ABC):
@@ -142,7 +140,7 @@ async def cleared(copy: Vault, log: MachineLog, site: Site, marker: str) -> Clea
     directory = site.directory(copy.id, log.machine_id) / SECOND / marker
     with owned(directory / COLLECTOR, f"the deletion in a copy of {log.state.name!r}"):
         done = await Collector(copy, log, directory / COLLECTOR, 0).carry_out()
-        staged = await drop_staged(copy.store, names.machine(log.machine_id))
+        staged = await drop_staged(copy.store, names.machine(log.machine_id), log.state.trimmed)
     return Cleared(done.deleted[0] + done.swept[0] + staged, done.waiting[0] + done.trimmed[0])
 
 

@@ -21,6 +21,8 @@ class SecondFacts(Value, frozen=True):
     kind: Kind | None = None
     failures: int = 0
     clearing: str = ""
+    verified_age: float | None = None
+    """Seconds since the copy was verified, or since it is looked after and never was; None: not known yet."""
 
 
 def second_thresholds(policy: ReplicationPolicy) -> Thresholds:
@@ -51,6 +53,14 @@ def second_health(facts: SecondFacts) -> tuple[Health, tuple[Reason, ...]]:
         health = "critical" if facts.since > critical and failure is not None else "warning"
         message = f"its copy in the second vault {what}"
         reasons.append(Reason(code="second-late", health=health, message=message, hint=hint))
+    if second.damage:
+        hint = f"`understudy vault copy verify {second.url}` names all; what is deleted there is copied again; else make a new copy"
+        message = f"its copy in the second vault is damaged: {second.damage}"
+        reasons.append(Reason(code="second-damaged", health="critical", message=message, hint=hint))
+    every, age = facts.policy.verify_every, facts.verified_age
+    if every and age is not None and age > 2 * every + 3600:
+        message = f"its copy in the second vault was verified {duration(age)} ago, and should be each {duration(every)}"
+        reasons.append(Reason(code="second-unverified", health="warning", message=message, hint="`understudy events` says why it fails"))
     if facts.clearing:
         message = f"what may go from its copy in the second vault stays there: {facts.clearing}"
         reasons.append(Reason(code="second-clearing", health="normal", message=message))

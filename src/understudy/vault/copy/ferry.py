@@ -56,7 +56,7 @@ class Ferry:
                 data = await self.source.get(wanted.name, 0, size + 1)
             except NotFound as error:
                 raise _gone(wanted) from error
-            await asyncio.to_thread(_prove, wanted, data)
+            await asyncio.to_thread(proven, wanted, data)
             await self.put(wanted.name, data)
 
     async def _size(self, wanted: Wanted) -> int:
@@ -87,7 +87,7 @@ class Ferry:
         async with self._room.of(size):
             data = await self.target.get(wanted.name, 0, size + 1)
             try:
-                await asyncio.to_thread(_prove, wanted, data)
+                await asyncio.to_thread(proven, wanted, data)
             except IntegrityError as error:
                 raise diverged(wanted.name) from error
         return True
@@ -108,7 +108,7 @@ def diverged(name: str) -> Diverged:
     )
 
 
-def _prove(wanted: Wanted, data: bytes) -> None:
+def proven(wanted: Wanted, data: bytes) -> None:
     """What is sent is what was written, as far as that can be told without a key. Checkpoints are proven by who reads them."""
     what = IntegrityError(
         f"{wanted.name} in the vault is not what its log says: it is damaged",

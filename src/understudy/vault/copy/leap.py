@@ -107,14 +107,15 @@ async def close_leaps(target: ObjectStore, owner: str, promotion: bytes) -> None
         await create_patiently(target, _name(owner, taken.number + 1), encode(closed), _PATIENCE)
 
 
-async def drop_staged(target: ObjectStore, owner: str) -> int:
-    """Delete what was staged for leaps that are done. How many objects went."""
+async def drop_staged(target: ObjectStore, owner: str, trimmed: int) -> int:
+    """Delete what was staged for leaps that are done, if it is in the log, or was trimmed: up to record `trimmed`. How many went."""
     taken = await newest(target, owner)
     if not taken.done:
         return 0
-    gone = 0
-    for seq in sorted(await staged_sizes(target, owner)):
-        if seq <= taken.leap.last:
+    gone, staged = 0, await staged_sizes(target, owner)
+    there = {names.number_of(owner, info.name) async for info in target.list(names.log(owner))} if staged else set[int | None]()
+    for seq in sorted(staged):
+        if seq <= trimmed or (seq in there and seq <= taken.leap.last):
             gone += await target.delete(names.staged(owner, seq))
     return gone
 

@@ -1,14 +1,16 @@
 """Is all there that the kept points of a machine are read from? By names and sizes alone: that packs are what they were a scrub tells."""
 
+from collections.abc import Iterable
 from typing import NamedTuple
 
 from understudy.errors import IntegrityError
 from understudy.vault import names
 from understudy.vault.collect.placed import look
 from understudy.vault.collect.stock import stock_of
+from understudy.vault.copy.wanted import Wanted, older, side
 from understudy.vault.log.machine_log import MachineLog
 from understudy.vault.maps.checkpoint_read import read_directory
-from understudy.vault.maps.diskmap import PackTable
+from understudy.vault.maps.diskmap import PackAt, PackTable
 from understudy.vault.maps.history import History
 from understudy.vault.maps.points import PointEntry
 from understudy.vault.maps.reading import history_of
@@ -22,39 +24,60 @@ class Lack(NamedTuple):
     reason: str
 
 
+class Needs(NamedTuple):
+    """What kept points are read from: `there`, by name, and what `lacks`."""
+
+    there: tuple[Wanted, ...]
+    lacks: tuple[Lack, ...]
+
+
 async def lacks(vault: Vault, log: MachineLog) -> tuple[Lack, ...]:
+    return (await needs(vault, log)).lacks
+
+
+async def needs(vault: Vault, log: MachineLog) -> Needs:
     """Of a log that was read. One listing of the machine's objects, and the pages of its newest repack's maps."""
-    history, found = history_of(vault, log), list[Lack]()
+    history, found, owner = history_of(vault, log), list[Lack](), names.machine(log.machine_id)
     stock = (await stock_of(vault.store, log.machine_id)).objects
     table = PackTable()
-    sizes: dict[str, int | None] = {}
+    wanted: dict[str, Wanted] = {}
     laid, bases = _laid(history)
     for entry in laid:
         try:
             packs = await history.packs_of(entry)
         except IntegrityError as error:
-            found.append(Lack(names.record(names.machine(log.machine_id), entry.seq), error.message))
+            ref = entry.point.packs_in
+            found.append(
+                Lack(names.side_object(owner, ref.hash.hex()) if ref is not None else names.record(owner, entry.seq), error.message)
+            )
             continue
-        sizes.update((f"packs/{pack.id.hex()}", pack.size) for pack in packs if not pack.seq)
+        wanted |= _packs(log.machine_id, packs)
     known = set[tuple[bytes, int]]()
     for point in bases:
         checkpoint = history.maps[point]
         try:
             directory = await read_directory(history, checkpoint)
-            sizes.update((f"maps/{object_.id.hex()}", None) for object_ in directory.objects)
+            wanted |= {f"maps/{object_.id.hex()}": older(log.machine_id, object_) for object_ in directory.objects}
             await look(history, checkpoint, table, known)
         except IntegrityError as error:
             found.append(Lack(names.checkpoint(log.machine_id, checkpoint.id.hex()), error.message))
-    sizes.update((f"packs/{pack.id.hex()}", pack.size) for pack in table.packs if not pack.seq)
+    wanted |= _packs(log.machine_id, table.packs)
+    if log.state.named is not None:
+        wanted |= {f"objects/{ref.hash.hex()}": side(owner, ref) for ref in log.refs}
+    told = {lack.name for lack in found} | {lost.object for lost in log.state.lost}
     found += [
-        Lack(
-            f"{names.machine(log.machine_id)}/{name}",
-            "is missing" if name not in stock else f"has {stock[name]} bytes, and should have {size}",
-        )
-        for name, size in sorted(sizes.items())
-        if name not in stock or (size is not None and stock[name] != size)
+        Lack(one.name, "is missing" if name not in stock else f"has {stock[name]} bytes, and should have {one.size}")
+        for name, one in sorted(wanted.items())
+        if one.name not in told and (name not in stock or (one.size is not None and stock[name] != one.size))
     ]
-    return (*(Lack(lost.object, lost.reason) for lost in log.state.lost), *found)
+    told |= {lack.name for lack in found}
+    there = sorted(one for one in wanted.values() if one.name not in told)
+    return Needs(tuple(there), (*(Lack(lost.object, lost.reason) for lost in log.state.lost), *found))
+
+
+def _packs(machine_id: str, packs: Iterable[PackAt]) -> dict[str, Wanted]:
+    """By name below the machine's; those that travel in records are none of the store's."""
+    return {f"packs/{pack.id.hex()}": Wanted(names.pack(machine_id, pack.id.hex()), pack.size, pack.hash) for pack in packs if not pack.seq}
 
 
 def _laid(history: History) -> tuple[list[PointEntry], list[bytes]]:

@@ -1,7 +1,7 @@
 """A machine's log: its state, and appending to it under the rules that make it the fence."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from understudy.errors import AccessDenied, Conflict, IntegrityError, NotFound, Unsupported
@@ -55,6 +55,11 @@ class MachineLog(BaseLog):
     def state(self) -> MachineState:
         """As of the last record that was read."""
         return self._state
+
+    @property
+    def hashes(self) -> Mapping[int, bytes]:
+        """Of the records that were read, by number."""
+        return self._hashes
 
     @property
     def refs(self) -> tuple[kinds.ObjectRef, ...]:
