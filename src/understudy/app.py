@@ -26,10 +26,11 @@ from understudy.source.qemu_method import Wanted
 from understudy.source.quiesce import Means, Quiesce
 from understudy.source.quiesced import QuiescedSource, QuiescedWhileRead, at_the_instant
 from understudy.store.metered import Tally
-from understudy.store.opening import open_locks, open_store
+from understudy.store.opening import cached, open_locks, open_store
 from understudy.store.paced import PacedStore
 from understudy.store.protocol import ObjectStore, Pace
 from understudy.store.url import directory_here as vault_directory
+from understudy.vault import names
 
 __all__ = ["must_be_able_to_mount", "open_engine", "open_seconds", "open_source", "vault_directory", "wrap"]
 
@@ -111,7 +112,8 @@ def paced_parts(tally: Tally, state: Path, pace: Pace) -> Parts:
 def parts(state: Path, wrapped: Callable[[ObjectStore], ObjectStore] = lambda store: store, tally: Tally | None = None) -> Parts:
     """What an engine is made of. `state`: the site's state directory. `wrapped`: around every store that is there already."""
     made = partial(open_store, state=state, make=True)
-    return Parts(lambda url: wrapped(open_store(url, state, tally=tally)), made, vault_directory, open_source, open_locks)
+    caching = partial(cached, lasts=names.lasts)
+    return Parts(lambda url: wrapped(open_store(url, state, tally=tally)), made, vault_directory, open_source, open_locks, caching)
 
 
 def _local(connection: engine.Connection) -> LocalEngine:

@@ -34,6 +34,7 @@ from understudy.recovery.place import Place
 from understudy.replication.cycle import Replicator
 from understudy.source.block import BlockSource
 from understudy.store.file import FileStore
+from understudy.store.protocol import Cache
 from understudy.vault import kinds
 from understudy.vault.keys.unlock import KeyFile
 from understudy.vault.log.machine_log import MachineLog
@@ -55,6 +56,7 @@ class There:
     log: MachineLog
     site: Site
     images: Path
+    cache: Cache | None = None
 
     async def create(self, **options: object) -> None:
         request = engine.CreateStandby(**{"machine": "machine", "directory": str(self.images)} | options)
@@ -62,7 +64,7 @@ class There:
 
     async def follow(self, point: str = "", *, prove: bool = False) -> engine.Restored:
         await self.log.refresh()
-        return await followed(self.vault, self.log, self.site, silent, point=point, prove=prove)
+        return await followed(self.vault, self.log, self.site, silent, point=point, prove=prove, cache=self.cache)
 
     @property
     def directory(self) -> Path:

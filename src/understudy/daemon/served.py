@@ -20,7 +20,7 @@ from understudy.local.replicating import Opened, replication
 from understudy.local.site import Site
 from understudy.local.standby.views import standbys_here
 from understudy.scheduler.looking import counts_for
-from understudy.store.protocol import ObjectStore
+from understudy.store.protocol import Cache, ObjectStore
 from understudy.vault import descriptor, names
 from understudy.vault.log.machine_log import MachineLog
 from understudy.vault.vault import Vault
@@ -82,6 +82,7 @@ class ServedEngine(LocalEngine):
         self._written: dict[str, tuple[Vault, MachineLog]] = {}
         """By machine: the log that its loop appends to, and so has read."""
         self._looks = Looks()
+        self._cached: tuple[Vault, Cache | None] | None = None
 
     async def watched(self, machine: str) -> tuple[Vault, MachineLog]:
         """The machine's log as it is now, to look at: few requests where nothing was appended. `machine`: an id."""
@@ -109,6 +110,12 @@ class ServedEngine(LocalEngine):
     async def copy_of(self, store: ObjectStore) -> Vault:
         """What is in the store, a copy of the vault, opened for reading."""
         return await self._reads()(store)
+
+    def cache_of(self, vault: Vault) -> Cache | None:
+        """What the standbys' steps read the vault through."""
+        if self._cached is None or self._cached[0] is not vault:
+            self._cached = vault, self._parts.cached(vault.store)
+        return self._cached[1]
 
     @property
     def url(self) -> str:

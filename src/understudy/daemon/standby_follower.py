@@ -22,6 +22,7 @@ from understudy.local.views import point_of
 from understudy.scheduler.looking import counts_for
 from understudy.scheduler.retry import Kind, judge
 from understudy.scheduler.standing import StandbyFacts, standby_health
+from understudy.store.protocol import Cache
 from understudy.vault.log.chain import clock
 from understudy.vault.log.machine_log import MachineLog
 from understudy.vault.vault import Vault
@@ -40,6 +41,10 @@ class Logs(Protocol):
 
     async def is_open(self, vault: Vault) -> bool:
         """Whether this is still the vault that is used: it may have been opened anew."""
+        ...
+
+    def cache_of(self, vault: Vault) -> Cache | None:
+        """What the steps read the vault through."""
         ...
 
     async def reclaim(self, machine: str) -> None:
@@ -209,7 +214,8 @@ class StandbyFollower:
                 return
             self._free.clear()
             self._short = known
-            self._step = asyncio.create_task(followed(vault, log, self._engine.site, self._told), name=f"standby {self.name}")
+            step = followed(vault, log, self._engine.site, self._told, cache=self._engine.cache_of(vault))
+            self._step = asyncio.create_task(step, name=f"standby {self.name}")
             try:
                 done = await _to_its_end(self._step)
             except asyncio.CancelledError:

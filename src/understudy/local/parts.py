@@ -7,15 +7,17 @@ from typing import NamedTuple
 from understudy.engine import MachineSource
 from understudy.source.protocol import DiskSource
 from understudy.store.locks import Locks
-from understudy.store.protocol import ObjectStore
+from understudy.store.protocol import Cache, ObjectStore
 
 
 class Parts(NamedTuple):
     """`open_source` takes a machine's id, name and directory here; `vault_directory` is None for vaults that are no directory here.
-    `open_locks` raises `Unsupported` where a kind of store locks nothing."""
+    `open_locks` raises `Unsupported` where a kind of store locks nothing. `cached`: what a vault's store is read through by who reads the
+    same again and again; None where that saves nothing."""
 
     open_store: Callable[[str], ObjectStore]
     make_store: Callable[[str], ObjectStore]
     vault_directory: Callable[[str], Path | None]
     open_source: Callable[[MachineSource, str, str, Path], DiskSource]
     open_locks: Callable[[str], Locks]
+    cached: Callable[[ObjectStore], Cache | None]

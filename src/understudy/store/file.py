@@ -47,7 +47,7 @@ class FileStore:
 
     @property
     def capabilities(self) -> Capabilities:
-        return Capabilities(kind="file", late=False)
+        return Capabilities(kind="file", late=False, near=True)
 
     async def create(self, name: str, buffers: Sequence[BytesLike]) -> Creation:
         check_name(name)

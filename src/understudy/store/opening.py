@@ -1,8 +1,10 @@
 """From an address to its store. A kind is imported when it is asked for: a process that serves a point waits for as little as it can."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 from understudy.errors import Unsupported
+from understudy.store.cached import CachedReader
 from understudy.store.file import FileStore
 from understudy.store.limited import LimitedStore
 from understudy.store.locks import Locks
@@ -19,6 +21,11 @@ def open_store(text: str, state: Path, *, make: bool = False, tally: Tally | Non
     """
     url = parse_url(text)
     return _wrapped(url, _kind(url, state, make), tally)
+
+
+def cached(store: ObjectStore, lasts: Callable[[str], bool]) -> CachedReader | None:
+    """For who reads the same of it again and again; None where the system keeps what was read. `lasts`: see there."""
+    return None if store.capabilities.near else CachedReader(store, lasts)
 
 
 def _wrapped(url: StoreUrl, store: ObjectStore, tally: Tally | None) -> ObjectStore:

@@ -36,13 +36,32 @@ class Capabilities:
     """Whether each request costs money, as far as the kind tells."""
     late: bool = True
     """Whether a create may take effect after it had failed."""
+    near: bool = False
+    """Whether it is on this host, whose system keeps what was read lately."""
 
 
 Pace: TypeAlias = Callable[[str, int], Awaitable[None]]
 """Given an object's name and size in bytes, returns when it may be sent."""
 
 
-class ObjectStore(Protocol):
+class Reader(Protocol):
+    """All that reading objects takes whose names are known. What it raises and gives is said of `ObjectStore`."""
+
+    @property
+    def capabilities(self) -> Capabilities: ...
+
+    async def get(self, name: str, start: int = 0, length: int | None = None) -> bytes: ...
+
+
+class Cache(Reader, Protocol):
+    """Gives of objects that never change what the store once said, also where it has lost or damaged them since."""
+
+    def forget(self) -> None:
+        """Ask the store again: something that was read made no sense."""
+        ...
+
+
+class ObjectStore(Reader, Protocol):
     """Immutable objects under slash-separated names (segments of `[a-z0-9._-]`, none empty, `.` or `..`).
 
     Every method raises `StoreUnavailable` when the outcome is unknown or may differ on another try, and `StoreRefused` when

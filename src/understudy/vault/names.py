@@ -24,6 +24,11 @@ def record(owner: str, seq: int) -> str:
     return f"{log(owner)}{seq:016d}"
 
 
+def lasts(name: str) -> bool:
+    """Whether no other object ever has this name: it is random, or the hash of what is stored. A record's place is anybody's to take."""
+    return name.split("/")[-2:-1] in (["packs"], ["objects"], ["maps"])
+
+
 def number_of(owner: str, name: str) -> int | None:
     """The number of the record that has this name; None for what is no record's name."""
     digits = name.removeprefix(log(owner))

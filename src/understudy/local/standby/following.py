@@ -5,6 +5,7 @@ import os
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -27,6 +28,7 @@ from understudy.recovery.place import Place
 from understudy.recovery.progress import Listener
 from understudy.recovery.report import Restored
 from understudy.recovery.vouch import vouch
+from understudy.store.protocol import Cache
 from understudy.vault.log.machine_log import MachineLog
 from understudy.vault.maps.history import History
 from understudy.vault.maps.honest import honest
@@ -55,10 +57,11 @@ async def followed(
     point: str = "",
     prove: bool = False,
     trusting: bool = False,
+    cache: Cache | None = None,
 ) -> engine.Restored:
     """Bring the images to a point (its id in hex; empty: the newest), durably. `prove`: read all of them and compare, at the point where
     they are if they are paused; else only images that were never proven, are in doubt, or were proven long ago are read. `trusting`: the
-    last are not read either.
+    last are not read either. `cache`: what the vault is read through, by who proves nothing.
 
     `Conflict` for a standby that is paused or in use, for an image that a VM has, and for one that somebody else has written to.
     """
@@ -77,7 +80,7 @@ async def followed(
         found = await finish_in_thread(partial(_with_disks, machine, found, log.state.name, [disk.name for disk in entry.point.disks]))
         images = standby_as(found, vault.id, log.machine_id).images.values()
         trusting = trusting or not (prove or is_due((image.proven for image in images), time.time_ns()))
-        done = await _brought(vault, log, found, entry.point.id.hex(), trusting, listener_of(progress))
+        done = await _brought(vault, log, found, entry.point.id.hex(), trusting, listener_of(progress), cache if trusting else None)
         if any(image.adopting for image in found.images.values()):
             adopted = {name: msgspec.structs.replace(image, adopting=False) for name, image in found.images.items()}
             await finish_in_thread(partial(write_standby, machine, msgspec.structs.replace(found, images=adopted)))
@@ -115,7 +118,9 @@ def _with_disks(machine: Path, found: StandbyFile, name: str, disks: Sequence[st
     return changed
 
 
-async def _brought(vault: Vault, log: MachineLog, found: StandbyFile, point: str, trusting: bool, listener: Listener) -> Restored:
+async def _brought(
+    vault: Vault, log: MachineLog, found: StandbyFile, point: str, trusting: bool, listener: Listener, cache: Cache | None
+) -> Restored:
     places = {name: Place(Path(image.path), image.format, "--adopt") for name, image in found.images.items()}
     adopting = {name for name, image in found.images.items() if image.adopting}
 
@@ -134,13 +139,16 @@ async def _brought(vault: Vault, log: MachineLog, found: StandbyFile, point: str
 
     history = history_of(vault, log)
     try:
-        return await bring(history)
+        # Each step reads again what the points before it are made of.
+        return await bring(replace(history, cache=cache))
     except OSError as error:
         raise TargetFailed(f"a directory of the standby cannot be made: {error}", hint="make it, or create the standby elsewhere") from None
     except IntegrityError:
-        # What a source wrote as a shortcut must not keep anybody from what the packs themselves hold.
+        # What a source wrote as a shortcut must not keep anybody from what the packs themselves hold, nor what was read wrongly once.
         proven, lies = await honest(history)
-        if not lies:
+        if cache is not None:
+            cache.forget()
+        elif not lies:
             raise
         return await bring(proven)
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from understudy.errors import IntegrityError, NotFound
 from understudy.model import Rows
-from understudy.store.protocol import ObjectStore
+from understudy.store.protocol import Reader
 from understudy.vault import names
 from understudy.vault.concurrent import each
 from understudy.vault.kinds import Checkpoint
@@ -41,7 +41,7 @@ class PageAt:
     hash: bytes
 
 
-async def _fetch(store: ObjectStore, machine_id: str, checkpoint_id: bytes, start: int, length: int) -> bytes:
+async def _fetch(store: Reader, machine_id: str, checkpoint_id: bytes, start: int, length: int) -> bytes:
     name = f"checkpoint {checkpoint_id.hex()}"
     try:
         data = await store.get(names.checkpoint(machine_id, checkpoint_id.hex()), start, length)
@@ -58,7 +58,7 @@ async def read_directory(history: History, checkpoint: Checkpoint) -> Directory:
     with checkpoint_damaged():
         if not (0 <= offset <= checkpoint.size and 0 <= length <= min(PAGE_BYTES_MAX, checkpoint.size - offset)):
             raise IntegrityError(f"checkpoint {checkpoint.id.hex()}: its record places the directory outside it")
-        sealed = await _fetch(history.store, history.machine_id, checkpoint.id, offset, length)
+        sealed = await _fetch(history.reader, history.machine_id, checkpoint.id, offset, length)
         hashed = bool(checkpoint.hash)
         if hashed and blake2b_256(sealed) != checkpoint.hash:
             raise IntegrityError(f"checkpoint {checkpoint.id.hex()}: its directory is not the one that its record names")
@@ -90,7 +90,7 @@ async def read_pages(history: History, wanted: Sequence[PageAt], table: PackTabl
 
     async def load(read: tuple[bytes, int, int, list[int]]) -> None:
         object_id, start, length, own = read
-        data = await _fetch(history.store, history.machine_id, object_id, start, length)
+        data = await _fetch(history.reader, history.machine_id, object_id, start, length)
         pages = [wanted[i] for i in own]
         for i, (rows, packs) in zip(own, await asyncio.to_thread(_open, history, object_id, data, start, pages), strict=True):
             found[i] = repack(rows, packs, table)

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 from understudy.errors import IntegrityError, NotFound
-from understudy.store.protocol import ObjectStore
+from understudy.store.protocol import Cache, ObjectStore, Reader
 from understudy.vault.access import Access
 from understudy.vault.kinds import Checkpoint, ObjectRef, PackRef
 from understudy.vault.maps.diskmap import PackAt
@@ -36,6 +36,16 @@ class History:
     dropped: Mapping[bytes, Dropped] = field(default_factory=dict)
     trimmed: int = 0
     """Up to this record, of points that were dropped nothing more is known."""
+    cache: Cache | None = None
+    """What packs and maps are read through, by who may see what the store said once."""
+
+    @property
+    def reader(self) -> Reader:
+        return self.cache or self.store
+
+    def at_first_hand(self) -> "History":
+        """The same, for who must see what the store says now."""
+        return replace(self, cache=None)
 
     def find(self, point_id: bytes) -> PointEntry:
         """A point that is kept. `NotFound`, which says when it was dropped."""

@@ -22,6 +22,7 @@ async def honest(history: History) -> tuple[History, tuple[str, ...]]:
 
     Each is compared with what the one before it and the footers since then say, so that every footer is read once.
     """
+    history = history.at_first_hand()
     points, history = history, history.with_dropped()
     kept: tuple[Checkpoint, ...] = ()
     lies: list[str] = []

@@ -164,7 +164,7 @@ async def _read_pieces(history: History, entry: PointEntry, pack: PackAt) -> dic
     if pack.seq:
         footer = inline_footer(history.access, history.machine_id, ref, await history.inline_of(entry))
     else:
-        footer = await fetch_footer(history.store, history.access, history.machine_id, ref)
+        footer = await fetch_footer(history.reader, history.access, history.machine_id, ref)
     return await asyncio.to_thread(_by_disk, footer) if len(footer.frames) > 1000 else _by_disk(footer)
 
 

@@ -3,7 +3,7 @@
 import asyncio
 
 from understudy.errors import NotFound
-from understudy.store.protocol import ObjectStore
+from understudy.store.protocol import Reader
 from understudy.vault import names
 from understudy.vault.access import Access
 from understudy.vault.concurrent import both
@@ -53,7 +53,7 @@ def _check_size(ref: PackRef) -> None:
         raise damaged(ref.id, f"a record says that it has {ref.size} bytes, which no pack has")
 
 
-async def fetch_range(store: ObjectStore, machine_id: str, pack_id: bytes, start: int, length: int, least: int | None = None) -> bytes:
+async def fetch_range(store: Reader, machine_id: str, pack_id: bytes, start: int, length: int, least: int | None = None) -> bytes:
     """Exactly these bytes of a stored pack, or at least so many; a missing or shorter object is an `IntegrityError`."""
     try:
         data = await store.get(names.pack(machine_id, pack_id.hex()), start, length)
@@ -64,7 +64,7 @@ async def fetch_range(store: ObjectStore, machine_id: str, pack_id: bytes, start
     return data
 
 
-async def fetch_whole(store: ObjectStore, machine_id: str, ref: PackRef, *, ends: bool) -> bytes:
+async def fetch_whole(store: Reader, machine_id: str, ref: PackRef, *, ends: bool) -> bytes:
     """All of a stored pack. `ends`: `IntegrityError` also if its object goes on behind it, which takes no request of its own here."""
     _check_size(ref)
     data = await fetch_range(store, machine_id, ref.id, 0, ref.size + ends, ref.size)
@@ -73,7 +73,7 @@ async def fetch_whole(store: ObjectStore, machine_id: str, ref: PackRef, *, ends
     return data
 
 
-async def fetch_key(store: ObjectStore, access: Access, machine_id: str, ref: PackRef) -> PackKey:
+async def fetch_key(store: Reader, access: Access, machine_id: str, ref: PackRef) -> PackKey:
     """What opens its frames: header and trailer must be those that the record names. `AccessDenied` without the recovery key."""
     _check_size(ref)
     trailer, header = await both(
@@ -83,7 +83,7 @@ async def fetch_key(store: ObjectStore, access: Access, machine_id: str, ref: Pa
     return open_header(access, ref.id, header, parse_trailer(ref.id, ref.size, trailer, ref.hash))
 
 
-async def fetch_footer(store: ObjectStore, access: Access, machine_id: str, ref: PackRef) -> Footer:
+async def fetch_footer(store: Reader, access: Access, machine_id: str, ref: PackRef) -> Footer:
     """One ranged read, a second one where the footer is large."""
     _check_size(ref)
     start = max(0, ref.size - TAIL)

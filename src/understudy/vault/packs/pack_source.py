@@ -91,7 +91,7 @@ class PackSource:
 
     async def read(self, pack: PackAt, start: int, length: int) -> bytes:
         if not pack.seq:
-            return await fetch_range(self._history.store, self._history.machine_id, pack.id, start, length)
+            return await fetch_range(self._history.reader, self._history.machine_id, pack.id, start, length)
         data = (await self._inlined(pack))[start : start + length]
         if len(data) != length:
             raise damaged(pack.id, "is shorter than its map says")
@@ -99,7 +99,7 @@ class PackSource:
 
     async def whole(self, pack: PackAt, *, ends: bool) -> "WholePack":
         """A stored pack in one request. `ends`: `IntegrityError` if its object goes on behind it."""
-        return WholePack(self, await fetch_whole(self._history.store, self._history.machine_id, _ref(pack), ends=ends))
+        return WholePack(self, await fetch_whole(self._history.reader, self._history.machine_id, _ref(pack), ends=ends))
 
     async def _inlined(self, pack: PackAt) -> bytes:
         return await self._inline.get(pack.id, lambda: self._history.inline_pack(pack))
@@ -112,7 +112,7 @@ class PackSource:
             data = await self._inlined(pack) if pack.seq else whole
             if data is not None:
                 return inline_key(history.access, _ref(pack), data)
-            return await fetch_key(history.store, history.access, history.machine_id, _ref(pack))
+            return await fetch_key(history.reader, history.access, history.machine_id, _ref(pack))
 
         return await self._keys.get(pack.id, load)
 
@@ -122,7 +122,7 @@ class PackSource:
             data = await self._inlined(pack) if pack.seq else whole
             if data is not None:
                 return await asyncio.to_thread(inline_footer, history.access, history.machine_id, _ref(pack), data)
-            return await fetch_footer(history.store, history.access, history.machine_id, _ref(pack))
+            return await fetch_footer(history.reader, history.access, history.machine_id, _ref(pack))
 
         return await self._footers.get(pack.id, load)
 
