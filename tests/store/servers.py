@@ -68,6 +68,13 @@ def s3_server(directory: Path) -> Iterator[Server]:
 
 
 @contextmanager
+def iam_server(directory: Path) -> Iterator[Server]:
+    """moto's with users and policies, which hold once that is asked for."""
+    with _running([sys.executable, str(Path(__file__).with_name("iam_s3.py"))], directory / "iam.log") as port:
+        yield Server("s3", f"http://127.0.0.1:{port}", port)
+
+
+@contextmanager
 def azurite(directory: Path) -> Iterator[Server]:
     """Azurite, all in memory, gone at the end."""
     command = [
@@ -87,7 +94,7 @@ def azurite(directory: Path) -> Iterator[Server]:
 @contextmanager
 def _running(command: list[str], log: Path) -> Iterator[int]:
     """The port that the server says that it listens at."""
-    environment = {"MOTO_S3_DEFAULT_MAX_KEYS": str(S3_PAGE)}
+    environment = {"MOTO_S3_DEFAULT_MAX_KEYS": str(S3_PAGE), "PYTHONPATH": str(ROOT)}
     environment |= {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "AZURE_", "AZURITE_"))}
     with log.open("wb") as output:
         process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, env=environment, cwd=log.parent)
