@@ -8,7 +8,9 @@ from typing import Any
 
 from moto.s3.exceptions import AccessDeniedByLock
 from moto.s3.models import FakeKey, S3Backend
-from moto.server import main
+from werkzeug.serving import make_server
+
+from tests.store.moto_process import application
 
 _is_locked, _put_object_retention = FakeKey.is_locked, S3Backend.put_object_retention
 
@@ -32,4 +34,4 @@ def put_object_retention(backend: S3Backend, bucket_name: str, key_name: str, ve
 if __name__ == "__main__":
     FakeKey.is_locked = is_locked
     S3Backend.put_object_retention = put_object_retention
-    main(["-H", "127.0.0.1", "-p", sys.argv[1]])
+    make_server("127.0.0.1", int(sys.argv[1]), application(), threaded=True).serve_forever()

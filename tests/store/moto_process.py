@@ -27,7 +27,11 @@ def in_turn(app: Callable[..., Iterable[bytes]]) -> Callable[..., Iterable[bytes
     return answer
 
 
+def application() -> Callable[..., Iterable[bytes]]:
+    return in_turn(DomainDispatcherApplication(create_backend_app))
+
+
 if __name__ == "__main__":
-    server = make_server("127.0.0.1", 0, in_turn(DomainDispatcherApplication(create_backend_app)), threaded=True)
+    server = make_server("127.0.0.1", 0, application(), threaded=True)
     print(f"listens on http://127.0.0.1:{server.server_port}", flush=True)
     server.serve_forever()
