@@ -13,7 +13,7 @@ from aiohttp import web
 
 from tests.peer.pair import HASTY, Served, served
 from tests.peer.thief import said
-from understudy.errors import AccessDenied, Conflict, NotFound, StateFailed, StoreRefused, StoreUnavailable, UnderstudyError
+from understudy.errors import AccessDenied, Conflict, StateFailed, StoreRefused, StoreUnavailable, UnderstudyError
 from understudy.pairing.certificates import RENEW, is_fresh, new_authority, new_leaf, new_request, sign_peer
 from understudy.pairing.credential import Credential, write_credential
 from understudy.pairing.key import VALID
@@ -221,7 +221,7 @@ async def test_the_private_key_is_for_its_owner_alone(site: Served, tmp_path: Pa
         assert isinstance(await refused(PeerStore(site.address, path.parent, HASTY)), kind)
     os.unlink(path)
     error = await refused(PeerStore(site.address, path, HASTY))
-    assert isinstance(error, NotFound)
+    assert isinstance(error, StoreRefused)
     assert "peer join" in error.hint
 
 

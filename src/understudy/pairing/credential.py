@@ -6,12 +6,13 @@ from pathlib import Path
 from typing import NamedTuple
 
 from understudy.durable import replace_file
-from understudy.errors import AccessDenied, NotFound, StateFailed
+from understudy.errors import AccessDenied, StateFailed, StoreRefused
 from understudy.pairing.address import Address
 from understudy.pairing.tls import client_context
 
 FILE = "credential.pem"
 _BEGIN = "-----BEGIN CERTIFICATE-----"
+_JOIN = "to join, there: `understudy peer invite NAME`; here: `understudy peer join -` with the key that it prints"
 
 
 class Credential(NamedTuple):
@@ -33,8 +34,8 @@ def write_credential(path: Path, credential: Credential) -> None:
 
 
 def context_of(path: Path, address: Address) -> ssl.SSLContext:
-    """For connections to that site. `path`: the file, or the directory that it is in. Blocks. `NotFound` if this site has not joined,
-    `AccessDenied` if others can read the file, `StateFailed` if it makes no sense."""
+    """For connections to that site. `path`: the file, or the directory that it is in. Blocks. `StoreRefused` if this site has not
+    joined (`NotFound` would say that a vault is missing), `AccessDenied` if others can read it, `StateFailed` if it makes no sense."""
     if path.is_dir():
         path = path / FILE
     try:
@@ -46,9 +47,17 @@ def context_of(path: Path, address: Address) -> ssl.SSLContext:
             )
         return client_context(_BEGIN + certificates[-1], path)
     except FileNotFoundError:
-        raise NotFound(
-            f"this site has no credential for {address}: there is no file {path}",
-            hint="there: `understudy peer invite NAME`; here: `understudy peer join` with the key that it prints",
+        raise StoreRefused(
+            f"this site has not joined the one at {address}: there is no credential {path}", hint=f"{_joined_instead(path)}{_JOIN}"
         ) from None
     except (OSError, ValueError) as error:
         raise StateFailed(f"the credential {path} cannot be used: {error}", hint="put it back from a copy, or join again") from None
+
+
+def _joined_instead(path: Path) -> str:
+    """Whom this site has joined, where each has a directory beside the one that is missing: an address may have been mistyped."""
+    try:
+        known = sorted(":".join(found.parent.name.rsplit("_", 1)) for found in path.parent.parent.glob(f"*_*/{FILE}"))
+    except OSError:
+        known = []
+    return f"it has joined {', '.join(known[:5])}: is the address right? Else, " if known else ""
