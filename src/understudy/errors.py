@@ -193,6 +193,14 @@ class PlanFailed(UnderstudyError):
     http_status = 409
 
 
+class OutputFailed(UnderstudyError):
+    """A command's answer cannot be written to where it should go. What it had to do may be done."""
+
+    code = "output_failed"
+    exit_code = 20
+    http_status = 500
+
+
 def known() -> dict[str, type[UnderstudyError]]:
     """The family's members here by their codes, for who hears of a failure elsewhere."""
     found, todo = {UnderstudyError.code: UnderstudyError}, [UnderstudyError]

@@ -347,4 +347,4 @@ def test_a_log_on_a_full_disk_ends_no_replication(operator: Host, source: Host, 
     assert len(operator.json("points", "web")["points"]) == 6
     environment = {**operator.environment(), "TMPDIR": str(operator.directory)}
     with Path("/dev/full").open("wb") as full:
-        assert subprocess.run([COMMAND, "points", "web", "--json"], env=environment, stdout=full, check=False, timeout=60).returncode == 70
+        assert subprocess.run([COMMAND, "points", "web", "--json"], env=environment, stdout=full, check=False, timeout=60).returncode == 20

@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import IO
 
 import pytest
 
@@ -92,6 +93,32 @@ def test_a_reader_that_goes_away_is_no_news(flag: str) -> None:
     done = subprocess.run([sys.executable, "-c", script, flag], stdout=writer, stderr=subprocess.PIPE, text=True, check=False)
     os.close(writer)
     assert (done.returncode, done.stderr) == (141, "")
+
+
+@pytest.mark.parametrize("flags", [["--help"], ["check-config", "CONFIG"], ["check-config", "CONFIG", "--json"]])
+def test_a_file_that_takes_no_more_is_no_fault_of_ours(flags: list[str], tmp_path: Path) -> None:
+    config = tmp_path / "understudy.toml"
+    config.write_text(f'[vault]\nurl = "file:///srv/vault"\nkey-file = "{config}"\n')
+    config.chmod(0o600)
+    words = [str(config) if flag == "CONFIG" else flag for flag in flags]
+    with open("/dev/full", "w") as full:
+        done = run(*words, stdout=full)
+    assert done.returncode == 20
+    assert done.stderr.startswith("error: the answer cannot be written to where it should go: No space left on device\nhint: ")
+    assert "Traceback" not in done.stderr
+    assert "fault" not in done.stderr
+
+
+def test_an_error_whose_document_cannot_be_written_is_told_in_words() -> None:
+    with open("/dev/full", "w") as full:
+        done = run("check-config", "/no/such", "--json", stdout=full)
+    assert done.returncode == 3
+    assert done.stderr.startswith("error: there is no configuration file /no/such\n")
+
+
+def run(*words: str, stdout: IO[str]) -> "subprocess.CompletedProcess[str]":
+    script = "from understudy.cli.main import run; run()"
+    return subprocess.run([sys.executable, "-c", script, *words], stdout=stdout, stderr=subprocess.PIPE, text=True, check=False)
 
 
 def test_the_command_that_was_meant_is_named(typed: Typed) -> None:

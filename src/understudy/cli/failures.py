@@ -6,11 +6,12 @@ import sys
 import tempfile
 import traceback
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any
 
 import click
 
-from understudy.errors import UnderstudyError
+from understudy.errors import OutputFailed, UnderstudyError
 
 INTERRUPTED = 130
 BROKEN_PIPE = 141
@@ -35,6 +36,7 @@ _MEANINGS = {
     17: "the daemon does not answer",
     18: "too much at once for the daemon",
     19: "a recovery plan ended before all was done",
+    20: "the answer cannot be written to where stdout goes",
     70: "a fault in understudy itself",
     INTERRUPTED: "interrupted",
     BROKEN_PIPE: "the reader of the output went away",
@@ -53,11 +55,13 @@ def reported(words: Sequence[str], body: Callable[[], None]) -> int:
     """
     as_json = "--json" in words
     debug = "--debug" in words
+    code = 0
     try:
-        body()
+        try:
+            body()
+        except click.exceptions.Exit as end:
+            code = end.exit_code
         sys.stdout.flush()
-    except click.exceptions.Exit as end:
-        return _quietly(end.exit_code, sys.stdout.flush)
     except UnderstudyError as error:
         if debug:
             traceback.print_exc()
@@ -80,7 +84,7 @@ def reported(words: Sequence[str], body: Callable[[], None]) -> int:
         else:
             hint = f"this is a fault in understudy; {_kept(text)} (--debug shows the traceback)"
         return _said(as_json, UnderstudyError.code, f"{type(error).__name__}: {error}", hint, False, UnderstudyError.exit_code)
-    return 0
+    return code
 
 
 def failure_document(error: UnderstudyError) -> dict[str, Any]:
@@ -95,8 +99,9 @@ def _document(code: str, message: str, hint: str, retryable: bool, exit_code: in
 def _said(as_json: bool, code: str, message: str, hint: str, retryable: bool, exit_code: int) -> int:
     def say() -> None:
         if as_json:
-            print(json.dumps({"error": _document(code, message, hint, retryable, exit_code)}), flush=True)
-            return
+            with suppress(OutputFailed):  # then in words
+                print(json.dumps({"error": _document(code, message, hint, retryable, exit_code)}), flush=True)
+                return
         print(f"error: {message}", file=sys.stderr)
         if hint:
             print(f"hint: {hint}", file=sys.stderr)
@@ -111,8 +116,8 @@ def _quietly(exit_code: int, say: Callable[[], None]) -> int:
         sys.stdout.flush()
     except BrokenPipeError:
         return _deaf()
-    except OSError:
-        # The file that stdout is takes no more.
+    except (OSError, OutputFailed):
+        # The file that stdout is, or stderr, takes no more.
         _deaf()
     return exit_code
 

@@ -1,6 +1,5 @@
 """The `understudy` command: its subcommands by name, and one place where every failure becomes words and an exit code."""
 
-import io
 import os
 import sys
 from collections.abc import Sequence
@@ -10,6 +9,7 @@ from typing import Any
 import click
 
 from understudy import __version__
+from understudy.cli import stdout
 from understudy.cli.failures import exit_codes, reported
 from understudy.cli.lazy import COMPLETE, Entry, LazyGroup
 from understudy.engine import Connection, Engine
@@ -108,7 +108,5 @@ def in_process(connection: Connection) -> AbstractAsyncContextManager[Engine]:
 
 def run() -> None:
     """The entry point of the installed command."""
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        # What a terminal cannot show must not make a command fail that has done its work; stderr does the same by itself.
-        sys.stdout.reconfigure(errors="backslashreplace")
+    stdout.set_up()
     cli.main(prog_name="understudy", obj=in_process)

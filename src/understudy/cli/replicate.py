@@ -19,7 +19,7 @@ from understudy.cli.stopping import pause, until_stopped
 from understudy.cli.words import local_time, size
 from understudy.engine import Cycle, Engine, GroupCycle, GroupReplication, Replication
 from understudy.engine.units import duration, seconds_of
-from understudy.errors import Busy, InvalidRequest, UnderstudyError
+from understudy.errors import Busy, InvalidRequest, OutputFailed, UnderstudyError
 from understudy.model import BLOCK_SIZE
 
 ATTEMPTS = 5
@@ -150,6 +150,8 @@ def _though_unheard() -> Iterator[None]:
     """A log on a full disk takes no more words: the machine is replicated all the same."""
     try:
         yield
+    except OutputFailed:
+        return
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):
             raise
