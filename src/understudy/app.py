@@ -26,6 +26,7 @@ from understudy.source.qemu_method import Wanted
 from understudy.source.quiesce import Means, Quiesce
 from understudy.source.quiesced import QuiescedSource, QuiescedWhileRead, at_the_instant
 from understudy.store.metered import Tally
+from understudy.store.missing import where_to_look
 from understudy.store.opening import cached, open_locks, open_store
 from understudy.store.paced import PacedStore
 from understudy.store.protocol import ObjectStore, Pace
@@ -113,7 +114,7 @@ def parts(state: Path, wrapped: Callable[[ObjectStore], ObjectStore] = lambda st
     """What an engine is made of. `state`: the site's state directory. `wrapped`: around every store that is there already."""
     made = partial(open_store, state=state, make=True)
     caching = partial(cached, lasts=names.lasts)
-    return Parts(lambda url: wrapped(open_store(url, state, tally=tally)), made, vault_directory, open_source, open_locks, caching)
+    return Parts(lambda url: wrapped(open_store(url, state, tally=tally)), made, vault_directory, open_source, open_locks, caching, where_to_look)
 
 
 def _local(connection: engine.Connection) -> LocalEngine:

@@ -173,7 +173,7 @@ class ServedEngine(LocalEngine):
         try:
             found = descriptor.decode(await store.get(names.DESCRIPTOR, 0, 1 << 16)).id.hex()
         except NotFound:
-            raise StoreUnavailable(f"the vault is not at {url} any more", hint="is its file system mounted?") from None
+            raise StoreUnavailable(f"the vault is not at {url} any more", hint=self._parts.where_to_look(url)) from None
         finally:
             if store is not vault.store:
                 await store.close()

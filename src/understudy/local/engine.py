@@ -241,6 +241,8 @@ class LocalEngine(StandbyFacade, SecondFacade, PromotionFacade, VaultPlans):
         store = self._parts.open_store(self._connection.vault)
         try:
             return await scrubbed(store, progress)
+        except NotFound as error:
+            raise self._no_vault() from error
         finally:
             await store.close()
 
@@ -314,10 +316,14 @@ class LocalEngine(StandbyFacade, SecondFacade, PromotionFacade, VaultPlans):
             return await Vault.open(store, unlock, self._site.state, salvage=salvage)
         except NotFound as error:
             await store.close()
-            raise NotFound(f"there is no vault at {self._connection.vault}", hint=error.hint) from error
+            raise self._no_vault() from error
         except BaseException:
             await store.close()
             raise
+
+    def _no_vault(self) -> NotFound:
+        url = self._connection.vault
+        return NotFound(f"there is no vault at {url}", hint=self._parts.where_to_look(url))
 
     def _credential(self) -> engine.Credential:
         if self._connection.credential is None:

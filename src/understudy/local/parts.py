@@ -13,7 +13,7 @@ from understudy.store.protocol import Cache, ObjectStore
 class Parts(NamedTuple):
     """`open_source` takes a machine's id, name and directory here; `vault_directory` is None for vaults that are no directory here.
     `open_locks` raises `Unsupported` where a kind of store locks nothing. `cached`: what a vault's store is read through by who reads the
-    same again and again; None where that saves nothing."""
+    same again and again; None where that saves nothing. `where_to_look`: a hint where an address has no vault."""
 
     open_store: Callable[[str], ObjectStore]
     make_store: Callable[[str], ObjectStore]
@@ -21,3 +21,4 @@ class Parts(NamedTuple):
     open_source: Callable[[MachineSource, str, str, Path], DiskSource]
     open_locks: Callable[[str], Locks]
     cached: Callable[[ObjectStore], Cache | None]
+    where_to_look: Callable[[str], str]

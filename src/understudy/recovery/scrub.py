@@ -34,7 +34,7 @@ async def scrub_vault(store: ObjectStore, listener: Listener = unheard) -> Verif
     try:
         descriptor.decode(await store.get(names.DESCRIPTOR, 0, 1 << 16))
     except NotFound as error:
-        raise NotFound("there is no vault here", hint="check the address; is the file system mounted?") from error
+        raise NotFound("there is no vault here", hint="check the address") from error
     except IntegrityError as error:
         damage[names.DESCRIPTOR] = Damage(names.DESCRIPTOR, error.message)
     damage.update({found.name: found for found in [slot async for slot in damaged_slots(store)]})

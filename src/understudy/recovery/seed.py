@@ -153,7 +153,7 @@ async def _contents(store: ObjectStore) -> Contents:
 async def _descriptor(store: ObjectStore) -> ObjectInfo:
     info = await store.head(names.DESCRIPTOR)
     if info is None:
-        raise NotFound("there is no vault here", hint="check the address; is the file system mounted?")
+        raise NotFound("there is no vault here", hint="check the address")
     return info
 
 

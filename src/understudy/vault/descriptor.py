@@ -54,7 +54,7 @@ async def read(store: ObjectStore) -> tuple[Descriptor, bytes]:
     try:
         encoded = await store.get(names.DESCRIPTOR, 0, 1 << 16)
     except NotFound as error:
-        raise NotFound("there is no vault here", hint="check the address; is the file system mounted?") from error
+        raise NotFound("there is no vault here", hint="check the address") from error
     return decode(encoded), encoded
 
 
