@@ -10,6 +10,7 @@ from understudy import engine
 from understudy.errors import AccessDenied, Conflict, IntegrityError, NotFound, RolledBack
 from understudy.local.claims import is_ours
 from understudy.local.collecting import collected, usage_of
+from understudy.local.creating import vault_created
 from understudy.local.defining import definition_set, definition_shown
 from understudy.local.export_file import read_export
 from understudy.local.exporting import export_stopped
@@ -62,14 +63,7 @@ class LocalEngine(StandbyFacade, SecondFacade, PromotionFacade, VaultPlans):
 
     async def create_vault(self, request: engine.CreateVault) -> engine.VaultInfo:
         self._must_remember_outside()
-        directory = self._parts.vault_directory(self._connection.vault)
-        async with new_unlock(self._credential(), directory) as unlock:
-            store = self._parts.make_store(self._connection.vault)
-            try:
-                self._vault = await Vault.create(store, unlock, name=request.label, state=self._site.state)
-            except BaseException:
-                await store.close()
-                raise
+        self._vault = await vault_created(self._parts, self._connection.vault, self._credential(), self._site, request)
         return await self.vault()
 
     async def vault(self) -> engine.VaultInfo:

@@ -4,18 +4,19 @@ import asyncio
 import errno
 import os
 import secrets
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 from understudy import engine
 from understudy.durable import sync_directory
-from understudy.errors import AccessDenied, Conflict, InvalidRequest, NotFound, StateFailed
+from understudy.errors import AccessDenied, Conflict, InvalidRequest, NotFound, StateFailed, UnderstudyError
 from understudy.local.outside import must_be_outside
 from understudy.vault.keys.unlock import KeyFile, Passphrase, Unlock
 
 _LONGEST = 4096
 _MAY_PASS = (errno.ENOSPC, errno.EDQUOT, errno.EIO)
+_STAYS = "the key file {} was made, and stays: a key may be there already that needs it. Say the same again when this is mended"
 _REFUSED = (AccessDenied, Conflict, InvalidRequest, NotFound)
 
 
@@ -38,27 +39,38 @@ def unlock_of(credential: engine.Credential) -> Unlock:
 
 
 @asynccontextmanager
-async def new_unlock(credential: engine.Credential, vault: Path | None) -> AsyncIterator[Unlock]:
+async def new_unlock(
+    credential: engine.Credential, vault: Path | None, is_unused: Callable[[], Awaitable[bool]] | None = None
+) -> AsyncIterator[Unlock]:
     """What shall open a vault: a key file that does not exist is made, durable and with mode 0600, before any slot needs it.
 
     `vault` is the vault's own directory, if it is one on this host: whoever gets the vault must not get its key with it.
-    Where the body is refused, the file goes again; where it failed in any other way, a slot may exist that needs it.
+    Where the body is refused, the file goes again; where it failed in any other way, a slot may exist that needs it, and it goes only if
+    `is_unused` says for certain that none does: else the failure says that it is there.
     """
     if isinstance(credential, engine.Passphrase):
         yield Passphrase(credential.text)
         return
-    made = await asyncio.to_thread(_made, Path(credential.path), vault)
+    await asyncio.to_thread(must_be_kept_apart, credential, vault)
+    made = await asyncio.to_thread(_made, Path(credential.path))
     try:
         yield await asyncio.to_thread(unlock_of, credential)
-    except _REFUSED:
-        if made:
+    except UnderstudyError as error:
+        if made and (isinstance(error, _REFUSED) or (is_unused is not None and await is_unused())):
             await asyncio.to_thread(Path(credential.path).unlink, missing_ok=True)
+        elif made:
+            error.hint = "; ".join([*([error.hint] if error.hint else []), _STAYS.format(credential.path)])
         raise
 
 
-def _made(path: Path, vault: Path | None) -> bool:
+def must_be_kept_apart(credential: engine.Credential, vault: Path | None) -> None:
+    """`InvalidRequest` for a key file in the vault's own directory."""
+    if isinstance(credential, engine.KeyFile):
+        must_be_outside(vault, Path(credential.path), "the key file", "whoever gets the vault must not get its key")
+
+
+def _made(path: Path) -> bool:
     """Make the key file unless it exists; whether it was made."""
-    must_be_outside(vault, path, "the key file", "whoever gets the vault must not get its key")
     if os.path.lexists(path):
         return False
     _make(path)

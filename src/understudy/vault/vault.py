@@ -19,6 +19,7 @@ from understudy.vault.access import Access
 from understudy.vault.concurrent import each
 from understudy.vault.copy.follow import followed_on
 from understudy.vault.copy.marker import copy_id
+from understudy.vault.empty import left_empty, must_be_empty
 from understudy.vault.keys.identity import first_operator
 from understudy.vault.keys.keyring import Keyring, Unlocked, slot_identities, unlock_vault, write_slot
 from understudy.vault.keys.unlock import Unlock
@@ -57,13 +58,7 @@ class Vault:
         cls, store: ObjectStore, unlock: Unlock, *, name: str = "operator", state: Path | None = None, patience: Patience = _DEFAULT
     ) -> "Vault":
         """A new vault in an empty place, opened as its first operator. `Conflict` if anything is there."""
-        if await store.head(names.DESCRIPTOR) is not None:
-            raise Conflict("there is a vault here already, which was left alone", hint="use it, or choose an empty place for a new one")
-        async for info in store.list(""):
-            raise Conflict(
-                f"this place is not empty: it holds {info.name}",
-                hint="choose an empty one. If an earlier `vault create` was interrupted here, remove what it left: there is no vault yet",
-            )
+        await must_be_empty(store)
         new = descriptor.Descriptor.new(time.time_ns())
         encoded = descriptor.encode(new)
         bundle = first_operator(name)
@@ -87,7 +82,7 @@ class Vault:
                 if await create_patiently(store, object_, data, patience) is Creation.EXISTS:
                     raise Conflict("another vault is being created here", hint="choose an empty place")
         except UnderstudyError:
-            await _left_empty(store, ours, names.slot(slot_id.hex()))
+            await left_empty(store, ours, names.slot(slot_id.hex()))
             raise
         return await cls.open(store, unlock, state, patience=patience)
 
@@ -337,14 +332,3 @@ def _offer(known: Mapping[str, str]) -> str:
     nameless = sorted(machine_id for machine_id, name in known.items() if not name)[:10]
     lost = f"; the name of {', '.join(nameless)} cannot be read: say that id, if it is the one" if nameless else ""
     return (f"it has {', '.join(some)}" if some else "it has none yet" if not known else "") + lost
-
-
-async def _left_empty(store: ObjectStore, ours: Mapping[str, bytes], slot: str) -> None:
-    """Remove what a `create` that failed has made, the descriptor first, as far as that can be done: then it can be said again."""
-    for name, data in reversed(list(ours.items())):
-        with contextlib.suppress(UnderstudyError):
-            # Another creator's has the same name.
-            if await store.get(name, 0, len(data) + 1) == data:
-                await store.delete(name)
-    with contextlib.suppress(UnderstudyError):
-        await store.delete(slot)
