@@ -58,6 +58,10 @@ class Output:
         """A line on stderr, JSON or not: never part of the answer."""
         self.err.print(Text(f"warning: {text}", style="yellow"), soft_wrap=True)
 
+    def note(self, text: str) -> None:
+        """A line on stderr of what goes on, JSON or not."""
+        self.err.print(Text(text, style="dim"), soft_wrap=True)
+
     def table(self, table: Table) -> None:
         """On a screen that is too narrow for it, lines wrap; nothing is cut."""
         if not self.as_json:

@@ -16,6 +16,7 @@ from click.core import ParameterSource
 from understudy.cli.credentials import asked_passphrase, read_passphrase, readable_by_others
 from understudy.cli.daemon import DEFAULT_SOCKET, Daemon
 from understudy.cli.output import Output
+from understudy.cli.waiting import waiting_told
 from understudy.engine import Connection, Credential, Engine, EngineFactory, KeyFile, checked_name
 from understudy.errors import DaemonUnavailable, InvalidRequest
 
@@ -186,7 +187,8 @@ def _decorated(
         )
 
         try:
-            asyncio.run(function(session, *args, **given))
+            with waiting_told(output):
+                asyncio.run(function(session, *args, **given))
         finally:
             daemon.tell_what_goes_on()
 

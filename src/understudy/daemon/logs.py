@@ -28,6 +28,8 @@ def set_up(config: Log, stream: TextIO | None = None) -> None:
     # Every request of the API is an event already, where it changes something.
     logging.getLogger("aiohttp.access").setLevel(logging.WARNING)
     logging.getLogger("qemu").setLevel(logging.ERROR)
+    # A store that is away is a reason in `status`, and an event.
+    logging.getLogger("understudy.store.waiting").setLevel(logging.WARNING)
     logging.getLogger("aiohttp.server").addFilter(_without_what_was_sent)
 
 

@@ -36,7 +36,7 @@ def _wrapped(url: StoreUrl, store: ObjectStore, tally: Tally | None) -> ObjectSt
         # What a disk has said it says again, and a mount over the network waits by itself.
         return store
     parallel = store.capabilities.parallel
-    return RetryingStore(LimitedStore(store, parallel, 2 * parallel))
+    return RetryingStore(LimitedStore(store, parallel, 2 * parallel), name=f"the store at {url}")
 
 
 def _kind(url: StoreUrl, state: Path, make: bool) -> ObjectStore:

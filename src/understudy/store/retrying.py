@@ -15,8 +15,12 @@ from typing import TypeVar
 from understudy.errors import StoreUnavailable
 from understudy.model import BytesLike
 from understudy.store.protocol import Capabilities, Creation, ObjectInfo, ObjectStore
+from understudy.store.waiting import Waiting
 
 T = TypeVar("T")
+
+SMALL = 1 << 20
+"""Bytes of a range up to which an answer takes no time by itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,11 +50,14 @@ class RetryingStore:
         store: ObjectStore,
         backoff: Backoff | None = None,
         *,
+        name: str = "the store",
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
+        """`name`: the store's, for people who wait for it."""
         self._store = store
         self._backoff = backoff or Backoff()
+        self._waiting = Waiting(name)
         self._clock = clock
         self._sleep = sleep
         self._given_up = False
@@ -60,12 +67,16 @@ class RetryingStore:
         return self._store.capabilities
 
     async def create(self, name: str, buffers: Sequence[BytesLike]) -> Creation:
-        creation = await self._store.create(name, buffers)
-        self._given_up = False
+        try:
+            creation = await self._store.create(name, buffers)
+        except StoreUnavailable as error:
+            self._waiting.failed(error.message)
+            raise
+        self._answered()
         return creation
 
     async def get(self, name: str, start: int = 0, length: int | None = None) -> bytes:
-        return await self._through(lambda: self._store.get(name, start, length))
+        return await self._through(lambda: self._store.get(name, start, length), small=length is not None and length <= SMALL)
 
     async def head(self, name: str) -> ObjectInfo | None:
         return await self._through(lambda: self._store.head(name))
@@ -74,16 +85,21 @@ class RetryingStore:
         """Goes on behind what was told; each failure after some progress is a first one."""
         after, tries = start_after, _Tries(self)
         while True:
+            self._waiting.begun()
             infos = self._store.list(prefix, after)
             try:
                 async for info in infos:
                     after = info.name
-                    tries = self._answered(tries)
+                    self._answered()
+                    tries = tries if not tries.failures else _Tries(self)
                     yield info
             except StoreUnavailable as error:
                 await tries.failed(error)
+            except Exception:
+                self._answered()
+                raise
             else:
-                self._given_up = False
+                self._answered()
                 return
             finally:
                 if isinstance(infos, AsyncGenerator):
@@ -104,25 +120,29 @@ class RetryingStore:
         return await self._through(once)
 
     async def close(self) -> None:
+        self._waiting.ended()
         await self._store.close()
 
-    async def _through(self, once: Callable[[], Awaitable[T]]) -> T:
+    async def _through(self, once: Callable[[], Awaitable[T]], *, small: bool = True) -> T:
         tries = _Tries(self)
+        if small:
+            self._waiting.begun()
         while True:
             try:
                 result = await once()
             except StoreUnavailable as error:
                 await tries.failed(error)
             except Exception:
-                self._given_up = False  # an answer, whatever it says
+                self._answered()
                 raise
             else:
-                self._given_up = False
+                self._answered()
                 return result
 
-    def _answered(self, tries: "_Tries") -> "_Tries":
+    def _answered(self) -> None:
+        """Whatever it said."""
         self._given_up = False
-        return tries if not tries.failures else _Tries(self)
+        self._waiting.answered()
 
 
 class _Tries:
@@ -136,6 +156,7 @@ class _Tries:
     async def failed(self, error: StoreUnavailable) -> None:
         """Returns when it is time for another try; raises `error` if there is none."""
         self.failures += 1
+        self._store._waiting.failed(error.message)
         backoff = self._store._backoff
         wait = random.uniform(0, backoff.most(self.failures))
         late = self._store._clock() + wait - self._began > backoff.seconds
