@@ -184,10 +184,39 @@ async def test_the_instances_metadata(hostile: Hostile, monkeypatch: pytest.Monk
         assert found == ["of-the-instance", "t"]
     finally:
         await runner.cleanup()
-    with pytest.raises(StoreUnavailable) as caught:
+    # Nobody has given any: to ask once more changes nothing.
+    with pytest.raises(StoreRefused) as caught:
         await opened(hostile).get("a")
     assert "no credentials" in caught.value.message
-    assert "?credentials=" in caught.value.hint
+    ways = ("?credentials=", "systemd:", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_WEB_IDENTITY_TOKEN_FILE", "instance")
+    assert [way for way in ways if way not in caught.value.hint] == []
+
+
+async def test_credentials_of_the_instance_that_stop_coming_may_come_again(hostile: Hostile, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those that are about to end are asked for anew with each request."""
+    there = True
+
+    async def metadata(request: web.Request) -> web.Response:
+        if not there:
+            return web.Response(status=500)
+        if request.method == "PUT" or request.path.endswith("security-credentials/"):
+            return web.Response(text="a")
+        return web.json_response({"AccessKeyId": "a", "SecretAccessKey": "x", "Token": "t", "Expiration": "2020-01-01T00:00:00Z"})
+
+    app = web.Application()
+    app.router.add_route("*", "/{all:.*}", metadata)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    monkeypatch.setenv("AWS_METADATA_ENDPOINT", f"http://127.0.0.1:{runner.addresses[0][1]}")
+    try:
+        store = opened(hostile)
+        assert await store.get("a") == b"x"
+        there = False
+        with pytest.raises(StoreUnavailable, match="no credentials"):
+            await store.get("a")
+    finally:
+        await runner.cleanup()
 
 
 async def certificate(directory: Path, address: str = "127.0.0.1") -> tuple[Path, ssl.SSLContext]:

@@ -17,6 +17,14 @@ C = TypeVar("C")
 # obstore asks again five minutes before they are said to end: a file that is replaced counts within that time, without a restart.
 LASTS = timedelta(minutes=10)
 SYSTEMD = "systemd:"
+_IN_ADDRESS = "give them in one of these ways: ?credentials=/path or ?credentials=systemd:NAME in the address; in the environment "
+HOW_TO_GIVE = {
+    "s3": _IN_ADDRESS
+    + "AWS_ACCESS_KEY_ID with AWS_SECRET_ACCESS_KEY, or AWS_WEB_IDENTITY_TOKEN_FILE with AWS_ROLE_ARN; a role of this instance",
+    "az": _IN_ADDRESS + "AZURE_STORAGE_ACCOUNT_KEY, AZURE_STORAGE_SAS_TOKEN, or AZURE_CLIENT_ID with AZURE_TENANT_ID and "
+    "AZURE_CLIENT_SECRET; an identity of this instance",
+}
+"""A hint, by the kind of store."""
 
 
 class FileCredentials(Generic[T, C]):

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from obstore.exceptions import AlreadyExistsError, UnauthenticatedError
 
 from understudy.errors import StoreRefused, StoreUnavailable, UnderstudyError
+from understudy.store.remote.credentials import HOW_TO_GIVE
 
 _STATUS = re.compile(r"(?:status code: |\(code: )(\d{3})")
 _CODE = re.compile(r"<Code>([^<]{1,80})</Code>")
@@ -32,7 +33,8 @@ _WRONG_KEY = {
 }
 _WRONG_REGION = {"PermanentRedirect", "AuthorizationHeaderMalformed", "IllegalLocationConstraintException", "TemporaryRedirect"}
 
-_AGAIN = "look at the way to it; it is tried again"
+_BY_ITSELF = "a daemon tries again by itself, a command has to be said again"
+_AGAIN = f"look at the way to it; {_BY_ITSELF}"
 # What is looked for in how it came about, what to say, and what to do about it. The first are the same at the next try.
 _LASTING = (
     ("UnknownIssuer", "its certificate is signed by nobody whom this host trusts", "name the authority's certificate: ?ca=/path.pem"),
@@ -115,25 +117,32 @@ def read_failure(error: BaseException) -> Failure:
     )
 
 
+def without_credentials(failure: Failure) -> bool:
+    """Whether none were found: the server itself was not asked."""
+    return failure.metadata or (issubclass(failure.kind, UnauthenticatedError) and not failure.status)
+
+
+def no_credentials(failure: Failure, server: str, kind: str, before: bool) -> UnderstudyError:
+    """`before`: there were some before, so that there may be again; else nobody has given any. `kind`: of the store."""
+    return (StoreUnavailable if before else StoreRefused)(
+        f"no credentials for {server} were found; the metadata service of this instance, which was asked last, said: {failure.words}",
+        hint=HOW_TO_GIVE[kind],
+    )
+
+
 def translate(failure: Failure, server: str, what: str) -> UnderstudyError:
     """The member of our error family. `server`: its name. `what`: which operation on what, like `create s3://bucket/a/b`."""
     refused = _refused(failure)
-    if failure.metadata or (issubclass(failure.kind, UnauthenticatedError) and not failure.status):
-        return StoreUnavailable(
-            f"no credentials for {server} were found: {failure.words}",
-            hint="give them: ?credentials=/path or systemd:NAME in the address, or the usual environment variables; "
-            "without, the instance's metadata service is asked",
-        )
     said = f"{what}: {server}: {failure.words}" + f" (HTTP {failure.status})" * bool(failure.status)
     if refused is not None:
         return StoreRefused(said, hint=refused)
     if failure.remedy:
         return StoreUnavailable(said, hint=failure.remedy)
     if failure.status in (409, 412):
-        return StoreUnavailable(said, hint="two asked at once, and this is no answer to either; it is tried again")
+        return StoreUnavailable(said, hint=f"two asked at once, and this is no answer to either; {_BY_ITSELF}")
     if failure.status in (429, 503) or failure.code in _BUSY:
-        return StoreUnavailable(said, hint="the server has too much to do; it is tried again, more slowly")
-    return StoreUnavailable(said, hint="the server's own log may say more; it is tried again")
+        return StoreUnavailable(said, hint=f"the server has too much to do; {_BY_ITSELF}")
+    return StoreUnavailable(said, hint=f"the server's own log may say more; {_BY_ITSELF}")
 
 
 def timed_out(server: str, what: str, seconds: float) -> StoreUnavailable:

@@ -16,7 +16,7 @@ from understudy.finish import finish
 from understudy.model import BytesLike
 from understudy.store.names import check_name, is_segment
 from understudy.store.protocol import Capabilities, Creation, ObjectInfo
-from understudy.store.remote.failures import Failure, read_failure, timed_out, translate
+from understudy.store.remote.failures import Failure, no_credentials, read_failure, timed_out, translate, without_credentials
 
 PATIENCE = 30.0  # seconds until an answer begins
 SLOWEST = 32 << 10  # bytes a second, of one request beside as many as are worth it; what goes more slowly has got stuck
@@ -43,6 +43,8 @@ class RemoteStore:
         self._prefix = prefix + "/" * bool(prefix)
         self._place = f"{place}/{self._prefix}"
         self._complaint = complaint
+        self._let_in = False
+        """Whether there were credentials for a request at least once."""
 
     @property
     def capabilities(self) -> Capabilities:
@@ -65,6 +67,7 @@ class RemoteStore:
             raise self._translated(failure, f"create {self._place}{name}") from error
         finally:
             await finish(_let_go(views))
+        self._let_in = True
         return Creation.CREATED
 
     async def get(self, name: str, start: int = 0, length: int | None = None) -> bytes:
@@ -106,6 +109,7 @@ class RemoteStore:
                 raise timed_out(self.server, f"list {self._place}{prefix}", PATIENCE) from None
             except _FAILURES as error:
                 raise self._translated(read_failure(error), f"list {self._place}{prefix}") from error
+            self._let_in = True
             for found in chunk:
                 name = found["path"][len(self._prefix) :]
                 if name <= last:
@@ -149,6 +153,7 @@ class RemoteStore:
             async with asyncio.timeout(PATIENCE):
                 options = {"range": {"offset": start} if length is None else (start, start + length)}
                 result = await obstore.get_async(store, key, options=options)  # type: ignore[arg-type]
+            self._let_in = True
             size, (first, end) = result.meta["size"], result.range
             async with asyncio.timeout(PATIENCE + (end - first) / SLOWEST):
                 data = bytes(await result.bytes_async())
@@ -156,6 +161,7 @@ class RemoteStore:
             raise timed_out(self.server, what, PATIENCE) from None
         except _FAILURES as error:
             failure = read_failure(error)
+            self._let_in = self._let_in or failure.absent
             if failure.absent:
                 return None
             if failure.past_the_end:
@@ -165,7 +171,7 @@ class RemoteStore:
             raise StoreUnavailable(
                 f"{what}: {self.server} was asked for bytes {start} to {'the end' if length is None else start + length}, "
                 f"and gave {len(data)} from {first} on of {size}",
-                hint="is there a proxy before it that keeps or changes answers? It is tried again",
+                hint="is there a proxy before it that keeps or changes answers?",
             )
         return data, size
 
@@ -178,7 +184,13 @@ class RemoteStore:
         return NotFound(f"there is no object {name} in {self._place}")
 
     def _translated(self, failure: Failure, what: str) -> UnderstudyError:
-        return (self._complaint and self._complaint()) or translate(failure, self.server, what)
+        complaint = self._complaint and self._complaint()
+        if complaint:
+            return complaint
+        if without_credentials(failure):
+            return no_credentials(failure, self.server, self._capabilities.kind, self._let_in)
+        self._let_in = True
+        return translate(failure, self.server, what)
 
     def _disorder(self, last: str, name: str) -> StoreRefused:
         return StoreRefused(

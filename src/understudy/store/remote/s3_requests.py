@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 from understudy.errors import StoreRefused, StoreUnavailable, Unsupported
 from understudy.finish import finish_in_thread
 from understudy.store.locks import Lock, Stored, Terms, Version
-from understudy.store.remote.credentials import read_credentials
+from understudy.store.remote.credentials import HOW_TO_GIVE, read_credentials
 from understudy.store.remote.s3 import S3Keys, base_of, region_of
 from understudy.store.url import StoreUrl
 
@@ -171,13 +171,15 @@ def _asked(call: Callable[[], T], what: str) -> T:
         if status in (404, 405) or code in _NONE:
             raise _Missing(words) from None  # 405: what is seen there is a marker
         if status in (408, 409, 429) or status >= 500 or code in _AGAIN:
-            raise StoreUnavailable(words, hint="it is tried again") from None
+            raise StoreUnavailable(
+                words, hint="the server has too much to do, or another asked at once; the daemon tries again by itself"
+            ) from None
         hint = "these credentials may not do that here: see the rights in docs/operations.md" if status in (401, 403) else ""
         raise StoreRefused(words, hint=hint) from None
     except NoCredentialsError as error:
-        raise StoreUnavailable(f"{what}: {error}", hint="give them: ?credentials=/path in the address, or AWS_… variables") from None
+        raise StoreUnavailable(f"{what}: {error}", hint=HOW_TO_GIVE["s3"]) from None
     except BotoCoreError as error:
-        raise StoreUnavailable(f"{what}: {error}", hint="look at the way to it; it is tried again") from None
+        raise StoreUnavailable(f"{what}: {error}", hint="look at the way to it; the daemon tries again by itself") from None
 
 
 def _client(url: StoreUrl) -> Any:
