@@ -266,3 +266,16 @@ async def test_an_interrupted_creation_is_not_what_comes_back(tmp_path: Path, lo
     home.steal()
     assert "vault" in (await home.uncover()).found
     assert await home.restored() == data
+
+
+async def test_where_nothing_was_held_that_is_said(tmp_path: Path, lock_server: LockServer) -> None:
+    """What is looked at needs no vault."""
+    name, client = f"b-{os.urandom(6).hex()}", lock_server.client
+    home = Home(tmp_path, lock_server, name, lock_server.bucket(name, lock=False))
+    client.put_object(Bucket=name, Key="a/vault/vault", Body=b"ours")
+    client.delete_object(Bucket=name, Key="a/vault/vault")
+    assert "none of its objects has versions: what somebody deleted or overwrote there is gone" in (await home.uncover()).doubt
+    client.put_bucket_versioning(Bucket=name, VersioningConfiguration={"Status": "Enabled"})
+    client.put_object(Bucket=name, Key="a/vault/vault", Body=b"ours")
+    client.delete_object(Bucket=name, Key="a/vault/vault")
+    assert "nothing was held, and what its versions still have comes back with --all alone" in (await home.uncover()).doubt

@@ -32,6 +32,8 @@ async def command(session: Session, dry_run: bool, everything: bool) -> None:
     out.document(done)
     for line in _lines(done):
         out.say(line)
+    if done.doubt:
+        out.warn(done.doubt)
     for name, reason in [*done.failed.items()][:SHOWN]:
         out.warn(f"{name}: {reason}")
     if done.failed:

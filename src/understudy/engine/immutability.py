@@ -40,7 +40,8 @@ class Uncover(Value, frozen=True):
 
 class Uncovered(Value, frozen=True):
     """`objects`: what there is in all. `found`: names of what was covered while it was locked, and came back; `unlocked`: of what was
-    covered without a lock, and came back only if everything was to; `failed`: names, with the reason, of what did not."""
+    covered without a lock, and came back only if everything was to; `failed`: names, with the reason, of what did not. `doubt`: why
+    there may be nothing to bring back, empty where the bucket keeps what is covered, and locks it."""
 
     objects: int
     dry_run: bool
@@ -48,3 +49,4 @@ class Uncovered(Value, frozen=True):
     found: tuple[str, ...]
     unlocked: tuple[str, ...]
     failed: dict[str, str]
+    doubt: str = ""

@@ -77,6 +77,7 @@ async def uncovered(parts: Parts, address: str, request: engine.Uncover) -> engi
     locks = parts.open_locks(address)
     try:
         done = await uncover(locks, dry=request.dry_run, everything=request.everything)
+        doubt = await _doubt(locks, done.kept)
     finally:
         await locks.close()
     return engine.Uncovered(
@@ -86,7 +87,21 @@ async def uncovered(parts: Parts, address: str, request: engine.Uncover) -> engi
         found=tuple(done.found),
         unlocked=tuple(done.unlocked),
         failed=done.failed,
+        doubt=doubt,
     )
+
+
+async def _doubt(locks: Locks, kept: bool) -> str:
+    """Why what somebody deleted may not be there any more, though nothing that is there tells of it."""
+    try:
+        await locks.terms()
+    except StoreRefused:
+        return ""  # these credentials are not told
+    except Unsupported as error:
+        if kept:
+            return f"{error.message}: nothing was held, and what its versions still have comes back with --all alone"
+        return f"{error.message}, and none of its objects has versions: what somebody deleted or overwrote there is gone"
+    return ""
 
 
 @asynccontextmanager

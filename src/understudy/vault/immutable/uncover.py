@@ -15,14 +15,18 @@ from understudy.vault.concurrent import each
 from understudy.vault.immutable.decide import covers, original
 
 REQUESTS = 8
+_UNVERSIONED = ("", "null")
+"""What stands for the version of an object where a bucket keeps none."""
 
 
 @dataclass(slots=True)
 class Uncovered:
-    """`objects`: how many there are in all. `found`: names of what was covered while it was locked, and comes back. `unlocked`: of what was
-    covered when no lock held it, which comes back only if everything is to. `failed`: why, by name."""
+    """`objects`: how many there are in all, `kept`: whether any has a version, or a mark of deletion, of its own. `found`: names of what
+    was covered while it was locked, and comes back. `unlocked`: of what was covered when no lock held it, which comes back only if
+    everything is to. `failed`: why, by name."""
 
     objects: int = 0
+    kept: bool = False
     found: list[str] = field(default_factory=list)
     unlocked: list[str] = field(default_factory=list)
     failed: dict[str, str] = field(default_factory=dict)
@@ -53,7 +57,10 @@ async def _covered(locks: Locks, report: Uncovered) -> tuple[Sequence[Stored], f
     """What may be covered, and when the first machine came: then the vault was whole."""
     common, covered, born = list[Stored](), list[Stored](), 0.0
     async for stored in locks.stored(""):
-        if not stored.versions or _is_probe(stored.name):
+        if _is_probe(stored.name):
+            continue
+        report.kept = report.kept or any(version.id not in _UNVERSIONED for version in (*stored.versions, *stored.markers))
+        if not stored.versions:
             continue
         report.objects += 1
         if not _of_machine(stored.name):
