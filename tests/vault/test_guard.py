@@ -50,6 +50,20 @@ async def test_an_old_copy_of_the_vault(vault: Vault, log: MachineLog, tmp_path:
     await stranger.close()
 
 
+async def test_a_vault_of_which_nothing_is_left(vault: Vault, log: MachineLog, tmp_path: Path) -> None:
+    """By who has it open, and so does not ask whether there is a vault at all."""
+    shutil.rmtree(tmp_path / "vault")
+    (tmp_path / "vault").mkdir()
+    for read in (vault.find("web"), log.refresh()):
+        with pytest.raises(RolledBack, match="nothing is left in the vault of") as caught:
+            await read
+        assert "understudy vault uncover --dry-run" in caught.value.hint
+        assert "understudy vault promote" in caught.value.hint
+    with pytest.raises(RolledBack):
+        await log.append(a_point(b"7" * 16))
+    assert list((tmp_path / "vault").iterdir()) == []
+
+
 @pytest.mark.parametrize("forgotten", [False, True])
 async def test_what_is_in_doubt_is_not_put_into_an_old_copy(
     vault: Vault, log: MachineLog, store: FaultyStore, tmp_path: Path, forgotten: bool

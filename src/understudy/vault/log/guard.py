@@ -61,6 +61,12 @@ def _failed(path: Path, error: OSError) -> StateFailed:
 
 def rolled_back(owner: str, seen: Head, end: int | None) -> RolledBack:
     """The error for a log that ends at `end` (None: somewhere before `seen`), or has another record where this site saw `seen`."""
+    if end == 0 and seen.seq:
+        return RolledBack(
+            f"nothing is left in the vault of {owner}, of which this site has seen record {seen.seq}: it was deleted, or this is another",
+            hint="nothing is written there. From a bucket with object lock it can come back: `understudy vault uncover --dry-run` tells; "
+            "else bring back the newest copy of the vault, or promote the second vault: understudy vault promote",
+        )
     what = "lacks it" if end is None else f"ends at record {end}" if end < seen.seq else "has another one there"
     return RolledBack(
         f"this site has seen record {seen.seq} of {owner}, and the vault {what}: it is an old copy, or was tampered with",
