@@ -114,7 +114,9 @@ def parts(state: Path, wrapped: Callable[[ObjectStore], ObjectStore] = lambda st
     """What an engine is made of. `state`: the site's state directory. `wrapped`: around every store that is there already."""
     made = partial(open_store, state=state, make=True)
     caching = partial(cached, lasts=names.lasts)
-    return Parts(lambda url: wrapped(open_store(url, state, tally=tally)), made, vault_directory, open_source, open_locks, caching, where_to_look)
+    return Parts(
+        lambda url: wrapped(open_store(url, state, tally=tally)), made, vault_directory, open_source, open_locks, caching, where_to_look
+    )
 
 
 def _local(connection: engine.Connection) -> LocalEngine:
