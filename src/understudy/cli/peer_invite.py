@@ -28,5 +28,8 @@ def command(name: str, prefix: str, maintenance: bool, quota: str | None, addres
     invitation = invite_peer(found.state_dir, found.site, address or peers.address, name, limits)
     out.document(invitation)
     out.say(invitation.key)
-    out.say(f"on {name}, before {local_time(invitation.peer.expires_at)[:16]}: understudy peer join KEY", style="bold")
-    out.say(told(invitation.peer))
+    if not as_json:
+        # The key alone is the answer, so that it can be piped to where it is needed.
+        until = local_time(invitation.peer.expires_at)[:16]
+        click.echo(f"on {name}, before {until}: `understudy peer join -`, which reads this key from standard input", err=True)
+        click.echo(told(invitation.peer), err=True)

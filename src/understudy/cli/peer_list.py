@@ -10,6 +10,8 @@ from understudy.cli.words import local_time, size
 from understudy.config.load import load
 from understudy.engine import Peer
 
+_OUT = ("revoked", "expired")
+
 
 @click.command("list")
 @here
@@ -24,12 +26,16 @@ def command(config: str, as_json: bool) -> None:
         out.say("no peers")
         return
     table = columns("peer", "state", "since", "prefix", "may", "used", "quota", right=("used", "quota"))
-    for peer in found:
-        table.add_row(
-            peer.name, peer.state, local_time(_since(peer))[:16], peer.limits.prefix or "-", rights(peer), size(peer.used), quota(peer)
-        )
+    for peer in sorted(found, key=lambda peer: peer.state in _OUT):
+        table.add_row(peer.name, peer.state, local_time(_since(peer))[:16], peer.limits.prefix or "-", *_may(peer))
     out.table(table)
 
 
 def _since(peer: Peer) -> int:
     return {"invited": peer.invited_at, "expired": peer.expires_at, "joined": peer.joined_at, "revoked": peer.revoked_at}[peer.state]
+
+
+def _may(peer: Peer) -> tuple[str, str, str]:
+    if peer.state in _OUT:
+        return "nothing", size(peer.used) if peer.used else "-", "-"
+    return rights(peer), size(peer.used), quota(peer)
