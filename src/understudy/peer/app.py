@@ -19,6 +19,7 @@ from understudy.pairing import wire
 from understudy.pairing.certificates import Authority, public_key_of, sign_peer
 from understudy.peer.books import Books
 from understudy.peer.door import Guest, abort, named
+from understudy.peer.few import Few
 from understudy.peer.memory import Memory
 from understudy.peer.storing import Storing
 from understudy.peer.uploads import Uploads
@@ -46,6 +47,10 @@ class Site:
     """Seconds for which a peer may send nothing of what it began to send."""
     lines: dict[str, WeakSet[asyncio.BaseTransport]] = field(default_factory=dict)
     busy: Counter[str] = field(default_factory=Counter)
+    wrong: Few = field(default_factory=lambda: Few(10, 60.0))
+    """Registration keys that let nobody in, by host."""
+    told: Few = field(default_factory=lambda: Few(10, 60.0))
+    """Refusals that were written to the log, by host."""
 
     def cut(self, peer: str) -> None:
         """Its connections end at once, whatever they were doing."""
@@ -78,7 +83,9 @@ async def _answering(request: web.Request, handler: Handler) -> web.StreamRespon
     try:
         return await handler(request)
     except UnderstudyError as error:
-        if isinstance(error, AccessDenied):
+        site, host = request.app[SITE], str(request.remote)
+        if isinstance(error, AccessDenied) and not site.told.are_too_many(host):
+            site.told.count(host)
             _LOG.warning("%s %s from %s was refused: %s", request.method, request.path[:200], request.remote, error.message)
         return refused(error)
     except web.HTTPException as error:
@@ -149,15 +156,23 @@ async def _authority(request: web.Request) -> web.StreamResponse:
 
 
 async def _register(request: web.Request) -> web.StreamResponse:
-    site = request.app[SITE]
+    """A key is of 32 random bytes: nobody guesses it. Who tries costs this site a look into its registry, and not for long."""
+    site, host = request.app[SITE], str(request.remote)
+    if site.wrong.are_too_many(host):
+        raise StoreUnavailable("too many registration keys that let nobody in came from this host", hint="try again in a minute")
     async with asyncio.timeout(site.stall):
         body = await request.read()
     try:
         asked = msgspec.json.decode(body, type=wire.Registration)
     except msgspec.DecodeError as error:
         raise InvalidRequest(f"this is no registration: {error}") from None
-    public_key = await asyncio.to_thread(public_key_of, asked.request)
-    peer = await site.books.register(asked.peer, asked.secret, public_key)
+    try:
+        await site.books.must_know(asked.peer, asked.secret)
+        public_key = await asyncio.to_thread(public_key_of, asked.request)
+        peer = await site.books.register(asked.peer, asked.secret, public_key)
+    except AccessDenied:
+        site.wrong.count(host)
+        raise
     certificate = await asyncio.to_thread(sign_peer, site.authority, asked.request, peer.id)
     site.storing.joined(peer)
     site.joined(peer)

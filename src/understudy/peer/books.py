@@ -58,6 +58,9 @@ class Books:
     async def page(self, peer: str, after: str, most: int) -> list[Row]:
         return await self._read(lambda registry: Ledger(registry.database).page(peer, after, most))
 
+    async def must_know(self, peer: str, secret: str) -> None:
+        await self._read(lambda registry: registry.must_know(peer, secret))
+
     async def register(self, peer: str, secret: str, public_key: str) -> Peer:
         return await self._write(lambda registry: registry.register(peer, secret, public_key))
 

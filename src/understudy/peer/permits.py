@@ -16,10 +16,11 @@ class Permits:
     def give(self, name: str, peer: str) -> None:
         """Durable when it returns."""
         with state_directory(self._directory):
-            self._directory.mkdir(exist_ok=True, mode=0o700)
+            if not self._directory.exists():
+                self._directory.mkdir(exist_ok=True, mode=0o700)
+                sync_directory(self._directory.parent)
             os.close(os.open(self._path(name, peer), os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600))
             sync_directory(self._directory)
-            sync_directory(self._directory.parent)
 
     def has(self, name: str, peer: str) -> bool:
         with state_directory(self._directory):

@@ -45,13 +45,22 @@ class Registry:
         now = time.time_ns() if now is None else now
         checked_name("peer", name)
         checked_limits(limits)
-        secret = token_urlsafe(32)
+        secret, identity = token_urlsafe(32), token_hex(8)
+        # Before the row: who has none could not be revoked on a full disk. One without a row lets nobody in.
+        self._permits.give(name, identity)
+        try:
+            return Invited(self._enter(identity, name, limits, secret, now), secret)
+        except BaseException:
+            self._permits.withdraw(identity)
+            raise
+
+    def _enter(self, identity: str, name: str, limits: PeerLimits, secret: str, now: int) -> Peer:
         with self.database.writing() as connection:
             known = self._named(connection, name, now)
             if known is not None and known.state in ("invited", "joined"):
                 raise Conflict(f"there is a peer {name!r}: {known.state}", hint=f"choose another name, or `understudy peer revoke {name}`")
             peer = Peer(
-                id=token_hex(8),
+                id=identity,
                 name=name,
                 state="invited",
                 limits=limits,
@@ -67,21 +76,26 @@ class Registry:
                 "VALUES (?, ?, ?, ?, ?, ?, ?, ?, 1)",
                 values,
             )
-            self._permits.give(name, peer.id)
-        return Invited(peer, secret)
+            return peer
+
+    def must_know(self, peer: str, secret: str) -> None:
+        """`AccessDenied` if no registration key has this secret."""
+        with self.database.reading() as connection:
+            row = connection.execute("SELECT secret FROM peers WHERE id = ?", (peer,)).fetchone()
+        if row is None or not hmac.compare_digest(row[0], hashed(secret)):
+            raise AccessDenied("this site does not know this registration key", hint=f"is it one of another site? {_AGAIN}")
 
     def register(self, peer: str, secret: str, public_key: str, now: int | None = None) -> Peer:
         """The one who has the secret joins, with this key (a hash of it), once; the same one may ask again, who did not hear the answer.
         `AccessDenied` says what is wrong with the secret."""
         now = time.time_ns() if now is None else now
+        self.must_know(peer, secret)
         with self.database.writing() as connection:
-            row = connection.execute("SELECT secret, public_key FROM peers WHERE id = ?", (peer,)).fetchone()
-            if row is None or not hmac.compare_digest(row[0], hashed(secret)):
-                raise AccessDenied("this site does not know this registration key", hint=f"is it one of another site? {_AGAIN}")
+            row = connection.execute("SELECT public_key FROM peers WHERE id = ?", (peer,)).fetchone()
             found = self._one(connection, peer, now)
             if found.state == "revoked":
                 raise AccessDenied(f"this registration key of {found.name!r} was revoked", hint=_AGAIN)
-            if found.state == "joined" and row[1] != public_key:
+            if found.state == "joined" and row[0] != public_key:
                 raise AccessDenied(
                     f"this registration key of {found.name!r} was used already",
                     hint=f"each lets one site in, once; if nobody of yours used it: `understudy peer revoke {found.name}` there; {_AGAIN}",
