@@ -19,6 +19,8 @@ from understudy.pairing.credential import Credential, write_credential
 from understudy.pairing.key import VALID
 from understudy.pairing.tls import SITE, client_context, trusting_context
 from understudy.peer.authority import authority_here, leaf_here
+from understudy.peer.database import FILE
+from understudy.peer.few import Few
 from understudy.store.peer.joining import join
 from understudy.store.peer.store import PeerStore
 
@@ -53,8 +55,9 @@ async def test_a_certificate_of_another_authority_is_not_let_in(site: Served) ->
     mine, request, other = parts_of(path), new_request(), new_authority("other")
     write_credential(path, Credential(request.private_key, sign_peer(other, request.request, PEER), mine.authority))
     error = await refused(site.opened("b"))
-    assert isinstance(error, StoreUnavailable)
-    assert "a certificate that it did not sign" in error.hint
+    assert isinstance(error, StoreRefused)
+    assert "none that its authority signed for a peer" in error.message
+    assert "peer join --again" in error.hint
 
 
 async def test_one_that_has_expired_is_not_let_in(site: Served) -> None:
@@ -75,7 +78,8 @@ async def test_what_proves_a_site_does_not_prove_a_peer_and_the_other_way_round(
     mine = parts_of(path)
     leaf = (site.directory / "site.pem").read_text().split("-----BEGIN CERTIFICATE-----")
     write_credential(path, Credential(leaf[0], "-----BEGIN CERTIFICATE-----" + leaf[1], mine.authority))
-    assert isinstance(await refused(site.opened("b")), StoreUnavailable)
+    error = await refused(site.opened("b"))
+    assert "none that its authority signed for a peer" in error.message
 
     # A peer that listens in the site's place.
     stolen = tmp_path / "stolen.pem"
@@ -181,6 +185,37 @@ async def test_keys_that_let_nobody_in_say_why(site: Served, tmp_path: Path) -> 
     assert [path for path in (tmp_path / "second").rglob("*") if path.is_file()] == []
     with pytest.raises(Conflict, match="has joined"):
         await join(site.invited("again"), tmp_path / "first")
+
+
+async def test_who_tries_keys_is_not_listened_to_for_long_and_costs_no_write(site: Served, tmp_path: Path) -> None:
+    key = site.invited("b")
+    database = site.directory / f"{FILE}-wal"
+    before = database.stat()
+    for number in range(10):
+        with pytest.raises(AccessDenied, match="does not know this registration key"):
+            await join(key._replace(secret=f"guess-{number}"), tmp_path / "b")
+    for secret in ("guess", key.secret):
+        with pytest.raises(StoreUnavailable, match="too many registration keys"):
+            await join(key._replace(secret=secret), tmp_path / "b")
+    assert database.stat().st_mtime_ns == before.st_mtime_ns
+    assert [peer.state for peer in site.registry().peers()] == ["invited"]
+
+
+def test_each_is_forgotten_at_the_pace_that_is_allowed() -> None:
+    now = 0.0
+    few = Few(3, 60.0, lambda: now)
+    for _ in range(3):
+        assert not few.are_too_many("a")
+        few.count("a")
+    assert few.are_too_many("a")
+    assert not few.are_too_many("b")
+    now = 21.0
+    assert not few.are_too_many("a")
+    few.count("a")
+    assert few.are_too_many("a")
+    for number in range(2000):
+        few.count(str(number))
+    assert not few.are_too_many("a")
 
 
 async def test_two_who_join_with_one_key_at_once_are_one_and_a_refusal(site: Served, tmp_path: Path) -> None:

@@ -110,6 +110,17 @@ def is_fresh(authority: Authority, leaf: bytes, now: datetime | None = None) -> 
     return certificate.not_valid_before_utc <= now < certificate.not_valid_after_utc - RENEW
 
 
+def is_peers(certificate: str, authority: str) -> bool:
+    """Whether a site of this authority, PEM, can have given a peer this certificate, PEM. ValueError if either is none."""
+    mine = x509.load_pem_x509_certificate(certificate.encode())
+    try:
+        mine.verify_directly_issued_by(x509.load_pem_x509_certificate(authority.encode()))
+        usage = mine.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
+    except (ValueError, TypeError, InvalidSignature, x509.ExtensionNotFound):
+        return False
+    return ExtendedKeyUsageOID.CLIENT_AUTH in usage
+
+
 def new_request() -> Request:
     key = ec.generate_private_key(ec.SECP256R1())
     return Request(_private(key).decode(), _request(key))

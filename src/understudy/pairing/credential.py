@@ -36,8 +36,7 @@ def write_credential(path: Path, credential: Credential) -> None:
 def context_of(path: Path, address: Address) -> ssl.SSLContext:
     """For connections to that site. `path`: the file, or the directory that it is in. Blocks. `StoreRefused` if this site has not
     joined (`NotFound` would say that a vault is missing), `AccessDenied` if others can read it, `StateFailed` if it makes no sense."""
-    if path.is_dir():
-        path = path / FILE
+    path = _file(path)
     try:
         status = path.stat()
         certificates = path.read_text().split(_BEGIN)
@@ -61,3 +60,18 @@ def _joined_instead(path: Path) -> str:
     except OSError:
         known = []
     return f"it has joined {', '.join(known[:5])}: is the address right? Else, " if known else ""
+
+
+def can_be_let_in(path: Path) -> bool:
+    """Whether a site of the authority that is in it can have made this credential. True where it cannot be read. Blocks."""
+    from understudy.pairing.certificates import is_peers
+
+    try:
+        _, certificate, authority = _file(path).read_text().split(_BEGIN)
+        return is_peers(_BEGIN + certificate, _BEGIN + authority)
+    except (OSError, ValueError):
+        return True
+
+
+def _file(path: Path) -> Path:
+    return path / FILE if path.is_dir() else path

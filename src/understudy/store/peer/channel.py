@@ -5,6 +5,7 @@ import socket
 import ssl
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
 import aiohttp
@@ -12,11 +13,13 @@ import msgspec
 from yarl import URL
 
 from understudy.errors import StoreUnavailable
+from understudy.finish import finish_in_thread
 from understudy.pairing import wire
 from understudy.pairing.address import Address
+from understudy.pairing.credential import can_be_let_in
 from understudy.pairing.sockets import dead_after
 from understudy.pairing.tls import SITE
-from understudy.store.peer.failures import told, unreached
+from understudy.store.peer.failures import misfit, told, unreached
 from understudy.store.peer.payload import Views
 
 T = TypeVar("T")
@@ -45,8 +48,12 @@ class Answer(NamedTuple):
 class Channel:
     """To one site, for one loop. `maintains`: whether the site lets this one delete, as it said last."""
 
-    def __init__(self, address: Address, context: ssl.SSLContext, connections: int, patience: Patience) -> None:
+    def __init__(
+        self, address: Address, context: ssl.SSLContext, connections: int, patience: Patience, credential: Path | None = None
+    ) -> None:
+        """`credential`: the file that `context` has it from, or its directory."""
         self._address = address
+        self._credential = credential
         self._patience = patience
         self._base = URL.build(scheme="https", host=address.host, port=address.port)
         # Who waits for a connection is not under way yet, and has all its time still.
@@ -84,6 +91,11 @@ class Channel:
         except TimeoutError as error:
             raise unreached(self._address, error) from error
         except (aiohttp.ClientError, OSError) as error:
+            # A site hangs up without a word on who shows what it has not signed.
+            if self._credential is not None and not isinstance(error, aiohttp.ClientConnectorError):
+                credential = self._credential
+                if not await finish_in_thread(lambda: can_be_let_in(credential)):
+                    raise misfit(self._address, credential) from error
             raise unreached(self._address, error) from error
 
     async def _received(

@@ -2,6 +2,7 @@
 
 import ssl
 from collections.abc import Iterator
+from pathlib import Path
 
 import aiohttp
 import msgspec
@@ -55,8 +56,15 @@ def unreached(address: Address, error: BaseException) -> UnderstudyError:
     if isinstance(error, TimeoutError):
         return Broken(f"the site at {address} does not answer in time", hint="look at the network between, and at that site's load")
     why = str(error) or type(error).__name__
-    hint = "it is tried again; look at the network between; a site hangs up, too, on who shows a certificate that it did not sign"
-    return Broken(f"the connection to the site at {address} broke: {why}", hint=hint)
+    return Broken(f"the connection to the site at {address} broke: {why}", hint="it is tried again; look at the network between")
+
+
+def misfit(address: Address, credential: Path) -> UnderstudyError:
+    """Why a site hung up on a credential that none of its authority can have made."""
+    return StoreRefused(
+        f"the site at {address} lets nobody in by the certificate in {credential}: it is none that its authority signed for a peer",
+        hint=f"is it another site's? `credentials=` in the address names the file; else, {_JOIN}",
+    )
 
 
 def _unproven(address: Address, error: ssl.SSLCertVerificationError) -> UnderstudyError:

@@ -97,6 +97,6 @@ class PeerStore:
                 raise StoreUnavailable(f"the store at {self._address} is closed")
             if self._channels is None:
                 context = await finish_in_thread(lambda: context_of(self._credential, self._address))
-                small, large = (Channel(self._address, context, lanes, self._patience) for lanes in (_SMALL_LANES, LANES))
+                small, large = (Channel(self._address, context, lanes, self._patience, self._credential) for lanes in (_SMALL_LANES, LANES))
                 self._channels = (small, large)
             return self._channels
