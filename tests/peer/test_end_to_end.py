@@ -49,14 +49,15 @@ def test_a_second_site_s_vault(serving: House, short: Path) -> None:
     def peer(*words: str, expect: int = 0) -> object:
         return there.json("peer", *words, "--config", str(serving.config), expect=expect)
 
-    # The key is printed once, alone on its line.
-    lines = there.run("peer", "invite", "here", "--prefix", "of-here", "--config", str(serving.config)).stdout.splitlines()
-    assert lines[0].startswith("understudy-1-")
-    assert "peer join KEY" in lines[1]
+    # The key is printed once, and nothing else where it may be piped to.
+    invited = there.run("peer", "invite", "here", "--prefix", "of-here", "--config", str(serving.config))
+    key = invited.stdout.removesuffix("\n")
+    assert key.startswith("understudy-1-")
+    assert "`understudy peer join -`" in invited.stderr
     assert ours.json("peer", "join", "-", expect=2)["error"]["code"] == "invalid_request"
-    joined = ours.json("peer", "join", lines[0])
+    joined = ours.json("peer", "join", key)
     assert (joined["name"], os.stat(joined["credential"]).st_mode & 0o777) == ("here", 0o600)
-    assert Host(short / "thief", short, short / "key").json("peer", "join", lines[0], expect=5)["error"]["code"] == "access_denied"
+    assert Host(short / "thief", short, short / "key").json("peer", "join", key, expect=5)["error"]["code"] == "access_denied"
     assert serving.until(lambda: serving.events("peer.joined"))[0]["data"]["peer"]
 
     ours.address = joined["url"]

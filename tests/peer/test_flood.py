@@ -17,7 +17,7 @@ from understudy.store.protocol import Creation
 async def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Served]:
     for name, most in (("HANDSHAKES", 4), ("STRANGERS", 4), ("PEERS", 24)):
         monkeypatch.setattr(door, name, most)
-    async with served(tmp_path, terms=TERMS._replace(stall=1.0)) as site:
+    async with served(tmp_path) as site:
         yield site
 
 
@@ -43,10 +43,17 @@ async def test_a_peer_that_takes_all_places_loses_them_to_another_one(site: Serv
     assert await store.create("large", [bytes(6 << 20)]) is Creation.CREATED
     assert await store.get("large") == bytes(6 << 20)
     assert await gone(lines[0].reader)
-    # Who asks for nothing, or never to the end of its question, is not waited for.
-    lines[-1].writer.write(b"GET /peer/1/about HT")
-    assert await gone(lines[-1].reader)
     for line in lines:
+        line.close()
+
+
+async def test_who_never_comes_to_the_end_of_its_question_is_not_waited_for(tmp_path: Path) -> None:
+    async with served(tmp_path) as site:
+        await site.joined("thief")
+    async with served(tmp_path, terms=TERMS._replace(first=0.1)) as site:
+        line = await Line.open(site, "thief")
+        line.writer.write(b"GET /peer/1/about HT")
+        assert await gone(line.reader)
         line.close()
 
 

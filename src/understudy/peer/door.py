@@ -20,8 +20,8 @@ PEERS = 1024
 """Connections at once of all peers."""
 
 _HANDSHAKE = 10.0
-_STRANGER = 15.0
-"""Seconds for all that a stranger may have to say."""
+FIRST = 15.0
+"""Seconds in which a peer must ask for something, and a stranger has all that it may have to say."""
 _FAREWELL = 1.0
 _PAUSE = 0.1
 
@@ -46,28 +46,25 @@ class Guest(asyncio.Protocol):
 
     def __init__(self, door: "Door", host: str) -> None:
         self._door = door
-        self._host = host
-        self._peer: str | None = None
+        self._places, self._group = door.strangers, host
         self._line: asyncio.BaseTransport | None = None
         self._timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._line, self._peer = transport, named(transport)
+        self._line, peer = transport, named(transport)
+        if peer is not None:
+            self._places, self._group = self._door.peers, peer
         self._inner = self._door.protocol()
         self._inner.connection_made(transport)
         loop = asyncio.get_running_loop()
-        if self._peer is None:
-            loser = self._door.strangers.enter(self._host, self)
-            self._timer = loop.call_later(_STRANGER, self.cut)
-        else:
-            loser = self._door.peers.enter(self._peer, self)
-            self._timer = loop.call_later(self._door.patience, self.cut)
+        loser = self._places.enter(self._group, self)
+        self._timer = loop.call_later(self._door.first, self.cut)
         if loser is not None:
             loser.cut()
 
     def heard(self) -> None:
         """A peer has asked for something that it may ask for: from now on its connection may be idle."""
-        if self._timer is not None and self._peer is not None:
+        if self._timer is not None:
             self._timer.cancel()
 
     def cut(self) -> None:
@@ -89,19 +86,16 @@ class Guest(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         if self._timer is not None:
             self._timer.cancel()
-        if self._peer is None:
-            self._door.strangers.leave(self._host, self)
-        else:
-            self._door.peers.leave(self._peer, self)
+        self._places.leave(self._group, self)
         self._inner.connection_lost(exc)
 
 
 class Door:
-    """`opened`: listens. `protocol`: made for each connection whose handshake is done; `patience`: seconds until a peer's first request."""
+    """`opened`: listens. `protocol`: made for each connection whose handshake is done; `first`: seconds, as `FIRST`."""
 
-    def __init__(self, opened: socket.socket, context: ssl.SSLContext, protocol: Callable[[], asyncio.Protocol], patience: float) -> None:
+    def __init__(self, opened: socket.socket, context: ssl.SSLContext, protocol: Callable[[], asyncio.Protocol], first: float) -> None:
         self.protocol = protocol
-        self.patience = patience
+        self.first = first
         self.strangers: Places[Guest] = Places(STRANGERS)
         self.peers: Places[Guest] = Places(PEERS)
         self._opened = opened

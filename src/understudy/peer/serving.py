@@ -19,7 +19,7 @@ from understudy.pairing.tls import server_context
 from understudy.peer.app import Site, make_app
 from understudy.peer.authority import authority_here, leaf_here
 from understudy.peer.books import Books
-from understudy.peer.door import Door
+from understudy.peer.door import FIRST, Door
 from understudy.peer.handlers import routes
 from understudy.peer.memory import GRACE, Memory
 from understudy.peer.storing import Storing
@@ -38,7 +38,7 @@ class Terms(NamedTuple):
 
     `stall`: how long a peer may send, or take, nothing in the middle of something; `idle`: how long a connection may be unused;
     `watch`: how often it is looked who was revoked; `keep`: how long half an upload is kept; `grace`: how long
-    memory that a peer is due is waited for before another one loses it.
+    memory that a peer is due is waited for before another one loses it; `first`: how long somebody may say nothing after who it is.
     """
 
     host: str
@@ -49,6 +49,7 @@ class Terms(NamedTuple):
     watch: float = 0.5
     keep: float = IDLE
     grace: float = GRACE
+    first: float = FIRST
 
 
 def _silent(peer: Peer) -> None:
@@ -89,7 +90,7 @@ async def serving(
         assert runner.server is not None
         opened = await _listening(terms)
         port = int(opened.getsockname()[1])
-        door = Door(opened, context, runner.server, terms.stall)
+        door = Door(opened, context, runner.server, terms.first)
         here.storing.begin()
         keeping = [asyncio.create_task(work) for work in (door.run(), _watch(here, terms.watch), _renew(directory, authority, context))]
         yield port
