@@ -2,7 +2,7 @@
 
 import io
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO
 
 from understudy.errors import OutputFailed
 
@@ -11,7 +11,11 @@ if TYPE_CHECKING:
 
 
 class _Answers(io.FileIO):
-    """File descriptor 1. A reader that went away stays a BrokenPipeError: that is not told to anybody."""
+    """Where `former` writes. A reader that went away stays a BrokenPipeError: that is not told to anybody."""
+
+    def __init__(self, former: TextIO) -> None:
+        super().__init__(former.fileno(), "w", closefd=False)
+        self._former = former  # which would close the descriptor with its own end
 
     def write(self, data: "ReadableBuffer", /) -> int:
         try:
@@ -34,9 +38,8 @@ def set_up() -> None:
     if not isinstance(sys.stdout, io.TextIOWrapper):
         return
     was = sys.stdout
-    raw = _Answers(was.fileno(), "w", closefd=False)
     sys.stdout = io.TextIOWrapper(
-        io.BufferedWriter(raw),
+        io.BufferedWriter(_Answers(was)),
         encoding=was.encoding,
         errors="backslashreplace",
         line_buffering=was.line_buffering,
