@@ -49,7 +49,7 @@ def test_a_vault_is_described(typed: Typed) -> None:
     assert "web" in words
     assert "ops" in words
     (document,) = lines(typed("vault", "info", "--json"))
-    assert document.keys() == {"id", "url", "role", "identity", "keys", "machines", "damage"}
+    assert document.keys() == {"id", "url", "role", "identity", "keys", "machines", "damage", "place"}
     assert document["machines"][0].keys() == {"id", "name", "epoch", "site", "here", "points", "newest"}
 
 

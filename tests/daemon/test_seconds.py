@@ -50,8 +50,8 @@ def test_points_are_copied_and_cycles_do_not_wait_for_a_place_that_is_gone(house
     assert f"at {second.as_uri()}; failing" in " ".join(typed(house, "status", "web", expect=1).split())
     away.rename(second)
     house.until(lambda: copied() > before)
-    assert house.events("second.failed")
-    assert house.events("second.recovered")
+    house.until(lambda: house.events("second.failed"))
+    house.until(lambda: house.events("second.recovered"))
     house.end()
     # Nothing was appended but what the vault has, and the copy alone brings the machine back.
     assert "the copy is whole" in house.host.run("vault", "copy", "verify", second.as_uri()).stdout
@@ -59,6 +59,10 @@ def test_points_are_copied_and_cycles_do_not_wait_for_a_place_that_is_gone(house
     log = names.log(names.machine(machine))
     assert all(path.read_bytes() == (house.host.vault / log / path.name).read_bytes() for path in (second / log).iterdir())
     shutil.rmtree(house.host.vault)
+    house.start(waits=False)
+    house.until(lambda: house.log.count("event=daemon.started") == 3)
+    assert "stop this site's daemon" in house.host.run("vault", "promote", second.as_uri(), "--yes", expect=4).stderr
+    house.end()
     assert "No such file" in house.host.run("vault", "promote", second.as_uri(), "--yes").stderr
     last = max(int(path.name) for path in (second / log).iterdir())
     house.address, house.policy["second"] = second.as_uri(), ""
@@ -67,6 +71,9 @@ def test_points_are_copied_and_cycles_do_not_wait_for_a_place_that_is_gone(house
     house.start()
     house.until(house._answers)
     house.until(lambda: (house.machine("web")["newest_point"] or 0) > last)
+    (followed,) = house.until(lambda: house.events("vault.followed"))
+    assert followed["data"]["url"] == second.as_uri()
+    assert "second, promoted " in typed(house, "status", expect=0).replace("\n", "")
     house.end()
     house.host.run("restore", "web@latest", "--to", str(short / "restored"))
     assert (short / "restored" / "vda.raw").read_bytes() == disk.read_bytes()

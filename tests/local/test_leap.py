@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from tests.faults import Call, FaultyStore
-from tests.local.test_promoting import Sites
+from tests.local.promoted import Sites
 from understudy.errors import Diverged, StoreUnavailable
 from understudy.store.file import FileStore
 from understudy.vault import kinds, names

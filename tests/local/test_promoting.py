@@ -2,93 +2,29 @@
 
 import os
 import shutil
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from tests.faults import Action, Fault, FaultyStore
-from tests.local.ruins import Ruins
+from tests.local.promoted import Sites
 from understudy import engine
-from understudy.app import parts
 from understudy.engine import promotion
-from understudy.errors import AccessDenied, Conflict, Diverged, InDoubt, IntegrityError, RolledBack, StoreUnavailable
-from understudy.local.engine import LocalEngine
+from understudy.errors import AccessDenied, Busy, Conflict, Diverged, InDoubt, IntegrityError, RolledBack, StoreUnavailable
+from understudy.local.ownership import owned
+from understudy.local.policy_file import write_policy
+from understudy.local.site import DAEMON, Site
 from understudy.store.file import FileStore
-from understudy.store.protocol import ObjectStore
-from understudy.store.url import directory_here
 from understudy.vault import kinds, names
 from understudy.vault.copy.copier import Copier
 from understudy.vault.log.patience import Patience
-from understudy.vault.vault import Vault
 
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     for call in ("fsync", "fdatasync"):
         monkeypatch.setattr(os, call, lambda fd: None)  # no power fails here
-
-
-class Sites(Ruins):
-    """`place`: what sites name as the vault now. `faults`: around every store that is opened, one after the other counted as one."""
-
-    place: str = "vault"
-    faults: FaultyStore | None = None
-
-    async def promoted(self, place: str, state: str = "state") -> promotion.Promoted:
-        async with self.engine(state=state) as operator:
-            return await operator.promote_second(promotion.PromoteSecond(url=self.url(place)))
-
-    @property
-    def vault(self) -> Path:
-        return self.root / self.place
-
-    def url(self, place: str) -> str:
-        return (self.root / place).as_uri()
-
-    def store(self, url: str) -> ObjectStore:
-        directory = directory_here(url)
-        assert directory is not None
-        if self.faults is None:
-            return FileStore(directory)
-        store = FaultyStore(FileStore(directory), self.faults.schedule, self.faults.calls)
-        store._seen = self.faults._seen
-        return store
-
-    def made(self, url: str) -> ObjectStore:
-        return FileStore(directory_here(url) or self.root, make=True)
-
-    @asynccontextmanager
-    async def engine(self, key: str = "operator", state: str = "state") -> AsyncIterator[LocalEngine]:
-        connection = engine.Connection(
-            vault=self.vault.as_uri(),
-            state_dir=str(self.root / state),
-            site=state,
-            credential=engine.KeyFile(path=str(self.key(key))),
-        )
-        local = LocalEngine(connection, parts(self.root / state)._replace(open_store=self.store))
-        try:
-            yield local
-        finally:
-            await local.close()
-
-    async def copied(self, place: str) -> None:
-        async with self.engine() as operator:
-            await operator.create_second(engine.CreateSecond(url=self.url(place)))
-            await operator.bring_second(engine.BringSecond(url=self.url(place)), lambda _: None)
-
-    async def restorable(self, state: str) -> set[str]:
-        ((machine, points),) = self.held.items()
-        async with self.engine(state=state) as opened:
-            return {point for point in points if await self.restored(opened, machine, point)}
-
-    async def opened(self, place: str, state: str | None = None) -> Vault:
-        return await Vault.open(FileStore(self.root / place), self.unlock("operator"), self.root / state if state else None)
-
-    async def salvaged(self, place: str) -> Vault:
-        return await Vault.open(FileStore(self.root / place), self.unlock("operator"), None, salvage=True)
 
 
 @pytest.fixture
@@ -132,7 +68,8 @@ async def test_sites_go_back_to_a_promoted_copy_and_refuse_the_vault_that_it_was
         assert "No such file" in shown.vault
     done = await sites.promoted("second")
     assert done.told
-    assert done.sites == ("source-state",)
+    assert (done.sites, done.seconds) == (("source-state",), ())
+    assert (await sites.what("second")).kind == "promoted"
 
     sites.place = "second"
     made = await cycle(sites)
@@ -159,6 +96,7 @@ async def test_sites_go_back_to_a_promoted_copy_and_refuse_the_vault_that_it_was
     async with sites.engine(state="elsewhere") as other:
         with pytest.raises(Conflict, match="given up") as refused:
             await other.set_retention(engine.SetRetention(machine="web", policy=engine.Policy(daily=8)))
+        assert (await other.vault()).place.kind == "given-up"
         assert sites.url("second") in refused.value.hint
         assert lost in {point.id for point in (await other.points("web")).points}  # what it holds can be read
 
@@ -182,6 +120,32 @@ async def test_of_two_copies_that_are_promoted_a_site_follows_one(sites: Sites, 
     with pytest.raises(RolledBack, match="another copy"):
         async with sites.engine(state="another") as opened:
             await opened.points("web")
+
+
+async def test_a_place_says_what_it_is_and_who_still_copies_there_is_named(sites: Sites, tmp_path: Path) -> None:
+    assert await sites.what("vault") == engine.VaultPlace()
+    await sites.copied("second")
+    async with sites.engine() as operator:
+        await operator.points("web")
+    shown = await sites.what("second")
+    assert (shown.kind, shown.behind, shown.verified_at) == ("copy", 0, None)
+    await cycle(sites)
+    async with sites.engine() as operator:
+        machine = (await operator.points("web")).machine.id
+    shown = await sites.what("second")  # which this site works with no more, having seen more
+    assert (shown.kind, shown.behind) == ("copy", 2)  # a claim and a point
+    write_policy(
+        Site("state", tmp_path / "state").directory((await sites.opened("vault")).id, machine),
+        engine.ReplicationPolicy(second=sites.url("second")),
+    )
+    with owned(tmp_path / "state" / DAEMON, "this host's state directory"), pytest.raises(Busy, match="state directory") as refused:
+        await sites.promoted("second")
+    assert "stop this site's daemon" in refused.value.hint
+    sites.place = "second"
+    with pytest.raises(Conflict, match="named both"):
+        await sites.promoted("second")
+    sites.place = "vault"
+    assert (await sites.promoted("second")).seconds == ("web",)
 
 
 async def test_an_older_copy_of_the_promoted_vault_is_refused_again(sites: Sites, tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from rich.text import Text
 from understudy.cli.job_words import how_far, what
 from understudy.cli.output import columns
 from understudy.cli.standby_words import line
-from understudy.cli.words import NANOSECONDS
+from understudy.cli.words import NANOSECONDS, local_time
 from understudy.engine import Health, Job, MachineStatus, Reason, ServiceHealth
 from understudy.engine.units import count, duration
 
@@ -32,7 +32,8 @@ def headline(service: ServiceHealth, machines: Sequence[MachineStatus]) -> Text:
         line.append(", the daemon ").append(service.health, style=STYLES[service.health])
     up = duration(max(service.now - service.started_at, 0) / NANOSECONDS)
     running = f"{count(service.running_cycles, 'cycle')} and {count(service.running_jobs, 'job')} running"
-    return line.append(f"\n{running}, up {up}, vault {service.vault}", style="dim")
+    promoted = f", promoted {local_time(service.place.at)}" if service.place.kind == "promoted" and service.place.at is not None else ""
+    return line.append(f"\n{running}, up {up}, vault {service.vault}{promoted}", style="dim")
 
 
 def worst_first(machines: Sequence[MachineStatus]) -> list[MachineStatus]:

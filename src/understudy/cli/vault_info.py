@@ -5,6 +5,7 @@ from rich.table import Table
 
 from understudy.cli.keys_table import keys_shown
 from understudy.cli.output import columns
+from understudy.cli.second_words import place_words
 from understudy.cli.session import Session
 from understudy.cli.session import command as common
 from understudy.cli.words import age
@@ -14,12 +15,14 @@ from understudy.engine import Machine
 @click.command("info")
 @common
 async def command(session: Session) -> None:
-    """Show a vault's machines and keys."""
+    """Show what is in a place: a vault, or a copy of one, promoted or given up; its machines and keys."""
     async with session.engine() as engine:
         info = await engine.vault()
     out = session.output
     out.document(info)
     out.say(f"vault {info.id} at {info.url}", style="bold")
+    if (what := place_words(info.place)) is not None:
+        out.say(what, style="yellow")
     out.say(f"opened as {info.role} {info.identity!r}")
     out.say()
     keys_shown(out, info.keys)

@@ -16,11 +16,11 @@ from understudy.engine.units import count
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @common
 async def command(session: Session, url: str, despite_damage: bool, yes: bool) -> None:
-    """Make the copy at URL the vault, since the vault that is named by --vault is lost.
+    """Make the copy at URL the vault, since the vault that is named by --vault, of which it is a copy, is lost.
 
     What the copy does not have is lost: it is told before you are asked. The former vault is told that it was given up, if it can be
     reached; sites that name the copy as their vault go on with it from then on, and refuse the former one even when it comes back. Takes
-    an operator's key. Said again it does what is left of it.
+    an operator's key, and this site's daemon must be stopped. Said again it does what is left of it.
     """
     from understudy.app import open_seconds
 
@@ -41,6 +41,8 @@ async def command(session: Session, url: str, despite_damage: bool, yes: bool) -
         out.warn(f"the former vault could not be told: {done.told}")
         out.warn("a site that still names it goes on there, to be lost: change them first, and say this again when it can be reached")
     sites = ", ".join(done.sites) or "no site yet"
+    for name in done.seconds:
+        out.warn(f"{name} is still copied to this place: once the daemon runs, understudy policy set {name} --second ANOTHER-URL (or none)")
     out.say(f"next, at every site ({sites}): name it as `url` in [vault], make `second` another place, or none, and restart the daemon")
 
 

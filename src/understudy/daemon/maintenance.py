@@ -8,7 +8,7 @@ from typing import Any
 from understudy.daemon.memory import give_back
 from understudy.daemon.running import Running
 from understudy.daemon.track import Track
-from understudy.engine import Drill, JobKind, StartJob
+from understudy.engine import Drill, EventQuery, JobKind, StartJob, VaultPlace
 from understudy.errors import StateFailed, UnderstudyError
 from understudy.scheduler.retry import judge
 from understudy.scheduler.upkeep import Kept, due, first_turn
@@ -90,6 +90,7 @@ class Maintenance:
         while True:
             try:
                 self._daemon.condition.vault_id = await self._daemon.engine.vault_id()
+                await self._tell_place(await self._daemon.engine.place())
                 await self._daemon.machines.begin()
                 await self._daemon.standbys.begin()
             except Exception as error:
@@ -100,6 +101,17 @@ class Maintenance:
                 self._well()
                 self._daemon.runner.open()
                 return
+
+    async def _tell_place(self, place: VaultPlace) -> None:
+        """That the vault is a promoted copy is told once, and shown from then on."""
+        self._daemon.condition.place = place
+        if place.kind != "promoted":
+            return
+        told = await self._daemon.journal.events(EventQuery(kinds=("vault.followed",)))
+        if not any(event.data.get("copy") == place.copy for event in told):
+            message = "this site goes by a copy of its vault that was promoted: points that only the former vault had are lost"
+            data = {"copy": place.copy, "promoted_at": place.at, "url": self._daemon.condition.config.vault.url}
+            self._daemon.journal.tell("vault.followed", "warning", message, data=data)
 
     def _broken(self, error: Exception) -> UnderstudyError:
         message = f"a fault in understudy: {type(error).__name__}: {error}"

@@ -1,6 +1,6 @@
 """What one run of the daemon consists of: for those that serve it and look after it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from understudy.config.values import Config
 from understudy.daemon.drilling import Drilling
@@ -16,6 +16,7 @@ from understudy.daemon.served import ServedEngine
 from understudy.daemon.slots import Slots
 from understudy.daemon.stand_in import StandIn
 from understudy.daemon.standbys import Standbys
+from understudy.engine import VaultPlace
 from understudy.errors import UnderstudyError
 from understudy.jobs.journal import Journal
 
@@ -28,6 +29,7 @@ class Condition:
     started_at: int
     vault_id: str = ""
     vault: UnderstudyError | None = None
+    place: VaultPlace = field(default_factory=VaultPlace)
     reload: str = ""
     restart: str = ""
     """What of the file holds after a restart alone."""

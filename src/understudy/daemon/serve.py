@@ -52,6 +52,7 @@ from understudy.hypervisor.protocol import Hypervisor
 from understudy.jobs.journal import Journal
 from understudy.local.ownership import owned
 from understudy.local.parts import Parts
+from understudy.local.site import DAEMON
 from understudy.replica.replicas import Replicas
 from understudy.store.protocol import ObjectStore, Pace
 
@@ -83,7 +84,7 @@ async def serve(path: Path, assembly: Assembly, asked: Asked, notifier: Notifier
     """Until a stop is asked for. `Busy` if another daemon has this state directory; a fault of our own ends it with its exception."""
     config = await asyncio.to_thread(load, path)
     set_up(config.log)
-    directory = Path(config.state_dir) / "daemon"
+    directory = Path(config.state_dir) / DAEMON
     with owned(directory, "this host's state directory"):
         journal = Journal(directory / "jobs.sqlite")
         await journal.open()

@@ -72,6 +72,7 @@ class DaemonService:
             tasks=len(asyncio.all_tasks()),
             resident_bytes=_resident(),
             libraries=_libraries(),
+            place=condition.place,
         )
 
     async def vault(self) -> VaultInfo:

@@ -25,6 +25,7 @@ from understudy.engine.answers import (
     Seeded,
     Unprotected,
     VaultInfo,
+    VaultPlace,
     Verified,
 )
 from understudy.engine.checks import (
@@ -329,6 +330,7 @@ __all__ = [
     "Usage",
     "Value",
     "VaultInfo",
+    "VaultPlace",
     "Verdict",
     "Verified",
     "VerifiedSecond",

@@ -5,6 +5,8 @@ from typing import Literal, TypeAlias
 
 from understudy.engine.values import Level, Role, SeedKind, Value
 
+PlaceKind: TypeAlias = Literal["vault", "copy", "promoted", "given-up"]
+
 
 class Progress(Value, frozen=True):
     """How far a long operation is. `total` is None while it is not known. `reason`: why a cycle is a resynchronization, if it is one."""
@@ -88,6 +90,19 @@ class Key(Value, frozen=True):
     damage: str = ""
 
 
+class VaultPlace(Value, frozen=True):
+    """What a place with a vault's objects is. `copy`: its id, where it is, or was, a copy. `at` (wall clock, ns): since when it is promoted
+    or given up; `where`: the copy that a given up vault was given up for. Of a copy: `behind`: so many records were seen from here of the
+    vault's logs that it has not, None: nothing was seen; `verified_at`: since then all its machines were verified from here."""
+
+    kind: PlaceKind = "vault"
+    copy: str = ""
+    at: int | None = None
+    where: str = ""
+    behind: int | None = None
+    verified_at: int | None = None
+
+
 class VaultInfo(Value, frozen=True):
     """`role` and `identity` are those of the connection's credential. `damage`: what of the logs cannot be read, so that a machine
     may have more points than it seems."""
@@ -99,6 +114,7 @@ class VaultInfo(Value, frozen=True):
     keys: tuple[Key, ...]
     machines: tuple[Machine, ...]
     damage: tuple[str, ...] = ()
+    place: VaultPlace = VaultPlace()
 
 
 class KeyRemoved(Value, frozen=True):

@@ -40,10 +40,12 @@ class Prospects(Value, frozen=True):
 
 
 class Promoted(Value, frozen=True):
-    """`told`: why the former vault could not be told that it was given up; empty: it was. `sites`: those that have machines in it."""
+    """`told`: why the former vault could not be told that it was given up; empty: it was. `sites`: those that have machines in it.
+    `seconds`: machines whose own policies at this site name this place as their second vault still."""
 
     url: str
     copy: str
     machines: int
     told: str
     sites: tuple[str, ...]
+    seconds: tuple[str, ...] = ()

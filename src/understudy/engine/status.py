@@ -2,7 +2,7 @@
 
 from typing import Literal, TypeAlias
 
-from understudy.engine.answers import Disk, Progress
+from understudy.engine.answers import Disk, Progress, VaultPlace
 from understudy.engine.immutability import Immutability
 from understudy.engine.jobs import Failure
 from understudy.engine.policy import ReplicationPolicy
@@ -120,3 +120,5 @@ class ServiceHealth(Value, frozen=True):
     resident_bytes: int
     libraries: dict[str, str]
     """Providers and versions of the native libraries, python, msgspec, aiohttp."""
+    place: VaultPlace = VaultPlace()
+    """What the vault's place is, as far as it was opened."""

@@ -23,6 +23,7 @@ from understudy.local.key_ring import slot_named
 from understudy.local.machine_file import followed
 from understudy.local.outside import must_be_outside
 from understudy.local.parts import Parts
+from understudy.local.place import PlaceFacade
 from understudy.local.planning import VaultPlans
 from understudy.local.promoting import PromotionFacade
 from understudy.local.recovering import log_damage, restored, scrubbed, verified
@@ -43,7 +44,7 @@ from understudy.vault.vault import Vault
 Find: TypeAlias = Callable[[Vault, str], Awaitable[MachineLog]]
 
 
-class LocalEngine(StandbyFacade, SecondFacade, PromotionFacade, VaultPlans):
+class LocalEngine(StandbyFacade, SecondFacade, PromotionFacade, VaultPlans, PlaceFacade):
     """Opens the vault when it is first needed; `close` when done."""
 
     def __init__(self, connection: engine.Connection, parts: Parts) -> None:
@@ -65,19 +66,6 @@ class LocalEngine(StandbyFacade, SecondFacade, PromotionFacade, VaultPlans):
         self._must_remember_outside()
         self._vault = await vault_created(self._parts, self._connection.vault, self._credential(), self._site, request)
         return await self.vault()
-
-    async def vault(self) -> engine.VaultInfo:
-        vault, logs = await self._readable_logs()
-        damage = [reason for _, reason in (*vault.damage, *(found for log in logs for found in log.damage))]
-        return engine.VaultInfo(
-            id=vault.id,
-            url=self._connection.vault,
-            role=vault.identity.role,
-            identity=vault.identity.name,
-            keys=keys_of(await vault.keys.survey()),
-            machines=tuple(self._machine(vault, log.state) for log in logs),
-            damage=tuple(damage),
-        )
 
     async def keys(self) -> tuple[engine.Key, ...]:
         vault = await self._opened()

@@ -3,16 +3,18 @@
 import asyncio
 import contextlib
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Mapping
+from contextlib import ExitStack, asynccontextmanager
 from typing import Protocol, TypeVar
 
 from understudy import engine
 from understudy.engine import promotion
-from understudy.errors import AccessDenied, Conflict, IntegrityError, NotFound, UnderstudyError
+from understudy.errors import AccessDenied, Busy, Conflict, IntegrityError, NotFound, UnderstudyError
 from understudy.local.key_files import unlock_of
+from understudy.local.ownership import owned
 from understudy.local.parts import Parts
-from understudy.local.site import Site
+from understudy.local.policy_file import read_policy
+from understudy.local.site import DAEMON, Site
 from understudy.vault import kinds, names
 from understudy.vault.copy.follow import must_have_followed
 from understudy.vault.copy.leap import close_leaps
@@ -54,7 +56,16 @@ class PromotionFacade(ABC):
 
     async def promote_second(self, request: promotion.PromoteSecond) -> promotion.Promoted:
         """`IntegrityError` if points of the copy are not whole, unless that was said to be meant; `AccessDenied` without an operator's key;
-        `Conflict` or `RolledBack` where another copy was promoted. Nothing was done then."""
+        `Conflict` or `RolledBack` where another copy was promoted; `Busy` while this site's daemon runs. Nothing was done then."""
+        with ExitStack() as stack:
+            try:
+                stack.enter_context(owned(self._site.state / DAEMON, "this site's state directory"))
+            except Busy as error:
+                hint = "stop this site's daemon first (systemctl stop understudy): it would go on with the former vault; VMs run on"
+                raise Busy(error.message, hint=hint) from error
+            return await self._promote(request)
+
+    async def _promote(self, request: promotion.PromoteSecond) -> promotion.Promoted:
         shown = await self.prospects(request.url)
         damage = next((damage for machine in shown.machines for damage in machine.damage), None)
         if damage is not None and not (request.despite or shown.promoted):
@@ -81,7 +92,9 @@ class PromotionFacade(ABC):
                 sites = tuple(sorted({log.state.site for log in logs if log.state.site}))
         async with _closing(await self._opened_at(request.url, unlock)):
             pass  # This site goes by it from now on.
-        return promotion.Promoted(url=request.url, copy=id_, machines=len(logs), told=told, sites=sites)
+        named = {log.machine_id: log.state.name for log in logs}
+        seconds = await asyncio.to_thread(_naming, self._site, shown.vault_id, named, request.url)
+        return promotion.Promoted(url=request.url, copy=id_, machines=len(logs), told=told, sites=sites, seconds=seconds)
 
     async def _give_up(self, vault_id: str, promotion: str, where: str, unlock: Unlock) -> str:
         """Why the former vault could not be told; empty if it was."""
@@ -99,13 +112,18 @@ class PromotionFacade(ABC):
 
     @asynccontextmanager
     async def _copy(self, url: str) -> AsyncIterator[tuple[Vault, Marker]]:
+        if url == self._connection.vault:
+            raise Conflict(
+                f"{url} is named both as the copy and as the vault that it takes the place of",
+                hint=f"--vault names the lost vault: understudy vault promote {url} --vault URL-OF-THE-LOST-VAULT; "
+                "`understudy vault info` says what a place is",
+            )
         store = self._parts.open_store(url)
         async with _closing(store):
             marker = await read_marker(store)
             if marker is None:
-                raise NotFound(f"there is no copy of a vault at {url}", hint="is its file system mounted?")
-            if url == self._connection.vault:
-                raise Conflict("this is what is named as the vault already", hint="name the vault that it is a copy of: --vault")
+                hint = "is its file system mounted? `understudy vault info --vault URL` says what a place is"
+                raise NotFound(f"there is no copy of a vault at {url}", hint=hint)
             unlock = await asyncio.to_thread(unlock_of, self._credential())
             yield await Vault.open(store, unlock, None), marker
 
@@ -124,6 +142,16 @@ class PromotionFacade(ABC):
 
     async def _opened_at(self, url: str, unlock: Unlock) -> Vault:
         return await Vault.open(self._parts.open_store(url), unlock, self._site.state)
+
+
+def _naming(site: Site, vault_id: str, machines: Mapping[str, str], url: str) -> tuple[str, ...]:
+    """Names of the machines whose own policy here names this place as their second vault. Blocks."""
+    found = []
+    for machine_id, name in machines.items():
+        policy = read_policy(site.directory(vault_id, machine_id))
+        if policy is not None and policy.second.rstrip("/") == url.rstrip("/"):
+            found.append(name)
+    return tuple(sorted(found))
 
 
 def _prospect(found: Prospect) -> promotion.Prospect:

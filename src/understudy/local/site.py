@@ -9,6 +9,9 @@ from understudy.vault import names
 from understudy.vault.log.machine_log import MachineLog
 from understudy.vault.memory import Memory
 
+DAEMON = "daemon"
+"""Below the state directory: what the daemon keeps there, and owns while it runs."""
+
 
 @dataclass(frozen=True, slots=True)
 class Site:
