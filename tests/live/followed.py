@@ -33,12 +33,12 @@ def unseen(_: Progress) -> None:
 
 @dataclass
 class Followed:
-    """`points`: what the disks held at each point that was made, byte for byte."""
+    """`points`: what the disks held at each point that was made, byte for byte; asyncio.Runner writes out what a fixture gives, twice."""
 
     machine: Machine
     engine: Engine
     directory: Path
-    points: dict[str, dict[str, bytes]] = field(default_factory=dict)
+    points: dict[str, dict[str, bytes]] = field(default_factory=dict, repr=False)
     _process: AsyncExitStack | None = None
     _replication: Replication | None = None
 
