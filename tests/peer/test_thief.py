@@ -1,6 +1,7 @@
 """What a stolen source's credential cannot do at the site that serves it, whatever it sends."""
 
 import asyncio
+import gzip
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -210,6 +211,24 @@ async def test_it_takes_no_more_memory_than_its_share_and_others_go_on(tmp_path:
             assert await honest.create(f"packs/{number}", [bytes(16 << 20)]) is Creation.CREATED
         for line in lines:
             line.close()
+
+
+async def test_what_unfolds_into_more_than_was_said_is_stored_as_it_came(
+    site: Served, vault: FileStore, caplog: pytest.LogCaptureFixture
+) -> None:
+    bomb = gzip.compress(bytes(4 << 20))
+    for name in ("PUT /peer/1/objects/bomb", f"PUT {UPLOADS}{'f' * 32}/parts?size={len(bomb)}&at=0"):
+        line = await Line.open(site, "thief")
+        line.writer.write(f"{name} HTTP/1.1\r\nHost: x\r\nContent-Encoding: gzip\r\nContent-Length: {len(bomb)}\r\n\r\n".encode() + bomb)
+        assert (await line.heard()).body == b'{"creation":"created"}'
+        line.close()
+    assert await vault.get("b/bomb") == await vault.get("b/parts") == bomb
+    # Nor is what is no HTTP at all a fault of this site's.
+    line = await Line.open(site, "thief")
+    line.writer.write(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes(100))
+    assert b" 400 " in await line.reader.readline()
+    line.close()
+    assert not caplog.records
 
 
 async def test_revoked_in_the_middle_of_an_upload_it_stored_nothing(site: Served, vault: FileStore) -> None:

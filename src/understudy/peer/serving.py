@@ -27,6 +27,9 @@ from understudy.peer.uploads import IDLE, Uploads
 from understudy.store.protocol import ObjectStore
 
 _LOG = logging.getLogger(__name__)
+_QUIET = logging.getLogger(f"{__name__}.http")
+"""Who talks nonsense, or goes away in the middle, writes nothing into this site's log; faults of understudy are told elsewhere."""
+_QUIET.setLevel(logging.CRITICAL)
 _DRAIN = 5.0
 _READ_BUFFER = 256 << 10
 _BACKLOG = 256
@@ -79,6 +82,9 @@ async def serving(
     runner = web.AppRunner(
         make_app(here, routes()),
         access_log=None,
+        logger=_QUIET,
+        # What is stored is what was sent, and no more.
+        auto_decompress=False,
         shutdown_timeout=_DRAIN,
         keepalive_timeout=terms.idle,
         read_bufsize=_READ_BUFFER,
