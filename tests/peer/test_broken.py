@@ -81,7 +81,7 @@ async def test_who_swallows_bytes_is_found_out_in_time(site: Served, proxy: Prox
 
 
 async def test_half_a_body_is_given_up_by_the_site_and_frees_its_memory(tmp_path: Path) -> None:
-    async with served(tmp_path, terms=TERMS._replace(stall=0.1, keep=0.1, memory=32 << 20)) as site:
+    async with served(tmp_path, terms=TERMS._replace(stall=0.5, keep=1.0, memory=32 << 20)) as site:
         store = await site.joined("b")
         for number in range(4):
             line = await Line.open(site, "b")
