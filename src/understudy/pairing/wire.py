@@ -23,6 +23,8 @@ SIZE = "Understudy-Size"
 """The whole object's size, with a part of one that was asked for without its end."""
 MAINTAINS = "Understudy-Maintains"
 """With each answer: 1 if this peer may delete."""
+BILLED = "Understudy-Billed"
+"""With each answer: 1 if the site pays for each request that it passes on."""
 
 
 def part_of(size: int, lanes: int) -> int:

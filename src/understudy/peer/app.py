@@ -130,6 +130,7 @@ def _let_in(handler: Handler) -> Handler:
             site.busy[peer.id] -= 1
         if not response.prepared:
             response.headers[wire.MAINTAINS] = "1" if site.storing.may_delete(peer) else "0"
+            response.headers[wire.BILLED] = "1" if site.storing.store.capabilities.billed else "0"
         return response
 
     return handle

@@ -46,7 +46,8 @@ class Answer(NamedTuple):
 
 
 class Channel:
-    """To one site, for one loop. `maintains`: whether the site lets this one delete, as it said last."""
+    """To one site, for one loop. `maintains`: whether the site lets this one delete, `billed`: whether it pays for each request, as it
+    said last."""
 
     def __init__(
         self, address: Address, context: ssl.SSLContext, connections: int, patience: Patience, credential: Path | None = None
@@ -67,7 +68,7 @@ class Channel:
             skip_auto_headers=("Accept-Encoding", "User-Agent", "Content-Type"),
             read_bufsize=1 << 20,
         )
-        self.maintains = False
+        self.maintains = self.billed = False
 
     async def ask(self, kind: type[T], method: str, path: str, query: Mapping[str, str] | None = None, body: Any = None) -> T:
         """An answer of JSON."""
@@ -108,6 +109,7 @@ class Channel:
             if response.status != 200:
                 raise told(self._address, response.status, await response.content.read(wire.MOST_TEXT))
             self.maintains = response.headers.get(wire.MAINTAINS, str(int(self.maintains))) == "1"
+            self.billed = response.headers.get(wire.BILLED, str(int(self.billed))) == "1"
             size = response.headers.get(wire.SIZE, "")
             moved()
             while chunk := await response.content.readany():

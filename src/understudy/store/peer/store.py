@@ -40,8 +40,11 @@ class PeerStore:
 
     @property
     def capabilities(self) -> Capabilities:
-        """Whether it deletes is as the site said last; at first, that it does not."""
-        return Capabilities(kind="understudy", deletes=any(channel.maintains for channel in self._channels or ()))
+        """Whether it deletes, and pays for requests, is as the site said last; at first, that it does not."""
+        channels = self._channels or ()
+        return Capabilities(
+            kind="understudy", deletes=any(channel.maintains for channel in channels), billed=any(channel.billed for channel in channels)
+        )
 
     async def create(self, name: str, buffers: Sequence[BytesLike]) -> Creation:
         check_name(name)
