@@ -20,7 +20,7 @@ from understudy.model import BLOCK_SIZE, SIGNATURE_SIZE, Bytes, Extents
 from understudy.native.encode import Encoded
 from understudy.replication.journal import JournalWriter
 from understudy.replication.report import CycleProgress, ProgressSink
-from understudy.replication.shape import Shape, shape_for
+from understudy.replication.shape import Shape, enough, shape_for
 from understudy.replication.sigfile import SignatureFile
 from understudy.replication.upload import store_pack
 from understudy.source.protocol import DiskSnapshot
@@ -87,6 +87,7 @@ class Pipeline:
     """Whether a lone small pack may travel in a record instead of being stored."""
     _packs: list[PackRef] = field(default_factory=list)
     _stored: int = 0
+    _sealed: int = 0
     _done: int = 0
     _total: int = 0
     _writers: list[PackWriter] = field(default_factory=list)
@@ -106,9 +107,10 @@ class Pipeline:
         lanes = min(LANES, -(-self._total // shape.unit))
         try:
             async with asyncio.TaskGroup() as running:
-                for _ in range(lanes):
-                    running.create_task(self._lane(units, shape, tallies, work, running))
-            return tallies, await self._last([writer for writer in self._writers if not writer.empty])
+                reading = [running.create_task(self._lane(units, shape, tallies, work, running)) for _ in range(lanes)]
+                await asyncio.wait(reading)
+                self._rest(running)
+            return tallies, await self._last()
         except BaseExceptionGroup as group:
             raise first_failure(group) from None
 
@@ -131,7 +133,8 @@ class Pipeline:
             encoded = await finish_in_thread(partial(_encode, writer, work[turn], data, unit), self.threads)
             tallies[turn].add(blocks, encoded)
             self._done += blocks
-            if writer.room < shape.unit:
+            self._sealed += encoded.sealed
+            if writer.room < shape.unit or writer.sealed >= enough(shape, self._sealed, self._done / self._total):
                 running.create_task(self._away(writer))
             else:
                 self._free.put_nowait(writer)
@@ -149,17 +152,22 @@ class Pipeline:
         writer.reset()
         self._free.put_nowait(writer)
 
-    async def _last(self, writers: list[PackWriter]) -> Shipped:
-        """Packs begun and not full. A lone small one is not stored by itself."""
-        if self.inline and len(writers) == 1 and not self._packs:
-            finished = await self._finish(writers[0])
-            if finished.ref.size <= INLINE_LIMIT:
+    def _rest(self, running: asyncio.TaskGroup) -> None:
+        """Packs begun and not full go beside those that are under way, but for a lone one."""
+        begun = [writer for writer in self._writers if not writer.empty]
+        while not self._free.empty() and len(begun) > 1:
+            writer = self._free.get_nowait()
+            if not writer.empty:
+                running.create_task(self._away(writer))
+
+    async def _last(self) -> Shipped:
+        """The lone one, which if it is small is not stored by itself."""
+        writers = [writer for writer in self._writers if not writer.empty]
+        for writer in writers:
+            finished = await self._finish(writer)
+            if self.inline and not self._packs and finished.ref.size <= INLINE_LIMIT:
                 return Shipped((), b"".join(finished.buffers), finished.ref.size)
             await self._ship(finished)
-        else:
-            async with asyncio.TaskGroup() as running:
-                for writer in writers:
-                    running.create_task(self._away(writer))
         return Shipped(tuple(self._packs), b"", self._stored)
 
     async def _finish(self, writer: PackWriter) -> FinishedPack:

@@ -93,6 +93,11 @@ class PackWriter:
         return self._frames == 0
 
     @property
+    def sealed(self) -> int:
+        """Bytes of its frames."""
+        return self._sealed
+
+    @property
     def room(self) -> int:
         """Blocks that `add` takes for certain, however they compress."""
         space, rows = len(self._out) - self._sealed, len(self._rows) - self._frames
