@@ -21,9 +21,7 @@ from understudy.vault.kinds import PackRef
 from understudy.vault.maps.diskmap import PackAt, PackTable, repack
 from understudy.vault.maps.history import History
 from understudy.vault.maps.reader import DiskReader, SignedBlocks
-from understudy.vault.maps.streaming import worth_whole
 from understudy.vault.packs.pack_fetch import fetch_footer, fetch_key
-from understudy.vault.packs.pack_layout import damaged
 
 LANES = 3
 """Packs under examination at once, or as many more as are worth it over a long link."""
@@ -65,13 +63,11 @@ class FrameCheck:
 
     async def _pack(self, reader: DiskReader, pack: PackAt, rows: Rows, meter: Meter) -> None:
         try:
-            if not worth_whole(pack, rows):
-                await self._must_end(pack)
             await self._agree(reader, rows)
         except UNREADABLE as error:
             name = name_of(self.history, pack)
             self.ledger.note(name, error.message)
-            lost = rows if await self._wholly_lost(pack) else await self._narrow(reader, rows)
+            lost = rows if await self._wholly_lost(reader, pack) else await self._narrow(reader, rows)
             self.bad.update(dict.fromkeys(_keys(lost).tolist(), name))
         meter.add(int(rows["blocks"].sum()) * BLOCK_SIZE)
 
@@ -82,17 +78,10 @@ class FrameCheck:
             async for unit in units:
                 await asyncio.to_thread(_compare, unit, self.history.access.secrets.signature)
 
-    async def _must_end(self, pack: PackAt) -> None:
-        """IntegrityError if an object goes on where the pack ends, which reading its parts would not show."""
-        if not pack.seq:
-            info = await self.history.store.head(names.pack(self.history.machine_id, pack.id.hex()))
-            if info is not None and info.size > pack.size:
-                raise damaged(pack.id, f"has {info.size} bytes instead of {pack.size}")
-
-    async def _wholly_lost(self, pack: PackAt) -> bool:
+    async def _wholly_lost(self, reader: DiskReader, pack: PackAt) -> bool:
         """Whether the pack is another object or cannot be opened at all, so that asking for each of its frames is idle."""
         try:
-            await self._must_end(pack)
+            await reader.source.must_end(pack)
             if pack.seq:
                 await self.history.inline_pack(pack)
             else:

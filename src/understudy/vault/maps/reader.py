@@ -40,7 +40,7 @@ class DiskReader:
     """One disk as it was at one point. Wherever something is not what was written: `IntegrityError`, and no wrong byte."""
 
     def __init__(self, source: PackSource, disk: PointDisk, mapped: DiskMap) -> None:
-        self._source = source
+        self.source = source
         self._disk = disk
         self.map = mapped
         self._index = Index.of(mapped.rows)
@@ -68,7 +68,7 @@ class DiskReader:
         if int(selection.rows["blocks"].sum()) * BLOCK_SIZE < len(buffer):
             buffer[:] = 0
         for low, high in units(selection.rows, UNIT, GAP):
-            await read_blocks(self._source, self._disk.id, self.map.packs, selection.part(low, high), buffer)
+            await read_blocks(self.source, self._disk.id, self.map.packs, selection.part(low, high), buffer)
 
     async def stream(self, extents: Extents | None = None) -> AsyncGenerator[tuple[Extents, Bytes], None]:
         """Everything that is not a hole (of `extents`), pack by pack, some MiB at a time; a buffer belongs to who receives it.
@@ -79,7 +79,7 @@ class DiskReader:
         async def read(packs: Packs, unit: Selection) -> tuple[Extents, Bytes]:
             return extents_of(unit.rows), await self._blocks(packs, unit)
 
-        async with aclosing(stream(self._source, self._shares(extents), read)) as results:
+        async with aclosing(stream(self.source, self._shares(extents), read)) as results:
             async for result in results:
                 yield result
 
@@ -87,20 +87,20 @@ class DiskReader:
         """The signatures of the same blocks, from the footers, in order. Needs no recovery key."""
 
         async def read(unit: Selection) -> tuple[Extents, Signatures]:
-            return extents_of(unit.rows), await self._signatures(self._source, unit)
+            return extents_of(unit.rows), await self._signatures(self.source, unit)
 
         async with aclosing(_ahead(self._units(extents), read)) as results:
             async for result in results:
                 yield result
 
     async def signed_stream(self, extents: Extents | None = None) -> AsyncGenerator[SignedBlocks, None]:
-        """`stream` and `signatures` in step, for who signs what came out and compares. A pack that is read as a whole must end there."""
+        """`stream` and `signatures` in step, for who signs what came out and compares. Packs must end where they should."""
 
         async def read(packs: Packs, unit: Selection) -> SignedBlocks:
             data = await self._blocks(packs, unit)
             return SignedBlocks(extents_of(unit.rows), data, await self._signatures(packs, unit))
 
-        async with aclosing(stream(self._source, self._shares(extents), read, ends=True)) as results:
+        async with aclosing(stream(self.source, self._shares(extents), read, ends=True)) as results:
             async for result in results:
                 yield result
 

@@ -134,7 +134,7 @@ async def read_delta(history: History, base: Base) -> Delta:
     work: list[tuple[PointEntry, PackAt]] = []
     for entry, packs in zip(base.entries, await each(IN_FLIGHT, history.packs_of, base.entries), strict=True):
         work += [(entry, pack) for pack in packs]
-    pieces = await each(IN_FLIGHT, lambda item: _read_pieces(history, *item), work)
+    pieces = await each(max(IN_FLIGHT, history.store.capabilities.parallel), lambda item: _read_pieces(history, *item), work)
     sizes = {disk.disk_id: blocks_of(disk.size) for disk in base.directory.disks}
     at = 0
     for entry in base.entries:

@@ -31,19 +31,18 @@ class Share(NamedTuple):
     pack: PackAt
     selection: Selection
     whole: bool
-    """Fetched in one request, from which its key comes, and its footer."""
+    """Fetched in one request, from which its key comes, and its footer; but not where that is slow."""
 
-    @property
-    def weight(self) -> int:
+    def weight(self, whole: bool) -> int:
         """Bytes that it holds while it is read, but for blocks of a whole pack."""
-        if self.whole:
+        if whole:
             return self.pack.size
         rows = self.selection.rows
         most = int(rows["frame_blocks"].sum()) * BLOCK_SIZE + len(rows) * GAP
         return 2 * min(most, UNIT)
 
 
-def worth_whole(pack: PackAt, rows: Rows) -> bool:
+def _worth_whole(pack: PackAt, rows: Rows) -> bool:
     """Whether at least half of a stored pack is wanted, or it is small."""
     if pack.seq:
         return False
@@ -56,21 +55,24 @@ def shares(selection: Selection, packs: Sequence[PackAt]) -> list[Share]:
     if not len(selection.rows):
         return []
     parts = sorted(split_by_pack(selection), key=lambda part: int(part[1].rows["first"][0]))
-    return [Share(packs[index], part, worth_whole(packs[index], part.rows)) for index, part in parts]
+    return [Share(packs[index], part, _worth_whole(packs[index], part.rows)) for index, part in parts]
 
 
 async def stream(
     source: PackSource, wanted: Sequence[Share], read: Callable[[Packs, Selection], Awaitable[T]], *, ends: bool = False
 ) -> AsyncGenerator[T, None]:
-    """read(packs, unit) for units of each share, in no order of theirs. `ends`: see `PackSource.whole`. To be closed where it may be
+    """read(packs, unit) for units of each share, in no order of theirs. `ends`: `PackSource.must_end`. To be closed where it may be
     left early."""
     results: asyncio.Queue[tuple[T] | BaseException | None] = asyncio.Queue(1)
     slots = asyncio.Semaphore(source.width)
 
     async def one(share: Share) -> None:
+        at_once = share.whole and (not source.slow or share.pack.size <= SMALL)
         try:
-            async with source.room.held(share.weight):
-                whole = await source.whole(share.pack, ends=ends) if share.whole else None
+            async with source.room.held(share.weight(at_once)):
+                whole = await source.whole(share.pack, ends=ends) if at_once else None
+                if ends and whole is None:
+                    await source.must_end(share.pack)
                 for low, high in units(share.selection.rows, UNIT, GAP):
                     unit = packed(share.selection.part(low, high))
                     if whole is None:

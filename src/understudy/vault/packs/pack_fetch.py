@@ -23,8 +23,9 @@ from understudy.vault.packs.pack_layout import (
     scrub,
 )
 
-TAIL = 128 << 10
-"""Read at once from a pack's end: in all but packs of many small frames it holds the whole footer."""
+TAIL_MOST, TAIL_LEAST = 128 << 10, 16 << 10
+"""Bytes read at once from a pack's end: 1/64 of it, which holds the whole footer in all but packs of many small frames. A slow link brings
+those of 25 packs of 3 MiB in 1 s instead of 3."""
 
 
 def inline_ref(data: bytes) -> PackRef:
@@ -86,7 +87,7 @@ async def fetch_key(store: Reader, access: Access, machine_id: str, ref: PackRef
 async def fetch_footer(store: Reader, access: Access, machine_id: str, ref: PackRef) -> Footer:
     """One ranged read, a second one where the footer is large."""
     _check_size(ref)
-    start = max(0, ref.size - TAIL)
+    start = max(0, ref.size - min(TAIL_MOST, max(TAIL_LEAST, ref.size >> 6)))
     tail = await fetch_range(store, machine_id, ref.id, start, ref.size - start)
     trailer = parse_trailer(ref.id, ref.size, tail[-TRAILER_SIZE:], ref.hash)
     if trailer.footer_offset < start:

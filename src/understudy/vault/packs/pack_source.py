@@ -1,12 +1,14 @@
 """Packs for reading: keys, footers and bytes, each fetched once for all who want them at the moment."""
 
 import asyncio
+import time
 from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from understudy.vault import names
 from understudy.vault.cache import Cache
 from understudy.vault.kinds import PackRef
 from understudy.vault.maps.diskmap import PackAt
@@ -26,8 +28,12 @@ READS = 32 << 20
 FEW = 4
 """Requests at once that a reader makes anyway, of one pack each."""
 NEAR_ROOM = 32 << 20
-FAR_ROOM = 48 << 20
+FAR_ROOM = 56 << 20
 """Bytes of packs that streams hold together: two of the largest, or as many of those in a bucket as are worth it at once."""
+SLOW = 2 << 20
+"""Bytes a second of one request, below which bytes that nobody wants cost more than further requests."""
+MEASURED = 512 << 10
+"""Bytes from which on it is not the round trip that is measured."""
 DECODING = 3
 """Units of a stream that are decoded, or wait for who reads it, beside them."""
 
@@ -70,6 +76,8 @@ class PackSource:
         self._inline: Cache[bytes] = Cache(INLINE_BYTES, len)
         self.room = Room(FAR_ROOM if self.far else NEAR_ROOM)
         self.decoding = asyncio.Semaphore(DECODING)
+        self.slow = False
+        """Whether the last large pack that came whole came slowly."""
 
     @property
     def far(self) -> bool:
@@ -98,8 +106,19 @@ class PackSource:
         return data
 
     async def whole(self, pack: PackAt, *, ends: bool) -> "WholePack":
-        """A stored pack in one request. `ends`: `IntegrityError` if its object goes on behind it."""
-        return WholePack(self, await fetch_whole(self._history.reader, self._history.machine_id, _ref(pack), ends=ends))
+        """A stored pack in one request. `ends`: as `must_end`."""
+        began = time.monotonic()
+        data = await fetch_whole(self._history.reader, self._history.machine_id, _ref(pack), ends=ends)
+        if len(data) >= MEASURED:
+            self.slow = len(data) < SLOW * (time.monotonic() - began)
+        return WholePack(self, data)
+
+    async def must_end(self, pack: PackAt) -> None:
+        """`IntegrityError` if an object goes on where the pack ends, which reading its parts would not show."""
+        if not pack.seq:
+            info = await self._history.store.head(names.pack(self._history.machine_id, pack.id.hex()))
+            if info is not None and info.size > pack.size:
+                raise damaged(pack.id, f"has {info.size} bytes instead of {pack.size}")
 
     async def _inlined(self, pack: PackAt) -> bytes:
         return await self._inline.get(pack.id, lambda: self._history.inline_pack(pack))
