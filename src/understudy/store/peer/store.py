@@ -17,8 +17,8 @@ from understudy.store.peer.payload import views_of
 from understudy.store.peer.sending import Sending
 from understudy.store.protocol import Capabilities, Creation, ObjectInfo
 
-LANES = 8
-"""Connections for large objects. One alone is as fast as its round trips and losses allow."""
+LANES = 16
+"""Connections for large objects. One alone is as fast as its round trips and losses allow: 0.4 MiB/s over 40 ms and 1 % of loss."""
 _ALONE = 2 << 20
 """Bytes up to which an object goes in one request."""
 _SMALL = 256 << 10
