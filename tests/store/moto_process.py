@@ -4,6 +4,7 @@ Says on standard output where it listens.
 """
 
 import io
+import sys
 import threading
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -32,6 +33,6 @@ def application() -> Callable[..., Iterable[bytes]]:
 
 
 if __name__ == "__main__":
-    server = make_server("127.0.0.1", 0, application(), threaded=True)
-    print(f"listens on http://127.0.0.1:{server.server_port}", flush=True)
+    server = make_server(sys.argv[1], 0, application(), threaded=True)
+    print(f"listens on http://{sys.argv[1]}:{server.server_port}", flush=True)
     server.serve_forever()

@@ -23,7 +23,7 @@ ACCOUNT = "devstoreaccount1"
 ACCOUNT_KEY = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="  # Azurite's own, known to all
 ACCESS_KEY = {"access-key-id": "an-id", "secret-access-key": "a-secret"}  # moto lets anybody in
 S3_PAGE = 100
-_LISTENS = re.compile(r"listens on http://127\.0\.0\.1:(\d+)")
+_LISTENS = re.compile(r"listens on http://[0-9.]+:(\d+)")
 WAIT = 60.0  # seconds until a server must listen; a limit, not a measure
 
 
@@ -33,6 +33,7 @@ class Server(NamedTuple):
     kind: str
     endpoint: str
     port: int
+    host: str = "127.0.0.1"
 
     def address(self, container: str, credentials: Path, prefix: str = "", more: str = "") -> str:
         """Of a new or existing container. `credentials`: a directory where a file of them may be made."""
@@ -47,7 +48,7 @@ class Server(NamedTuple):
 
     def make(self, container: str) -> None:
         """A bucket or container, if it is not there yet."""
-        connection = HTTPConnection("127.0.0.1", self.port, timeout=WAIT)
+        connection = HTTPConnection(self.host, self.port, timeout=WAIT)
         try:
             if self.kind == "s3":
                 connection.request("PUT", f"/{container}")
@@ -60,11 +61,11 @@ class Server(NamedTuple):
 
 
 @contextmanager
-def s3_server(directory: Path) -> Iterator[Server]:
+def s3_server(directory: Path, host: str = "127.0.0.1") -> Iterator[Server]:
     """moto's: all in memory, gone at the end. A page of its listings has no more than `S3_PAGE` names."""
-    command = [sys.executable, str(Path(__file__).with_name("moto_process.py"))]
+    command = [sys.executable, str(Path(__file__).with_name("moto_process.py")), host]
     with _running(command, directory / "moto.log") as port:
-        yield Server("s3", f"http://127.0.0.1:{port}", port)
+        yield Server("s3", f"http://{host}:{port}", port, host)
 
 
 @contextmanager
@@ -75,7 +76,7 @@ def iam_server(directory: Path) -> Iterator[Server]:
 
 
 @contextmanager
-def azurite(directory: Path) -> Iterator[Server]:
+def azurite(directory: Path, host: str = "127.0.0.1") -> Iterator[Server]:
     """Azurite, all in memory, gone at the end."""
     command = [
         _node(),
@@ -86,9 +87,9 @@ def azurite(directory: Path) -> Iterator[Server]:
         "--disableTelemetry",
         "--inMemoryPersistence",
     ]
-    command += ["--blobHost", "127.0.0.1", "--blobPort", "0"]
+    command += ["--blobHost", host, "--blobPort", "0"]
     with _running(command, directory / "azurite.log") as port:
-        yield Server("az", f"http://127.0.0.1:{port}/{ACCOUNT}", port)
+        yield Server("az", f"http://{host}:{port}/{ACCOUNT}", port, host)
 
 
 @contextmanager
