@@ -27,13 +27,13 @@ from understudy.source.quiesce import Means, Quiesce
 from understudy.source.quiesced import QuiescedSource, QuiescedWhileRead, at_the_instant
 from understudy.store.metered import Tally
 from understudy.store.missing import where_to_look
-from understudy.store.opening import cached, open_locks, open_store
+from understudy.store.opening import cached, must_be_openable, open_locks, open_store
 from understudy.store.paced import PacedStore
 from understudy.store.protocol import ObjectStore, Pace
 from understudy.store.url import directory_here as vault_directory
 from understudy.vault import names
 
-__all__ = ["must_be_able_to_mount", "open_engine", "open_seconds", "open_source", "vault_directory", "wrap"]
+__all__ = ["must_be_able_to_mount", "must_be_openable", "open_engine", "open_seconds", "open_source", "vault_directory", "wrap"]
 
 
 @asynccontextmanager

@@ -22,6 +22,7 @@ from understudy.replica.replicas import Replicas
 from understudy.source.qemu_begin import begin_records
 from understudy.store.metered import Tally
 from understudy.store.opening import open_store
+from understudy.store.url import parse_url
 
 
 async def serve(path: Path) -> None:
@@ -30,7 +31,13 @@ async def serve(path: Path) -> None:
     await run(
         path,
         Assembly(
-            partial(paced_parts, tally), partial(_make_app, tally), _renew_app, _hypervisor, _replicas, partial(open_store, tally=tally)
+            partial(paced_parts, tally),
+            partial(_make_app, tally),
+            _renew_app,
+            _hypervisor,
+            _replicas,
+            partial(open_store, tally=tally),
+            parse_url,
         ),
     )
 

@@ -41,6 +41,56 @@ def test_an_address_that_the_daemon_cannot_open_is_no_right_file(typed: Typed, t
     assert hint in result.stderr
 
 
+def test_a_second_vault_that_is_no_address_is_no_right_file(typed: Typed, tmp_path: Path) -> None:
+    result = typed("check-config", "--config", _written(tmp_path, api='[policy]\nsecond = "foo"\nimmutable = "5s"\n'))
+    assert result.exit_code == 2
+    assert "policy.second: 'foo' is not a vault's address" in result.stderr
+    assert "policy.immutable: points cannot be immutable for 5 s" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("url", "said"),
+    [
+        ("s3://bucket/a?credentials=/no/such.toml", "the credentials /no/such.toml cannot be read"),
+        ("az://box/a?account=x&credentials=/no/such.toml", "the credentials /no/such.toml cannot be read"),
+        ("az://box/a", "does not say of which storage account"),
+        ("s3://bucket/a?ca=/no/ca.pem", "ca=/no/ca.pem: No such file"),
+        ("understudy://host:8444", "has not joined the one at host:8444"),
+    ],
+)
+def test_what_an_address_names_and_is_not_there_is_told(
+    typed: Typed, tmp_path: Path, url: str, said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of the vault it is a mistake; of a second one a warning, without which the daemon protects machines."""
+    monkeypatch.delenv("AZURE_STORAGE_ACCOUNT_NAME", raising=False)
+    result = typed("check-config", "--config", _written(tmp_path, url))
+    assert result.exit_code in (2, 11)
+    assert "vault.url: " in result.stderr
+    assert said in result.stderr
+    result = typed("check-config", "--config", _written(tmp_path, api=f'[policy]\nsecond = "{url}"\n'))
+    assert result.exit_code == 0
+    assert "warning: policy.second: " in result.stderr
+    assert said in result.stderr
+
+
+def test_credentials_that_are_there_are_read_and_those_of_systemd_where_it_gives_any(
+    typed: Typed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keys = tmp_path / "s3.toml"
+    keys.touch(0o600)
+    keys.write_text('access-key-id = "id"\n')
+    by_hand = _written(tmp_path, "s3://bucket/a?credentials=systemd:s3.toml")
+    monkeypatch.delenv("CREDENTIALS_DIRECTORY", raising=False)
+    assert typed("check-config", by_hand).exit_code == 0
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path))
+    for file in (by_hand, _written(tmp_path, f"s3://bucket/a?credentials={keys}")):
+        result = typed("check-config", file)
+        assert result.exit_code == 11
+        assert "are not what they should be" in result.stderr
+    keys.write_text('access-key-id = "id"\nsecret-access-key = "x"\n')
+    assert typed("check-config", by_hand).exit_code == 0
+
+
 def test_who_is_not_known_here_is_named(typed: Typed, tmp_path: Path) -> None:
     api = 'operators = ["no-such-user"]\nviewers = ["@no-such-group", "@root"]\n'
     result = typed("check-config", "--config", _written(tmp_path, api=api))

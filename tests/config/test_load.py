@@ -54,7 +54,8 @@ def test_values_are_what_they_say() -> None:
         (LEAST + '[limits]\nrate = "fast"\n', "limits.rate", "20MiB"),
         (LEAST + '[limits]\nmemory = "1MiB"\n', "limits.memory", "128MiB"),
         (LEAST + '[policy]\ninterval = "often"\n', "policy.interval", "30s"),
-        (LEAST + '[policy]\ninterval = "10ms"\n', "policy", "from 1 s"),
+        (LEAST + '[policy]\ninterval = "10ms"\n', "policy.interval", "at least 1s"),
+        (LEAST + '[policy]\nimmutable = "5s"\n', "policy.immutable", "from 1d"),
         (LEAST + '[policy]\nwarning-rpo = "5m"\ncritical-rpo = "4m"\n', "policy", "not less"),
         (LEAST + '[[policy.windows]]\nbegin = "24:01"\nend = "06:00"\nrate = "0"\n', "policy.windows[].begin", "22:00"),
         (LEAST + '[[policy.windows]]\nbegin = "22:00"\nrate = "0"\n', "policy.windows[].end", "06:00"),
@@ -93,6 +94,47 @@ def test_every_table_that_is_wrong_is_named_at_once() -> None:
     assert caught.value.message.startswith("5 mistakes: ")
     for key in ("limit: ", "log.levl: ", "vault.url: ", "policy.interval: ", "failover.fence: "):
         assert key in caught.value.message
+
+
+def test_every_mistake_of_a_policy_is_named_at_once() -> None:
+    """Those of kind, of value, and of several values together."""
+    policy = (
+        '[policy]\napp-every = "often"\nrate = "fast"\nverify-every = "1x"\nimmutable = "1h"\nwarning-rpo = "5m"\ncritical-rpo = "4m"\n'
+        'drill-every = true\nsecnd = "x"\ndrill-times = {begin = "25:00", end = "5:00"}\n'
+        '[[policy.windows]]\nbegin = "24:00"\nend = "6:00"\nrate = "x"\n'
+    )
+    with pytest.raises(InvalidRequest) as caught:
+        parse(LEAST + policy)
+    keys = ["app-every", "rate", "verify-every", "immutable", "critical-rpo"]
+    keys += ["drill-every", "secnd", "drill-times.begin", "windows[].rate"]
+    assert [key for key in keys if f"policy.{key}: " not in caught.value.message] == []
+    assert caught.value.message.startswith(f"{len(keys)} mistakes: ")
+
+
+def test_a_mistake_in_one_value_accuses_no_other() -> None:
+    """Without its interval, this would be an RPO that cannot be held."""
+    with pytest.raises(InvalidRequest) as caught:
+        parse(LEAST + '[policy]\ninterval = "5x"\nwarning-rpo = "20s"\n')
+    assert caught.value.message.startswith("policy.interval: ")
+
+
+@pytest.mark.parametrize(
+    ("text", "key"),
+    [
+        (LEAST.replace("file:///srv/vault", "foo"), "vault.url"),
+        (LEAST + '[policy]\nsecond = "foo"\n', "policy.second"),
+        (LEAST + '[peers]\nlisten = "10.0.0.1:8444"\nurl = "foo"\n', "peers.url"),
+    ],
+)
+def test_what_is_no_address_is_named_by_its_key(text: str, key: str) -> None:
+    def checked(address: str) -> None:
+        if address == "foo":
+            raise InvalidRequest("'foo' is no address", hint="write one")
+
+    with pytest.raises(InvalidRequest) as caught:
+        parse(text, checked)
+    assert (caught.value.message, caught.value.hint) == (f"{key}: 'foo' is no address", "write one")
+    parse(text.replace("foo", "file:///srv/other"), checked)
 
 
 def test_what_is_no_toml_is_said_with_its_place() -> None:

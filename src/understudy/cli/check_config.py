@@ -26,16 +26,22 @@ from understudy.errors import InvalidRequest, NotFound, UnderstudyError
 def command(path: str | None, config: str, as_json: bool, debug: bool) -> None:
     """Read the daemon's configuration, or that at PATH, and say what is wrong with it.
 
-    Looks at the file, and at the files, users and groups that it names; opens no vault.
+    Looks at the file, and at the files, users and groups that it and its addresses name; opens no vault.
     """
+    from understudy.app import must_be_openable, vault_directory
+
     out, mistakes = Output(as_json), Mistakes()
     config = path or config
-    found = load(Path(config))
-    with mistakes.noted():
-        _checked_url("vault.url", found.vault.url)
-    if found.peers and found.peers.url:
-        with mistakes.noted():
-            _checked_url("peers.url", found.peers.url)
+    found = load(Path(config), vault_directory)
+    # Without the vault nothing is done at all. Without what a second one, or peers, are reached by, machines are protected all the same.
+    for key, address in _addresses(found):
+        try:
+            must_be_openable(address, Path(found.state_dir))
+        except UnderstudyError as error:
+            if key == "vault.url":
+                mistakes.found.append(type(error)(f"{key}: {error.message}", hint=error.hint))
+            else:
+                out.warn(f"{key}: {error.message}; {error.hint}")
     for key, file in _files(found):
         with mistakes.noted():
             _must_exist(key, file)
@@ -59,14 +65,13 @@ def _files(found: Config) -> Iterator[tuple[str, Path]]:
         yield "failover.fence", Path(found.failover.fence[0])
 
 
-def _checked_url(key: str, url: str) -> None:
-    """Only as it is written: a look at a file server that hangs would hold up the daemon's start."""
-    from understudy.app import vault_directory
-
-    try:
-        vault_directory(url)
-    except UnderstudyError as error:
-        raise type(error)(f"{key}: {error.message}", hint=error.hint) from None
+def _addresses(found: Config) -> Iterator[tuple[str, str]]:
+    """Of stores, by their keys."""
+    yield "vault.url", found.vault.url
+    if found.policy.second:
+        yield "policy.second", found.policy.second
+    if found.peers and found.peers.url:
+        yield "peers.url", found.peers.url
 
 
 def _strangers(api: ApiConfig) -> Iterator[str]:

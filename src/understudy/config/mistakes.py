@@ -7,6 +7,15 @@ from dataclasses import dataclass, field
 from understudy.errors import InvalidRequest, UnderstudyError
 
 
+class Several(InvalidRequest):
+    """More than one mistake, each with its own words."""
+
+    def __init__(self, found: list[UnderstudyError]) -> None:
+        told = "; ".join(f"{error.message}{f' ({error.hint})' if error.hint else ''}" for error in found)
+        super().__init__(f"{len(found)} mistakes: {told}", hint="correct all of them")
+        self.found = found
+
+
 @dataclass(slots=True)
 class Mistakes:
     found: list[UnderstudyError] = field(default_factory=list)
@@ -16,13 +25,14 @@ class Mistakes:
         """What is raised is kept, and the rest is looked at."""
         try:
             yield
+        except Several as several:
+            self.found += several.found
         except UnderstudyError as error:
             self.found.append(error)
 
     def tell(self) -> None:
-        """Raises the only one as it is, several as one `InvalidRequest`; nothing where all is right."""
+        """Raises the only one as it is, `Several` as one; nothing where all is right."""
         if len(self.found) == 1:
             raise self.found[0]
         if self.found:
-            told = "; ".join(f"{error.message}{f' ({error.hint})' if error.hint else ''}" for error in self.found)
-            raise InvalidRequest(f"{len(self.found)} mistakes: {told}", hint="correct all of them")
+            raise Several(self.found)

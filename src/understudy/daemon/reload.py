@@ -3,12 +3,10 @@
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 
 import msgspec
 
-from understudy.config.load import load
-from understudy.config.values import ApiConfig, TcpConfig
+from understudy.config.values import ApiConfig, Config, TcpConfig
 from understudy.daemon.certificate import Certificate, read_certificate
 from understudy.daemon.logs import set_up
 from understudy.daemon.machines import Machines
@@ -24,7 +22,7 @@ _FIXED = ("site", "state_dir", "vault", "peers")
 class Reload:
     """Called, it reads the file again. One that cannot be meant changes nothing."""
 
-    path: Path
+    read: Callable[[], Config]
     condition: Condition
     machines: Machines
     slots: Slots
@@ -35,7 +33,7 @@ class Reload:
     async def __call__(self) -> None:
         before = self.condition.config
         try:
-            config = await asyncio.to_thread(load, self.path)
+            config = await asyncio.to_thread(self.read)
             tcp = _kept(before.api.tcp, config.api.tcp)
             context = await asyncio.to_thread(read_certificate, tcp) if tcp else None
             await asyncio.to_thread(self.renew_api, config.api)

@@ -5,6 +5,7 @@ import signal
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -63,7 +64,8 @@ JOBS_DRAIN = 10.0
 
 class Assembly(NamedTuple):
     """What the composition root joins: stores and sources, whose stores keep to a pace; the API, whose users may change; and what
-    runs machines here, by the state directory, and from points; and opens what other sites are served."""
+    runs machines here, by the state directory, and from points; opens what other sites are served; and raises `InvalidRequest` for what is
+    no store's address."""
 
     parts: Callable[[Path, Pace], Parts]
     make_app: Callable[[Service, ApiConfig], web.Application]
@@ -71,6 +73,7 @@ class Assembly(NamedTuple):
     hypervisor: Callable[[Path, Sequence[Path]], Hypervisor]
     replicas: Callable[[Connection, Hypervisor], Replicas]
     open_store: Callable[[str, Path], ObjectStore]
+    checked_address: Callable[[str], object]
 
 
 class Asked(NamedTuple):
@@ -82,7 +85,7 @@ class Asked(NamedTuple):
 
 async def serve(path: Path, assembly: Assembly, asked: Asked, notifier: Notifier) -> None:
     """Until a stop is asked for. `Busy` if another daemon has this state directory; a fault of our own ends it with its exception."""
-    config = await asyncio.to_thread(load, path)
+    config = await asyncio.to_thread(load, path, assembly.checked_address)
     set_up(config.log)
     directory = Path(config.state_dir) / DAEMON
     with owned(directory, "this host's state directory"):
@@ -141,7 +144,8 @@ async def _serve(path: Path, config: Config, assembly: Assembly, asked: Asked, n
         await plans.recover()
         tcp = config.api.tcp
         certificate = Certificate(await asyncio.to_thread(read_certificate, tcp)) if tcp else None
-        reload = Reload(path, condition, machines, slots, journal, lambda api: assembly.renew_app(app, api), certificate)
+        reading = partial(load, path, assembly.checked_address)
+        reload = Reload(reading, condition, machines, slots, journal, lambda api: assembly.renew_app(app, api), certificate)
         background = [tasks.create_task(work, name=name) for name, work in (("events", journal.run()), ("pulse", pulse.run()))]
         sentinel = Sentinel(engine, machines, journal, replicas, runs_here)
         holding = Holding(engine, machines, journal, lambda: condition.vault is None)

@@ -1,5 +1,6 @@
 """How a machine is replicated: when, how fast, and what is too late."""
 
+from collections.abc import Iterator
 from typing import Literal, TypeAlias
 
 from understudy.engine.units import minute_of
@@ -64,43 +65,47 @@ LONGEST_LOCK = 3650 * DAY
 
 
 def checked_policy(policy: ReplicationPolicy) -> ReplicationPolicy:
-    """`policy` if it can be meant; else InvalidRequest."""
+    """`policy` if it can be meant; else InvalidRequest, with the first of its mistakes."""
+    for _, mistake in mistakes_in(policy):
+        raise mistake
+    return policy
+
+
+def mistakes_in(policy: ReplicationPolicy) -> Iterator[tuple[str, InvalidRequest]]:
+    """All that cannot be meant, with the name of the field: of a window's or of times', after a dot."""
     if not SHORTEST <= policy.interval <= LONGEST:
-        raise InvalidRequest(f"an interval of {policy.interval:g} s is not possible", hint="intervals are from 1 s to 30 days")
+        yield "interval", InvalidRequest(f"an interval of {policy.interval:g} s is not possible", hint="intervals are from 1 s to 30 days")
+    for field in _NEVER_NEGATIVE:
+        if getattr(policy, field) < 0:
+            hint = "0 derives an RPO from the interval, and switches the rest off"
+            yield field, InvalidRequest("a policy has no negative numbers", hint=hint)
     warning, critical = policy.warning_rpo, policy.critical_rpo
-    if (
-        min(
-            warning,
-            critical,
-            policy.verify_every,
-            policy.drill_every,
-            policy.drill_warning,
-            policy.rate,
-            policy.app_every,
-            policy.immutable,
-        )
-        < 0
-    ):
-        raise InvalidRequest("a policy has no negative numbers", hint="0 derives an RPO from the interval, and switches the rest off")
     if warning and critical and critical < warning:
         message = f"a critical RPO of {critical:g} s is less than the warning RPO of {warning:g} s"
-        raise InvalidRequest(message, hint="take one that is not less, or 0: derived from the interval")
+        yield "critical_rpo", InvalidRequest(message, hint="take one that is not less, or 0: derived from the interval")
     if warning and warning < policy.interval:
-        raise InvalidRequest(
-            f"an RPO of {warning:g} s cannot be held with a cycle each {policy.interval:g} s",
-            hint="take an interval of at most half of it",
-        )
-    if policy.immutable and not DAY <= policy.immutable <= LONGEST_LOCK:
-        raise InvalidRequest(
-            f"points cannot be immutable for {policy.immutable:g} s",
-            hint="from 1 day to 10 years, or 0: they are not; nobody can end a lock",
-        )
-    spans: list[Times | Window] = [*policy.windows, *([policy.drill_times] if policy.drill_times else [])]
-    for span in spans:
-        if minute_of(span.begin) == 24 * 60:
-            raise InvalidRequest("a window cannot begin at 24:00", hint="write 00:00")
-        minute_of(span.end)
+        message = f"an RPO of {warning:g} s cannot be held with a cycle each {policy.interval:g} s"
+        yield "warning_rpo", InvalidRequest(message, hint="take an interval of at most half of it")
+    if policy.immutable > 0 and not DAY <= policy.immutable <= LONGEST_LOCK:
+        message = f"points cannot be immutable for {policy.immutable:g} s"
+        yield "immutable", InvalidRequest(message, hint="from 1 day to 10 years, or 0: they are not; nobody can end a lock")
     for window in policy.windows:
+        yield from _mistakes_of("windows", window)
         if window.rate < 0:
-            raise InvalidRequest("a rate cannot be negative", hint="0: nothing is sent in the window")
-    return policy
+            yield "windows.rate", InvalidRequest("a rate cannot be negative", hint="0: nothing is sent in the window")
+    if policy.drill_times:
+        yield from _mistakes_of("drill_times", policy.drill_times)
+
+
+_NEVER_NEGATIVE = ("warning_rpo", "critical_rpo", "verify_every", "drill_every", "drill_warning", "rate", "app_every", "immutable")
+
+
+def _mistakes_of(field: str, span: Times | Window) -> Iterator[tuple[str, InvalidRequest]]:
+    for end, text in (("begin", span.begin), ("end", span.end)):
+        try:
+            minute = minute_of(text)
+        except InvalidRequest as error:
+            yield f"{field}.{end}", error
+        else:
+            if end == "begin" and minute == 24 * 60:
+                yield f"{field}.begin", InvalidRequest("a window cannot begin at 24:00", hint="write 00:00")

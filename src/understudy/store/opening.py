@@ -1,7 +1,9 @@
 """From an address to its store. A kind is imported when it is asked for: a process that serves a point waits for as little as it can."""
 
+import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from understudy.errors import Unsupported
 from understudy.store.cached import CachedReader
@@ -12,6 +14,9 @@ from understudy.store.metered import MeteredStore, Tally
 from understudy.store.protocol import ObjectStore
 from understudy.store.retrying import RetryingStore
 from understudy.store.url import StoreUrl, parse_url
+
+if TYPE_CHECKING:
+    from understudy.pairing.address import Address
 
 
 def open_store(text: str, state: Path, *, make: bool = False, tally: Tally | None = None) -> ObjectStore:
@@ -44,14 +49,37 @@ def _kind(url: StoreUrl, state: Path, make: bool) -> ObjectStore:
         return FileStore(Path(url.path), make=make)
     if url.kind == "understudy":
         from understudy.pairing.address import address_of
-        from understudy.pairing.credential import credential_file
         from understudy.store.peer.store import PeerStore
 
-        address, given = address_of(url.place), url.option("credentials")
-        return PeerStore(address, Path(given) if given else credential_file(state, address))
+        address = address_of(url.place)
+        return PeerStore(address, _credential(url, address, state))
     from understudy.store.remote.opening import open_remote
 
     return open_remote(url, state)
+
+
+def _credential(url: StoreUrl, address: "Address", state: Path) -> Path:
+    from understudy.pairing.credential import credential_file
+
+    given = url.option("credentials")
+    return Path(given) if given else credential_file(state, address)
+
+
+def must_be_openable(text: str, state: Path) -> None:
+    """What this host itself must have for it is there, and can be used: credentials, certificates. Nothing is asked of any store, and what
+    systemd gives is not looked for where it gives nothing. As `open_store`; for sites what `context_of` raises."""
+    url = parse_url(text)
+    if url.option("credentials").startswith("systemd:") and "CREDENTIALS_DIRECTORY" not in os.environ:
+        return
+    if url.kind == "understudy":
+        from understudy.pairing.address import address_of
+        from understudy.pairing.credential import context_of
+
+        address = address_of(url.place)
+        context_of(_credential(url, address, state), address)
+    elif url.kind != "file":
+        # To look at a file server that hangs would hold up the daemon's start.
+        _kind(url, state, False)
 
 
 _UNLOCKED = {
