@@ -54,6 +54,32 @@ def test_a_prune_explains_itself(engine: FakeEngine, typed: Typed) -> None:
     assert [(one["number"], one["keep"]) for one in document["points"]] == [(3, False), (4, False), (7, True)]
 
 
+@pytest.mark.parametrize(
+    ("module", "words", "said"),
+    [
+        ("prune", ("prune", "web"), "2 points of web will be dropped, and can be restored no more"),
+        ("retention_set", ("retention", "set", "web", "--daily", "2"), "web has no retention policy: every point stays; from now on"),
+        ("unprotect", ("unprotect", "web", "--forget"), "web will have no new points from this host; its VM is not visited"),
+        ("collect", ("collect", "web", "--grace", "0"), "what no kept point of web needs is deleted at once"),
+    ],
+)
+def test_whoever_sits_at_a_terminal_is_asked_first(
+    engine: FakeEngine, typed: Typed, monkeypatch: pytest.MonkeyPatch, module: str, words: tuple[str, ...], said: str
+) -> None:
+    """Timers are not."""
+    with monkeypatch.context() as there:
+        there.setattr(f"understudy.cli.{module}.is_asked", lambda yes: not yes)
+        told = typed(*words)
+        assert told.exit_code == 2
+        assert said in told.stderr
+        assert "nothing was done" in told.stderr
+        looked = (Prune(machine="web", dry_run=True), ("retention", "web"))
+        assert [request for request in engine.asked if request not in looked] == []
+        assert typed(*words, "--yes").exit_code == 0
+        assert engine.asked != []
+    assert typed(*words).exit_code == 0
+
+
 def test_points_are_held_listed_and_left_again(engine: FakeEngine, typed: Typed) -> None:
     assert "nothing of web is held" in typed("hold", "list", "web").stdout
     told = typed("hold", "add", "web@3", "--reason", "before the upgrade")

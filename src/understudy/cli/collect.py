@@ -3,6 +3,7 @@
 import click
 
 from understudy.cli.completing import machine_names
+from understudy.cli.confirming import confirmed, is_asked
 from understudy.cli.session import Session
 from understudy.cli.session import command as common
 from understudy.cli.words import size
@@ -13,18 +14,21 @@ from understudy.engine.units import count, duration, span_of
 @click.command("collect")
 @click.argument("name", shell_complete=machine_names)
 @click.option("--dry-run", is_flag=True, help="Only say what would be done.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
 @click.option(
     "--grace", default="24h", show_default=True, metavar="TIME", help="How long readers may go on reading what goes, such as 24h or 0."
 )
 @common
-async def command(session: Session, name: str, dry_run: bool, grace: str) -> None:
+async def command(session: Session, name: str, dry_run: bool, grace: str, yes: bool) -> None:
     """Give back the space that no kept point of machine NAME needs.
 
     What is not needed is condemned first, and deleted by a later collection on this host, when it has been condemned for the
     grace: a restore that is under way ends within that time, or fails. With --grace 0 it goes at once. So do old records of the
-    machine's log. Repeat it if it fails or is killed. Takes an operator's key.
+    machine's log. Repeat it if it fails or is killed. Takes an operator's key. At a terminal a grace of 0 asks.
     """
     seconds = span_of(grace)
+    if not (seconds or dry_run) and is_asked(yes):
+        confirmed(yes, f"what no kept point of {name} needs is deleted at once: a restore that is under way may fail")
     async with session.engine() as engine:
         done = await engine.collect(Collect(machine=name, grace_seconds=seconds, dry_run=dry_run))
     session.output.document(done)

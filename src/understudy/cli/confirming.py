@@ -16,3 +16,8 @@ def confirmed(yes: bool, what: str) -> None:
     click.echo(what, err=True)
     if not click.confirm("Go on?", default=False, err=True):
         raise InvalidRequest("nothing was done", hint="say it again when you mean it")
+
+
+def is_asked(yes: bool) -> bool:
+    """Whether somebody is there to be asked. For what timers do every day: without a terminal it is done."""
+    return not yes and sys.stdin.isatty()
