@@ -62,6 +62,7 @@ class Maintenance:
     async def _end_tests(self) -> None:
         """Test failovers whose time is over, and those whose removal did not come to its end."""
         kept = [kept.drill for kept in await asyncio.to_thread(self._daemon.drilling.files.all)]
+        self._daemon.condition.tests = tuple((await asyncio.to_thread(self._daemon.drilling.files.damaged)).values())
         standing = {drill.machine_id: drill for drill in kept if drill.state != "cleaned"}
         for track in self._daemon.machines.tracks:
             drill = standing.get(track.id)

@@ -35,6 +35,8 @@ class Condition:
     """What of the file holds after a restart alone."""
     fault: str = ""
     """Why upkeep broke the last time."""
+    tests: tuple[UnderstudyError, ...] = ()
+    """Why records of test failovers cannot be read."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -215,6 +215,9 @@ class DaemonService:
         vault = self._daemon.condition.vault
         if vault is not None:
             reasons.append(Reason(code=vault.code, health="critical", message=vault.message, hint=vault.hint))
+        for error in self._daemon.condition.tests:
+            message = f"a test failover of this host is not known any more: {error.message}"
+            reasons.append(Reason(code="drill", health="warning", message=message, hint=error.hint))
         if self._daemon.condition.reload:
             hint = "correct the file and reload again: `understudy check-config` reads it"
             message = f"the configuration was not reloaded: {self._daemon.condition.reload}"

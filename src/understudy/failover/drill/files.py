@@ -8,7 +8,7 @@ import msgspec
 
 from understudy.durable import read_record, remove, replace_file, state_directory, sync_directory, write_record
 from understudy.engine import Check, Drill
-from understudy.errors import Conflict, NotFound
+from understudy.errors import Conflict, NotFound, StateFailed
 from understudy.hypervisor.protocol import Addresses
 from understudy.replica.values import StartReplica
 
@@ -42,7 +42,8 @@ class DrillFiles:
 
     def read(self, id_: str) -> Kept | None:
         """None if there is none. `StateFailed` if it cannot be read."""
-        return read_record(self._directory(id_) / RECORD, Kept, "see what runs (`understudy exports`), and end it")
+        directory = self._directory(id_)
+        return read_record(directory / RECORD, Kept, f"see what runs (`understudy exports`), and end it; then move {directory} away")
 
     def write(self, kept: Kept) -> Kept:
         """Durable when it returns."""
@@ -50,24 +51,45 @@ class DrillFiles:
         return kept
 
     def all(self) -> list[Kept]:
-        """Oldest first."""
-        with state_directory(self._root):
-            names = sorted(path.parent.name for path in self._root.glob(f"*/{RECORD}") if _ID.fullmatch(path.parent.name))
-        found = [kept for name in names if (kept := self.read(name)) is not None]
-        return sorted(found, key=lambda kept: (kept.drill.asked_at, kept.drill.id))
+        """Oldest first, without those that cannot be read."""
+        return self._seen()[0]
+
+    def damaged(self) -> dict[str, StateFailed]:
+        """Why some cannot be read, by their ids. Of which machine they are nobody knows."""
+        return self._seen()[1]
 
     def open(self, machine: str) -> Kept | None:
-        """The one of a machine (its id) that is not cleaned up."""
-        return next((kept for kept in self.all() if kept.drill.machine_id == machine and kept.drill.state != "cleaned"), None)
+        """The one of a machine (its id) that is not cleaned up. `StateFailed` if that may be one that cannot be read."""
+        kept, damaged = self._seen()
+        for error in damaged.values():
+            raise error
+        return next((one for one in kept if one.drill.machine_id == machine and one.drill.state != "cleaned"), None)
 
     def find(self, id_: str) -> Kept:
-        """By its id, or how that begins."""
-        found = [kept for kept in self.all() if id_ and kept.drill.id.startswith(id_)]
+        """By its id, or how that begins. `StateFailed` if it cannot be read."""
+        kept, damaged = self._seen()
+        for name, error in damaged.items():
+            if id_ and name.startswith(id_):
+                raise error
+        found = [one for one in kept if id_ and one.drill.id.startswith(id_)]
         if not found:
             raise NotFound(f"this host knows no test {id_!r}", hint="`understudy drill list` names them")
         if len(found) > 1:
             raise Conflict(f"{len(found)} tests begin with {id_!r}", hint="write more of the id")
         return found[0]
+
+    def _seen(self) -> tuple[list[Kept], dict[str, StateFailed]]:
+        with state_directory(self._root):
+            names = sorted(path.parent.name for path in self._root.glob(f"*/{RECORD}") if _ID.fullmatch(path.parent.name))
+        found, damaged = list[Kept](), dict[str, StateFailed]()
+        for name in names:
+            try:
+                kept = self.read(name)
+            except StateFailed as error:
+                damaged[name] = error
+            else:
+                found += [kept] if kept is not None else []
+        return sorted(found, key=lambda kept: (kept.drill.asked_at, kept.drill.id)), damaged
 
     def put(self, id_: str, name: str, data: bytes) -> None:
         replace_file(self._directory(id_) / name, data)
