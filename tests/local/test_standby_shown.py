@@ -6,6 +6,7 @@ import pytest
 
 from tests.recovery.worlds import make_world
 from understudy import engine
+from understudy.app import open_engine
 from understudy.cli.standby_words import holds, line, proven
 from understudy.errors import Conflict
 from understudy.local.site import Site
@@ -55,3 +56,23 @@ async def test_in_the_midst_of_a_step_it_says_from_where_to_where(tmp_path: Path
     assert holds(begun.disks[0]) == " to ".join(point[:8] for point in world.points)
     await vault.close()
     await world.close()
+
+
+async def test_one_whose_record_is_damaged_is_listed_with_what_to_do(tmp_path: Path) -> None:
+    place, disk = tmp_path / "state", tmp_path / "disk"
+    disk.write_bytes(b"x" * 8192)
+    key = engine.KeyFile(path=str(tmp_path / "key"))
+    connection = engine.Connection(vault=(tmp_path / "vault").as_uri(), state_dir=str(place), site="here", credential=key)
+    async with open_engine(connection) as opened:
+        await opened.create_vault(engine.CreateVault(label="operator"))
+        for name in ("web", "db"):
+            await opened.protect(engine.Protect(name=name, source=engine.BlockSource(disks={"vda": str(disk)})))
+            await opened.create_standby(engine.CreateStandby(machine=name, directory=str(tmp_path / name)))
+        web = next(machine.id for machine in (await opened.vault()).machines if machine.name == "web")
+        (record,) = place.glob(f"vaults/*/machines/{web}/standby/standby.json")
+        record.write_text("{")
+        db, damaged = await opened.standbys()
+        assert (db.machine, db.state, db.why) == ("db", "following", "")
+        assert (damaged.machine, damaged.state) == ("web", "unknown")
+        assert str(record) in damaged.why
+        assert "--adopt" in damaged.why

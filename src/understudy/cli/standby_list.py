@@ -26,3 +26,6 @@ async def command(session: Session) -> None:
         frozen = age(one.frozen_at) if one.frozen_at is not None else "-"
         table.add_row(one.machine, state(one), at_point(one), frozen, lag(one), count(len(one.disks), "image"))
     out.table(table)
+    for one in found:
+        if one.why:
+            out.warn(f"{one.machine}: {one.why}")

@@ -11,7 +11,7 @@ def at_point(standby: Standby) -> str:
     if standby.towards_number:
         return f"{standby.came_number} to {standby.towards_number}" if standby.came_number else f"to {standby.towards_number}"
     if not standby.point:
-        return "not whole yet"
+        return "not whole yet" if not standby.why else "-"
     return str(standby.number) if standby.number else standby.point[:8]
 
 

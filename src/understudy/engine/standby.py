@@ -6,7 +6,7 @@ import msgspec
 
 from understudy.engine.values import ImageFormat, Value
 
-StandbyState: TypeAlias = Literal["following", "paused", "in-use"]
+StandbyState: TypeAlias = Literal["following", "paused", "in-use", "unknown"]
 OrphanState: TypeAlias = Literal["saving", "saved", "done"]
 
 
@@ -63,7 +63,8 @@ class StandbyDisk(Value, frozen=True):
 class Standby(Value, frozen=True):
     """`point`: what all images hold, empty if they do not all hold the same; `number` and `frozen_at` are that point's, if the vault
     still tells of it. On their way between two points, `came_number` and `towards_number` are these; 0: not known. `behind`: so many
-    points are newer than that which they hold, or came from, `lag_seconds`: the newest one was frozen so much later; None: unknown."""
+    points are newer than that which they hold, or came from, `lag_seconds`: the newest one was frozen so much later; None: unknown.
+    `why`: it is unknown, since its record cannot be read, and what to do about that."""
 
     machine: str
     machine_id: str
@@ -80,6 +81,7 @@ class Standby(Value, frozen=True):
     towards_number: int = 0
     behind: int | None = None
     lag_seconds: float | None = None
+    why: str = ""
 
 
 class OrphanDisk(Value, frozen=True):

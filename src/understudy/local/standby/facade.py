@@ -5,6 +5,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable
 
 from understudy import engine
+from understudy.errors import StateFailed
 from understudy.local.site import Site
 from understudy.local.standby.following import followed
 from understudy.local.standby.keeping import standby_created, standby_paused, standby_removed
@@ -34,8 +35,17 @@ class StandbyFacade(ABC):
     async def standbys(self) -> tuple[engine.Standby, ...]:
         vault = await self._opened()
         kept = await asyncio.to_thread(standbys_here, vault.id, self._site)
-        shown = [await self._shown_standby(vault, await self._look(vault, machine)) for machine in kept]
+        shown = [await self._seen_standby(vault, machine) for machine in kept]
         return tuple(sorted(shown, key=lambda standby: (standby.machine, standby.machine_id)))
+
+    async def _seen_standby(self, vault: Vault, machine: str) -> engine.Standby:
+        """For a list that one damaged record is not to end. `machine`: its id."""
+        log = await self._look(vault, machine)
+        try:
+            return await self._shown_standby(vault, log)
+        except StateFailed as error:
+            why = f"{error.message}; {error.hint}"
+            return engine.Standby(machine=log.state.name, machine_id=machine, state="unknown", since=0, disks=(), why=why)
 
     async def standby(self, machine: str) -> engine.Standby:
         vault = await self._opened()
