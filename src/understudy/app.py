@@ -10,7 +10,7 @@ from pathlib import Path
 
 from understudy import engine
 from understudy.local.engine import LocalEngine
-from understudy.local.export_file import exports_here
+from understudy.local.export_file import exports_here, read_export
 from understudy.local.export_serving import Order
 from understudy.local.exporting import export_forgotten, export_started
 from understudy.local.immutability import uncovered
@@ -69,6 +69,13 @@ async def stop_export(connection: engine.Connection, name: str, *, discard: bool
         return await local.stop_export(name, discard=discard)
     finally:
         await local.close()
+
+
+async def forget_export(state_dir: str, name: str) -> engine.Export:
+    """The same, without a word to its vault. `Conflict` while anything is left that was written to it."""
+    export = read_export(Path(state_dir), name)
+    await export_forgotten(Path(state_dir), name)
+    return export
 
 
 def exports(state_dir: str) -> tuple[engine.Export, ...]:

@@ -102,6 +102,23 @@ def test_what_was_flushed_outlives_a_kill(host: Host) -> None:
     assert host.json("hold", "list", "web") == []
 
 
+def test_one_of_which_nothing_is_left_is_forgotten(host: Host) -> None:
+    overlay = host.directory / "overlay"
+    export = host.json("export", "web", "--name", "drill", "--overlay", str(overlay))
+    io(uris(export)["vda"], "write -P 17 0 4096", "flush")
+    kill(export["pid"])
+    host.vault.rename(host.directory / "away")
+    host.run("unexport", "drill", "--discard", expect=10)
+    assert str(overlay) in host.run("unexport", "drill", "--forget", expect=4).stderr
+    shutil.rmtree(overlay)
+    assert "exclude" in host.run("unexport", "drill", "--forget", "--discard", expect=2).stderr
+    assert host.json("unexport", "drill", "--forget")["name"] == "drill"
+    assert host.json("exports") == []
+    host.run("unexport", "drill", "--forget", expect=3)
+    (host.directory / "away").rename(host.vault)
+    assert len(host.json("hold", "list", "web")) == 1, "its vault was not asked for anything"
+
+
 def test_who_cannot_be_served_is_told_why(host: Host) -> None:
     assert "TLS" in host.run("export", "web", "--listen", "127.0.0.1:0", expect=2).stderr
     assert "107" in host.run("export", "web", "--listen", str(host.directory / ("s" * 100)), expect=2).stderr
@@ -110,6 +127,10 @@ def test_who_cannot_be_served_is_told_why(host: Host) -> None:
     assert "operator" in host.run("export", "web", "--key-file", key, "--name", "mine", expect=5).stderr
     assert "no point" in host.run("export", "web@77", expect=3).stderr
     host.run("unexport", "nothing", expect=3)
+    mistyped = host.directory / "mistyped" / "overlay"
+    assert f"no directory {mistyped.parent}" in host.run("export", "web", "--overlay", str(mistyped), expect=2).stderr
+    assert not mistyped.parent.exists()
+    assert host.json("exports") == []
     damaged = host.directory / "state" / "exports" / "bad" / "export.json"
     damaged.parent.mkdir(parents=True)
     damaged.write_text("{")

@@ -10,6 +10,7 @@ from understudy.cli.session import Session
 from understudy.cli.session import command as common
 from understudy.cli.words import age, local_time, size
 from understudy.engine import StartExport
+from understudy.errors import InvalidRequest
 
 
 @click.command("export")
@@ -28,6 +29,7 @@ async def command(session: Session, which: str, name: str | None, overlay: str |
     from understudy.app import start_export
 
     session.must_name_a_vault("an export")
+    _must_have_a_place(_path(overlay))
     machine, text = split(which)
     async with session.engine() as engine:
         listing = await engine.points(machine)
@@ -58,3 +60,12 @@ def _path(given: str | None) -> str:
 def _place(listen: str | None) -> str:
     """A path has a slash; what has none and a colon is a host and a port."""
     return listen if listen and ":" in listen and "/" not in listen else _path(listen)
+
+
+def _must_have_a_place(overlay: str) -> None:
+    """The directory itself is made, what it is in is not: that would be on another file system than was meant."""
+    parent = os.path.dirname(overlay)
+    if overlay and not os.path.isdir(parent):
+        raise InvalidRequest(
+            f"there is no directory {parent} for the overlay", hint="check --overlay, and what is mounted there; or make it"
+        )

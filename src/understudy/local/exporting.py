@@ -18,7 +18,7 @@ from understudy.errors import Busy, Conflict, InvalidRequest, NotFound, StateFai
 from understudy.finish import finish
 from understudy.local.export_file import LOG, RECORD, directory_of, is_served, read_export
 from understudy.local.export_serving import Order, Told, released, tcp_of
-from understudy.recovery.export.overlay import discard_overlays
+from understudy.recovery.export.overlay import discard_overlays, files_of
 from understudy.vault.log.machine_log import MachineLog
 
 MARK = "understudy-export="
@@ -75,12 +75,21 @@ async def export_stopped(machine: MachineLog, state: Path, site: str, name: str,
 
 
 async def export_forgotten(state: Path, name: str) -> None:
-    """Its process has ended, and this host has forgotten it; its vault, which is gone, is not told. `Conflict` if it has an overlay."""
+    """Its process has ended, and this host has forgotten it; its vault, which is gone, is not told. `Conflict` if what was written to an
+    overlay is still there."""
     export = await asyncio.to_thread(read_export, state, name)
-    if export.overlay:
+    if await asyncio.to_thread(_keeps, export):
         raise Conflict(f"what was written to {name} is kept in {export.overlay}", hint="end it by itself: understudy unexport")
     await ended(state, name)
     await asyncio.to_thread(_forget, directory_of(state, name))
+
+
+def _keeps(export: engine.Export) -> bool:
+    """Whether anything is there that was written to it."""
+    if not export.overlay:
+        return False
+    overlay = Path(export.overlay)
+    return any(path.exists() for disk in export.disks for path in files_of(overlay, disk.id)) or (not export.disks and overlay.exists())
 
 
 async def ended(state: Path, name: str) -> None:
