@@ -4,18 +4,21 @@ import asyncio
 import multiprocessing
 import os
 import signal
+import socket
 import subprocess
 import time
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
 
+from understudy.daemon import isolation as module
 from understudy.daemon.isolation import Isolation
 from understudy.qemu import power
+from understudy.qemu.listener import listener
 from understudy.qemu.session import QmpSession
 from understudy.vault.log.chain import clock
 
@@ -28,7 +31,14 @@ async def aside(*_: Any) -> AsyncIterator[None]:
     yield
 
 
-def isolation(directory: Path, told: list[str] | None = None) -> Isolation:
+@asynccontextmanager
+async def never(*_: Any) -> AsyncIterator[None]:
+    """A cycle does not come to its end."""
+    await asyncio.Event().wait()
+    yield
+
+
+def isolation(directory: Path, told: list[str] | None = None, aside: Any = aside) -> Isolation:
     journal = SimpleNamespace(tell=lambda kind, severity, message, **_: told.append(message) if told is not None else None)
     made = Isolation(directory, aside, cast(Any, journal))
     made.load()
@@ -55,6 +65,10 @@ async def asked(qmp: str, *commands: str) -> str:
         return await power.status(session)
     finally:
         await session.close()
+
+
+def stands(pid: int | None) -> bool:
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "T"
 
 
 async def cut_off(made: Isolation, qmp: str) -> None:
@@ -113,3 +127,36 @@ async def test_a_record_that_cannot_be_written_or_read_stops_no_pause(tmp_path: 
     for words, message in zip((f"{tmp_path}/db.json cannot be read", "cannot be noted", "cut off from the vault"), told, strict=True):
         assert words in message
     assert (tmp_path / "db.json").read_text() == "{"
+
+
+async def test_a_cycle_that_hangs_has_the_monitor(tmp_path: Path, qmp: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "PROMPT", 0.1)
+    made = isolation(tmp_path, aside=never)
+    session = await QmpSession.connect(qmp)
+    try:
+        await cut_off(made, qmp)
+        assert await power.status(session) == "paused"
+    finally:
+        await session.close()
+    assert made.paused("web") == "qmp"
+    assert await made.go_on("web") == "goes on"
+    assert await asked(qmp) == power.RUNNING
+
+
+async def test_somebody_else_has_the_monitor_and_others_wait_for_it(tmp_path: Path, qmp: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "PROMPT", 0.1)
+    made = isolation(tmp_path, aside=never)
+    pid = listener(qmp)
+    with ExitStack() as stack:
+        for _ in range(3):
+            client = stack.enter_context(socket.socket(socket.AF_UNIX))
+            client.connect(qmp)
+        late = stack.enter_context(socket.socket(socket.AF_UNIX))
+        late.setblocking(False)
+        with pytest.raises(BlockingIOError):
+            late.connect(qmp)
+        await cut_off(made, qmp)
+        assert made.paused("web") == "signal"
+        assert stands(pid)
+    await made.go_on("web")
+    assert await asked(qmp) == power.RUNNING

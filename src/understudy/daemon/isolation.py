@@ -6,8 +6,6 @@ What is needed for that is on this host's disk, so that a daemon which starts wh
 import asyncio
 import os
 import signal
-import socket
-import struct
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager, suppress
 from functools import partial
@@ -21,18 +19,20 @@ from understudy.errors import UnderstudyError
 from understudy.finish import finish_in_thread
 from understudy.jobs.journal import Journal
 from understudy.qemu import power
+from understudy.qemu.listener import listener
 from understudy.qemu.session import QmpGone, QmpSession
 from understudy.vault.log.chain import clock
 
 EVERY = 1.0
 AGAIN = 5.0
 PROMPT = 8.0
-"""Seconds that a cycle which is given up, and QEMU, have until the whole process is stopped instead."""
+"""Seconds that a cycle which is given up, and QEMU, have. Where neither helps, the whole process is stopped."""
+HELD = 2.0
+"""Seconds for the monitor that a cycle has in its hands, after that."""
 NOTED = 2.0
 """Seconds for the record of a pause, which is not waited for any longer."""
 BY_QMP, BY_SIGNAL = "qmp", "signal"
 _BOOT = Path("/proc/sys/kernel/random/boot_id")
-_CREDENTIALS = struct.Struct("3i")
 
 
 class Cut(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -125,7 +125,7 @@ class Isolation:
     async def go_on(self, machine: str) -> str:
         """The vault is there again, and this site is its primary still. What was done, in words. The caller has the machine for itself."""
         cut = self._cuts[machine]
-        if BY_SIGNAL in cut.paused and (pid := _listener(cut.qmp)):
+        if BY_SIGNAL in cut.paused and (pid := listener(cut.qmp)):
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGCONT)
         try:
@@ -151,7 +151,7 @@ class Isolation:
     async def _pause(self, cut: Cut) -> None:
         message = f"cut off from the vault for {cut.after} s: paused here, since another site may start it"
         reason = Reason(code="isolated", health="critical", message=message, hint="it goes on by itself when the vault is there again")
-        if not await self._by_qmp(cut, reason):
+        if not await self._by_qmp(cut, reason) and not await self._by_held(cut):
             await self._by_signal(cut)
         if not cut.paused and (how := self.paused(cut.machine)):
             self._journal.tell("failover.isolated", "error", f"{cut.name}: {message}", machine=cut.machine, data={"how": how})
@@ -162,19 +162,38 @@ class Isolation:
             async with asyncio.timeout(PROMPT), self._aside(cut.machine, reason):
                 session = await QmpSession.connect(cut.qmp)
                 try:
-                    if await power.status(session) == power.RUNNING:
-                        await self._intend(cut, BY_QMP)
-                        await power.pause(session)
+                    await self._stop(session, cut)
                     return True
                 finally:
                     await session.close()
         except (TimeoutError, UnderstudyError):
-            # A store that hangs holds a cycle, and with it the VM's only monitor.
             return False
 
+    async def _by_held(self, cut: Cut) -> bool:
+        """A store that hangs holds a cycle, and with it the VM's only monitor: that is ours. The cycle was given up, and has let go by now
+        of a VM that it had paused itself."""
+        try:
+            async with asyncio.timeout(HELD):
+                session = QmpSession.held(cut.qmp)
+                if session is None:
+                    return False
+                await self._stop(session, cut)
+                return await power.status(session) != power.RUNNING
+        except (TimeoutError, UnderstudyError):
+            return False
+
+    async def _stop(self, session: QmpSession, cut: Cut) -> None:
+        if await power.status(session) == power.RUNNING:
+            await self._intend(cut, BY_QMP)
+            await power.pause(session)
+
     async def _by_signal(self, cut: Cut) -> None:
-        pid = _listener(cut.qmp)
-        if pid:
+        # Not in a thread: a vault on a file system that hangs may have all of them.
+        pid = listener(cut.qmp)
+        if pid is None:
+            message = f"{cut.name} cannot be paused: it cannot be seen which process listens at {cut.qmp}"
+            self._journal.tell("failover.trouble", "error", message, machine=cut.machine)
+        elif pid:
             await self._intend(cut, BY_SIGNAL)
             try:
                 os.kill(pid, signal.SIGSTOP)
@@ -224,14 +243,3 @@ class Isolation:
                 self._journal.tell("failover.trouble", "error", f"{path} cannot be read: {error}", machine=path.stem, data=data)
                 continue
             self._cuts.setdefault(cut.machine, cut)
-
-
-def _listener(qmp: str) -> int:
-    """The process that listens there, whether or not it answers; 0 if none does."""
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
-        probe.setblocking(False)
-        try:
-            probe.connect(qmp)
-        except OSError:
-            return 0
-        return int(_CREDENTIALS.unpack(probe.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size))[0])

@@ -7,6 +7,7 @@ import socket
 import struct
 from collections.abc import Mapping, Sequence
 from typing import Any, Self
+from weakref import WeakValueDictionary
 
 from qemu.qmp import ConnectError, ExecInterruptedError, ExecuteError, QMPClient, QMPError, Runstate, StateError
 from qemu.qmp.message import Message
@@ -83,7 +84,14 @@ class QmpSession:
             raise _unconnected(path, error.exc) from error
         except OSError as error:
             raise _unconnected(path, error) from error
-        return cls(path, client, connection)
+        _OPEN[path] = session = cls(path, client, connection)
+        return session
+
+    @classmethod
+    def held(cls, path: str) -> "QmpSession | None":
+        """The session that this process has with it already, and that keeps everybody else out; not for the caller to close."""
+        session = _OPEN.get(path)
+        return session if session is not None and not session.closed else None
 
     @property
     def closed(self) -> bool:
@@ -137,6 +145,9 @@ class QmpSession:
 
     def _lost(self, command: str) -> SourceUnavailable:
         return SourceUnavailable(f"QEMU at {self._path} closed the connection before it answered '{command}'", hint="the VM may have ended")
+
+
+_OPEN: WeakValueDictionary[str, QmpSession] = WeakValueDictionary()
 
 
 async def _connected(path: str) -> tuple[QMPClient, socket.socket]:
