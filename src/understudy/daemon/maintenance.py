@@ -10,6 +10,7 @@ from understudy.daemon.running import Running
 from understudy.daemon.track import Track
 from understudy.engine import Drill, EventQuery, JobKind, StartJob, VaultPlace
 from understudy.errors import StateFailed, UnderstudyError
+from understudy.local.machine_file import followed_of_any_vault
 from understudy.scheduler.retry import judge
 from understudy.scheduler.upkeep import Kept, due, first_turn
 
@@ -97,9 +98,11 @@ class Maintenance:
             except Exception as error:
                 failures += 1
                 self._unwell(error if isinstance(error, UnderstudyError) else self._broken(error))
+                self._daemon.condition.unread = await asyncio.to_thread(followed_of_any_vault, self._daemon.engine.site.state)
                 await asyncio.sleep(min(judge(error, failures, random.random()).seconds or 60.0, 60.0))
             else:
                 self._well()
+                self._daemon.condition.unread = 0
                 self._daemon.runner.open()
                 return
 

@@ -30,6 +30,8 @@ class Condition:
     vault_id: str = ""
     vault: UnderstudyError | None = None
     place: VaultPlace = field(default_factory=VaultPlace)
+    unread: int = 0
+    """Machines that this host follows, as long as the vault was never read since the start."""
     reload: str = ""
     restart: str = ""
     """What of the file holds after a restart alone."""

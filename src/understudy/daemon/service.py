@@ -36,6 +36,7 @@ from understudy.engine import (
     StartJob,
     VaultInfo,
 )
+from understudy.engine.units import count
 from understudy.errors import NotFound
 from understudy.jobs.events import Draft
 from understudy.scheduler.health import worst
@@ -215,6 +216,11 @@ class DaemonService:
         vault = self._daemon.condition.vault
         if vault is not None:
             reasons.append(Reason(code=vault.code, health="critical", message=vault.message, hint=vault.hint))
+        if self._daemon.condition.unread:
+            machines = count(self._daemon.condition.unread, "machine")
+            message = f"replication of {machines} of this host stands still: not listed, as the vault was not read since it started"
+            hint = "it goes on by itself when the vault can be reached"
+            reasons.append(Reason(code="unread", health="critical", message=message, hint=hint))
         for error in self._daemon.condition.tests:
             message = f"a test failover of this host is not known any more: {error.message}"
             reasons.append(Reason(code="drill", health="warning", message=message, hint=error.hint))

@@ -37,6 +37,11 @@ def remove_source(directory: Path) -> None:
         raise StateFailed(f"{directory / NAME} cannot be removed: {error.strerror}") from None
 
 
+def followed_of_any_vault(state: Path) -> int:
+    """How many machines this host follows; who they are their vaults know. Blocks."""
+    return sum(1 for _ in state.glob(f"vaults/*/machines/*/{NAME}"))
+
+
 def followed(directory: Path) -> bool:
     """Whether this host follows the machine, even if its file is damaged."""
     return (directory / NAME).exists()
