@@ -12,12 +12,15 @@ async def recount(store: ObjectStore, books: Books, peer: Peer) -> None:
     root = f"{peer.limits.prefix}/" if peer.limits.prefix else ""
     after = ""
     while rows := await books.page(peer.id, after, _PAGE):
+        charged = {row.name for row in rows}
         there = set()
         # Charged before it was listed: what is missing here was missing then, or has gone since.
         async for info in store.list(root, _before(rows[0].name)):
             if info.name > rows[-1].name:
                 break
-            there.add(info.name)
+            # Others' are not kept: there may be any number of them.
+            if info.name in charged:
+                there.add(info.name)
         gone = [row for row in rows if row.name not in there and row.name.startswith(root)]
         if gone:
             await books.gone(peer.id, gone)
