@@ -1,6 +1,7 @@
 """What failed is charged for until it is known not to be there, and no longer."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from pathlib import Path
@@ -98,6 +99,35 @@ async def test_where_it_may_take_effect_later_it_is_waited_for(tmp_path: Path) -
     await Settling(store, books, late=0.0).settled()
     assert registry.peers()[0].used == 1000 + OVERHEAD
     assert await books.doubts(None, 9) == []
+    registry.close()
+    await books.close()
+    await store.close()
+
+
+@pytest.mark.parametrize("hours", [2, -2])
+async def test_a_wall_clock_that_is_put_forward_or_back_ends_no_doubt(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, hours: int) -> None:
+    store, books = Late(FileStore(tmp_path / "vault", make=True)), Books(tmp_path / "peers")
+    await books.open()
+    registry = Registry(tmp_path / "peers")
+    peer = registry.invite("b", LIMITS).peer.id
+    monotonic, wall = time.monotonic, time.time_ns
+    settling = Settling(store, books, late=3600.0)
+    monkeypatch.setattr(time, "monotonic", lambda: monotonic() + 4000)
+    settling.failed(await books.charge(peer, "a", 1000))
+    monkeypatch.setattr(time, "time_ns", lambda: wall() + int(hours * 3600e9))
+    await settling.settled(peer)
+    assert len(await books.doubts(peer, 9)) == 1
+    monkeypatch.setattr(time, "monotonic", lambda: monotonic() + 8000)
+    await settling.settled(peer)
+    assert await books.doubts(peer, 9) == []
+    # One from before this process counts from its beginning.
+    await books.charge(peer, "a", 1000)
+    after = Settling(store, books, late=3600.0)
+    await after.settled(peer)
+    assert len(await books.doubts(peer, 9)) == 1
+    monkeypatch.setattr(time, "monotonic", lambda: monotonic() + 12000)
+    await after.settled(peer)
+    assert await books.doubts(peer, 9) == []
     registry.close()
     await books.close()
     await store.close()

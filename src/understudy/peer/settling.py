@@ -3,13 +3,13 @@
 import asyncio
 import logging
 import time
-from collections import Counter
+from collections import Counter, OrderedDict
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from understudy.errors import UnderstudyError
 from understudy.peer.books import Books
-from understudy.peer.ledger import Charged, Doubt
+from understudy.peer.ledger import Charged
 from understudy.store.protocol import ObjectStore
 
 _LOG = logging.getLogger(__name__)
@@ -26,7 +26,9 @@ class Settling:
         self._store = store
         self._books = books
         self._late = late
-        self._began = time.time_ns()
+        # Not by the wall clock: one that is put forward or back proves nothing.
+        self._began = time.monotonic()
+        self._failed: OrderedDict[str, float] = OrderedDict()
         self._under_way: Counter[tuple[str, str]] = Counter()
         self._looks: dict[str | None, asyncio.Task[None]] = {}
         self._wake = asyncio.Event()
@@ -38,6 +40,9 @@ class Settling:
         self._under_way[key] += 1
         try:
             yield
+        except BaseException:
+            self._has_failed(name)
+            raise
         finally:
             self._under_way[key] -= 1
             if not self._under_way[key]:
@@ -45,6 +50,7 @@ class Settling:
 
     def failed(self, charged: Charged) -> None:
         self._books.failed(charged)
+        self._has_failed(charged.name)
         self._wake.set()
 
     async def settled(self, peer: str | None = None) -> None:
@@ -89,7 +95,7 @@ class Settling:
 
     async def _settle(self, peer: str | None) -> None:
         for doubt in await self._books.doubts(peer, _MOST):
-            if (doubt.peer, doubt.name) in self._under_way or not self._is_over(doubt):
+            if (doubt.peer, doubt.name) in self._under_way or not self._is_over(doubt.name):
                 continue
             info = await self._store.head(doubt.name)
             # Whoever tries again meanwhile charges anew: then this look says nothing.
@@ -98,10 +104,15 @@ class Settling:
             else:
                 await self._books.found(doubt, info.size)
 
-    def _is_over(self, doubt: Doubt) -> bool:
-        if not self._store.capabilities.late:
-            return True
-        now = time.time_ns()
-        # What another process had under way ended with it, and before this one began. Clocks that were put back prove nothing.
-        since = max(doubt.at, self._began) if doubt.at <= now else self._began
-        return now - since >= self._late * 1e9
+    def _has_failed(self, name: str) -> None:
+        now = time.monotonic()
+        self._failed[name] = now
+        self._failed.move_to_end(name)
+        # What is over is as if this process had never tried it.
+        while now - next(iter(self._failed.values())) > self._late:
+            self._failed.popitem(last=False)
+
+    def _is_over(self, name: str) -> bool:
+        # What another process had under way ended with it, and before this one began.
+        since = self._failed.get(name, self._began)
+        return not self._store.capabilities.late or time.monotonic() - since >= self._late
