@@ -4,6 +4,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -67,6 +68,26 @@ def test_names_are_free_again_after_their_peers_time(registry: Registry) -> None
     with pytest.raises(NotFound):
         registry.revoke("c")
     assert len(registry.peers()) == 2
+
+
+def test_a_clock_that_was_put_back_hides_nobody_who_is_let_in(registry: Registry) -> None:
+    hour, five_days = int(3600e9), int(VALID * 1e9)
+    ahead, _ = registry.invite("b", PeerLimits(), now=time.time_ns() + hour)
+    registry.revoke("b")
+    peer, secret = registry.invite("b", PeerLimits())
+    registry.register(peer.id, secret, "k")
+    assert [one.id for one in registry.peers()] == [ahead.id, peer.id]
+    assert registry.limit("b", quota=5).id == peer.id
+    assert registry.revoke("b").id == peer.id
+    with pytest.raises(AccessDenied, match="has revoked"):
+        registry.admitted(peer.id)
+    # One that has expired does not come back beside its successor.
+    old, old_secret = registry.invite("b", PeerLimits())
+    new, _ = registry.invite("b", PeerLimits(), now=old.expires_at + 1)
+    with pytest.raises(AccessDenied, match="was revoked"):
+        registry.register(old.id, old_secret, "k", now=new.invited_at - five_days)
+    with pytest.raises(Conflict, match="invited"):
+        registry.invite("b", PeerLimits())
 
 
 @pytest.mark.parametrize("prefix", ["/", "a/", "/a", "..", "a/../b", "A", "a b", "x" * 300])

@@ -18,6 +18,7 @@ from understudy.peer.ledger import inherit
 from understudy.store.names import check_name
 
 _NANOSECONDS = 1_000_000_000
+_LIVING = ("invited", "joined")
 _AGAIN = "make another one there: `understudy peer invite NAME`"
 _COLUMNS = "id, name, prefix, maintenance, quota, used, invited_at, expires_at, joined_at, revoked_at, permit"
 
@@ -57,7 +58,7 @@ class Registry:
     def _enter(self, identity: str, name: str, limits: PeerLimits, secret: str, now: int) -> Peer:
         with self.database.writing() as connection:
             known = self._named(connection, name, now)
-            if known is not None and known.state in ("invited", "joined"):
+            if known is not None and known.state in _LIVING:
                 raise Conflict(f"there is a peer {name!r}: {known.state}", hint=f"choose another name, or `understudy peer revoke {name}`")
             peer = Peer(
                 id=identity,
@@ -70,6 +71,10 @@ class Registry:
                 joined_at=0,
                 revoked_at=0,
             )
+            # Those that have expired would live again beside this one if the clock were put back.
+            over = "UPDATE peers SET revoked_at = ? WHERE name = ? AND revoked_at = 0 RETURNING id"
+            for (former,) in connection.execute(over, (now, name)).fetchall():
+                self._permits.withdraw(former)
             values = (peer.id, name, *msgspec.structs.astuple(limits), hashed(secret), peer.invited_at, peer.expires_at)
             connection.execute(
                 "INSERT INTO peers (id, name, prefix, maintenance, quota, secret, invited_at, expires_at, permit) "
@@ -121,7 +126,7 @@ class Registry:
         """By name; of one name the oldest first."""
         now = time.time_ns()
         with self.database.reading() as connection:
-            rows = connection.execute(f"SELECT {_COLUMNS} FROM peers ORDER BY name, invited_at").fetchall()
+            rows = connection.execute(f"SELECT {_COLUMNS} FROM peers ORDER BY name, rowid").fetchall()
         return tuple(self._peer(row, now) for row in rows)
 
     def revoked(self) -> frozenset[str]:
@@ -181,9 +186,10 @@ class Registry:
         return peer
 
     def _named(self, connection: sqlite3.Connection, name: str, now: int) -> Peer | None:
-        """Of several of this name the one that counts: only the newest can be other than expired or revoked."""
-        row = connection.execute(f"SELECT {_COLUMNS} FROM peers WHERE name = ? ORDER BY invited_at DESC LIMIT 1", (name,)).fetchone()
-        return self._peer(row, now) if row else None
+        """Of several of this name the one that counts: who may be let in, else the newest, whatever the clock said."""
+        rows = connection.execute(f"SELECT {_COLUMNS} FROM peers WHERE name = ? ORDER BY rowid DESC", (name,)).fetchall()
+        peers = [self._peer(row, now) for row in rows]
+        return next((peer for peer in peers if peer.state in _LIVING), peers[0] if peers else None)
 
     def _found(self, connection: sqlite3.Connection, peer: str, now: int) -> Peer | None:
         row = connection.execute(f"SELECT {_COLUMNS} FROM peers WHERE id = ?", (peer,)).fetchone()
