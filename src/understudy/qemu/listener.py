@@ -23,9 +23,12 @@ def listener(path: str) -> int | None:
             probe.connect(path)
         except BlockingIOError:
             return _found(path)
-        except OSError:
+        except (FileNotFoundError, ConnectionRefusedError):
             return 0
-        return int(_CREDENTIALS.unpack(probe.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size))[0])
+        except OSError:
+            return None
+        # Of another namespace of processes it is 0.
+        return int(_CREDENTIALS.unpack(probe.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size))[0]) or None
 
 
 def _found(path: str) -> int | None:
