@@ -181,6 +181,8 @@ class FailingOver:
             )
         if seconds != log.state.authority.isolation:
             await finish(log.append(kinds.Isolation(after=seconds)))
+            # The next look at it goes by what was read last: that is not from before this.
+            await self._engine.watched(log.machine_id)
         return await self.authority(log.machine_id)
 
     async def authority(self, machine: str) -> engine.Authority:
