@@ -97,3 +97,22 @@ async def test_all_that_moves_packs_moves_many_at_once(far: tuple[World, FarStor
             async for place, data in pieces:
                 read[ext.block_numbers(place)] = data.reshape(-1, BLOCK_SIZE)
     assert read.tobytes() == world.disk("vda").read_bytes()
+
+
+async def test_a_little_that_changed_takes_no_pack(far: tuple[World, FarStore]) -> None:
+    world, store = far
+    disk = np.zeros((240, BLOCK_SIZE), np.uint8)
+    disk[:, 0] = range(240)
+    world.disk("vda").write_bytes(disk.tobytes())
+    vault = await Vault.open(store, UNLOCK, world.state, patience=QUICK)
+    log = await vault.find(MACHINE)
+    replicator = Replicator(vault, log, BlockSource({"vda": str(world.disk("vda"))}), world.directory(vault, log), "here")
+    await replicator.open()
+    await replicator.cycle()
+    packs = [info.name async for info in store.list("machines/") if "/packs/" in info.name]
+    disk[::16, 1] = 1
+    world.disk("vda").write_bytes(disk.tobytes())
+    cycle = await replicator.cycle()
+    await replicator.close()
+    assert cycle.stats.changed == 15
+    assert [info.name async for info in store.list("machines/") if "/packs/" in info.name] == packs

@@ -20,7 +20,7 @@ from understudy.model import BLOCK_SIZE, SIGNATURE_SIZE, Bytes, Extents
 from understudy.native.encode import Encoded
 from understudy.replication.journal import JournalWriter
 from understudy.replication.report import CycleProgress, ProgressSink
-from understudy.replication.shape import Shape, enough, shape_for
+from understudy.replication.shape import LEAST, Shape, enough, shape_for
 from understudy.replication.sigfile import SignatureFile
 from understudy.replication.upload import store_pack
 from understudy.source.protocol import DiskSnapshot
@@ -104,7 +104,8 @@ class Pipeline:
             return tallies, Shipped((), b"", 0)
         shape = shape_for(self.store.capabilities, self._total * BLOCK_SIZE)
         units = _units(work, shape.unit)
-        lanes = min(LANES, -(-self._total // shape.unit))
+        # Each begins a pack of its own, and a lone small one is none at all: of little there is one.
+        lanes = min(LANES, -(-self._total // max(shape.unit, LEAST // BLOCK_SIZE)))
         try:
             async with asyncio.TaskGroup() as running:
                 reading = [running.create_task(self._lane(units, shape, tallies, work, running)) for _ in range(lanes)]
