@@ -15,7 +15,7 @@ from understudy.vault import kinds, names
 from understudy.vault.collect.collector import Collector
 from understudy.vault.collect.trimming import TAIL, Tail
 from understudy.vault.copy.copier import Copier
-from understudy.vault.copy.leap import Leap, close_leaps, drop_staged, leap
+from understudy.vault.copy.leap import Leap, close_leaps, drop_staged, end_leap, leap
 from understudy.vault.copy.whole import lacks
 from understudy.vault.log.patience import Patience
 
@@ -143,3 +143,33 @@ async def test_who_copies_and_who_promotes_are_never_both_first(tmp_path: Path) 
         await leap(store, owner, Leap(first=5, last=5))
     await close_leaps(store, owner, b"x" * 16)
     assert await store.head(names.record(owner, 5)) is None
+
+
+async def leapt(root: Path) -> tuple[FileStore, str]:
+    """A log of two records went on to the sixth, over records 3 to 6; 7 and 8 are staged."""
+    store, owner = FileStore(root / "copy", make=True), names.machine("0" * 32)
+    for seq in range(1, 9):
+        await store.create((names.record if seq < 3 else names.staged)(owner, seq), [b"%d" % seq])
+    assert await leap(store, owner, Leap(first=3, last=6))
+    return store, owner
+
+
+async def logged(store: FileStore, owner: str) -> list[int | None]:
+    return [names.number_of(owner, info.name) async for info in store.list(names.log(owner))]
+
+
+@pytest.mark.parametrize("damage", ["bit", "deletion"])
+async def test_what_is_left_of_a_leap_that_is_done_hinders_nothing_when_it_is_damaged(tmp_path: Path, damage: str) -> None:
+    store, owner = await leapt(tmp_path)
+    path = tmp_path / "copy" / names.leaps(owner) / f"{1:08d}"
+    data = path.read_bytes()
+    path.unlink()
+    if damage == "bit":
+        path.write_bytes(data[:-1] + bytes([data[-1] ^ 1]))
+    assert (await end_leap(store, owner)).done
+    assert await drop_staged(store, owner, 3) == 1  # the rest stays until it is trimmed
+    assert await leap(store, owner, Leap(first=7, last=8))
+    assert await logged(store, owner) == list(range(1, 9))
+    await close_leaps(store, owner, b"x" * 16)
+    with pytest.raises(Diverged, match="promoted"):
+        await leap(store, owner, Leap(first=9, last=9))

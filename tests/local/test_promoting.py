@@ -206,6 +206,28 @@ async def test_a_copy_that_is_not_whole_or_a_sources_key_promotes_nothing(sites:
     assert (await sites.opened("vault")).settings.given_up is None
 
 
+async def test_a_machine_whose_log_cannot_be_ended_holds_up_no_other(sites: Sites, tmp_path: Path) -> None:
+    await sites.protect("db", 60_000)
+    await sites.cycles("db", 1, 2)
+    await sites.copied("second")
+    copy = await sites.opened("second")
+    web, db = [(await copy.find(name)).machine_id for name in ("web", "db")]
+    begun = tmp_path / "second" / names.leaps(names.machine(web)) / f"{1:08d}"
+    begun.parent.mkdir()
+    begun.write_bytes(b"damaged")
+    with pytest.raises(IntegrityError, match="switches"):
+        await sites.promoted("second")
+    assert not (tmp_path / "second" / names.leaps(names.machine(db))).exists()
+    async with sites.engine() as operator:
+        done = await operator.promote_second(promotion.PromoteSecond(url=sites.url("second"), despite=True))
+    assert done.machines == 1
+    sites.place = "second"
+    async with sites.engine() as opened:
+        for machine in (web, db):
+            restored = {point for point in sites.held[machine] if await sites.restored(opened, machine, point)}
+            assert restored == set(sites.held[machine]) != set()
+
+
 async def test_cut_off_at_any_write_a_promotion_is_said_again(sites: Sites, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Patience, "waits", lambda self: iter(()))
     await sites.copied("second")

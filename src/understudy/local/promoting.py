@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import ExitStack, asynccontextmanager
 from typing import Protocol, TypeVar
 
@@ -15,11 +15,10 @@ from understudy.local.ownership import owned
 from understudy.local.parts import Parts
 from understudy.local.policy_file import read_policy
 from understudy.local.site import DAEMON, Site
-from understudy.vault import kinds, names
+from understudy.vault import kinds
 from understudy.vault.copy.follow import must_have_followed
-from understudy.vault.copy.leap import close_leaps
 from understudy.vault.copy.marker import Marker, read_marker
-from understudy.vault.copy.promote import Prospect, close_log, prospects, read_logs
+from understudy.vault.copy.promote import Prospect, close_log, closed_logs, prospects
 from understudy.vault.keys.unlock import Unlock
 from understudy.vault.log import lineage
 from understudy.vault.memory import Memory
@@ -67,10 +66,9 @@ class PromotionFacade(ABC):
 
     async def _promote(self, request: promotion.PromoteSecond) -> promotion.Promoted:
         shown = await self.prospects(request.url)
-        damage = next((damage for machine in shown.machines for damage in machine.damage), None)
-        if damage is not None and not (request.despite or shown.promoted):
-            hint = "`understudy vault copy verify` names all of it. If there is nothing better: --despite-damage"
-            raise IntegrityError(f"the copy is not whole: {damage.name}: {damage.reason}", hint=hint)
+        meant = request.despite or shown.promoted
+        if not meant:
+            _must_be_whole([(damage.name, damage.reason) for machine in shown.machines for damage in machine.damage])
         unlock = await asyncio.to_thread(unlock_of, self._credential())
         aside = Memory.of(self._site.state, shown.vault_id).directory / PROMOTING
         async with self._copy(request.url) as (_, marker):
@@ -79,9 +77,9 @@ class PromotionFacade(ABC):
             async with _closing(await Vault.open_aside(store, unlock, aside / id_)) as copy:
                 if copy.identity.role != "operator":
                     raise AccessDenied("a source's key cannot promote a copy", hint="use an operator's key")
-                for machine_id in await copy.ids():
-                    await close_leaps(store, names.machine(machine_id), marker.id)
-                logs, _ = await read_logs(copy)
+                logs, damaged = await closed_logs(copy, marker.id)
+                if not meant:
+                    _must_be_whole(list(damaged.items()))
                 ends = tuple(kinds.LogEnd(machine=bytes.fromhex(log.machine_id), seq=log.head.seq, hash=log.head.hash) for log in logs)
                 await copy.promote(ends, request.url)
                 told = await self._give_up(shown.vault_id, id_, request.url, unlock)
@@ -142,6 +140,13 @@ class PromotionFacade(ABC):
 
     async def _opened_at(self, url: str, unlock: Unlock) -> Vault:
         return await Vault.open(self._parts.open_store(url), unlock, self._site.state)
+
+
+def _must_be_whole(damaged: Sequence[tuple[str, str]]) -> None:
+    """Names of what is not, and why."""
+    if damaged:
+        hint = "`understudy vault copy verify` names all of it. If there is nothing better: --despite-damage"
+        raise IntegrityError(f"the copy is not whole: {damaged[0][0]}: {damaged[0][1]}", hint=hint)
 
 
 def _naming(site: Site, vault_id: str, machines: Mapping[str, str], url: str) -> tuple[str, ...]:

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import msgspec
 
-from understudy.errors import Diverged, IntegrityError
+from understudy.errors import Diverged, IntegrityError, NotFound
 from understudy.store.protocol import Creation, ObjectStore
 from understudy.vault import names
 from understudy.vault.concurrent import each
@@ -37,7 +37,7 @@ class Leap(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Taken(msgspec.Struct, frozen=True):
-    """The newest leap, `number` 0 if there is none. `done`: its records are in the log."""
+    """The newest leap, `number` 0 if there is none. `done`: its records are in the log, and `leap` is empty if it does not read."""
 
     number: int
     leap: Leap
@@ -71,7 +71,12 @@ async def newest(target: ObjectStore, owner: str) -> Taken:
         return Taken(0, Leap(), True)
     if not last.isdecimal():
         raise diverged(prefix + last)
-    return Taken(int(last), decode(await target.get(prefix + last, 0, _MOST)), done)
+    try:
+        return Taken(int(last), decode(await target.get(prefix + last, 0, _MOST)), done)
+    except (IntegrityError, NotFound):
+        if not done:
+            raise
+        return Taken(int(last), Leap(), True)  # Nobody needs it any more: a promotion's is never done.
 
 
 async def end_leap(target: ObjectStore, owner: str) -> Taken:

@@ -3,8 +3,9 @@
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from understudy.errors import IntegrityError, NotFound, Unsupported
+from understudy.errors import Diverged, IntegrityError, NotFound, Unsupported
 from understudy.vault import kinds, names
+from understudy.vault.copy.leap import close_leaps, newest
 from understudy.vault.copy.whole import Lack, lacks
 from understudy.vault.log.machine_log import MachineLog
 from understudy.vault.log.record import MAX_RECORD, Head, decode_body, decode_envelope, open_record
@@ -44,6 +45,18 @@ async def read_logs(vault: Vault) -> tuple[list[MachineLog], dict[str, str]]:
     return logs, damaged
 
 
+async def closed_logs(copy: Vault, promotion: bytes) -> tuple[list[MachineLog], dict[str, str]]:
+    """As `read_logs`, and they leap no more. One that cannot be kept from it is among those that do not read."""
+    damaged = dict[str, str]()
+    for machine_id in await copy.ids():
+        try:
+            await close_leaps(copy.store, names.machine(machine_id), promotion)
+        except (Diverged, IntegrityError, NotFound) as error:
+            damaged[machine_id] = error.message
+    logs, unread = await read_logs(copy)
+    return [log for log in logs if log.machine_id not in damaged], unread | damaged
+
+
 async def close_log(vault: Vault, log: MachineLog, after: int, promotion: str) -> None:
     """Take the place after record `after` with which the log was promoted, and which whoever still copies from the former vault might
     fill; or, if such a record came over just then, the one behind it. Nothing happens if that was done."""
@@ -81,13 +94,22 @@ async def prospects(copy: Vault, seen: Mapping[str, Head], vault: Vault | None) 
                 machine_id=machine_id,
                 name=log.state.name if log is not None else other.name if other is not None else "",
                 state=log.state if log is not None else None,
-                lacks=await lacks(copy, log) if log is not None else _unreadable(machine_id, damaged),
+                lacks=await _lacks(copy, log) if log is not None else _unreadable(machine_id, damaged),
                 beyond=max(known.get(machine_id, 0), ends.get(machine_id, 0)) - head,
                 points=tuple(entry for entry in other.points if entry.seq > head) if other is not None else None,
                 epoch=other.epoch if other is not None else 0,
             )
         )
     return sorted(found, key=lambda prospect: (prospect.name, prospect.machine_id))
+
+
+async def _lacks(copy: Vault, log: MachineLog) -> tuple[Lack, ...]:
+    owner, found = names.machine(log.machine_id), await lacks(copy, log)
+    try:
+        await newest(copy.store, owner)
+    except (Diverged, IntegrityError, NotFound) as error:
+        return (Lack(names.leaps(owner), error.message), *found)
+    return found
 
 
 def _unreadable(machine_id: str, damaged: Mapping[str, str]) -> tuple[Lack, ...]:
