@@ -9,7 +9,7 @@ import pytest
 
 from tests.faults import Call, FaultyStore
 from tests.local.promoted import Sites
-from understudy.errors import Diverged, StoreUnavailable
+from understudy.errors import Diverged, NotFound, StoreUnavailable
 from understudy.store.file import FileStore
 from understudy.vault import kinds, names
 from understudy.vault.collect.collector import Collector
@@ -136,11 +136,11 @@ async def test_who_copies_and_who_promotes_are_never_both_first(tmp_path: Path) 
 
     faulty.before = killed
     with pytest.raises(StoreUnavailable):
-        await leap(faulty, owner, Leap(first=2, last=4))
+        await leap(faulty, owner, Leap(first=2, last=4), 0)
     await close_leaps(store, owner, b"x" * 16)  # who promotes ends what was begun
     assert [(await store.get(names.record(owner, seq))) for seq in (2, 3, 4)] == [data[seq] for seq in (2, 3, 4)]
     with pytest.raises(Diverged, match="promoted"):
-        await leap(store, owner, Leap(first=5, last=5))
+        await leap(store, owner, Leap(first=5, last=5), 2)
     await close_leaps(store, owner, b"x" * 16)
     assert await store.head(names.record(owner, 5)) is None
 
@@ -150,7 +150,7 @@ async def leapt(root: Path) -> tuple[FileStore, str]:
     store, owner = FileStore(root / "copy", make=True), names.machine("0" * 32)
     for seq in range(1, 9):
         await store.create((names.record if seq < 3 else names.staged)(owner, seq), [b"%d" % seq])
-    assert await leap(store, owner, Leap(first=3, last=6))
+    assert await leap(store, owner, Leap(first=3, last=6), 0)
     return store, owner
 
 
@@ -168,8 +168,30 @@ async def test_what_is_left_of_a_leap_that_is_done_hinders_nothing_when_it_is_da
         path.write_bytes(data[:-1] + bytes([data[-1] ^ 1]))
     assert (await end_leap(store, owner)).done
     assert await drop_staged(store, owner, 3) == 1  # the rest stays until it is trimmed
-    assert await leap(store, owner, Leap(first=7, last=8))
+    assert await leap(store, owner, Leap(first=7, last=8), 1)
     assert await logged(store, owner) == list(range(1, 9))
     await close_leaps(store, owner, b"x" * 16)
     with pytest.raises(Diverged, match="promoted"):
-        await leap(store, owner, Leap(first=9, last=9))
+        await leap(store, owner, Leap(first=9, last=9), 3)
+
+
+async def test_who_was_overtaken_begins_no_leap_that_nobody_can_end(tmp_path: Path) -> None:
+    store, owner = await leapt(tmp_path)
+    for seq in range(2, 6):  # the log was trimmed, and cleaned
+        await store.delete(names.record(owner, seq))
+    assert await drop_staged(store, owner, 5) == 4
+    assert not await leap(store, owner, Leap(first=3, last=8), 0)
+    assert (await end_leap(store, owner)).number == 1
+    # One who was overtaken record by record cannot tell.
+    assert await leap(store, owner, Leap(first=3, last=8), 1)
+    assert await logged(store, owner) == [1, 6, 7, 8]
+    await close_leaps(store, owner, b"x" * 16)
+
+
+async def test_a_leap_that_lost_what_it_was_to_bring_does_nothing(tmp_path: Path) -> None:
+    store, owner = await leapt(tmp_path)
+    await store.delete(names.staged(owner, 7))
+    for _ in range(2):
+        with pytest.raises(NotFound, match="staged"):
+            await leap(store, owner, Leap(first=7, last=8), 1)
+        assert await logged(store, owner) == list(range(1, 7))

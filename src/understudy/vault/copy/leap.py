@@ -87,15 +87,18 @@ async def end_leap(target: ObjectStore, owner: str) -> Taken:
     return taken
 
 
-async def leap(target: ObjectStore, owner: str, over: Leap) -> bool:
-    """All of these records are staged; when this returns they are in the log. False if somebody else was first: look at the log again.
+async def leap(target: ObjectStore, owner: str, over: Leap, after: int) -> bool:
+    """All of these records are staged; when this returns they are in the log. `after`: the number of the newest leap when the log's end
+    was looked for. False if there is another by now: look again, since what was staged may be gone.
 
     `Diverged` if the copy was promoted.
     """
     taken = await end_leap(target, owner)
     if taken.leap.promotion:
         raise Diverged("this copy was promoted: nothing is copied there any more", hint="it is the vault now: name it as that")
-    mine = Taken(taken.number + 1, over, False)
+    if taken.number != after:
+        return False
+    mine = Taken(after + 1, over, False)
     if await create_patiently(target, _name(owner, mine.number), encode(over), _PATIENCE) is Creation.EXISTS:
         return False
     await _fill(target, owner, mine)
@@ -126,12 +129,27 @@ async def drop_staged(target: ObjectStore, owner: str, trimmed: int) -> int:
 
 
 async def _fill(target: ObjectStore, owner: str, taken: Taken) -> None:
-    """The last one first: from then on readers know of all of them."""
+    """The last one first: from then on readers know of all of them.
+
+    One that is neither staged nor there, and has a record behind it, came in otherwise, and was trimmed since. `NotFound` if there is
+    none behind it; nothing was done then.
+    """
     first, last = taken.leap.first, taken.leap.last
-    there = {names.number_of(owner, info.name) async for info in target.list(names.log(owner), names.record(owner, first - 1))}
+    staged = await staged_sizes(target, owner)
+    there = {names.number_of(owner, info.name) or 0 async for info in target.list(names.log(owner), names.record(owner, first - 1))}
+    behind = max(there, default=0)
+    lost = [seq for seq in range(max(first, behind + 1), last + 1) if seq not in staged]
+    if lost and not await _goes_on(target, owner, lost[0]):
+        hint = "a new copy can be made in an empty place; what is in this one can be restored from"
+        raise NotFound(f"the copy lacks {names.staged(owner, lost[0])}, with which its log was to go on", hint=hint)
 
     async def put(seq: int) -> None:
-        data = await target.get(names.staged(owner, seq), 0, MAX_RECORD + 1)
+        try:
+            data = await target.get(names.staged(owner, seq), 0, MAX_RECORD + 1)
+        except NotFound:
+            if await _goes_on(target, owner, seq):
+                return
+            raise
         if await create_patiently(target, names.record(owner, seq), data, _PATIENCE) is Creation.EXISTS:
             raise diverged(names.record(owner, seq))
 
@@ -140,6 +158,11 @@ async def _fill(target: ObjectStore, owner: str, taken: Taken) -> None:
     at_once = max(1, min(target.capabilities.parallel, MOST_AT_ONCE))
     await each(at_once, put, [seq for seq in range(first, last) if seq not in there])
     await create_patiently(target, _name(owner, taken.number) + _DONE, MAGIC, _PATIENCE)
+
+
+async def _goes_on(target: ObjectStore, owner: str, seq: int) -> bool:
+    """The log has this record, or one behind it."""
+    return await anext(target.list(names.log(owner), names.record(owner, seq - 1)), None) is not None
 
 
 def _name(owner: str, number: int) -> str:

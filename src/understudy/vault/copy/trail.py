@@ -32,6 +32,8 @@ class Trail:
     def __init__(self, ferry: Ferry, access: Access, owner: str, end: Head | None = None) -> None:
         """`end`: where the copy's log ended when it was looked at last; None: unknown."""
         self.end = end
+        self._leaps = 0
+        """The newest leap's number when the end was looked for."""
         self._ferry = ferry
         self._access = access
         self._owner = owner
@@ -67,8 +69,9 @@ class Trail:
 
     async def leap(self, over: Leap) -> bool:
         """The log goes on with these records, all of them staged. False if it was brought on by somebody else: look again."""
-        if not await leap(self._ferry.target, self._owner, over):
+        if not await leap(self._ferry.target, self._owner, over, self._leaps):
             return False
+        self._leaps += 1
         last = await self.read(over.last, over.last)
         self.end = Head(over.last, record_hash(last[0].data))
         return True
@@ -97,7 +100,7 @@ class Trail:
             return Record(seq, data, None)
 
     async def _last(self) -> Head:
-        await end_leap(self._ferry.target, self._owner)
+        self._leaps = (await end_leap(self._ferry.target, self._owner)).number
         last = ""
         after = names.record(self._owner, self.end.seq) if self.end is not None and self.end.seq else ""
         async for info in self._ferry.target.list(names.log(self._owner), after):
