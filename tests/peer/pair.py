@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from understudy.engine import PeerLimits
+from understudy.engine import Peer, PeerLimits
 from understudy.pairing.address import Address
 from understudy.pairing.key import RegistrationKey
 from understudy.peer.authority import authority_here
@@ -99,13 +99,15 @@ class SiteProcess:
 
 
 @asynccontextmanager
-async def served(tmp_path: Path, store: ObjectStore | None = None, terms: Terms = TERMS) -> AsyncIterator[Served]:
-    """`store`: by default files in `tmp_path/vault`."""
+async def served(
+    tmp_path: Path, store: ObjectStore | None = None, terms: Terms = TERMS, told: list[Peer] | None = None
+) -> AsyncIterator[Served]:
+    """`store`: by default files in `tmp_path/vault`. `told`: who joined."""
     directory = tmp_path / "there" / "peers"
     async with AsyncExitStack() as stack:
         if store is None:
             store = FileStore(tmp_path / "vault", make=True)
             stack.push_async_callback(store.close)
-        port = await stack.enter_async_context(serving(directory, "there", store, terms))
+        port = await stack.enter_async_context(serving(directory, "there", store, terms, [].append if told is None else told.append))
         async with AsyncExitStack() as clients:
             yield Served(directory, tmp_path / "peers", port, clients)

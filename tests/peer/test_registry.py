@@ -27,10 +27,13 @@ def registry(tmp_path: Path) -> Iterator[Registry]:
 def test_a_key_lets_one_in_once(registry: Registry) -> None:
     peer, secret = registry.invite("b", PeerLimits(prefix="b", quota=1))
     assert peer.state == "invited"
-    assert registry.register(peer.id, secret, "k1").state == "joined"
+    assert registry.register(peer.id, secret, "k1").first
     assert registry.admitted(peer.id).limits == PeerLimits(prefix="b", quota=1)
     # Who did not hear the answer asks again, with the same key of its own.
-    assert registry.register(peer.id, secret, "k1").state == "joined"
+    again = registry.register(peer.id, secret, "k1", now=peer.expires_at - 1)
+    assert (again.peer.state, again.first) == ("joined", False)
+    with pytest.raises(AccessDenied, match="five days"):
+        registry.register(peer.id, secret, "k1", now=peer.expires_at)
     with pytest.raises(AccessDenied, match="was used already") as caught:
         registry.register(peer.id, secret, "k2")
     assert "peer revoke b" in caught.value.hint
@@ -52,7 +55,7 @@ def test_an_expired_unknown_or_guessed_key_lets_nobody_in(registry: Registry) ->
         registry.register(peer.id, secret, "k", now=late)
     with pytest.raises(AccessDenied):
         registry.admitted(peer.id)
-    assert registry.register(peer.id, secret, "k", now=late - 1).state == "joined"
+    assert registry.register(peer.id, secret, "k", now=late - 1).peer.state == "joined"
 
 
 def test_names_are_free_again_after_their_peers_time(registry: Registry) -> None:

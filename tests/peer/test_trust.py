@@ -13,6 +13,7 @@ from aiohttp import web
 
 from tests.peer.pair import HASTY, Served, served
 from tests.peer.thief import said
+from understudy.engine import Peer
 from understudy.errors import AccessDenied, Conflict, StateFailed, StoreRefused, StoreUnavailable, UnderstudyError
 from understudy.pairing.certificates import RENEW, is_fresh, new_authority, new_leaf, new_request, sign_peer
 from understudy.pairing.credential import Credential, write_credential
@@ -238,6 +239,22 @@ async def test_one_who_did_not_hear_the_answer_joins_with_the_same_key_again(sit
     store = PeerStore(site.address, Path(again.credential), HASTY)
     assert await store.head("x") is None
     await store.close()
+
+
+async def test_who_joins_with_the_same_key_again_is_told_once_and_not_heard_for_long(tmp_path: Path) -> None:
+    told: list[Peer] = []
+    async with served(tmp_path, told=told) as site:
+        key = site.invited("b")
+        joined = await join(key, tmp_path / "b")
+
+        async def often() -> None:
+            for _ in range(100):
+                await asyncio.to_thread(forget, Path(joined.credential), key.peer)
+                await join(key, tmp_path / "b")
+
+        with pytest.raises(StoreUnavailable, match="too many registration keys"):
+            await often()
+        assert [peer.id for peer in told] == [key.peer]
 
 
 def changed(path: Path, text: str | None, mode: int) -> None:

@@ -48,7 +48,7 @@ class Site:
     lines: dict[str, WeakSet[asyncio.BaseTransport]] = field(default_factory=dict)
     busy: Counter[str] = field(default_factory=Counter)
     wrong: Few = field(default_factory=lambda: Few(10, 60.0))
-    """Registration keys that let nobody in, by host."""
+    """Registration keys that let nobody in, or who had been let in before, by host."""
     told: Few = field(default_factory=lambda: Few(10, 60.0))
     """Refusals that were written to the log, by host."""
 
@@ -159,8 +159,7 @@ async def _authority(request: web.Request) -> web.StreamResponse:
 async def _register(request: web.Request) -> web.StreamResponse:
     """A key is of 32 random bytes: nobody guesses it. Who tries costs this site a look into its registry, and not for long."""
     site, host = request.app[SITE], str(request.remote)
-    if site.wrong.are_too_many(host):
-        raise StoreUnavailable("too many registration keys that let nobody in came from this host", hint="try again in a minute")
+    _must_be_few(site, host)
     async with asyncio.timeout(site.stall):
         body = await request.read()
     try:
@@ -170,11 +169,21 @@ async def _register(request: web.Request) -> web.StreamResponse:
     try:
         await site.books.must_know(asked.peer, asked.secret)
         public_key = await asyncio.to_thread(public_key_of, asked.request)
-        peer = await site.books.register(asked.peer, asked.secret, public_key)
+        peer, first = await site.books.register(asked.peer, asked.secret, public_key)
     except AccessDenied:
         site.wrong.count(host)
         raise
+    if first:
+        site.storing.joined(peer)
+        site.joined(peer)
+    else:
+        # Who did not hear the answer needs few more.
+        _must_be_few(site, host)
+        site.wrong.count(host)
     certificate = await asyncio.to_thread(sign_peer, site.authority, asked.request, peer.id)
-    site.storing.joined(peer)
-    site.joined(peer)
     return answered(wire.Registered(certificate=certificate, name=peer.name))
+
+
+def _must_be_few(site: Site, host: str) -> None:
+    if site.wrong.are_too_many(host):
+        raise StoreUnavailable("too many registration keys that let nobody new in came from this host", hint="try again in a minute")

@@ -12,7 +12,7 @@ from understudy.engine import Peer
 from understudy.errors import UnderstudyError
 from understudy.finish import finish, finish_in_thread
 from understudy.peer.ledger import Charged, Doubt, Ledger, Row
-from understudy.peer.registry import Registry
+from understudy.peer.registry import Admission, Registry
 from understudy.store.protocol import ObjectInfo
 
 T = TypeVar("T")
@@ -61,7 +61,7 @@ class Books:
     async def must_know(self, peer: str, secret: str) -> None:
         await self._read(lambda registry: registry.must_know(peer, secret))
 
-    async def register(self, peer: str, secret: str, public_key: str) -> Peer:
+    async def register(self, peer: str, secret: str, public_key: str) -> Admission:
         return await self._write(lambda registry: registry.register(peer, secret, public_key))
 
     async def charge(self, peer: str, name: str, size: int) -> Charged:

@@ -28,6 +28,13 @@ class Invited(NamedTuple):
     secret: str
 
 
+class Admission(NamedTuple):
+    """`first`: whether it joined by this, and not before."""
+
+    peer: Peer
+    first: bool
+
+
 class Registry:
     """In a directory of this site. Any number of processes may have one open, each for one thread at a time."""
 
@@ -90,9 +97,9 @@ class Registry:
         if row is None or not hmac.compare_digest(row[0], hashed(secret)):
             raise AccessDenied("this site does not know this registration key", hint=f"is it one of another site? {_AGAIN}")
 
-    def register(self, peer: str, secret: str, public_key: str, now: int | None = None) -> Peer:
-        """The one who has the secret joins, with this key (a hash of it), once; the same one may ask again, who did not hear the answer.
-        `AccessDenied` says what is wrong with the secret."""
+    def register(self, peer: str, secret: str, public_key: str, now: int | None = None) -> Admission:
+        """The one who has the secret joins, with this key (a hash of it), once; in its time the same one may ask again, who did not hear
+        the answer. `AccessDenied` says what is wrong with the secret."""
         now = time.time_ns() if now is None else now
         self.must_know(peer, secret)
         with self.database.writing() as connection:
@@ -105,12 +112,12 @@ class Registry:
                     f"this registration key of {found.name!r} was used already",
                     hint=f"each lets one site in, once; if nobody of yours used it: `understudy peer revoke {found.name}` there; {_AGAIN}",
                 )
-            if found.state == "expired":
+            if found.state == "expired" or now >= found.expires_at:
                 raise AccessDenied(f"this registration key of {found.name!r} has expired: it was valid for five days", hint=_AGAIN)
             if found.state == "invited":
                 connection.execute("UPDATE peers SET public_key = ?, joined_at = ? WHERE id = ?", (public_key, now, peer))
                 inherit(connection, peer)
-            return self._one(connection, peer, now)
+            return Admission(self._one(connection, peer, now), found.state == "invited")
 
     def admitted(self, peer: str) -> Peer:
         """Who asks, by the id in a certificate of ours. `AccessDenied` if it was revoked, or is not known."""
