@@ -174,7 +174,7 @@ async def _register(request: web.Request) -> web.StreamResponse:
         site.wrong.count(host)
         raise
     if first:
-        site.storing.joined(peer)
+        site.storing.joined()
         site.joined(peer)
     else:
         # Who did not hear the answer needs few more.

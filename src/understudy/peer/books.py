@@ -49,6 +49,9 @@ class Books:
     async def catch_up(self) -> None:
         await self._write(lambda registry: registry.catch_up())
 
+    async def not_adopted(self) -> tuple[Peer, ...]:
+        return await self._read(lambda registry: registry.not_adopted())
+
     async def revoked(self) -> frozenset[str]:
         return await self._read(lambda registry: registry.revoked())
 
@@ -87,8 +90,8 @@ class Books:
     async def missing(self, doubt: Doubt) -> None:
         await self._write(lambda registry: Ledger(registry.database).missing(doubt))
 
-    async def adopt(self, peer: str, infos: list[ObjectInfo]) -> None:
-        await self._write(lambda registry: Ledger(registry.database).adopt(peer, infos))
+    async def adopt(self, peer: str, infos: list[ObjectInfo], *, whole: bool = False) -> None:
+        await self._write(lambda registry: Ledger(registry.database).adopt(peer, infos, whole=whole))
 
     def deleted(self, name: str) -> None:
         self._enter(lambda registry: Ledger(registry.database).deleted(name))

@@ -46,6 +46,10 @@ _STEPS = (
     """
     ALTER TABLE peers ADD COLUMN permit INTEGER NOT NULL DEFAULT 0;
     """,
+    """
+    ALTER TABLE peers ADD COLUMN adopted INTEGER NOT NULL DEFAULT 0;
+    UPDATE peers SET adopted = 1 WHERE joined_at != 0;
+    """,
 )
 """Each brings the file from one version to the next; user_version counts them."""
 

@@ -119,8 +119,9 @@ class Ledger:
         with self._database.writing() as connection:
             _remove(connection, doubt.peer, "name = ? AND stored = 0 AND at = ?", doubt.name, doubt.at)
 
-    def adopt(self, peer: str, infos: Sequence[ObjectInfo]) -> None:
-        """These are there, below the peer's own prefix: its own, but for what other peers that are let in are charged for."""
+    def adopt(self, peer: str, infos: Sequence[ObjectInfo], *, whole: bool = False) -> None:
+        """These are there, below the peer's own prefix: its own, but for what other peers that are let in are charged for.
+        `whole`: with them all that was there is."""
         with self._database.writing() as connection:
             for info in infos:
                 values = (info.name,)
@@ -128,6 +129,8 @@ class Ledger:
                 if not connection.execute(living, values).fetchone():
                     _is_stored(connection, peer, info.name, info.size + OVERHEAD)
                     _drop(connection, info.name, but=peer)
+            if whole:
+                connection.execute("UPDATE peers SET adopted = 1 WHERE id = ?", (peer,))
 
     def deleted(self, name: str) -> None:
         with self._database.writing() as connection:

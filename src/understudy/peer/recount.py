@@ -2,7 +2,7 @@
 
 from understudy.engine import Peer
 from understudy.peer.books import Books
-from understudy.store.protocol import ObjectInfo, ObjectStore
+from understudy.store.protocol import ObjectStore
 
 _PAGE = 1000
 
@@ -25,19 +25,6 @@ async def recount(store: ObjectStore, books: Books, peer: Peer) -> None:
         if gone:
             await books.gone(peer.id, gone)
         after = rows[-1].name
-
-
-async def adopt(store: ObjectStore, books: Books, peer: Peer) -> None:
-    """What was below its prefix before it came, whoever stored it, counts as its own. Without a prefix of its own nothing is."""
-    if not peer.limits.prefix:
-        return
-    page: list[ObjectInfo] = []
-    async for info in store.list(f"{peer.limits.prefix}/"):
-        page.append(info)
-        if len(page) == _PAGE:
-            await books.adopt(peer.id, page)
-            page = []
-    await books.adopt(peer.id, page)
 
 
 def _before(name: str) -> str:

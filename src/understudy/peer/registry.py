@@ -136,6 +136,13 @@ class Registry:
             rows = connection.execute(f"SELECT {_COLUMNS} FROM peers ORDER BY name, rowid").fetchall()
         return tuple(self._peer(row, now) for row in rows)
 
+    def not_adopted(self) -> tuple[Peer, ...]:
+        """Those who are let in, and are not known to be charged for all that was below their prefixes when they joined."""
+        now = time.time_ns()
+        with self.database.reading() as connection:
+            rows = connection.execute(f"SELECT {_COLUMNS} FROM peers WHERE adopted = 0 AND joined_at != 0 AND revoked_at = 0").fetchall()
+        return tuple(peer for peer in (self._peer(row, now) for row in rows) if peer.state == "joined")
+
     def revoked(self) -> frozenset[str]:
         """Their ids."""
         with self.database.reading() as connection:

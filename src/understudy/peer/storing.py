@@ -1,7 +1,6 @@
 """What a peer asks of the served store, held to its limits as they are at this moment."""
 
 import asyncio
-import logging
 import time
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import TypeVar
@@ -9,14 +8,14 @@ from typing import TypeVar
 from understudy.engine import Peer
 from understudy.errors import AccessDenied, StoreUnavailable, UnderstudyError
 from understudy.model import BytesLike
+from understudy.peer.adopting import Adopting
 from understudy.peer.books import Books
 from understudy.peer.chroot import Chroot
 from understudy.peer.ledger import Charged, Doubt, OverQuota, QuotaHeld
-from understudy.peer.recount import adopt, recount
+from understudy.peer.recount import recount
 from understudy.peer.settling import Settling
 from understudy.store.protocol import Creation, ObjectStore
 
-_LOG = logging.getLogger(__name__)
 T = TypeVar("T")
 _RECOUNT_AGAIN = 300.0
 """Seconds between two looks at what a peer whose quota is used up has in the store."""
@@ -27,11 +26,13 @@ class Storing:
         self.store = store
         self._books = books
         self._settling = Settling(store, books)
+        self._adopting = Adopting(store, books)
         self._tasks: set[asyncio.Task[None]] = set()
         self._recounted: dict[str, float] = {}
 
     def begin(self) -> None:
         self._spawn(self._settling.run())
+        self._spawn(self._adopting.run())
 
     def seen_by(self, peer: Peer) -> Chroot:
         return Chroot(self.store, peer.limits.prefix)
@@ -62,9 +63,9 @@ class Storing:
                 self._books.not_stored(charged)
             return creation
 
-    def joined(self, peer: Peer) -> None:
-        """What its prefix held before is counted."""
-        self._spawn(self._adopt(peer))
+    def joined(self) -> None:
+        """What somebody's prefix held before is counted."""
+        self._adopting.wake()
 
     async def delete(self, peer: Peer, name: str) -> bool:
         if not self.may_delete(peer):
@@ -110,12 +111,6 @@ class Storing:
             return
         if info is not None:
             await self._books.found(Doubt(charged.peer, charged.name, 0), info.size)
-
-    async def _adopt(self, peer: Peer) -> None:
-        try:
-            await adopt(self.store, self._books, peer)
-        except UnderstudyError as error:
-            _LOG.warning("what was below %s/ before the peer %s joined is not counted: %s", peer.limits.prefix, peer.name, error)
 
     def _look_again(self, peer: Peer) -> None:
         """What others removed, such as the served vault's own collection, counts no more."""
