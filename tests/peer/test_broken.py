@@ -15,10 +15,15 @@ from tests.peer.proxy import Proxy, proxied
 from tests.peer.thief import Line, said
 from understudy.engine import PeerLimits
 from understudy.errors import NotFound, StoreUnavailable
+from understudy.pairing.address import Address
+from understudy.pairing.tls import server_context, trusting_context
 from understudy.pairing.wire import PART
+from understudy.peer.authority import authority_here, leaf_here
 from understudy.store.file import FileStore
-from understudy.store.peer.channel import Patience
+from understudy.store.peer.channel import Channel, Patience
+from understudy.store.peer.failures import Broken
 from understudy.store.protocol import Creation
+from understudy.store.retrying import RetryingStore
 
 SHORT = Patience(connect=1.0, stall=0.5, answer=1.0)
 
@@ -194,3 +199,34 @@ async def test_cancelled_creators_let_go_of_their_buffers(site: Served) -> None:
         buffer[:] = b"b" * len(buffer)
     async for info in store.list("x/"):
         assert await store.get(info.name) == b"a" * 12_000_000
+
+
+async def test_no_request_is_made_twice_unseen_by_who_made_it(tmp_path: Path) -> None:
+    authority = authority_here(tmp_path, "there")
+    leaf, _ = leaf_here(tmp_path, authority)
+    requests: list[bytes] = []
+
+    async def hang_up(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(asyncio.IncompleteReadError):
+            requests.append((await reader.readuntil(b"\r\n\r\n")).split()[0])
+        writer.close()
+
+    async with await asyncio.start_server(hang_up, "127.0.0.1", 0, ssl=server_context(leaf, authority.pem)) as server:
+        channel = Channel(Address("127.0.0.1", server.sockets[0].getsockname()[1]), trusting_context(), 1, SHORT)
+        for method, views in (("PUT", [memoryview(b"x")]), ("DELETE", [])):
+            with pytest.raises(Broken):
+                await channel.receive(method, "/peer/1/objects/a", None, views, [])
+        await channel.close()
+    assert requests == [b"PUT", b"DELETE"]
+
+
+async def test_what_reads_over_a_connection_that_has_gone_is_asked_for_again(site: Served, proxy: Proxy) -> None:
+    store = RetryingStore(site.opened("b", port=proxy.port))
+    assert await store.create("a", [b"x"]) is Creation.CREATED
+    for number in range(2):
+        proxy.cut_after = 0
+        if number:
+            assert [info.name async for info in store.list("")] == ["a"]
+        else:
+            assert (await store.head("a")) is not None
+    assert proxy.cuts == 2

@@ -68,6 +68,8 @@ class Channel:
             skip_auto_headers=("Accept-Encoding", "User-Agent", "Content-Type"),
             read_bufsize=1 << 20,
         )
+        # Where an answer was lost, whoever asked is to know: said again unseen, a PUT finds its own object, and a DELETE nothing any more.
+        self._session._retry_connection = False
         self.maintains = self.billed = False
 
     async def ask(self, kind: type[T], method: str, path: str, query: Mapping[str, str] | None = None, body: Any = None) -> T:
