@@ -44,7 +44,7 @@ async def _create(request: web.Request) -> web.StreamResponse:
     site, peer, name, size = request.app[SITE], request[PEER], request.match_info["name"], _length_of(request)
     if size > _SMALL:
         await site.storing.must_have_room(peer, name, size)
-    async with site.memory.held(peer.id, size) as hold:
+    async with site.memory.held(peer.id, size, partial(_gone, request)) as hold:
         hold.give_up = partial(_cut, request)
         data = np.empty(size, np.uint8)
         pace = Pace(site.stall)
@@ -66,7 +66,7 @@ async def _upload_part(request: web.Request) -> web.StreamResponse:
     if at + length > size:
         raise InvalidRequest(f"bytes {at} to {at + length} are not of an object of {size}")
     await site.storing.must_have_room(peer, name, size)
-    async with site.uploads.writing(peer.id, request.match_info["upload"], name, size) as upload:
+    async with site.uploads.writing(peer.id, request.match_info["upload"], name, size, partial(_gone, request)) as upload:
         pace = Pace(site.stall)
         while chunk := await _chunk(request, pace):
             upload.write(at, chunk)
@@ -89,7 +89,7 @@ async def _get(request: web.Request) -> web.StreamResponse:
     site, peer, name = request.app[SITE], request[PEER], request.match_info["name"]
     start, length = _number(request, "start", 0), _number(request, "length", _LARGEST)
     view = site.storing.seen_by(peer)
-    async with site.memory.held(peer.id, min(length, wire.PART)) as hold:
+    async with site.memory.held(peer.id, min(length, wire.PART), partial(_gone, request)) as hold:
         wanted = min(length, wire.PART)
         first = await view.get(name, start, wanted)
         if len(first) > wanted:
@@ -157,6 +157,10 @@ async def _chunk(request: web.Request, pace: Pace) -> bytes:
         raise ConnectionResetError from None
     pace.moved(len(chunk))
     return chunk
+
+
+def _gone(request: web.Request) -> bool:
+    return request.transport is None
 
 
 def _cut(request: web.Request) -> None:

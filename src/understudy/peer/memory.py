@@ -54,8 +54,9 @@ class Memory:
     def taken(self, peer: str | None = None) -> int:
         return self._taken.total() if peer is None else self._taken[peer]
 
-    async def take(self, peer: str, size: int) -> Hold:
-        """When there is room. `StoreUnavailable` if there is none in time; `StoreRefused` for more than there could ever be."""
+    async def take(self, peer: str, size: int, gone: Callable[[], bool] = lambda: False) -> Hold:
+        """When there is room. `StoreUnavailable` if there is none in time; `StoreRefused` for more than there could ever be;
+        `ConnectionResetError` if whoever it is for is `gone`."""
         if size > self.share:
             raise StoreRefused(
                 f"{size} bytes at once are more than this site takes of one peer: {self.share}",
@@ -66,9 +67,13 @@ class Memory:
         self._pump()
         try:
             async with asyncio.timeout(self._patience):
-                while not waiting.granted.done():
+                while not gone():
+                    if waiting.granted.done():
+                        return waiting.hold
                     await asyncio.wait([waiting.granted], timeout=self._grace)
-                    self._press(waiting)
+                    if not gone():
+                        self._press(waiting)
+                raise ConnectionResetError
         except BaseException as error:
             if waiting in self._waiting:
                 self._waiting.remove(waiting)
@@ -81,7 +86,6 @@ class Memory:
                     hint="it is tried again; `memory` in [peers] there says how much it has",
                 ) from None
             raise
-        return waiting.hold
 
     def give_back(self, hold: Hold) -> None:
         """Nothing if it was before."""
@@ -94,8 +98,8 @@ class Memory:
         self._pump()
 
     @asynccontextmanager
-    async def held(self, peer: str, size: int) -> AsyncIterator[Hold]:
-        hold = await self.take(peer, size)
+    async def held(self, peer: str, size: int, gone: Callable[[], bool] = lambda: False) -> AsyncIterator[Hold]:
+        hold = await self.take(peer, size, gone)
         try:
             yield hold
         finally:

@@ -27,7 +27,8 @@ Put: TypeAlias = Callable[[str, Bytes], Awaitable[Creation]]
 class Upload:
     """One object on its way. `bytes`: None before there is memory for them, and once they are stored."""
 
-    def __init__(self, name: str, size: int) -> None:
+    def __init__(self, key: tuple[str, str], name: str, size: int) -> None:
+        self.key = key
         self.name = name
         self.spans = Spans(size)
         self.bytes: Bytes | None = None
@@ -71,9 +72,9 @@ class Uploads:
         return found
 
     @asynccontextmanager
-    async def writing(self, peer: str, upload: str, name: str, size: int) -> AsyncIterator[Upload]:
-        """Part of an upload comes; begun if there is none of this id. Memory is waited for."""
-        found = await self._begun((peer, upload), name, size)
+    async def writing(self, peer: str, upload: str, name: str, size: int, gone: Callable[[], bool]) -> AsyncIterator[Upload]:
+        """Part of an upload comes; begun if there is none of this id. Memory is waited for, and nothing kept for who is `gone`."""
+        found = await self._begun((peer, upload), name, size, gone)
         if (found.name, found.size) != (name, size):
             raise Conflict(f"this upload is of {found.name} with {found.size} bytes")
         found.writers += 1
@@ -86,7 +87,7 @@ class Uploads:
     async def settled(self, upload: Upload, put: Put) -> Creation | None:
         """The outcome of a whole upload, which is stored once whoever asks; None while bytes are missing.
 
-        One that could not be stored is whole still: who asks again stores it again.
+        One that could not be stored is given up: who hears of it comes again with another one, and who does not sends it again.
         """
         if upload.outcome is not None or not upload.spans.whole:
             return upload.outcome
@@ -118,20 +119,22 @@ class Uploads:
         for key in list(self._known):
             self._forget(key)
 
-    async def _begun(self, key: tuple[str, str], name: str, size: int) -> Upload:
+    async def _begun(self, key: tuple[str, str], name: str, size: int, gone: Callable[[], bool]) -> Upload:
         while True:
             found = self._known.get(key)
             if found is None:
-                return await self._begin(key, name, size)
+                return await self._begin(key, name, size, gone)
             await found.begun.wait()
+            if gone():
+                raise ConnectionResetError
             if self._known.get(key) is found:
                 return found
 
-    async def _begin(self, key: tuple[str, str], name: str, size: int) -> Upload:
+    async def _begin(self, key: tuple[str, str], name: str, size: int, gone: Callable[[], bool]) -> Upload:
         self._make_place(key[0])
-        upload = self._known[key] = Upload(name, size)
+        upload = self._known[key] = Upload(key, name, size)
         try:
-            upload.hold = await self._memory.take(key[0], size)
+            upload.hold = await self._memory.take(key[0], size, gone)
             upload.hold.give_up = partial(self._forget, key)
             upload.bytes = np.empty(size, np.uint8)
         except BaseException:
@@ -144,16 +147,17 @@ class Uploads:
     async def _stored(self, upload: Upload, data: Bytes, put: Put) -> Creation:
         hold = upload.hold
         assert hold is not None
-        give_up, hold.give_up = hold.give_up, None
+        hold.give_up = None
         try:
             upload.outcome = await put(upload.name, data)
-            # The outcome is told to who did not hear it; the bytes are of no use any more.
-            self._free(upload)
             return upload.outcome
         finally:
             upload.storing = None
-            hold.give_up = give_up
             upload.used = time.monotonic()
+            # The outcome is told to who did not hear it; the bytes are of no use any more.
+            self._free(upload)
+            if upload.outcome is None:
+                del self._known[upload.key]
 
     def _make_place(self, peer: str) -> None:
         """Outcomes that were most likely heard make place for what comes."""
