@@ -139,7 +139,7 @@ async def test_who_copies_and_who_promotes_are_never_both_first(tmp_path: Path) 
         await leap(faulty, owner, Leap(first=2, last=4), 0)
     await close_leaps(store, owner, b"x" * 16)  # who promotes ends what was begun
     assert [(await store.get(names.record(owner, seq))) for seq in (2, 3, 4)] == [data[seq] for seq in (2, 3, 4)]
-    with pytest.raises(Diverged, match="promoted"):
+    with pytest.raises(Diverged, match="promotion of this copy was begun"):
         await leap(store, owner, Leap(first=5, last=5), 2)
     await close_leaps(store, owner, b"x" * 16)
     assert await store.head(names.record(owner, 5)) is None
@@ -171,7 +171,7 @@ async def test_what_is_left_of_a_leap_that_is_done_hinders_nothing_when_it_is_da
     assert await leap(store, owner, Leap(first=7, last=8), 1)
     assert await logged(store, owner) == list(range(1, 9))
     await close_leaps(store, owner, b"x" * 16)
-    with pytest.raises(Diverged, match="promoted"):
+    with pytest.raises(Diverged, match="promotion of this copy was begun"):
         await leap(store, owner, Leap(first=9, last=9), 3)
 
 
@@ -195,3 +195,12 @@ async def test_a_leap_that_lost_what_it_was_to_bring_does_nothing(tmp_path: Path
         with pytest.raises(NotFound, match="staged"):
             await leap(store, owner, Leap(first=7, last=8), 1)
         assert await logged(store, owner) == list(range(1, 7))
+
+
+async def test_a_leap_goes_on_over_nothing_that_somebody_else_wrote(tmp_path: Path) -> None:
+    store, owner = await leapt(tmp_path)
+    await store.create(names.record(owner, 7), [b"of a promoted vault"])
+    for _ in range(2):
+        with pytest.raises(Diverged, match="something else"):
+            await leap(store, owner, Leap(first=7, last=8), 1)
+        assert await logged(store, owner) == list(range(1, 8))

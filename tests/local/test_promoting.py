@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.faults import Action, Fault, FaultyStore
+from tests.faults import Action, Call, Fault, FaultyStore
 from tests.local.promoted import Sites
 from understudy import engine
 from understudy.engine import promotion
@@ -18,7 +18,11 @@ from understudy.local.site import DAEMON, Site
 from understudy.store.file import FileStore
 from understudy.vault import kinds, names
 from understudy.vault.copy.copier import Copier
+from understudy.vault.copy.leap import newest
+from understudy.vault.copy.place import begin_copy, finish_copy
+from understudy.vault.copy.promote import closed_logs
 from understudy.vault.log.patience import Patience
+from understudy.vault.vault import Vault
 
 
 @pytest.fixture(autouse=True)
@@ -226,6 +230,31 @@ async def test_a_machine_whose_log_cannot_be_ended_holds_up_no_other(sites: Site
         for machine in (web, db):
             restored = {point for point in sites.held[machine] if await sites.restored(opened, machine, point)}
             assert restored == set(sites.held[machine]) != set()
+
+
+async def test_a_machine_that_comes_over_while_a_promotion_is_begun_is_closed_too(sites: Sites, tmp_path: Path) -> None:
+    vault, target = await sites.opened("vault"), FileStore(tmp_path / "second", make=True)
+    await begin_copy(vault, target)
+    copier = Copier(vault, target)
+    await copier.settings()
+    await finish_copy(vault, copier.ferry)
+    await sites.protect("db", 60_000)
+    web, db = [await vault.find(name) for name in ("web", "db")]
+    await copier.machine(web)
+    (came, *_) = [record async for record in vault.store.list(names.log(names.machine(db.machine_id)))]
+    data = await vault.store.get(came.name)
+    faulty = FaultyStore(target)
+
+    def comes(call: Call) -> None:
+        if call.op == "create" and "/switches/" in call.name and not (tmp_path / "second" / came.name).exists():
+            (tmp_path / "second" / came.name).parent.mkdir(parents=True)
+            (tmp_path / "second" / came.name).write_bytes(data)
+
+    faulty.before = comes
+    logs, damaged = await closed_logs(await Vault.open(faulty, sites.unlock("operator"), None), b"x" * 16)
+    assert ({log.machine_id for log in logs}, damaged) == ({web.machine_id, db.machine_id}, {})
+    for log in logs:
+        assert (await newest(target, names.machine(log.machine_id))).leap.promotion == b"x" * 16
 
 
 async def test_cut_off_at_any_write_a_promotion_is_said_again(sites: Sites, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,6 +5,7 @@ those that promote it one gets the next number, and after a promotion nobody doe
 others behind it: readers that miss one there find it where it is staged (`log.staged`). Killed at any moment, who comes next ends it.
 """
 
+import contextlib
 from typing import Annotated
 
 import msgspec
@@ -91,11 +92,15 @@ async def leap(target: ObjectStore, owner: str, over: Leap, after: int) -> bool:
     """All of these records are staged; when this returns they are in the log. `after`: the number of the newest leap when the log's end
     was looked for. False if there is another by now: look again, since what was staged may be gone.
 
-    `Diverged` if the copy was promoted.
+    `Diverged` if a promotion of the copy was begun, which may end at any time.
     """
     taken = await end_leap(target, owner)
     if taken.leap.promotion:
-        raise Diverged("this copy was promoted: nothing is copied there any more", hint="it is the vault now: name it as that")
+        raise Diverged(
+            "a promotion of this copy was begun, or it was promoted: its log goes on no more",
+            hint="if it was promoted, it is the vault now: name it as that. If it did not end, `understudy vault promote` goes on with "
+            "it; if the old vault is to stay, make a new copy in an empty place",
+        )
     if taken.number != after:
         return False
     mine = Taken(after + 1, over, False)
@@ -132,16 +137,24 @@ async def _fill(target: ObjectStore, owner: str, taken: Taken) -> None:
     """The last one first: from then on readers know of all of them.
 
     One that is neither staged nor there, and has a record behind it, came in otherwise, and was trimmed since. `NotFound` if there is
-    none behind it; nothing was done then.
+    none behind it, `Diverged` if the log has something else in the place of one that is staged; nothing was done then.
     """
     first, last = taken.leap.first, taken.leap.last
     staged = await staged_sizes(target, owner)
     there = {names.number_of(owner, info.name) or 0 async for info in target.list(names.log(owner), names.record(owner, first - 1))}
     behind = max(there, default=0)
+    at_once = max(1, min(target.capabilities.parallel, MOST_AT_ONCE))
     lost = [seq for seq in range(max(first, behind + 1), last + 1) if seq not in staged]
     if lost and not await _goes_on(target, owner, lost[0]):
         hint = "a new copy can be made in an empty place; what is in this one can be restored from"
         raise NotFound(f"the copy lacks {names.staged(owner, lost[0])}, with which its log was to go on", hint=hint)
+
+    async def compare(seq: int) -> None:
+        with contextlib.suppress(NotFound):  # trimmed, or ended by somebody else, just now
+            if await target.get(names.record(owner, seq), 0, MAX_RECORD + 1) != await target.get(
+                names.staged(owner, seq), 0, MAX_RECORD + 1
+            ):
+                raise diverged(names.record(owner, seq))
 
     async def put(seq: int) -> None:
         try:
@@ -153,9 +166,9 @@ async def _fill(target: ObjectStore, owner: str, taken: Taken) -> None:
         if await create_patiently(target, names.record(owner, seq), data, _PATIENCE) is Creation.EXISTS:
             raise diverged(names.record(owner, seq))
 
+    await each(at_once, compare, [seq for seq in range(first, last + 1) if seq in there and seq in staged])
     if last not in there:
         await put(last)
-    at_once = max(1, min(target.capabilities.parallel, MOST_AT_ONCE))
     await each(at_once, put, [seq for seq in range(first, last) if seq not in there])
     await create_patiently(target, _name(owner, taken.number) + _DONE, MAGIC, _PATIENCE)
 

@@ -47,13 +47,18 @@ async def read_logs(vault: Vault) -> tuple[list[MachineLog], dict[str, str]]:
 
 async def closed_logs(copy: Vault, promotion: bytes) -> tuple[list[MachineLog], dict[str, str]]:
     """As `read_logs`, and they leap no more. One that cannot be kept from it is among those that do not read."""
-    damaged = dict[str, str]()
-    for machine_id in await copy.ids():
-        try:
-            await close_leaps(copy.store, names.machine(machine_id), promotion)
-        except (Diverged, IntegrityError, NotFound) as error:
-            damaged[machine_id] = error.message
-    logs, unread = await read_logs(copy)
+    logs, closed, damaged, unread = list[MachineLog](), set[str](), dict[str, str](), dict[str, str]()
+    waiting = set(await copy.ids())
+    while waiting:
+        for machine_id in sorted(waiting):
+            try:
+                await close_leaps(copy.store, names.machine(machine_id), promotion)
+                closed.add(machine_id)
+            except (Diverged, IntegrityError, NotFound) as error:
+                damaged[machine_id] = error.message
+        logs, unread = await read_logs(copy)
+        # The first record of another may have been copied there meanwhile.
+        waiting = {log.machine_id for log in logs} - closed - damaged.keys()
     return [log for log in logs if log.machine_id not in damaged], unread | damaged
 
 
