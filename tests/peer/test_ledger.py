@@ -68,6 +68,18 @@ def test_two_attempts_that_cross_charge_once(registry: Registry, ledger: Ledger)
     assert _used(registry, "b") == 0
 
 
+def test_an_attempt_that_outlives_what_was_deleted_is_charged_for(registry: Registry, ledger: Ledger) -> None:
+    peer = _peer(registry, "b")
+    ledger.stored(ledger.charge(peer, "a", 100))
+    again = ledger.charge(peer, "a", 200)
+    ledger.deleted("a")
+    ledger.failed(again)
+    assert _used(registry, "b") == 200 + OVERHEAD
+    [doubt] = ledger.doubts(peer, 9)
+    ledger.missing(doubt)
+    assert _used(registry, "b") == 0
+
+
 def test_one_that_another_peer_stored_anew_is_the_others(registry: Registry, ledger: Ledger) -> None:
     one, two = _peer(registry, "one"), _peer(registry, "two")
     ledger.stored(ledger.charge(one, "a", 100))

@@ -90,8 +90,10 @@ class Ledger:
             _remove(connection, charged.peer, "name = ? AND stored = 0", charged.name)
 
     def failed(self, charged: Charged) -> None:
-        """Whether it was stored is in doubt from now on."""
+        """Whether it was stored is in doubt from now on. If one of this name was deleted meanwhile, this one is charged for anew."""
         with self._database.writing() as connection:
+            if connection.execute("SELECT 1 FROM objects WHERE name = ?", (charged.name,)).fetchone() is None:
+                _put(connection, charged.peer, charged.name, charged.charge, 0)
             values = (time.time_ns(), charged.peer, charged.name)
             connection.execute("UPDATE objects SET at = ? WHERE peer = ? AND name = ? AND stored = 0", values)
 

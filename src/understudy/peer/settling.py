@@ -40,17 +40,23 @@ class Settling:
         self._under_way[key] += 1
         try:
             yield
-        except BaseException:
-            self._has_failed(name)
-            raise
         finally:
             self._under_way[key] -= 1
             if not self._under_way[key]:
                 del self._under_way[key]
 
+    def has_another(self, peer: str, name: str) -> bool:
+        """Whether more than one attempt is under way."""
+        return self._under_way[(peer, name)] > 1
+
     def failed(self, charged: Charged) -> None:
-        self._books.failed(charged)
+        """This attempt may have stored it, or may do so yet."""
         self._has_failed(charged.name)
+        self.doubted(charged)
+
+    def doubted(self, charged: Charged) -> None:
+        """Another attempt may have."""
+        self._books.failed(charged)
         self._wake.set()
 
     async def settled(self, peer: str | None = None) -> None:

@@ -44,20 +44,23 @@ class Storing:
 
     async def create(self, peer: Peer, name: str, data: BytesLike) -> Creation:
         """Who was revoked while it sent the object has not stored it."""
-        with self._settling.under_way(peer.id, self.seen_by(peer).whole(name)):
+        whole = self.seen_by(peer).whole(name)
+        with self._settling.under_way(peer.id, whole):
             charged = await self._within_quota(peer, lambda: self._books.charge(peer.id, name, len(data)))
             try:
                 creation = await self.store.create(charged.name, [data])
-            except StoreUnavailable:
-                # It may be there, now or later: until it is seen not to be it counts.
-                self._settling.failed(charged)
-                raise
-            except UnderstudyError:
-                self._books.not_stored(charged)
+            except BaseException as error:
+                if not isinstance(error, UnderstudyError) or isinstance(error, StoreUnavailable):
+                    # It may be there, now or later: until it is seen not to be it counts.
+                    self._settling.failed(charged)
+                elif charged.before or self._settling.has_another(peer.id, whole):
+                    self._settling.doubted(charged)
+                else:
+                    self._books.not_stored(charged)
                 raise
             if creation is Creation.CREATED:
                 self._books.stored(charged)
-            elif charged.before:
+            elif charged.before or self._settling.has_another(peer.id, whole):
                 await self._is_there(charged)
             else:
                 self._books.not_stored(charged)
@@ -103,13 +106,14 @@ class Storing:
             raise
 
     async def _is_there(self, charged: Charged) -> None:
-        """One that this peer tried to store before: what it has is counted, not what it would have stored now."""
+        """One that this peer tried to store before, or meanwhile: what it has is counted, not what it would have stored now."""
         try:
             info = await self.store.head(charged.name)
         except UnderstudyError:
-            self._settling.failed(charged)
-            return
-        if info is not None:
+            info = None
+        if info is None:
+            self._settling.doubted(charged)
+        else:
             await self._books.found(Doubt(charged.peer, charged.name, 0), info.size)
 
     def _look_again(self, peer: Peer) -> None:
