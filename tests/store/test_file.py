@@ -14,7 +14,7 @@ import pytest
 
 from tests.store.conformance import Conformance
 from understudy.errors import StoreRefused, StoreUnavailable
-from understudy.store.file import FileStore
+from understudy.store.file import FileStore, entries
 from understudy.store.file_errors import translate
 from understudy.store.file_publish import STAGING
 from understudy.store.protocol import Creation, ObjectStore
@@ -51,6 +51,17 @@ async def test_foreign_files_are_not_listed(tmp_path: Path) -> None:
     assert [info.name async for info in store.list("")] == ["a/b"]
     assert await store.head("link") is None
     await store.close()
+
+
+def test_what_is_not_asked_for_is_not_even_sorted(tmp_path: Path) -> None:
+    for name in ("a", "b", "c"):
+        (tmp_path / "log" / name).mkdir(parents=True)
+        (tmp_path / "log" / f"{name}1").write_bytes(b"")
+    root = os.open(tmp_path, os.O_RDONLY)
+    assert entries(root, "log/", "log/", "log/b/x") == ["log/b/", "log/b1", "log/c/", "log/c1"]
+    assert entries(root, "log/", "log/b/x", "") == ["log/b/"]
+    assert entries(root, "", "packs/", "") == entries(root, "log/", "log/", "log/d") == []
+    os.close(root)
 
 
 async def test_only_what_nobody_holds_is_swept(tmp_path: Path) -> None:

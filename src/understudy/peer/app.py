@@ -20,6 +20,7 @@ from understudy.pairing.certificates import Authority, public_key_of, sign_peer
 from understudy.peer.books import Books
 from understudy.peer.door import Guest, abort, named
 from understudy.peer.few import Few
+from understudy.peer.listings import Listings
 from understudy.peer.memory import Memory
 from understudy.peer.storing import Storing
 from understudy.peer.uploads import Uploads
@@ -46,6 +47,7 @@ class Site:
     stall: float
     """Seconds for which a peer may send nothing of what it began to send."""
     lines: dict[str, WeakSet[asyncio.BaseTransport]] = field(default_factory=dict)
+    listings: Listings = field(default_factory=Listings)
     busy: Counter[str] = field(default_factory=Counter)
     wrong: Few = field(default_factory=lambda: Few(10, 60.0))
     """Registration keys that let nobody in, or who had been let in before, by host."""
@@ -129,11 +131,17 @@ def _let_in(handler: Handler) -> Handler:
         finally:
             site.busy[peer.id] -= 1
         if not response.prepared:
-            response.headers[wire.MAINTAINS] = "1" if site.storing.may_delete(peer) else "0"
-            response.headers[wire.BILLED] = "1" if site.storing.store.capabilities.billed else "0"
+            tell_limits(request, response)
         return response
 
     return handle
+
+
+def tell_limits(request: web.Request, response: web.StreamResponse) -> None:
+    """What goes with every answer of JSON."""
+    storing = request.app[SITE].storing
+    response.headers[wire.MAINTAINS] = "1" if storing.may_delete(request[PEER]) else "0"
+    response.headers[wire.BILLED] = "1" if storing.store.capabilities.billed else "0"
 
 
 def _proven(transport: asyncio.BaseTransport) -> str:

@@ -1,7 +1,9 @@
 """What a peer may ask for. Each handler holds a bounded amount of memory, which is the peer's own."""
 
+from collections.abc import AsyncIterator
 from functools import partial
 
+import msgspec
 import numpy as np
 from aiohttp import web
 
@@ -9,7 +11,7 @@ from understudy.errors import InvalidRequest, NotFound, StoreUnavailable, Unders
 from understudy.finish import finish
 from understudy.model import Bytes
 from understudy.pairing import wire
-from understudy.peer.app import PEER, SITE, Row, answered
+from understudy.peer.app import PEER, SITE, Row, answered, tell_limits
 from understudy.peer.chroot import Chroot
 from understudy.peer.door import abort
 from understudy.peer.memory import Hold
@@ -116,11 +118,8 @@ async def _get(request: web.Request) -> web.StreamResponse:
 
 async def _streamed(pace: Pace, hold: Hold, response: web.StreamResponse, view: Chroot, name: str, piece: bytes, at: int, end: int) -> None:
     while True:
-        for begin in range(0, len(piece), _WRITE):
-            async with pace.next():
-                await response.write(memoryview(piece)[begin : begin + _WRITE])
-            pace.moved(_WRITE)
-            hold.moved += _WRITE
+        async for moved in _written(pace, response, piece):
+            hold.moved += moved
         at += len(piece)
         if at >= end:
             break
@@ -129,6 +128,15 @@ async def _streamed(pace: Pace, hold: Hold, response: web.StreamResponse, view: 
         if len(piece) != wanted:
             raise StoreUnavailable(f"the served store gave {len(piece)} bytes of {name} where {wanted} were asked for")
     await response.write_eof()
+
+
+async def _written(pace: Pace, response: web.StreamResponse, piece: bytes) -> AsyncIterator[int]:
+    """Gives how many bytes went, as they do. `TimeoutError` if they do not, or too slowly."""
+    for begin in range(0, len(piece), _WRITE):
+        async with pace.next():
+            await response.write(memoryview(piece)[begin : begin + _WRITE])
+        pace.moved(_WRITE)
+        yield _WRITE
 
 
 async def _size(request: web.Request) -> web.StreamResponse:
@@ -142,10 +150,24 @@ async def _delete(request: web.Request) -> web.StreamResponse:
 
 
 async def _list(request: web.Request) -> web.StreamResponse:
-    view = request.app[SITE].storing.seen_by(request[PEER])
+    site, peer, gone = request.app[SITE], request[PEER], partial(_gone, request)
+    view = site.storing.seen_by(peer)
     most = min(max(1, _number(request, "most", wire.PAGE)), wire.PAGE)
-    infos, more = await view.page(request.query.get("prefix", ""), request.query.get("after", ""), most)
-    return answered(wire.Page(items=tuple((info.name, info.size) for info in infos), more=more))
+    async with site.listings.of(peer.id, gone):
+        async with site.listings.reading(gone):
+            infos, more = await view.page(request.query.get("prefix", ""), request.query.get("after", ""), most)
+        body = msgspec.json.encode(wire.Page(items=tuple((info.name, info.size) for info in infos), more=more))
+        response = web.StreamResponse(headers={"Content-Type": "application/json"})
+        response.content_length = len(body)
+        tell_limits(request, response)
+        await response.prepare(request)
+        try:
+            async for _ in _written(Pace(site.stall), response, body):
+                pass
+        except TimeoutError:
+            raise ConnectionResetError from None
+        await response.write_eof()
+        return response
 
 
 async def _chunk(request: web.Request, pace: Pace) -> bytes:

@@ -165,25 +165,32 @@ def _walk(root: int, directory: str, prefix: str, start_after: str) -> Iterator[
 
     A subdirectory sorts with its slash: `a-b` < `a/c` < `a0`. So every name below it comes before the next entry's.
     """
-    for key in _entries(root, directory):
-        name = directory + key
-        if key.endswith("/"):
-            if (name.startswith(prefix) or prefix.startswith(name)) and (name > start_after or start_after.startswith(name)):
-                yield from _walk(root, name, prefix, start_after)
-        elif name.startswith(prefix) and name > start_after:
+    for name in entries(root, directory, prefix, start_after):
+        if name.endswith("/"):
+            yield from _walk(root, name, prefix, start_after)
+        else:
             info = _head(root, name)
             if info is not None:
                 yield info
 
 
-def _entries(root: int, directory: str) -> list[str]:
-    """Sorted names in one directory, subdirectories with a slash at their end; what could not be an object's name is left out."""
+def entries(root: int, directory: str, prefix: str, start_after: str) -> list[str]:
+    """Sorted full names in one directory, subdirectories with a slash at their end. Left out before anything is sorted: what is not asked
+    for, or could not be an object's name."""
     try:
         fd = os.open(directory or ".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=root)
     except _ABSENT:
         return []
     try:
         with os.scandir(fd) as scan:
-            return sorted(entry.name + "/" * entry.is_dir(follow_symlinks=False) for entry in scan if is_segment(entry.name))
+            found = (f"{directory}{entry.name}{'/' * entry.is_dir(follow_symlinks=False)}" for entry in scan if is_segment(entry.name))
+            return sorted(name for name in found if _is_asked_for(name, prefix, start_after))
     finally:
         os.close(fd)
+
+
+def _is_asked_for(name: str, prefix: str, start_after: str) -> bool:
+    """Itself, or something in the directory that it is."""
+    if name.endswith("/"):
+        return (name.startswith(prefix) or prefix.startswith(name)) and (name > start_after or start_after.startswith(name))
+    return name.startswith(prefix) and name > start_after
