@@ -12,7 +12,7 @@ from understudy.daemon.track import failure_of
 from understudy.engine import Failure, ReplicationPolicy, Second, Severity
 from understudy.engine.second import SecondState
 from understudy.engine.units import count
-from understudy.errors import StoreUnavailable, UnderstudyError
+from understudy.errors import AccessDenied, Conflict, Diverged, StoreRefused, StoreUnavailable, UnderstudyError
 from understudy.jobs.journal import Journal
 from understudy.local.second import cleared, read_marker_id
 from understudy.local.second_proof import Proof
@@ -30,6 +30,8 @@ POLL = 2.0
 LOOK = 60.0
 """Seconds between two looks at all the rest: settings, what other sites say of the machines, whether the copy is still what it was."""
 SLOTS = 600.0
+_NOT_OURS = frozenset(kind.code for kind in (Diverged, Conflict, StoreUnavailable, StoreRefused, AccessDenied))
+"""Failures where the place is away, or may be no copy of this vault any more: nothing there is replaced."""
 
 
 class Logs(Copies, Protocol):
@@ -68,6 +70,13 @@ class Carried:
     clearing: str = ""
     settled: tuple[int, ...] = ()
     """Condemnations and trims that were carried out in the copy, all of them."""
+
+
+def provable(carried: Carried) -> bool:
+    """Something of the machine may be in the copy, and it is the vault's. Pure."""
+    if carried.failure is not None:
+        return carried.failure.code not in _NOT_OURS
+    return carried.reached is not None and carried.reached.head > 0
 
 
 class SecondCarrier:
@@ -182,9 +191,8 @@ class SecondCarrier:
             await asyncio.sleep(POLL)
 
     def _provable(self) -> dict[str, float]:
-        """How often each is to be verified; those that the copy has."""
-        well = {machine: carried for machine, carried in self._machines.items() if carried.failure is None}
-        return {machine: carried.policy.verify_every for machine, carried in well.items() if carried.reached and carried.reached.head}
+        """How often each is to be verified: those that the copy has, or may have. What copying fails on may be what is healed then."""
+        return {machine: carried.policy.verify_every for machine, carried in self._machines.items() if provable(carried)}
 
     async def _stop(self) -> None:
         tasks = [task for task in (self._clearing, self._proving) if task is not None]

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from tests.local.ruins import Ruins
+from understudy.errors import IntegrityError
 from understudy.local.second_proof import Proven, proven_copy
 from understudy.local.site import Site
 from understudy.store.file import FileStore
@@ -16,6 +17,7 @@ from understudy.vault import names
 from understudy.vault.copy.copier import Copier
 from understudy.vault.copy.leap import drop_staged
 from understudy.vault.copy.place import begin_copy, finish_copy
+from understudy.vault.copy.whole import needs
 from understudy.vault.vault import Vault
 
 
@@ -120,3 +122,23 @@ async def test_only_some_of_it_is_read_each_time_and_all_in_the_end(ruins: Ruins
         assert done.proof.objects == 1
         rounds += 1
     assert 0 < rounds < 100
+
+
+async def test_what_copying_trips_over_is_damage_and_is_healed(ruins: Ruins) -> None:
+    vault = await Vault.open(FileStore(ruins.vault), ruins.unlock("operator"), None)
+    (log,) = await vault.logs()
+    copier = Copier(vault, FileStore(ruins.root / "second"))
+    last, pack = found(ruins, "log")[-1], next(one for one in (await needs(vault, log)).there if "/packs/" in one.name)
+    whole = last.read_bytes()
+    for how in ("bit", "truncation"):
+        spoil(last, how)
+        copier.forget(log)
+        with pytest.raises(IntegrityError, match=last.name):
+            await copier.machine(log)
+        assert ((await proven(ruins)).healed, last.read_bytes()) == (1, whole)
+        await copier.machine(log)
+    spoil(ruins.root / "second" / pack.name, "truncation")
+    with pytest.raises(IntegrityError, match=pack.name):
+        await copier.ferry.bring([pack], look=True)
+    assert (await proven(ruins)).healed == 1
+    await copier.ferry.bring([pack], look=True)

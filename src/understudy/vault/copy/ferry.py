@@ -35,17 +35,16 @@ class Ferry:
     async def bring(self, wanted: Iterable[Wanted], *, look: bool) -> None:
         """All of them are in the copy, durably, when this returns. `look`: many may be there already.
 
-        `Gone`, `Diverged`, `IntegrityError` for an object that is not what was written, or what the stores say.
+        `Gone`, `IntegrityError` for an object that is not what was written, here or there, or what the stores say.
         """
         unique = {one.name: one for one in wanted}
         at_once = max(1, min(self.target.capabilities.parallel, MOST_AT_ONCE))
         await each(at_once, lambda one: self._bring(one, look=look), list(unique.values()))
 
     async def put(self, name: str, data: bytes) -> None:
-        """A record, a slot or the like, which the caller has read."""
-        if await create_patiently(self.target, name, data, _PATIENCE) is Creation.EXISTS:
+        """A record, a slot or the like, which the caller has read. `Diverged` if something else is there."""
+        if not await self._put(name, data):
             raise diverged(name)
-        self._count(len(data))
 
     async def _bring(self, wanted: Wanted, *, look: bool) -> None:
         if look and await self._is_there(wanted):
@@ -57,7 +56,14 @@ class Ferry:
             except NotFound as error:
                 raise _gone(wanted) from error
             await asyncio.to_thread(proven, wanted, data)
-            await self.put(wanted.name, data)
+            if not await self._put(wanted.name, data):
+                raise damaged(wanted.name)
+
+    async def _put(self, name: str, data: bytes) -> bool:
+        if await create_patiently(self.target, name, data, _PATIENCE) is Creation.EXISTS:
+            return False
+        self._count(len(data))
+        return True
 
     async def _size(self, wanted: Wanted) -> int:
         if wanted.size is not None:
@@ -73,14 +79,14 @@ class Ferry:
         if info is None:
             return False
         if wanted.size is not None and info.size != wanted.size:
-            raise diverged(wanted.name)
+            raise damaged(wanted.name)
         if not wanted.hash:
             return "/objects/" in wanted.name and await self._proves_itself(wanted, info.size)
         tail = await self.target.get(wanted.name, info.size - pack_layout.TRAILER_SIZE, pack_layout.TRAILER_SIZE)
         try:
             pack_layout.parse_trailer(_id_of(wanted), info.size, tail, wanted.hash)
         except IntegrityError as error:
-            raise diverged(wanted.name) from error
+            raise damaged(wanted.name) from error
         return True
 
     async def _proves_itself(self, wanted: Wanted, size: int) -> bool:
@@ -89,7 +95,7 @@ class Ferry:
             try:
                 await asyncio.to_thread(proven, wanted, data)
             except IntegrityError as error:
-                raise diverged(wanted.name) from error
+                raise damaged(wanted.name) from error
         return True
 
     def _count(self, size: int) -> None:
@@ -98,6 +104,12 @@ class Ferry:
 
 def _gone(wanted: Wanted) -> Gone:
     return Gone(f"{wanted.name} is missing in the vault", hint="`understudy verify` tells what else is")
+
+
+def damaged(name: str) -> IntegrityError:
+    """An object of the copy that nobody else can have written: its name is random, or its hash, or it opens for nobody."""
+    hint = "a machine's log, and what it names there, is copied again with the next verification (`verify-every`); else delete it there"
+    return IntegrityError(f"{name} in the copy is damaged", hint=hint)
 
 
 def diverged(name: str) -> Diverged:

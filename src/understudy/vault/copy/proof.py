@@ -9,11 +9,12 @@ from understudy.store.protocol import Creation, ObjectStore
 from understudy.vault import names
 from understudy.vault.concurrent import each
 from understudy.vault.copy.ferry import MOST, proven
+from understudy.vault.copy.trail import opens
 from understudy.vault.copy.wanted import Wanted, side
 from understudy.vault.copy.whole import Lack, needs
 from understudy.vault.log.machine_log import MachineLog
 from understudy.vault.log.patience import BRIEF, create_patiently
-from understudy.vault.log.record import MAX_RECORD, open_record, record_hash
+from understudy.vault.log.record import MAX_RECORD, record_hash
 from understudy.vault.vault import Vault
 
 AT_ONCE = 4
@@ -95,7 +96,7 @@ async def healed_log(vault: Vault, log: MachineLog, target: ObjectStore) -> int:
         name = names.record(owner, seq)
         if seq in there:
             found = await target.get(name, 0, MAX_RECORD + 1)
-            if record_hash(found) == log.hashes[seq] or _opens(vault, owner, seq, found):
+            if record_hash(found) == log.hashes[seq] or opens(vault.access, owner, seq, found):
                 return 0
         try:
             data = await vault.store.get(name, 0, MAX_RECORD + 1)
@@ -111,13 +112,6 @@ async def healed_log(vault: Vault, log: MachineLog, target: ObjectStore) -> int:
     sides = [side(owner, ref) for ref in log.refs]
     bad = {lack.name for _, lack in await each(AT_ONCE, lambda one: _read(target, one), sides) if lack is not None}
     return done + (len(bad) - len(await healed(vault, log, target, bad)) if bad else 0)
-
-
-def _opens(vault: Vault, owner: str, seq: int, data: bytes) -> bool:
-    try:
-        return bool(open_record(vault.access, owner, seq, b"", data).signer)
-    except IntegrityError:
-        return False
 
 
 async def _replaced(target: ObjectStore, name: str, data: bytes) -> None:

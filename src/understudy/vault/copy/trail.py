@@ -7,7 +7,7 @@ from understudy.errors import Diverged, IntegrityError, NotFound
 from understudy.vault import names
 from understudy.vault.access import Access
 from understudy.vault.concurrent import each
-from understudy.vault.copy.ferry import Ferry, diverged
+from understudy.vault.copy.ferry import Ferry, damaged, diverged
 from understudy.vault.copy.leap import Leap, end_leap, leap
 from understudy.vault.kinds import Body
 from understudy.vault.log.record import MAX_RECORD, Head, decode_body, decode_envelope, open_record, record_hash
@@ -39,7 +39,8 @@ class Trail:
         self._owner = owner
 
     async def find(self, head: int) -> Head:
-        """Where the copy's log ends. `Diverged` unless it is the beginning of the vault's, whose last record is number `head`."""
+        """Where the copy's log ends. `Diverged` unless it is the beginning of the vault's, whose last record is number `head`;
+        `IntegrityError` if the record where it ends is damaged."""
         if self.end is None:
             self.end = await self._last()
             await self._must_be_same(self.end)
@@ -122,8 +123,11 @@ class Trail:
             if await self._is_trimmed(end.seq):
                 return
             raise self._beyond(end.seq) from None
-        if mine != end.hash:
-            raise self._beyond(end.seq)
+        if mine == end.hash:
+            return
+        if not opens(self._access, self._owner, end.seq, await self._ferry.target.get(self._name(end.seq), 0, MAX_RECORD + 1)):
+            raise damaged(self._name(end.seq))
+        raise self._beyond(end.seq)
 
     async def _is_trimmed(self, seq: int) -> bool:
         """The vault goes on after it."""
@@ -137,6 +141,14 @@ class Trail:
 
     def _name(self, seq: int) -> str:
         return names.record(self._owner, seq)
+
+
+def opens(access: Access, owner: str, seq: int, data: bytes) -> bool:
+    """Somebody who had the vault's keys wrote it for this place."""
+    try:
+        return bool(open_record(access, owner, seq, b"", data).signer)
+    except IntegrityError:
+        return False
 
 
 class Missing(IntegrityError):
