@@ -43,9 +43,20 @@ def test_a_quota_is_held_to_the_byte(registry: Registry, ledger: Ledger) -> None
     assert _used(registry, "b") == 10 * OVERHEAD
     ledger.deleted("b/a")
     assert _used(registry, "b") == OVERHEAD
-    ledger.must_have_room(peer, 8 * OVERHEAD)
+    ledger.must_have_room(peer, "b/a", 8 * OVERHEAD)
     with pytest.raises(OverQuota):
-        ledger.must_have_room(peer, 8 * OVERHEAD + 1)
+        ledger.must_have_room(peer, "b/a", 8 * OVERHEAD + 1)
+
+
+def test_what_is_charged_already_needs_no_room_of_its_own_again(registry: Registry, ledger: Ledger) -> None:
+    peer = _peer(registry, "b", quota=10 * OVERHEAD, prefix="b")
+    ledger.stored(ledger.charge(peer, "a", 8 * OVERHEAD))
+    ledger.must_have_room(peer, "b/a", 8 * OVERHEAD)
+    ledger.must_have_room(peer, "b/a", 9 * OVERHEAD)
+    with pytest.raises(OverQuota):
+        ledger.must_have_room(peer, "b/a", 9 * OVERHEAD + 1)
+    with pytest.raises(OverQuota):
+        ledger.must_have_room(peer, "b/other", 8 * OVERHEAD)
 
 
 def test_what_exists_already_is_not_charged_and_what_is_in_doubt_is(registry: Registry, ledger: Ledger) -> None:

@@ -8,6 +8,7 @@ import pytest
 from tests.faults import Action, Fault, FaultyStore
 from tests.peer.pair import TERMS, served
 from tests.peer.thief import Line, said
+from understudy.engine import PeerLimits
 from understudy.errors import NotFound, StoreUnavailable
 from understudy.model import Bytes
 from understudy.peer.memory import Memory
@@ -103,3 +104,13 @@ async def test_a_peer_is_not_locked_out_by_its_own_connections_that_broke(tmp_pa
         assert (await lines[0].heard()).body == b'{"creation":"created"}'
         lines[0].close()
         assert await store.create("a", [bytes(size)]) is Creation.CREATED
+
+
+async def test_what_is_repeated_where_the_quota_is_used_up_is_there(tmp_path: Path) -> None:
+    async with served(tmp_path) as site:
+        store = await site.joined("b", PeerLimits(quota=5 << 20))
+        for name, size in (("alone", 1 << 20), ("parts", 3 << 20)):
+            assert await store.create(name, [bytes(size)]) is Creation.CREATED
+            assert await store.create(name, [bytes(size)]) is Creation.EXISTS
+        with pytest.raises(StoreUnavailable, match="quota is used up"):
+            await store.create("other", [bytes(3 << 20)])

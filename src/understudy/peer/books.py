@@ -55,8 +55,8 @@ class Books:
     async def revoked(self) -> frozenset[str]:
         return await self._read(lambda registry: registry.revoked())
 
-    async def must_have_room(self, peer: str, size: int) -> None:
-        await self._read(lambda registry: Ledger(registry.database).must_have_room(peer, size))
+    async def must_have_room(self, peer: str, name: str, size: int) -> None:
+        await self._read(lambda registry: Ledger(registry.database).must_have_room(peer, name, size))
 
     async def page(self, peer: str, after: str, most: int) -> list[Row]:
         return await self._read(lambda registry: Ledger(registry.database).page(peer, after, most))

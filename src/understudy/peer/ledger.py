@@ -54,10 +54,12 @@ class Ledger:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def must_have_room(self, peer: str, size: int) -> None:
-        """`OverQuota` before anything is sent that could not be stored."""
+    def must_have_room(self, peer: str, name: str, size: int) -> None:
+        """`OverQuota` before anything is sent that could not be stored. `name` may be charged for already: then for what is more alone."""
         with self._database.reading() as connection:
-            _must_have_room(connection, peer, size + OVERHEAD)
+            more = size + OVERHEAD - (_charge_of(connection, peer, name) or 0)
+            if more > 0:
+                _must_have_room(connection, peer, more)
 
     def charge(self, peer: str, name: str, size: int) -> Charged:
         """Before it is stored: `name` as the peer calls it. `AccessDenied` if the peer was revoked meanwhile, `OverQuota` if that is more
@@ -69,12 +71,12 @@ class Ledger:
             if revoked or (permit and not self._database.permits.has(called, peer)):
                 raise AccessDenied("this site has revoked this peer")
             whole = whole_name(prefix, name)
-            row = connection.execute("SELECT charge FROM objects WHERE peer = ? AND name = ?", (peer, whole)).fetchone()
-            charged = row[0] if row else 0
+            before = _charge_of(connection, peer, whole)
+            charged = before or 0
             if wanted > charged:
                 _must_have_room(connection, peer, wanted - charged)
             _put(connection, peer, whole, max(wanted, charged), charged)
-            return Charged(peer, whole, wanted, row is not None)
+            return Charged(peer, whole, wanted, before is not None)
 
     def stored(self, charged: Charged) -> None:
         """It was created: whoever stored one of this name before has it no more."""
@@ -184,6 +186,11 @@ def _must_have_room(connection: sqlite3.Connection, peer: str, more: int) -> Non
     )
 
 
+def _charge_of(connection: sqlite3.Connection, peer: str, name: str) -> int | None:
+    row = connection.execute("SELECT charge FROM objects WHERE peer = ? AND name = ?", (peer, name)).fetchone()
+    return int(row[0]) if row else None
+
+
 def _put(connection: sqlite3.Connection, peer: str, name: str, charge: int, before: int) -> None:
     connection.execute(
         "INSERT INTO objects (peer, name, charge, stored, at) VALUES (?, ?, ?, 0, ?) "
@@ -196,8 +203,7 @@ def _put(connection: sqlite3.Connection, peer: str, name: str, charge: int, befo
 def _is_stored(connection: sqlite3.Connection, peer: str, name: str, charge: int) -> None:
     """Whatever was charged for it before, or nothing: another attempt of the same name may have been told that it exists, before this one
     was that it is its own."""
-    row = connection.execute("SELECT charge FROM objects WHERE peer = ? AND name = ?", (peer, name)).fetchone()
-    _put(connection, peer, name, charge, row[0] if row else 0)
+    _put(connection, peer, name, charge, _charge_of(connection, peer, name) or 0)
     connection.execute("UPDATE objects SET stored = 1 WHERE peer = ? AND name = ?", (peer, name))
 
 

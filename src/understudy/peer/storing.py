@@ -39,8 +39,8 @@ class Storing:
 
     async def must_have_room(self, peer: Peer, name: str, size: int) -> None:
         """`InvalidRequest` for a name, `OverQuota` for a size, that would be refused in the end."""
-        self.seen_by(peer).whole(name)
-        await self._within_quota(peer, lambda: self._books.must_have_room(peer.id, size))
+        whole = self.seen_by(peer).whole(name)
+        await self._within_quota(peer, lambda: self._books.must_have_room(peer.id, whole, size))
 
     async def create(self, peer: Peer, name: str, data: BytesLike) -> Creation:
         """Who was revoked while it sent the object has not stored it."""
