@@ -1,5 +1,7 @@
 import shutil
+import subprocess
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -25,3 +27,15 @@ def house(short: Path) -> Iterator[House]:
     if house.process is not None:
         house.process.kill()
         house.process.wait()
+
+
+@pytest.fixture
+def qmp(short: Path) -> Iterator[str]:
+    """Where the monitor of a QEMU without a guest listens."""
+    socket = short / "qmp"
+    command = ["qemu-system-x86_64", "-machine", "none", "-display", "none", "-nodefaults", "-qmp", f"unix:{socket},server=on,wait=off"]
+    with subprocess.Popen(command) as qemu:
+        while not socket.exists():
+            time.sleep(0.01)
+        yield str(socket)
+        qemu.kill()

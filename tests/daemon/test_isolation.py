@@ -5,9 +5,7 @@ import multiprocessing
 import os
 import signal
 import socket
-import subprocess
-import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import ExitStack, asynccontextmanager
 from pathlib import Path
 from types import SimpleNamespace
@@ -43,17 +41,6 @@ def isolation(directory: Path, told: list[str] | None = None, aside: Any = aside
     made = Isolation(directory, aside, cast(Any, journal))
     made.load()
     return made
-
-
-@pytest.fixture
-def qmp(short: Path) -> Iterator[str]:
-    socket = short / "qmp"
-    command = ["qemu-system-x86_64", "-machine", "none", "-display", "none", "-nodefaults", "-qmp", f"unix:{socket},server=on,wait=off"]
-    with subprocess.Popen(command) as qemu:
-        while not socket.exists():
-            time.sleep(0.01)
-        yield str(socket)
-        qemu.kill()
 
 
 async def asked(qmp: str, *commands: str) -> str:

@@ -122,21 +122,16 @@ class Isolation:
             async with self._turn:
                 await finish_in_thread(partial(remove, self._path(machine)))
 
-    async def go_on(self, machine: str) -> str:
-        """The vault is there again, and this site is its primary still. What was done, in words. The caller has the machine for itself."""
+    async def go_on(self, machine: str, *, runs: bool = True) -> str:
+        """The vault is there again, and this site is its primary still. What was done, in words. The caller has the machine for itself.
+
+        `runs`: it is to run here now; else that is somebody else's to decide, who finds its QEMU answering.
+        """
         cut = self._cuts[machine]
         if BY_SIGNAL in cut.paused and (pid := listener(cut.qmp)):
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGCONT)
-        try:
-            session = await QmpSession.connect(cut.qmp)
-        except QmpGone:
-            words = "has no QEMU any more"
-        else:
-            try:
-                words = await power.go_on(session) if BY_QMP in cut.paused else "goes on"
-            finally:
-                await session.close()
+        words = await _set_going(cut) if runs else "is left as it was shut down"
         if not cut.after:
             await self.forget(machine)
             return words
@@ -243,3 +238,14 @@ class Isolation:
                 self._journal.tell("failover.trouble", "error", f"{path} cannot be read: {error}", machine=path.stem, data=data)
                 continue
             self._cuts.setdefault(cut.machine, cut)
+
+
+async def _set_going(cut: Cut) -> str:
+    try:
+        session = await QmpSession.connect(cut.qmp)
+    except QmpGone:
+        return "has no QEMU any more"
+    try:
+        return await power.go_on(session) if BY_QMP in cut.paused else "goes on"
+    finally:
+        await session.close()

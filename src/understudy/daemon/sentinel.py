@@ -190,7 +190,9 @@ class Sentinel:
                 if isinstance(duty, duties.StandDown | duties.Taken):
                     return
                 await self._isolation.seen(track.id, track.name, source.qmp, log.state.authority.isolation, log.known_at)
-                words = await self._isolation.go_on(track.id)
+                # One that was shut down in the meantime must not write past its last point, nor run before this site is known to have it.
+                runs = isinstance(duty, duties.Nothing | duties.ShutDown) and not log.state.authority.final
+                words = await self._isolation.go_on(track.id, runs=runs)
             message = f"{track.name} reaches the vault again and {words}"
             self._journal.tell("failover.reunited", "info", message, machine=track.id)
 
@@ -246,6 +248,8 @@ class Sentinel:
         self.halt(track, Reason(code="failing-over", health="warning", message=message, hint=hint))
         try:
             async with self._machines.aside(track.id):
+                if self._isolation.paused(track.id):
+                    return  # Cut off meanwhile: it goes on first, so that its guest can end by itself.
                 session = await QmpSession.connect(source.qmp)
                 try:
                     words = await power.shut_down(

@@ -1,0 +1,121 @@
+"""A machine that was paused because its host was cut off, whose log says more by the time its host reads it again: a real QEMU without a
+guest, and a real vault."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+from tests.daemon.test_isolation import asked
+from tests.vault.worlds import QUICK, UNLOCK, a_point
+from understudy.daemon.sentinel import Sentinel
+from understudy.engine import QemuSource
+from understudy.failover.phase import SHUTDOWN
+from understudy.failover.stopped_file import read_stopped, write_stopped
+from understudy.local.claims import expect_claim
+from understudy.local.machine_file import write_source
+from understudy.local.site import Site
+from understudy.qemu import power
+from understudy.store.file import FileStore
+from understudy.vault import kinds
+from understudy.vault.log.chain import clock
+from understudy.vault.log.machine_log import MachineLog
+from understudy.vault.vault import Vault
+
+ASKED, LAST = b"r" * 16, b"\xff" * 16
+
+
+@dataclass
+class Home:
+    """Site a, whose machine's QEMU listens at `qmp`."""
+
+    log: MachineLog
+    directory: Path
+    sentinel: Sentinel
+    track: Any
+    qmp: str
+
+    async def cut_off(self) -> None:
+        """Its time is over, and it is paused as it can be."""
+        isolation = self.sentinel._isolation
+        await isolation.seen(self.log.machine_id, "web", self.qmp, 5, clock() - 60)
+        await isolation._pause(isolation._cuts[self.log.machine_id])
+
+    async def look(self) -> None:
+        await self.sentinel._look(self.track)
+
+    @property
+    def paused(self) -> str:
+        return self.sentinel._isolation.paused(self.log.machine_id)
+
+
+@pytest.fixture
+async def home(tmp_path: Path, qmp: str) -> AsyncIterator[Home]:
+    store = FileStore(tmp_path / "vault", make=True)
+    vault, site = await Vault.create(store, UNLOCK, state=tmp_path / "a", patience=QUICK), Site("a", tmp_path / "a")
+    log = await vault.protect("web", "a")
+    expect_claim(vault.id, log, site)
+    await log.claim("a")
+    await log.append(kinds.Isolation(after=5))
+    await log.append(a_point(b"p" * 16))
+    directory = site.directory(vault.id, log.machine_id)
+    directory.mkdir(parents=True, exist_ok=True)
+    write_source(directory, QemuSource(qmp=qmp))
+
+    async def looked(machine: str, **_: Any) -> tuple[Vault, MachineLog]:
+        return vault, await vault.find(machine)
+
+    async def nothing(*_: Any) -> SimpleNamespace:
+        return SimpleNamespace(known={}, unread={})
+
+    @asynccontextmanager
+    async def own(_: str) -> AsyncIterator[None]:
+        yield
+
+    engine = SimpleNamespace(site=site, glanced=looked, watched=looked, log_of=looked)
+    machines = SimpleNamespace(halt=lambda *_: None, aside=own)
+    replicas = SimpleNamespace(find=nothing, sockets=lambda _: (tmp_path, tmp_path))
+    journal = SimpleNamespace(tell=lambda *_, **__: None)
+    track = SimpleNamespace(id=log.machine_id, name="web", halted=None, failure=None)
+    yield Home(log, directory, Sentinel(*cast(Any, (engine, machines, journal, replicas, None))), track, qmp)
+    await store.close()
+
+
+async def was_shut_down(home: Home) -> None:
+    """Paused in the midst of its shutdown, for which it was ended by force; its last point is made, and all is said."""
+    await home.log.append(kinds.Request(id=ASKED, action=SHUTDOWN, site="a", by="b", force=True))
+    write_stopped(home.directory, ASKED.hex())
+    await home.cut_off()
+    await home.log.append(a_point(LAST, b"p" * 16, final=True))
+
+
+@pytest.mark.parametrize("said", [True, False], ids=["and that was said", "and that was not said yet"])
+async def test_what_has_made_its_last_point_does_not_run_on(home: Home, said: bool) -> None:
+    await was_shut_down(home)
+    if said:
+        await home.log.append(kinds.Answer(id=ASKED, outcome="done"))
+    for _ in range(2):
+        await home.look()
+        assert (await asked(home.qmp), home.paused) == ("paused", "")
+    await home.log.refresh()
+    assert [request.outcome for request in home.log.state.authority.requests] == ["done"]
+    assert home.log.state.authority.final == LAST
+    # It is not wanted any more: then it does.
+    await home.log.append(kinds.Request(id=ASKED, action=SHUTDOWN, site="a", by="b", cancelled=True))
+    await home.look()
+    await home.log.refresh()
+    assert (await asked(home.qmp), home.log.state.authority.final, read_stopped(home.directory)) == (power.RUNNING, b"", "")
+
+
+async def test_what_is_paused_when_it_is_to_be_shut_down_goes_on_first(home: Home) -> None:
+    await home.log.append(kinds.Request(id=ASKED, action=SHUTDOWN, site="a", by="b", force=True))
+    write_stopped(home.directory, ASKED.hex())
+    await home.cut_off()
+    log = await cast(Any, home.sentinel)._engine.log_of(home.log.machine_id)
+    await home.sentinel._shut_down(home.track, log[0], home.log.state.authority.requests[0])
+    await home.log.refresh()
+    assert (await asked(home.qmp), home.paused, home.log.state.authority.final) == ("paused", "qmp", b"")
