@@ -1,6 +1,7 @@
 """A machine that was paused because its host was cut off, whose log says more by the time its host reads it again: a real QEMU without a
 guest, and a real vault."""
 
+import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -10,8 +11,9 @@ from typing import Any, cast
 
 import pytest
 
-from tests.daemon.test_isolation import asked
+from tests.daemon.test_isolation import asked, wait_for_stop
 from tests.vault.worlds import QUICK, UNLOCK, a_point
+from understudy.daemon import isolation as isolation_module
 from understudy.daemon.sentinel import Sentinel
 from understudy.engine import QemuSource
 from understudy.failover.phase import SHUTDOWN
@@ -20,6 +22,8 @@ from understudy.local.claims import expect_claim
 from understudy.local.machine_file import write_source
 from understudy.local.site import Site
 from understudy.qemu import power
+from understudy.qemu.listener import listener
+from understudy.qemu.session import QmpSession
 from understudy.store.file import FileStore
 from understudy.vault import kinds
 from understudy.vault.log.chain import clock
@@ -119,3 +123,23 @@ async def test_what_is_paused_when_it_is_to_be_shut_down_goes_on_first(home: Hom
     await home.sentinel._shut_down(home.track, log[0], home.log.state.authority.requests[0])
     await home.log.refresh()
     assert (await asked(home.qmp), home.paused, home.log.state.authority.final) == ("paused", "qmp", b"")
+
+
+async def test_what_cannot_be_told_to_stop_is_stopped_when_its_time_is_over(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another site has it by then, and goes by that."""
+    monkeypatch.setattr(cast(Any, QmpSession.connect).__func__, "__defaults__", (0.1,))
+    monkeypatch.setattr(isolation_module, "PROMPT", 0.2)
+    pid = listener(home.qmp)
+    await home.sentinel._isolation.seen(home.log.machine_id, "web", home.qmp, 5, clock())
+    await home.log.append(kinds.Failover(epoch=2, site="b", point=b"p" * 16, mode="unplanned", id=b"i" * 16))
+    with socket.socket(socket.AF_UNIX) as client:
+        client.connect(home.qmp)
+        await home.look()
+        await home.log.refresh()
+        assert [stood.running for stood in home.log.state.authority.stood] == [True]
+        isolation = home.sentinel._isolation
+        await isolation._pause(isolation._cuts[home.log.machine_id])
+        wait_for_stop(pid)
+        await home.look()
+    await home.log.refresh()
+    assert [stood.running for stood in home.log.state.authority.stood] == [False]

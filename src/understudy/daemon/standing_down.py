@@ -90,7 +90,9 @@ class StandingDown:
                 running, words = False, "its QEMU process stands still, by a signal, since it was cut off: end it by hand"
             else:
                 running, words = await self._stop(source, duty, ends=asked is not None)
-                await self._isolation.forget(track.id)
+                if not running:
+                    # Else its time runs on, and at its end the whole process is stopped: whoever waits for that starts it elsewhere.
+                    await self._isolation.forget(track.id)
             if running:
                 hint = f"it runs on two sites: stop it here at once, by hand, since what it writes here is lost; {show}"
                 self._halt(track, _reason("split", f"{about}, and it runs here, too: {words}", hint))
