@@ -7,12 +7,12 @@ from typing import Any
 import pytest
 
 from tests.failover.doubles import Killed
-from tests.failover.steps_world import Replicas, SiteB, begun, cancel, change, commit, fail_over, reprotect
+from tests.failover.steps_world import Primary, Replicas, SiteB, begun, cancel, change, commit, fail_over, reprotect
 from tests.vault.worlds import a_point
-from understudy.engine import ChangePoint
+from understudy.engine import ChangePoint, FailOver
 from understudy.errors import Conflict, Fenced, InDoubt, StoreUnavailable, TargetFailed, UnderstudyError
 from understudy.failover import operations, steps
-from understudy.failover.phase import phase_of
+from understudy.failover.phase import phase_of, runs_unheard
 from understudy.failover.steps import Steps
 from understudy.store.file import FileStore
 from understudy.vault import kinds
@@ -131,6 +131,47 @@ async def test_isolation_is_neither_cut_short_by_another_point_nor_lost_on_the_w
         await world.say(reprotect, 0)
         await world.primary.log.refresh()
         assert world.primary.log.state.authority.isolation == 1
+
+
+async def test_isolation_of_the_site_before_the_last_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Site c took it from a, which may run it until its time is over, and was lost before it was committed there."""
+    heard: list[str] = []
+
+    async def taken(site: Any) -> Any:
+        said = FailOver(machine="web", mode="unplanned", point="")
+        return await operations.fail_over(site, said, lambda now: heard.append(now.phase))
+
+    async with begun(tmp_path, monkeypatch) as world:
+        log = world.primary.log
+        await log.append(kinds.Isolation(after=1))
+        assert log.state.newest is not None
+        await log.append(kinds.Failover(epoch=2, site="c", point=log.state.newest.point.id, mode="unplanned", id=b"c" * 16))
+        monkeypatch.setattr(steps, "MARGIN", 0.0)
+        await world.say(taken, 0)
+        assert heard[-3:] == ["wait for isolation", "stop", "start"]
+        await world.say(commit, 0)
+        await world.say(reprotect, 0)
+        await log.refresh()
+        assert (log.state.site, log.state.authority.isolation) == ("b", 1)
+
+
+async def test_what_was_paused_there_is_not_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It says so to each that takes it; the one in between says nothing that counts for it."""
+    async with begun(tmp_path, monkeypatch) as world:
+        log = world.primary.log
+        await log.append(kinds.Isolation(after=3600))
+        assert log.state.newest is not None
+        await log.append(kinds.Failover(epoch=2, site="c", point=log.state.newest.point.id, mode="unplanned", id=b"c" * 16))
+        silent = ["c", "a"]
+
+        async def look(_: Primary) -> None:
+            if silent:
+                await log.append(kinds.StandDown(site=silent.pop(0), epoch=3, running=False, text="it does not run"))
+
+        monkeypatch.setattr(Primary, "look", look)
+        await world.say(fail_over("unplanned"), 0)
+        await log.refresh()
+        assert (silent, runs_unheard(log.state)) == ([], ("b", 0))
 
 
 @pytest.mark.parametrize("said", ["change", "cancel", "unplanned", "planned"])

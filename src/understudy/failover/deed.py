@@ -46,6 +46,8 @@ class Deed(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Where the machine is after it."""
     isolation: int = 0
     """Seconds after which the former primary has paused a machine that it may not run any more."""
+    isolated: str = ""
+    """Which site that is; empty: the primary before the failover."""
     processed: str = ""
     """The point that the standby held when it was asked for."""
     lent: str = ""
@@ -82,7 +84,7 @@ def after(last: Deed | None, mode: FailoverMode, **fields: object) -> Deed:
     if last is None:
         return new_deed(mode, **fields)
     if last.isolation and not last.running_at and not last.force:
-        fields |= {"isolation": last.isolation, "recorded": last.recorded, "boot": last.boot}
+        fields |= {"isolation": last.isolation, "isolated": last.isolated, "recorded": last.recorded, "boot": last.boot}
     return new_deed(mode, left=last.run, **fields)
 
 

@@ -155,8 +155,9 @@ async def reprotect(site: FailoverSite, request: engine.Reprotect, progress: OnP
         deed = await _present(steps)
         progress(Progress(phase="follow"))
         entry = log.state.authority.failover
-        if entry is not None and entry.isolation and not log.state.authority.isolation:
-            await finish(log.append(kinds.Isolation(after=entry.isolation)))
+        isolation = (entry.isolation if entry is not None else 0) or deed.isolation
+        if isolation and not log.state.authority.isolation:
+            await finish(log.append(kinds.Isolation(after=isolation)))
         asked = [asked for asked in log.state.authority.requests if asked.action == STANDBY]
         if entry is not None and entry.before and not asked:
             # It is not waited for: that site may be away for long, and does it when it returns.

@@ -15,7 +15,7 @@ from understudy.failover.choosing import Choosing
 from understudy.failover.deed import Deed, Moved, NotBegun
 from understudy.failover.looks import about_point, about_standby, look_of
 from understudy.failover.networks.seed import write_seed
-from understudy.failover.phase import phase_of
+from understudy.failover.phase import phase_of, runs_unheard, stands_still
 from understudy.failover.site import Prepared
 from understudy.failover.table import OPERATIONS, must_be_allowed
 from understudy.finish import finish
@@ -209,12 +209,14 @@ class Steps(Choosing):
             seed=str(seed) if prepared.addresses else "",
             track=True,
         )
+        isolated, isolation = runs_unheard(state) if deed.mode == UNPLANNED else (deed.isolated, deed.isolation)
         return await self.keep(
             deed,
             point=entry.point.id.hex(),
             epoch=epoch,
             site=self.site.name,
-            isolation=state.authority.isolation if deed.mode == UNPLANNED else deed.isolation,
+            isolation=isolation,
+            isolated=isolated,
             order=order,
             addresses=dict(prepared.addresses),
             findings=(
@@ -268,9 +270,7 @@ class Steps(Choosing):
             # That clock has begun anew.
             deed = await self.keep(deed, recorded=time.monotonic(), boot=deeds.boot_id())
         while (left := deed.recorded + deed.isolation + MARGIN - time.monotonic()) > 0:
-            entry = self.log.state.authority.failover
-            before = entry.before if entry is not None else ""
-            if any(stood.site == before and not stood.running for stood in self.log.state.authority.stood):
+            if stands_still(self.log.state, deed.isolated):
                 break
             waited = round(deed.isolation + MARGIN - left)
             self.progress(Progress(phase="wait for isolation", done=waited, total=deed.isolation + round(MARGIN)))
