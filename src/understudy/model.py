@@ -18,6 +18,9 @@ Bytes: TypeAlias = NDArray[np.uint8]
 BytesLike: TypeAlias = bytes | bytearray | memoryview | Bytes
 """Anything contiguous that can be written out as bytes."""
 
+Data: TypeAlias = bytes | memoryview
+"""Bytes that were read and do not change, where they came to lie: a view is not copied, and holds all that it is a part of."""
+
 Extents: TypeAlias = NDArray[np.int64]
 """Shape (N, 2), C-contiguous: first block, number of blocks. Sorted, disjoint, every count >= 1."""
 

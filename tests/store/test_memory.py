@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Sequence
 
+import obstore
 import pytest
 from obstore.store import MemoryStore
 
@@ -35,3 +36,14 @@ class TestMemoryBehindFaults(Conformance):
         store = FaultyStore(Memory(""))
         yield store
         await store.close()
+
+
+async def test_what_comes_is_not_copied() -> None:
+    """A copy of each pack took a tenth to a quarter of the processor that reading it takes."""
+    store = Memory("")
+    await store.create("large", [bytes(1 << 20)])
+    for data in (await store.get("large"), await store.get("large", 1, 1 << 19)):
+        assert isinstance(data, memoryview)
+        assert data.readonly
+        assert isinstance(data.obj, obstore.Bytes)
+    await store.close()

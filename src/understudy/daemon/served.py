@@ -171,7 +171,7 @@ class ServedEngine(LocalEngine):
             await vault.store.head(names.DESCRIPTOR)
         store = vault.store if self.vault_directory is None else self._parts.open_store(url)
         try:
-            found = descriptor.decode(await store.get(names.DESCRIPTOR, 0, 1 << 16)).id.hex()
+            found = descriptor.decode(bytes(await store.get(names.DESCRIPTOR, 0, 1 << 16))).id.hex()
         except NotFound:
             raise StoreUnavailable(f"the vault is not at {url} any more", hint=self._parts.where_to_look(url)) from None
         finally:

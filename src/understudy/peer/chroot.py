@@ -1,6 +1,7 @@
 """What one peer sees of the served store: the names below its prefix, as if there were no others."""
 
 from understudy.errors import InvalidRequest, NotFound
+from understudy.model import Data
 from understudy.store.names import MAX_NAME, check_name, is_segment
 from understudy.store.protocol import ObjectInfo, ObjectStore
 
@@ -22,7 +23,7 @@ class Chroot:
     def whole(self, name: str) -> str:
         return whole_name(self._prefix, name)
 
-    async def get(self, name: str, start: int, length: int | None) -> bytes:
+    async def get(self, name: str, start: int, length: int | None) -> Data:
         try:
             return await self._store.get(self.whole(name), start, length)
         except NotFound:

@@ -9,7 +9,7 @@ from aiohttp import web
 
 from understudy.errors import InvalidRequest, NotFound, StoreUnavailable, UnderstudyError
 from understudy.finish import finish
-from understudy.model import Bytes
+from understudy.model import Bytes, Data
 from understudy.pairing import wire
 from understudy.peer.app import PEER, SITE, Row, answered, tell_limits
 from understudy.peer.chroot import Chroot
@@ -116,7 +116,7 @@ async def _get(request: web.Request) -> web.StreamResponse:
         return response
 
 
-async def _streamed(pace: Pace, hold: Hold, response: web.StreamResponse, view: Chroot, name: str, piece: bytes, at: int, end: int) -> None:
+async def _streamed(pace: Pace, hold: Hold, response: web.StreamResponse, view: Chroot, name: str, piece: Data, at: int, end: int) -> None:
     while True:
         async for moved in _written(pace, response, piece):
             hold.moved += moved
@@ -130,7 +130,7 @@ async def _streamed(pace: Pace, hold: Hold, response: web.StreamResponse, view: 
     await response.write_eof()
 
 
-async def _written(pace: Pace, response: web.StreamResponse, piece: bytes) -> AsyncIterator[int]:
+async def _written(pace: Pace, response: web.StreamResponse, piece: Data) -> AsyncIterator[int]:
     """Gives how many bytes went, as they do. `TimeoutError` if they do not, or too slowly."""
     for begin in range(0, len(piece), _WRITE):
         async with pace.next():

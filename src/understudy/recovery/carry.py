@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from hashlib import blake2b
 
 from understudy.errors import Conflict, IntegrityError, NotFound
+from understudy.model import Data
 from understudy.recovery.lanes import each, spread
 from understudy.recovery.progress import Listener, Meter
 from understudy.store.protocol import Creation, ObjectInfo, ObjectStore
@@ -65,7 +66,7 @@ async def _copy(source: ObjectStore, target: ObjectStore, info: ObjectInfo) -> i
     return len(data)
 
 
-def _prove(name: str, data: bytes) -> None:
+def _prove(name: str, data: Data) -> None:
     """What an object's own bytes tell without a key; records and checkpoints are proven by who reads the log."""
     directory, _, last = name.rpartition("/")
     if directory.endswith("/packs"):
@@ -73,6 +74,6 @@ def _prove(name: str, data: bytes) -> None:
     elif directory.endswith("/objects") and blake2b(data, digest_size=32).hexdigest() != last:
         raise IntegrityError(f"{name}: its bytes do not have the hash that names it")
     elif name.startswith(names.KEYS):
-        read_header(bytes.fromhex(last), data)
+        read_header(bytes.fromhex(last), bytes(data))
     elif name == names.DESCRIPTOR:
-        descriptor.decode(data)
+        descriptor.decode(bytes(data))

@@ -5,6 +5,7 @@ import time
 from hashlib import blake2b
 
 from understudy.errors import IntegrityError, NotFound
+from understudy.model import Data
 from understudy.recovery.lanes import each, spread
 from understudy.recovery.progress import Listener, Meter, unheard
 from understudy.recovery.slots import damaged_slots
@@ -32,7 +33,7 @@ async def scrub_vault(store: ObjectStore, listener: Listener = unheard) -> Verif
     began = time.monotonic()
     damage: dict[str, Damage] = {}
     try:
-        descriptor.decode(await store.get(names.DESCRIPTOR, 0, 1 << 16))
+        descriptor.decode(bytes(await store.get(names.DESCRIPTOR, 0, 1 << 16)))
     except NotFound as error:
         raise NotFound("there is no vault here", hint="check the address") from error
     except IntegrityError as error:
@@ -67,7 +68,7 @@ def _expected(name: str) -> tuple[str, bytes] | None:
     return parts[2], bytes.fromhex(parts[3])
 
 
-def _check(name: str, data: bytes) -> None:
+def _check(name: str, data: Data) -> None:
     expected = _expected(name)
     assert expected is not None
     kind, identity = expected

@@ -173,10 +173,10 @@ async def _must_fit(source: ObjectStore, target: ObjectStore) -> None:
 
 async def _descriptors(source: ObjectStore, target: ObjectStore) -> tuple[Descriptor, Descriptor | None]:
     """The target's is None where no vault is."""
-    mine = descriptor.decode(await source.get(names.DESCRIPTOR, 0, 1 << 16))
+    mine = descriptor.decode(bytes(await source.get(names.DESCRIPTOR, 0, 1 << 16)))
     if await target.head(names.DESCRIPTOR) is None:
         return mine, None
-    return mine, descriptor.decode(await target.get(names.DESCRIPTOR, 0, 1 << 16))
+    return mine, descriptor.decode(bytes(await target.get(names.DESCRIPTOR, 0, 1 << 16)))
 
 
 async def _must_be_part(contents: Contents, target: ObjectStore) -> None:

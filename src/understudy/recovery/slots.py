@@ -15,7 +15,7 @@ async def damaged_slots(store: ObjectStore) -> AsyncIterator[Damage]:
     seen: dict[bytes, str] = {}
     async for info in store.list(names.KEYS):
         try:
-            data = await store.get(info.name, 0, MAX_SLOT + 1)
+            data = bytes(await store.get(info.name, 0, MAX_SLOT + 1))
             read_header(slot_id(info.name), data)
             if data in seen:
                 raise IntegrityError(f"it is a copy of {seen[data]}")

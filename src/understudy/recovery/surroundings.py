@@ -73,7 +73,7 @@ async def _lost_slots(vault: Vault) -> list[Damage]:
     present: set[bytes] = set()
     async for info in vault.store.list(names.KEYS):
         try:
-            present.add(read_header(slot_id(info.name), await vault.store.get(info.name, 0, MAX_SLOT + 1)).identity)
+            present.add(read_header(slot_id(info.name), bytes(await vault.store.get(info.name, 0, MAX_SLOT + 1))).identity)
         except UNREADABLE:
             return []  # named already, and perhaps the one
     return [

@@ -7,6 +7,7 @@ from contextlib import aclosing
 from dataclasses import dataclass, field
 
 from understudy.errors import IntegrityError
+from understudy.model import Data
 from understudy.native import blockhash
 from understudy.recovery.frames import FrameCheck, name_of
 from understudy.recovery.lanes import each, spread
@@ -137,7 +138,7 @@ class _Verification:
             if self._packs[pack.id]:
                 self.ledger.blame(self._packs[pack.id], point)
 
-    async def _bytes(self, pack: PackAt) -> bytes:
+    async def _bytes(self, pack: PackAt) -> Data:
         if pack.seq:
             return await self.history.inline_pack(pack)
         return await self.history.store.get(names.pack(self.history.machine_id, pack.id.hex()), 0, pack.size + 1)
@@ -175,6 +176,6 @@ class _Verification:
         self.ledger.blame(name, point)
 
 
-def _scrub_as(pack: PackAt, data: bytes) -> None:
+def _scrub_as(pack: PackAt, data: Data) -> None:
     if pack_layout.scrub(pack.id, data) != pack.hash or len(data) != pack.size:
         raise pack_layout.damaged(pack.id, "is not the pack that its record names")

@@ -4,6 +4,7 @@ from collections import OrderedDict, defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from understudy.model import Data
 from understudy.store.protocol import Capabilities, Reader
 
 LIMIT = 32 << 20
@@ -51,7 +52,7 @@ class CachedReader:
         """Bytes."""
         return self._held
 
-    async def get(self, name: str, start: int = 0, length: int | None = None) -> bytes:
+    async def get(self, name: str, start: int = 0, length: int | None = None) -> Data:
         if not self._lasts(name):
             return await self._store.get(name, start, length)
         known = self._known(name, start, length)
@@ -59,7 +60,7 @@ class CachedReader:
             return known
         data = await self._store.get(name, start, length)
         if len(data) <= self._largest:
-            self._keep(name, start, _Piece(data, length is None or len(data) < length))
+            self._keep(name, start, _Piece(bytes(data), length is None or len(data) < length))
         return data
 
     def forget(self) -> None:

@@ -13,7 +13,7 @@ from typing import TypeVar
 from understudy.durable import sync_directory
 from understudy.errors import NotFound, StoreUnavailable
 from understudy.finish import finish_in_thread
-from understudy.model import BytesLike
+from understudy.model import BytesLike, Data
 from understudy.store.file_errors import translate
 from understudy.store.file_publish import Publisher
 from understudy.store.names import check_name, is_segment
@@ -54,7 +54,7 @@ class FileStore:
         fd = await self._open()
         return await self._run(lambda: self._publisher.publish(fd, name, buffers), name)
 
-    async def get(self, name: str, start: int = 0, length: int | None = None) -> bytes:
+    async def get(self, name: str, start: int = 0, length: int | None = None) -> Data:
         check_name(name)
         fd = await self._open()
         try:

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import nullcontext
 
-from understudy.model import BytesLike
+from understudy.model import BytesLike, Data
 from understudy.store.protocol import Capabilities, Creation, ObjectInfo, ObjectStore
 
 BULK = 1 << 20
@@ -30,7 +30,7 @@ class LimitedStore:
         async with self._bulk if sum(map(len, buffers)) >= BULK else nullcontext(), self._turns:
             return await self._store.create(name, buffers)
 
-    async def get(self, name: str, start: int = 0, length: int | None = None) -> bytes:
+    async def get(self, name: str, start: int = 0, length: int | None = None) -> Data:
         async with self._bulk if length is None or length >= BULK else nullcontext(), self._turns:
             return await self._store.get(name, start, length)
 

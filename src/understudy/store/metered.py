@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
 from understudy.errors import NotFound, StoreRefused, StoreUnavailable
-from understudy.model import BytesLike
+from understudy.model import BytesLike, Data
 from understudy.store.protocol import Capabilities, Creation, ObjectInfo, ObjectStore
 
 Operation: TypeAlias = Literal["create", "get", "head", "list", "delete"]
@@ -59,7 +59,7 @@ class MeteredStore:
             self._tally.sent += sum(map(len, buffers))
         return creation
 
-    async def get(self, name: str, start: int = 0, length: int | None = None) -> bytes:
+    async def get(self, name: str, start: int = 0, length: int | None = None) -> Data:
         with self._request("get"):
             data = await self._store.get(name, start, length)
         self._tally.received += len(data)

@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator, Sequence
 
-from understudy.model import BytesLike
+from understudy.model import BytesLike, Data
 from understudy.store.protocol import Capabilities, Creation, ObjectInfo, ObjectStore, Pace
 
 
@@ -21,7 +21,7 @@ class PacedStore:
         await self._pace(name, sum(map(len, buffers)))
         return await self._store.create(name, buffers)
 
-    async def get(self, name: str, start: int = 0, length: int | None = None) -> bytes:
+    async def get(self, name: str, start: int = 0, length: int | None = None) -> Data:
         return await self._store.get(name, start, length)
 
     async def head(self, name: str) -> ObjectInfo | None:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import NamedTuple, Protocol, TypeAlias
 
-from understudy.model import BytesLike
+from understudy.model import BytesLike, Data
 
 
 class Creation(Enum):
@@ -50,7 +50,7 @@ class Reader(Protocol):
     @property
     def capabilities(self) -> Capabilities: ...
 
-    async def get(self, name: str, start: int = 0, length: int | None = None) -> bytes: ...
+    async def get(self, name: str, start: int = 0, length: int | None = None) -> Data: ...
 
 
 class Cache(Reader, Protocol):
@@ -75,7 +75,7 @@ class ObjectStore(Reader, Protocol):
         """Store the buffers' concatenation under `name`, whole or not at all; durable when this returns; never overwrites."""
         ...
 
-    async def get(self, name: str, start: int = 0, length: int | None = None) -> bytes:
+    async def get(self, name: str, start: int = 0, length: int | None = None) -> Data:
         """Read `length` bytes from `start`, or to the end; shorter where the object ends. `NotFound` if it does not exist."""
         ...
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from understudy.errors import StoreUnavailable
-from understudy.model import BytesLike
+from understudy.model import BytesLike, Data
 from understudy.store.protocol import Capabilities, Creation, ObjectInfo, ObjectStore
 from understudy.store.waiting import Waiting
 
@@ -75,7 +75,7 @@ class RetryingStore:
         self._answered()
         return creation
 
-    async def get(self, name: str, start: int = 0, length: int | None = None) -> bytes:
+    async def get(self, name: str, start: int = 0, length: int | None = None) -> Data:
         return await self._through(lambda: self._store.get(name, start, length), small=length is not None and length <= SMALL)
 
     async def head(self, name: str) -> ObjectInfo | None:

@@ -52,7 +52,7 @@ def decode(data: bytes) -> Descriptor:
 async def read(store: ObjectStore) -> tuple[Descriptor, bytes]:
     """And its bytes. `NotFound` where no vault is."""
     try:
-        encoded = await store.get(names.DESCRIPTOR, 0, 1 << 16)
+        encoded = bytes(await store.get(names.DESCRIPTOR, 0, 1 << 16))
     except NotFound as error:
         raise NotFound("there is no vault here", hint="check the address") from error
     return decode(encoded), encoded

@@ -45,7 +45,7 @@ async def probed(store: ObjectStore, vault_id: str, machine_id: str, site: str, 
 
 async def _tried(store: ObjectStore, vault_id: str, name: str, directory: Path | None) -> Probe:
     try:
-        if descriptor.decode(await store.get(names.DESCRIPTOR, 0, 1 << 16)).id.hex() != vault_id:
+        if descriptor.decode(bytes(await store.get(names.DESCRIPTOR, 0, 1 << 16))).id.hex() != vault_id:
             raise StoreUnavailable("another vault is at this address now", hint="bring the former one back")
         return await _written(store, name, directory) if store.capabilities.deletes else Probe(written=False)
     except UnderstudyError as error:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from understudy.errors import StoreUnavailable
 from understudy.finish import finish_in_thread
-from understudy.model import BytesLike
+from understudy.model import BytesLike, Data
 from understudy.pairing import wire
 from understudy.pairing.address import Address
 from understudy.pairing.credential import context_of
@@ -58,7 +58,7 @@ class PeerStore:
             raise StoreUnavailable(f"the site at {self._address} does not say what became of {name}")
         return Creation(created)
 
-    async def get(self, name: str, start: int = 0, length: int | None = None) -> bytes:
+    async def get(self, name: str, start: int = 0, length: int | None = None) -> Data:
         check_name(name)
         small, large = await self._open()
         channel = small if length is not None and length <= _SMALL else large

@@ -13,7 +13,7 @@ from obstore.store import AzureStore, MemoryStore, S3Store
 
 from understudy.errors import NotFound, StoreRefused, StoreUnavailable, UnderstudyError
 from understudy.finish import finish
-from understudy.model import BytesLike
+from understudy.model import BytesLike, Data
 from understudy.store.names import check_name, is_segment
 from understudy.store.protocol import Capabilities, Creation, ObjectInfo
 from understudy.store.remote.failures import Failure, no_credentials, read_failure, timed_out, translate, without_credentials
@@ -70,7 +70,7 @@ class RemoteStore:
         self._let_in = True
         return Creation.CREATED
 
-    async def get(self, name: str, start: int = 0, length: int | None = None) -> bytes:
+    async def get(self, name: str, start: int = 0, length: int | None = None) -> Data:
         check_name(name)
         if length == 0:
             if await self.head(name) is None:
@@ -143,7 +143,7 @@ class RemoteStore:
     async def _put(self, key: str, views: Sequence[memoryview]) -> None:
         await obstore.put_async(self._opened(), key, views, mode="create", use_multipart=False)
 
-    async def _range(self, name: str, start: int, length: int | None) -> tuple[bytes, int] | None:
+    async def _range(self, name: str, start: int, length: int | None) -> tuple[Data, int] | None:
         """The bytes, and the size of the whole; None if there certainly is no such object.
 
         A range is always asked for, even if it is everything: its answer says how long the object is beside how much of it comes.
@@ -156,7 +156,7 @@ class RemoteStore:
             self._let_in = True
             size, (first, end) = result.meta["size"], result.range
             async with asyncio.timeout(PATIENCE + (end - first) / SLOWEST):
-                data = bytes(await result.bytes_async())
+                data = memoryview(await result.bytes_async())
         except TimeoutError:
             raise timed_out(self.server, what, PATIENCE) from None
         except _FAILURES as error:

@@ -13,7 +13,7 @@ import msgspec
 from understudy.durable import read_record, write_record
 from understudy.errors import StateFailed
 from understudy.finish import finish_in_thread
-from understudy.model import BytesLike
+from understudy.model import BytesLike, Data
 from understudy.store.protocol import Capabilities, Creation, ObjectInfo
 from understudy.store.remote.objects import RemoteStore
 from understudy.store.remote.probe import PLACE, probe
@@ -50,7 +50,7 @@ class ProbedStore:
         await self._prove()
         return await self._store.create(name, buffers)
 
-    async def get(self, name: str, start: int = 0, length: int | None = None) -> bytes:
+    async def get(self, name: str, start: int = 0, length: int | None = None) -> Data:
         return await self._store.get(name, start, length)
 
     async def head(self, name: str) -> ObjectInfo | None:

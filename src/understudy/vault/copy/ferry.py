@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from hashlib import blake2b
 
 from understudy.errors import Diverged, IntegrityError, NotFound
+from understudy.model import Data
 from understudy.store.protocol import Creation, ObjectStore
 from understudy.vault.concurrent import each
 from understudy.vault.copy.wanted import Wanted
@@ -59,7 +60,7 @@ class Ferry:
             if not await self._put(wanted.name, data):
                 raise damaged(wanted.name)
 
-    async def _put(self, name: str, data: bytes) -> bool:
+    async def _put(self, name: str, data: Data) -> bool:
         if await create_patiently(self.target, name, data, _PATIENCE) is Creation.EXISTS:
             return False
         self._count(len(data))
@@ -82,7 +83,7 @@ class Ferry:
             raise damaged(wanted.name)
         if not wanted.hash:
             return "/objects/" in wanted.name and await self._proves_itself(wanted, info.size)
-        tail = await self.target.get(wanted.name, info.size - pack_layout.TRAILER_SIZE, pack_layout.TRAILER_SIZE)
+        tail = bytes(await self.target.get(wanted.name, info.size - pack_layout.TRAILER_SIZE, pack_layout.TRAILER_SIZE))
         try:
             pack_layout.parse_trailer(_id_of(wanted), info.size, tail, wanted.hash)
         except IntegrityError as error:
@@ -120,7 +121,7 @@ def diverged(name: str) -> Diverged:
     )
 
 
-def proven(wanted: Wanted, data: bytes) -> None:
+def proven(wanted: Wanted, data: Data) -> None:
     """What is sent is what was written, as far as that can be told without a key. Checkpoints are proven by who reads them."""
     what = IntegrityError(
         f"{wanted.name} in the vault is not what its log says: it is damaged",

@@ -67,6 +67,6 @@ async def moved_on(store: ObjectStore, memory: Memory, promotions: Sequence[Prom
 
 async def _has(store: ObjectStore, owner: str, mark: Head) -> bool:
     try:
-        return record_hash(await store.get(names.record(owner, mark.seq), 0, MAX_RECORD + 1)) == mark.hash
+        return record_hash(bytes(await store.get(names.record(owner, mark.seq), 0, MAX_RECORD + 1))) == mark.hash
     except NotFound:
         return False

@@ -73,7 +73,7 @@ async def newest(target: ObjectStore, owner: str) -> Taken:
     if not last.isdecimal():
         raise diverged(prefix + last)
     try:
-        return Taken(int(last), decode(await target.get(prefix + last, 0, _MOST)), done)
+        return Taken(int(last), decode(bytes(await target.get(prefix + last, 0, _MOST))), done)
     except (IntegrityError, NotFound):
         if not done:
             raise

@@ -49,7 +49,7 @@ def decode(data: bytes) -> Marker:
 async def read_marker(store: ObjectStore) -> Marker | None:
     """None where no copy is."""
     try:
-        return decode(await store.get(names.COPY, 0, _MOST))
+        return decode(bytes(await store.get(names.COPY, 0, _MOST)))
     except NotFound:
         return None
 

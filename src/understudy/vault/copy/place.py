@@ -31,14 +31,14 @@ async def begin_copy(vault: Vault, target: ObjectStore) -> Marker:
 async def finish_copy(vault: Vault, ferry: Ferry) -> None:
     """The settings are there: with its key slots and its descriptor the place is a vault."""
     await carry_slots(ferry, vault.settings)
-    await ferry.put(names.DESCRIPTOR, await vault.store.get(names.DESCRIPTOR, 0, 1 << 16))
+    await ferry.put(names.DESCRIPTOR, bytes(await vault.store.get(names.DESCRIPTOR, 0, 1 << 16)))
 
 
 async def must_be_copy(vault: Vault, target: ObjectStore) -> Marker:
     """The place is a copy of this vault. `StoreUnavailable` if nothing is there: it may be a file system that is not mounted."""
     marker = await read_marker(target)
     if marker is None and await target.head(names.DESCRIPTOR) is not None:
-        found = descriptor.decode(await target.get(names.DESCRIPTOR, 0, 1 << 16)).id.hex()
+        found = descriptor.decode(bytes(await target.get(names.DESCRIPTOR, 0, 1 << 16))).id.hex()
         what = "this vault itself" if found == vault.id else f"vault {found}"
         raise Conflict(f"{what} is there, and no copy of vault {vault.id}: nothing was copied", hint="name the place of the copy")
     if marker is None:
@@ -53,7 +53,7 @@ async def must_be_copy(vault: Vault, target: ObjectStore) -> Marker:
 
 async def _must_be_empty(target: ObjectStore) -> None:
     try:
-        found = descriptor.decode(await target.get(names.DESCRIPTOR, 0, 1 << 16)).id.hex()
+        found = descriptor.decode(bytes(await target.get(names.DESCRIPTOR, 0, 1 << 16))).id.hex()
     except NotFound:
         found = ""
     if found:

@@ -69,7 +69,7 @@ async def close_log(vault: Vault, log: MachineLog, after: int, promotion: str) -
     owner, head = names.machine(log.machine_id), log.head.seq
     for seq in range(after + 1, min(head, after + MOST_LATE) + 1):
         try:
-            data = await vault.store.get(names.record(owner, seq), 0, MAX_RECORD + 1)
+            data = bytes(await vault.store.get(names.record(owner, seq), 0, MAX_RECORD + 1))
         except NotFound:  # trimmed since
             return
         opened = open_record(vault.access, owner, seq, b"", data)

@@ -5,6 +5,7 @@ from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
 from understudy.errors import IntegrityError, NotFound, StoreRefused
+from understudy.model import Data
 from understudy.store.protocol import Creation, ObjectStore
 from understudy.vault import names
 from understudy.vault.concurrent import each
@@ -95,11 +96,11 @@ async def healed_log(vault: Vault, log: MachineLog, target: ObjectStore) -> int:
     async def heal(seq: int) -> int:
         name = names.record(owner, seq)
         if seq in there:
-            found = await target.get(name, 0, MAX_RECORD + 1)
+            found = bytes(await target.get(name, 0, MAX_RECORD + 1))
             if record_hash(found) == log.hashes[seq] or opens(vault.access, owner, seq, found):
                 return 0
         try:
-            data = await vault.store.get(name, 0, MAX_RECORD + 1)
+            data = bytes(await vault.store.get(name, 0, MAX_RECORD + 1))
         except NotFound:
             return 0
         if record_hash(data) != log.hashes[seq]:
@@ -114,7 +115,7 @@ async def healed_log(vault: Vault, log: MachineLog, target: ObjectStore) -> int:
     return done + (len(bad) - len(await healed(vault, log, target, bad)) if bad else 0)
 
 
-async def _replaced(target: ObjectStore, name: str, data: bytes) -> None:
+async def _replaced(target: ObjectStore, name: str, data: Data) -> None:
     """`StoreRefused` where what lies there cannot be deleted."""
     if await target.head(name) is not None:
         if not target.capabilities.deletes:

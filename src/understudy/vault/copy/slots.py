@@ -25,7 +25,7 @@ async def carry_slots(ferry: Ferry, settings: Settings) -> None:
         if info.name in there:
             continue
         try:
-            data = await ferry.source.get(info.name, 0, MAX_SLOT + 1)
+            data = bytes(await ferry.source.get(info.name, 0, MAX_SLOT + 1))
         except NotFound:
             continue
         if not _is_revoked(info.name, data, settings):
@@ -38,7 +38,7 @@ async def surplus(source: ObjectStore, target: ObjectStore, settings: Settings) 
     revoked, others = list[str](), list[str]()
     async for info in target.list(names.KEYS):
         if info.name not in there:
-            data = await target.get(info.name, 0, MAX_SLOT + 1)
+            data = bytes(await target.get(info.name, 0, MAX_SLOT + 1))
             (revoked if _is_revoked(info.name, data, settings) else others).append(info.name)
     return Surplus(tuple(revoked), tuple(others))
 
@@ -47,7 +47,7 @@ async def drop_revoked(target: ObjectStore, settings: Settings) -> int:
     """Delete the slots of keys that were revoked, as the copy's own settings log tells. How many went."""
     gone = 0
     async for info in target.list(names.KEYS):
-        if _is_revoked(info.name, await target.get(info.name, 0, MAX_SLOT + 1), settings):
+        if _is_revoked(info.name, bytes(await target.get(info.name, 0, MAX_SLOT + 1)), settings):
             gone += await target.delete(info.name)
     return gone
 

@@ -87,7 +87,7 @@ class Trail:
 
     async def _read(self, seq: int) -> Record:
         try:
-            data = await self._ferry.source.get(self._name(seq), 0, MAX_RECORD + 1)
+            data = bytes(await self._ferry.source.get(self._name(seq), 0, MAX_RECORD + 1))
         except NotFound as error:
             raise Missing(
                 f"record {seq} of {self._owner} is missing in the vault", hint="`understudy verify` tells what else is"
@@ -111,21 +111,21 @@ class Trail:
         seq = names.number_of(self._owner, last)
         if seq is None:
             raise diverged(last)
-        return Head(seq, record_hash(await self._ferry.target.get(last, 0, MAX_RECORD + 1)))
+        return Head(seq, record_hash(bytes(await self._ferry.target.get(last, 0, MAX_RECORD + 1))))
 
     async def _must_be_same(self, end: Head) -> None:
         """Each record carries the hash of the one before: where one is the same, all before it are."""
         if not end.seq:
             return
         try:
-            mine = record_hash(await self._ferry.source.get(self._name(end.seq), 0, MAX_RECORD + 1))
+            mine = record_hash(bytes(await self._ferry.source.get(self._name(end.seq), 0, MAX_RECORD + 1)))
         except NotFound:
             if await self._is_trimmed(end.seq):
                 return
             raise self._beyond(end.seq) from None
         if mine == end.hash:
             return
-        if not opens(self._access, self._owner, end.seq, await self._ferry.target.get(self._name(end.seq), 0, MAX_RECORD + 1)):
+        if not opens(self._access, self._owner, end.seq, bytes(await self._ferry.target.get(self._name(end.seq), 0, MAX_RECORD + 1))):
             raise damaged(self._name(end.seq))
         raise self._beyond(end.seq)
 

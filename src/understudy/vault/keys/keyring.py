@@ -197,7 +197,7 @@ class Keyring:
         slot_id = secrets.token_bytes(16)
         vault_id = bytes.fromhex(self._place.access.vault_id)
         data = await write_slot(self._place, slot_id, bundle, unlock)
-        stored = await self._place.store.get(names.slot(slot_id.hex()), 0, MAX_SLOT + 1)
+        stored = bytes(await self._place.store.get(names.slot(slot_id.hex()), 0, MAX_SLOT + 1))
         if stored != data or await asyncio.to_thread(unwrap, vault_id, slot_id, stored, unlock) != bundle:
             raise IntegrityError(f"key slot {slot_id.hex()} does not open right after it was written")
         return self._shown(slot_id.hex(), read_header(slot_id, stored))
@@ -240,7 +240,7 @@ async def _slots(store: ObjectStore) -> AsyncIterator[tuple[str, bytes]]:
     """By what follows `keys/` in its name, every object there; without those that somebody takes away just now."""
     async for info in store.list(names.KEYS):
         try:
-            data = await store.get(info.name, 0, MAX_SLOT + 1)
+            data = bytes(await store.get(info.name, 0, MAX_SLOT + 1))
         except NotFound:
             continue
         yield info.name.removeprefix(names.KEYS), data

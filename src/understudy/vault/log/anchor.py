@@ -69,6 +69,6 @@ async def _trims(place: Place, owner: str, judge: Callable[[Opened], Record], nu
 
 async def _content(place: Place, owner: str, seq: int) -> bytes:
     try:
-        return await place.store.get(names.record(owner, seq), 0, MAX_RECORD + 1)
+        return bytes(await place.store.get(names.record(owner, seq), 0, MAX_RECORD + 1))
     except NotFound:
         return b""

@@ -127,7 +127,7 @@ class Chain:
         """What the store has in the last record's place; None where none was read, or it is gone."""
         if self.head.seq:
             with contextlib.suppress(NotFound):
-                return await self._place.store.get(names.record(self.owner, self.head.seq), 0, MAX_RECORD + 1)
+                return bytes(await self._place.store.get(names.record(self.owner, self.head.seq), 0, MAX_RECORD + 1))
         return None
 
     async def remember(self) -> None:
@@ -197,7 +197,7 @@ class Chain:
             try:
                 if await self._place.store.create(name, [next_.data]) is Creation.EXISTS:
                     unsure = True  # ours from an earlier try that a store repeated by itself, or another's
-                    if await self._place.store.get(name, 0, MAX_RECORD + 1) != next_.data:
+                    if bytes(await self._place.store.get(name, 0, MAX_RECORD + 1)) != next_.data:
                         return False
                 unsure = True
                 return await self._is_in_the_log(next_.seq, clock() - began > STALL)
@@ -270,7 +270,7 @@ class Chain:
             objects = await asyncio.gather(*(self._place.store.get(info.name, 0, MAX_RECORD + 1) for info in window))
         except NotFound as error:
             raise Missing(f"a record of {self.owner} vanished while it was read", hint="who deletes objects in it?") from error
-        records, damage = await asyncio.to_thread(self._open, before, objects)
+        records, damage = await asyncio.to_thread(self._open, before, list(map(bytes, objects)))
         for opened in records:
             if opened.seq == seen.seq and opened.hash != seen.hash:
                 raise guard.rolled_back(self.owner, seen, opened.seq)

@@ -200,7 +200,7 @@ class MachineLog(BaseLog):
     async def opened_as(self) -> str:
         """The machine's name, from its first record alone; empty if that is missing, damaged, or does not count."""
         try:
-            data = await self._place.store.get(names.record(self._chain.owner, 1), 0, MAX_RECORD + 1)
+            data = bytes(await self._place.store.get(names.record(self._chain.owner, 1), 0, MAX_RECORD + 1))
             opened = open_record(self._place.access, self._chain.owner, 1, Head().hash, data)
             return fold(self.machine_id, [self._judge(opened)]).name
         except (NotFound, IntegrityError, Unsupported):
@@ -213,7 +213,7 @@ class MachineLog(BaseLog):
         pack = self._inline.get(seq)
         if pack is None:
             try:
-                data = await self._place.store.get(names.record(self._chain.owner, seq), 0, MAX_RECORD + 1)
+                data = bytes(await self._place.store.get(names.record(self._chain.owner, seq), 0, MAX_RECORD + 1))
             except NotFound as error:
                 raise IntegrityError(
                     f"record {seq} of {self._chain.owner} is gone since the log was read",

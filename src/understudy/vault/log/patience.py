@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from understudy.errors import IntegrityError, NotFound, StoreUnavailable
-from understudy.model import BytesLike
+from understudy.model import BytesLike, Data
 from understudy.store.protocol import Creation, ObjectStore
 
 TAIL = 64
@@ -30,7 +30,7 @@ BRIEF = Patience(attempts=3)
 """For what is begun anew soon, and loses little by that."""
 
 
-async def create_patiently(store: ObjectStore, name: str, data: bytes, patience: Patience) -> Creation:
+async def create_patiently(store: ObjectStore, name: str, data: Data, patience: Patience) -> Creation:
     """Create through transient failures. EXISTS only if something else is there: our own bytes count as created."""
     waits = patience.waits()
     while True:

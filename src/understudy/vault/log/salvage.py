@@ -65,7 +65,7 @@ async def _windows(store: ObjectStore, owner: str, first: int) -> AsyncIterator[
 
 async def _content(store: ObjectStore, owner: str, seq: int) -> bytes | None:
     try:
-        return await store.get(names.record(owner, seq), 0, MAX_RECORD + 1)
+        return bytes(await store.get(names.record(owner, seq), 0, MAX_RECORD + 1))
     except NotFound:
         return None
 

@@ -40,7 +40,7 @@ async def get_side_object(store: ObjectStore, access: Access, owner: str, purpos
     if not len(MAGIC) + OVERHEAD <= ref.size <= MAX_OBJECT or len(ref.hash) != HASH_SIZE:
         raise IntegrityError(f"{what} is referred to in a way that makes no sense")
     try:
-        stored = await store.get(names.side_object(owner, ref.hash.hex()), 0, ref.size + 1)
+        stored = bytes(await store.get(names.side_object(owner, ref.hash.hex()), 0, ref.size + 1))
     except NotFound as error:
         raise IntegrityError(f"{what} is missing", hint="restore it from a copy of the vault") from error
     data = None

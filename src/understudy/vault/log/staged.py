@@ -4,7 +4,7 @@ from bisect import bisect_right
 from collections.abc import AsyncIterator, Mapping, Sequence
 
 from understudy.errors import NotFound
-from understudy.model import BytesLike
+from understudy.model import BytesLike, Data
 from understudy.store.protocol import Capabilities, Creation, ObjectInfo, ObjectStore
 from understudy.vault import names
 
@@ -51,7 +51,7 @@ class Bridged:
     async def create(self, name: str, buffers: Sequence[BytesLike]) -> Creation:
         return await self._store.create(name, buffers)
 
-    async def get(self, name: str, start: int = 0, length: int | None = None) -> bytes:
+    async def get(self, name: str, start: int = 0, length: int | None = None) -> Data:
         try:
             return await self._store.get(name, start, length)
         except NotFound:

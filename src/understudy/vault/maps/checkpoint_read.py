@@ -49,7 +49,7 @@ async def _fetch(store: Reader, machine_id: str, checkpoint_id: bytes, start: in
         raise IntegrityError(f"{name}: is missing from the vault") from None
     if len(data) != length:
         raise IntegrityError(f"{name}: ends at byte {start + len(data)}, before its size")
-    return data
+    return bytes(data)
 
 
 async def read_directory(history: History, checkpoint: Checkpoint) -> Directory:

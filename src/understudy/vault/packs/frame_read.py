@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from understudy.model import BLOCK_SIZE, Bytes, Rows, Signatures
+from understudy.model import BLOCK_SIZE, Bytes, Data, Rows, Signatures
 from understudy.native.decode import FrameError, decode
 from understudy.native.encode import scratch_size
 from understudy.native.layout import FRAME, KIND_ZERO
@@ -91,9 +91,7 @@ async def read_blocks(source: Packs, disk_id: bytes, packs: Sequence[PackAt], se
     await each(IN_FLIGHT, read_pack, split_by_pack(selection))
 
 
-def _decode(
-    pack: PackAt, key: PackKey, context: Bytes, part: PackPart, reads: Reads, data: Sequence[bytes | memoryview], out: Bytes
-) -> None:
+def _decode(pack: PackAt, key: PackKey, context: Bytes, part: PackPart, reads: Reads, data: Sequence[Data], out: Bytes) -> None:
     total = int(part.frames["blocks"].sum())
     if part.source is None:
         into = out[part.start * BLOCK_SIZE : (part.start + total) * BLOCK_SIZE]

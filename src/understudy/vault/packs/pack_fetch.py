@@ -3,6 +3,7 @@
 import asyncio
 
 from understudy.errors import NotFound
+from understudy.model import Data
 from understudy.store.protocol import Reader
 from understudy.vault import names
 from understudy.vault.access import Access
@@ -34,13 +35,17 @@ def inline_ref(data: bytes) -> PackRef:
     return PackRef(id=pack_id, size=len(data), hash=scrub(pack_id, data))
 
 
-def inline_footer(access: Access, machine_id: str, ref: PackRef, data: bytes) -> Footer:
-    trailer = parse_trailer(ref.id, len(data), data[-TRAILER_SIZE:], ref.hash)
-    return _open_footer(access, machine_id, ref.id, trailer, data[trailer.footer_offset : -TRAILER_SIZE])
+def inline_footer(access: Access, machine_id: str, ref: PackRef, data: Data) -> Footer:
+    trailer = _trailer_of(ref, data)
+    return _open_footer(access, machine_id, ref.id, trailer, bytes(data[trailer.footer_offset : -TRAILER_SIZE]))
 
 
-def inline_key(access: Access, ref: PackRef, data: bytes) -> PackKey:
-    return open_header(access, ref.id, data[:HEADER_SIZE], parse_trailer(ref.id, len(data), data[-TRAILER_SIZE:], ref.hash))
+def inline_key(access: Access, ref: PackRef, data: Data) -> PackKey:
+    return open_header(access, ref.id, bytes(data[:HEADER_SIZE]), _trailer_of(ref, data))
+
+
+def _trailer_of(ref: PackRef, data: Data) -> Trailer:
+    return parse_trailer(ref.id, len(data), bytes(data[-TRAILER_SIZE:]), ref.hash)
 
 
 def _open_footer(access: Access, machine_id: str, pack_id: bytes, trailer: Trailer, sealed: bytes) -> Footer:
@@ -54,7 +59,7 @@ def _check_size(ref: PackRef) -> None:
         raise damaged(ref.id, f"a record says that it has {ref.size} bytes, which no pack has")
 
 
-async def fetch_range(store: Reader, machine_id: str, pack_id: bytes, start: int, length: int, least: int | None = None) -> bytes:
+async def fetch_range(store: Reader, machine_id: str, pack_id: bytes, start: int, length: int, least: int | None = None) -> Data:
     """Exactly these bytes of a stored pack, or at least so many; a missing or shorter object is an `IntegrityError`."""
     try:
         data = await store.get(names.pack(machine_id, pack_id.hex()), start, length)
@@ -65,7 +70,7 @@ async def fetch_range(store: Reader, machine_id: str, pack_id: bytes, start: int
     return data
 
 
-async def fetch_whole(store: Reader, machine_id: str, ref: PackRef, *, ends: bool) -> bytes:
+async def fetch_whole(store: Reader, machine_id: str, ref: PackRef, *, ends: bool) -> Data:
     """All of a stored pack. `ends`: `IntegrityError` also if its object goes on behind it, which takes no request of its own here."""
     _check_size(ref)
     data = await fetch_range(store, machine_id, ref.id, 0, ref.size + ends, ref.size)
@@ -81,17 +86,17 @@ async def fetch_key(store: Reader, access: Access, machine_id: str, ref: PackRef
         fetch_range(store, machine_id, ref.id, ref.size - TRAILER_SIZE, TRAILER_SIZE),
         fetch_range(store, machine_id, ref.id, 0, HEADER_SIZE),
     )
-    return open_header(access, ref.id, header, parse_trailer(ref.id, ref.size, trailer, ref.hash))
+    return open_header(access, ref.id, bytes(header), parse_trailer(ref.id, ref.size, bytes(trailer), ref.hash))
 
 
 async def fetch_footer(store: Reader, access: Access, machine_id: str, ref: PackRef) -> Footer:
     """One ranged read, a second one where the footer is large."""
     _check_size(ref)
     start = max(0, ref.size - min(TAIL_MOST, max(TAIL_LEAST, ref.size >> 6)))
-    tail = await fetch_range(store, machine_id, ref.id, start, ref.size - start)
+    tail = bytes(await fetch_range(store, machine_id, ref.id, start, ref.size - start))
     trailer = parse_trailer(ref.id, ref.size, tail[-TRAILER_SIZE:], ref.hash)
     if trailer.footer_offset < start:
-        tail = await fetch_range(store, machine_id, ref.id, trailer.footer_offset, start - trailer.footer_offset) + tail
+        tail = bytes(await fetch_range(store, machine_id, ref.id, trailer.footer_offset, start - trailer.footer_offset)) + tail
         start = trailer.footer_offset
     sealed = tail[trailer.footer_offset - start : -TRAILER_SIZE]
     # Up to 30 ms for a footer of many small frames: not on the event loop.

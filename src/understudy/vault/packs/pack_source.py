@@ -8,6 +8,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from understudy.model import Data
 from understudy.vault import names
 from understudy.vault.cache import Cache
 from understudy.vault.kinds import PackRef
@@ -51,7 +52,7 @@ class Packs(Protocol):
         """Bytes of one request, but for its last frame."""
         ...
 
-    async def read(self, pack: PackAt, start: int, length: int) -> bytes | memoryview:
+    async def read(self, pack: PackAt, start: int, length: int) -> Data:
         """Exactly these bytes."""
         ...
 
@@ -97,7 +98,7 @@ class PackSource:
     def read_most(self) -> int:
         return min(READ_MOST, READS // self._history.store.capabilities.parallel) if self.far else READ_MOST
 
-    async def read(self, pack: PackAt, start: int, length: int) -> bytes:
+    async def read(self, pack: PackAt, start: int, length: int) -> Data:
         if not pack.seq:
             return await fetch_range(self._history.reader, self._history.machine_id, pack.id, start, length)
         data = (await self._inlined(pack))[start : start + length]
@@ -123,7 +124,7 @@ class PackSource:
     async def _inlined(self, pack: PackAt) -> bytes:
         return await self._inline.get(pack.id, lambda: self._history.inline_pack(pack))
 
-    async def key(self, pack: PackAt, whole: bytes | None = None) -> PackKey:
+    async def key(self, pack: PackAt, whole: Data | None = None) -> PackKey:
         """`whole`: the pack's bytes, where they are at hand."""
 
         async def load() -> PackKey:
@@ -135,7 +136,7 @@ class PackSource:
 
         return await self._keys.get(pack.id, load)
 
-    async def footer(self, pack: PackAt, whole: bytes | None = None) -> Footer:
+    async def footer(self, pack: PackAt, whole: Data | None = None) -> Footer:
         async def load() -> Footer:
             history = self._history
             data = await self._inlined(pack) if pack.seq else whole
@@ -155,7 +156,7 @@ class WholePack:
     """One pack whose bytes are all here."""
 
     source: PackSource
-    data: bytes
+    data: Data
 
     @property
     def at_once(self) -> int:
