@@ -15,7 +15,7 @@ from tests.store.servers import ACCOUNT, ACCOUNT_KEY, Server
 from understudy.errors import InvalidRequest, StoreRefused, StoreUnavailable
 from understudy.store.protocol import Creation
 from understudy.store.remote import credentials
-from understudy.store.remote.azure import open_azure
+from understudy.store.remote.azure import advice_on, open_azure
 from understudy.store.remote.objects import RemoteStore
 from understudy.store.remote.s3 import open_s3
 from understudy.store.url import parse_url
@@ -161,6 +161,33 @@ async def test_a_bucket_that_is_not_there(kind: str, tmp_path: Path, request: py
         with pytest.raises(StoreRefused) as caught:
             await operation
         assert "make the bucket or container" in caught.value.hint
+
+
+@pytest.mark.parametrize("path", ["", "/other"])
+async def test_an_emulators_endpoint_without_the_account(az: Server, path: str, tmp_path: Path) -> None:
+    address = az.address("there", tmp_path)
+    root = az.endpoint.removesuffix(f"/{ACCOUNT}")
+    store = open_azure(parse_url(address.replace(az.endpoint, root + path)))
+    for operation in (store.get("a"), store.head("a"), store.create("b", [b"x"]), anext(store.list("")), store.delete("a")):
+        with pytest.raises(StoreRefused) as caught:
+            await operation
+        assert caught.value.hint == f"an emulator has the account in the path: ?endpoint={root}/{ACCOUNT}"
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "advised"),
+    [
+        ("https://acct.blob.core.windows.net", False),
+        ("https://acct.blob.localhost:10000", False),
+        ("http://127.0.0.1:10000/acct", False),
+        ("http://127.0.0.1:10000", True),
+        ("http://127.0.0.1:10000/other", True),
+        ("https://acct2.blob.core.windows.net", True),
+        ("https://backup.example.org", True),
+    ],
+)
+def test_where_an_endpoint_names_the_account(endpoint: str, advised: bool) -> None:
+    assert bool(advice_on(endpoint, "acct")) is advised
 
 
 async def test_the_instances_metadata(hostile: Hostile, monkeypatch: pytest.MonkeyPatch) -> None:

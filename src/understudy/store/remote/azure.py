@@ -3,6 +3,7 @@
 import os
 from datetime import datetime
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 import msgspec
 from obstore.exceptions import BaseError
@@ -57,9 +58,18 @@ def open_azure(url: StoreUrl) -> RemoteStore:
         )
     except (BaseError, ValueError) as error:
         raise InvalidRequest(f"{url}: {error}".partition("\n")[0], hint="look at the address's options") from None
-    return RemoteStore(
-        store, CAPABILITIES, server_of(endpoint), f"az://{url.place}", url.path, credentials.complaint if credentials else None
-    )
+    complaint = credentials.complaint if credentials else None
+    return RemoteStore(store, CAPABILITIES, server_of(endpoint), f"az://{url.place}", url.path, complaint, advice_on(endpoint, account))
+
+
+def advice_on(endpoint: str, account: str) -> str:
+    """What to write in the place of an endpoint that names the account neither in its host nor at the end of its path; empty if it does.
+    A domain of one's own need not: only if such a server does not find the container is this why.
+    """
+    parts = urlsplit(endpoint)
+    if parts.netloc.startswith(f"{account}.") or parts.path.rpartition("/")[2] == account:
+        return ""
+    return f"an emulator has the account in the path: ?endpoint={parts.scheme}://{parts.netloc}/{account}"
 
 
 def _given(key: AzureKey, until: datetime) -> "AzureCredential":

@@ -21,6 +21,8 @@ _METADATA = re.compile(r"^https?://[^/]+/(?:latest/|metadata/|v2/credentials|[^/
 
 _NO_CONTAINER = {"NoSuchBucket", "ContainerNotFound", "ContainerBeingDeleted", "ContainerDisabled"}
 _NO_OBJECT = {"NoSuchKey", "BlobNotFound"}
+# What an emulator of Azure says of a path whose first segment is no account of its.
+_NO_PLACE = {"ResourceNotFound", "OutOfRangeInput", "InvalidUri"}
 _BUSY = {"SlowDown", "RequestTimeout", "ServerBusy", "OperationTimedOut", "InternalError", "ServiceUnavailable", "RequestLimitExceeded"}
 _EXPIRED = {"ExpiredToken", "ExpiredTokenException", "TokenRefreshRequired"}
 _WRONG_KEY = {
@@ -130,9 +132,10 @@ def no_credentials(failure: Failure, server: str, kind: str, before: bool) -> Un
     )
 
 
-def translate(failure: Failure, server: str, what: str) -> UnderstudyError:
-    """The member of our error family. `server`: its name. `what`: which operation on what, like `create s3://bucket/a/b`."""
-    refused = _refused(failure)
+def translate(failure: Failure, server: str, what: str, advice: str = "") -> UnderstudyError:
+    """The member of our error family. `server`: its name. `what`: which operation on what, like `create s3://bucket/a/b`. `advice`: what to
+    do if the server does not know the place at all."""
+    refused = advice if advice and failure.code in _NO_PLACE else _refused(failure)
     said = f"{what}: {server}: {failure.words}" + f" (HTTP {failure.status})" * bool(failure.status)
     if refused is not None:
         return StoreRefused(said, hint=refused)

@@ -35,14 +35,17 @@ class RemoteStore:
         place: str,
         prefix: str = "",
         complaint: Callable[[], UnderstudyError | None] | None = None,
+        advice: str = "",
     ) -> None:
-        """`complaint`: why there are no credentials, where that is known better than a server can know it."""
+        """`complaint`: why there are no credentials, where that is known better than a server can know it. `advice`: what to look at first
+        where the server does not find its way."""
         self._store: S3Store | AzureStore | MemoryStore | None = store
         self._capabilities = capabilities
         self.server = server
         self._prefix = prefix + "/" * bool(prefix)
         self._place = f"{place}/{self._prefix}"
         self._complaint = complaint
+        self._advice = advice
         self._let_in = False
         """Whether there were credentials for a request at least once."""
 
@@ -190,7 +193,7 @@ class RemoteStore:
         if without_credentials(failure):
             return no_credentials(failure, self.server, self._capabilities.kind, self._let_in)
         self._let_in = True
-        return translate(failure, self.server, what)
+        return translate(failure, self.server, what, self._advice)
 
     def _disorder(self, last: str, name: str) -> StoreRefused:
         return StoreRefused(
