@@ -7,8 +7,9 @@ import pytest
 from tests.faults import Action, Fault, FaultyStore
 from tests.vault.worlds import QUICK, UNLOCK, a_point, bundle_of, forge, passphrase
 from understudy.errors import AccessDenied, Conflict, InDoubt, IntegrityError, NotFound, StoreUnavailable
+from understudy.store.file import FileStore
 from understudy.vault import kinds, names
-from understudy.vault.keys.keyring import DamagedSlot
+from understudy.vault.keys.keyring import DamagedSlot, none_opens
 from understudy.vault.keys.unlock import KeyFile, Unlock
 from understudy.vault.vault import Vault
 
@@ -32,6 +33,30 @@ async def test_wrong_keys_all_get_the_same_words(vault: Vault, store: FaultyStor
         await opens(store, wrong)
     assert caught.value.hint
     assert "guess" not in repr(caught.value)
+
+
+async def test_another_vault_than_this_site_knows(vault: Vault, store: FaultyStore, tmp_path: Path) -> None:
+    """Its key is not wrong: it is for the vault that was at the address before."""
+    state = tmp_path / "another site"
+    other = await Vault.create(FileStore(tmp_path / "other", make=True), SOURCE_KEY, state=state)
+    await other.close()
+    with pytest.raises(AccessDenied) as caught:
+        await Vault.open(store, SOURCE_KEY, state, patience=QUICK)
+    assert caught.value.message.endswith(f"it is vault {vault.id}, and this site has opened {other.id}")
+    assert "another vault at this address" in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("known", "words"),
+    [
+        ([], "opens with the key given"),
+        (["a", "this", "b"], "opens with the key given"),
+        (["a"], "has opened a"),
+        (["a", "b", "c", "d", "e"], "has opened a, b, c and 2 more"),
+    ],
+)
+def test_what_is_said_of_a_key_that_opens_nothing(known: list[str], words: str) -> None:
+    assert none_opens("this", known).message.endswith(words)
 
 
 async def test_a_source_is_added(vault: Vault, store: FaultyStore) -> None:

@@ -16,6 +16,15 @@ class _Followed(msgspec.Struct, frozen=True):
     followed: tuple[str, ...]
 
 
+def vaults_known(state: Path) -> list[str]:
+    """Ids of the vaults that this site has opened. Blocks."""
+    return _directories(_below(state))
+
+
+def _below(state: Path) -> Path:
+    return state / "vaults"
+
+
 @dataclass(frozen=True, slots=True)
 class Memory:
     """Paths only. `owner` is a log's owner as in `names`."""
@@ -27,7 +36,7 @@ class Memory:
     @classmethod
     def of(cls, state: Path, vault_id: str) -> "Memory":
         """Blocks."""
-        directory = state / "vaults" / vault_id
+        directory = _below(state) / vault_id
         return cls(directory, "".join(followed(directory)[-1:]))
 
     @property

@@ -97,7 +97,7 @@ class Vault:
         `NotFound`, `AccessDenied`, `IntegrityError`, `RolledBack`, or what the store says.
         """
         described, encoded = await descriptor.read(store)
-        unlocked = await unlock_vault(store, described.id, unlock)
+        unlocked = await unlock_vault(store, described.id, unlock, state)
         memory = await asyncio.to_thread(Memory.of, state, described.id.hex()) if state is not None else None
         copy = await copy_id(store) if memory is not None else ""
         place = Place(store, unlocked.bundle.access(described.id), memory, patience, salvage, copy)

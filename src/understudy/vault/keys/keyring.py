@@ -5,8 +5,9 @@ import contextlib
 import re
 import secrets
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import NamedTuple, TypeAlias
 
 from understudy.errors import AccessDenied, Conflict, IntegrityError, NotFound
@@ -19,6 +20,7 @@ from understudy.vault.log.chain import Place
 from understudy.vault.log.patience import create_patiently
 from understudy.vault.log.settings import Settings
 from understudy.vault.log.settings_log import SettingsLog
+from understudy.vault.memory import vaults_known
 
 Heads: TypeAlias = Callable[[], Awaitable[tuple[kinds.SignedUpTo, ...]]]
 """Tells how far each machine's log is whole now."""
@@ -27,6 +29,8 @@ _SLOT_ID = re.compile(r"[0-9a-f]{32}")
 
 WRONG_KEY = "no key slot of this vault opens with the key given"
 """The same words whatever was wrong with it."""
+SHOWN = 3
+"""Vaults that are named at most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,8 +77,11 @@ class Unlocked(NamedTuple):
     bundle: Bundle
 
 
-async def unlock_vault(store: ObjectStore, vault_id: bytes, unlock: Unlock) -> Unlocked:
-    """Try every slot. `AccessDenied` if none opens; `IntegrityError` if that may be because one is damaged."""
+async def unlock_vault(store: ObjectStore, vault_id: bytes, unlock: Unlock, state: Path | None = None) -> Unlocked:
+    """Try every slot. `AccessDenied` if none opens; `IntegrityError` if that may be because one is damaged.
+
+    `state`: the site's state directory, which knows whether this is the vault that was here before.
+    """
     damage: IntegrityError | None = None
     async for slot_id, data in _slots(store):
         if _SLOT_ID.fullmatch(slot_id) is None:
@@ -88,7 +95,20 @@ async def unlock_vault(store: ObjectStore, vault_id: bytes, unlock: Unlock) -> U
             return Unlocked(slot_id, bundle)
     if damage is not None:
         raise damage
-    raise AccessDenied(WRONG_KEY, hint="check the passphrase or key file, and that its slot was not removed or replaced")
+    known = await asyncio.to_thread(vaults_known, state) if state is not None else []
+    raise none_opens(vault_id.hex(), known)
+
+
+def none_opens(vault_id: str, known: Sequence[str]) -> AccessDenied:
+    """`known`: ids of the vaults that this site has opened."""
+    if vault_id in known or not known:
+        return AccessDenied(WRONG_KEY, hint="check the passphrase or key file, and that its slot was not removed or replaced")
+    some = ", ".join(known[:SHOWN]) + f" and {len(known) - SHOWN} more" * (len(known) > SHOWN)
+    return AccessDenied(
+        f"{WRONG_KEY}, and it is none that this site knows: it is vault {vault_id}, and this site has opened {some}",
+        hint="is another vault at this address now? Then bring the former one back, or correct the address; "
+        "if it is the right one, check the passphrase or key file",
+    )
 
 
 class Keyring:
