@@ -4,15 +4,13 @@ The program comes from Debian's package, opened and not installed; its libraries
 `python -m tests.live.agent_kit` fetches that, and needs a network the first time.
 """
 
-import os
 import re
-import shutil
 import subprocess
 from pathlib import Path
 
+from tests.live.opened import opened
 from understudy.demo.initramfs import build_initramfs
-from understudy.demo.kit import Kit, default_directory
-from understudy.demo.packages import PackageSource, read_members
+from understudy.demo.kit import Kit
 from understudy.errors import Unsupported
 
 PACKAGE = "qemu-guest-agent"
@@ -34,19 +32,7 @@ def with_agent(kit: Kit, directory: Path) -> Kit:
 
 def downloaded() -> Path:
     """The program, kept beside the kit's own parts."""
-    directory = default_directory() / "agent"
-    program = directory / "qemu-ga"
-    if not program.exists():
-        source = PackageSource(directory / "apt")
-        source.refresh()
-        package = source.download(PACKAGE, directory / "apt" / "packages")
-        (content,) = read_members(package, re.compile(r".*bin/qemu-ga").fullmatch).values()
-        staged = program.with_name(f"qemu-ga.{os.getpid()}")
-        staged.write_bytes(content)
-        staged.chmod(0o755)
-        staged.rename(program)
-        shutil.rmtree(directory / "apt")
-    return program
+    return opened(PACKAGE, "agent", "qemu-ga") / "qemu-ga"
 
 
 def _libraries(program: Path) -> dict[str, bytes]:

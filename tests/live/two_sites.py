@@ -7,13 +7,13 @@ import os
 import re
 import subprocess
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from tests.cli.installed import COMMAND
-from tests.daemon.house import House
+from tests.daemon.house import PATIENCE, House
 from tests.hypervisor.stage import make_kernel
 from tests.live.vaults import Kind, chosen, vault_of
 from tests.runbook import shown_as
@@ -34,13 +34,30 @@ tally /dev/vda
 """See tally.c. A shell that starts programs for each write takes half a processor."""
 
 
+def compiled(source: Path, directory: Path, *more: str | Path) -> bytes:
+    """A program for a guest, linked with `more`."""
+    program = directory / source.stem
+    warnings = ["-Wall", "-Wextra", "-Werror"]
+    subprocess.run(["gcc", "-static", "-O2", *warnings, "-s", "-o", program, source, *more], check=True)
+    return program.read_bytes()
+
+
 @dataclass
 class Home:
-    """The machine where it is at home: a QEMU of its owner's, not started by understudy."""
+    """The machine where it is at home: a QEMU of its owner's, not started by understudy.
+
+    `programs`: what `script` needs beside tally; `more`: its disks beside vda, whose images lie there already.
+    """
 
     directory: Path
     kit: Kit
     accelerator: str
+    name: str = NAME
+    memory: int = 192
+    size: int = SIZE
+    script: str = TALLY
+    programs: Mapping[str, bytes] = field(default_factory=dict)
+    more: tuple[str, ...] = ()
     process: "subprocess.Popen[bytes] | None" = None
 
     @property
@@ -58,15 +75,15 @@ class Home:
     def start(self) -> None:
         if not self.disk.exists():
             with self.disk.open("wb") as file:
-                file.truncate(SIZE)
-        program = self.directory / "tally"
-        source = Path(__file__).with_name("tally.c")
-        subprocess.run(["gcc", "-static", "-O2", "-Wall", "-Wextra", "-Werror", "-s", "-o", program, source], check=True)
-        kernel = make_kernel(self.kit, self.directory, TALLY, {"/bin/tally": program.read_bytes()})
-        command = ["qemu-system-x86_64", "-name", NAME, "-machine", f"q35,accel={self.accelerator}", "-m", "192", "-nodefaults"]
-        command += ["-display", "none", "-kernel", str(self.kit.kernel), "-initrd", str(kernel), "-append", KERNEL_LINE]
-        command += ["-blockdev", f"driver=file,filename={self.disk},node-name=file0", "-blockdev", "driver=raw,file=file0,node-name=vda"]
-        command += ["-device", "virtio-blk-pci,drive=vda,id=vda", "-qmp", f"unix:{self.qmp},server=on,wait=off"]
+                file.truncate(self.size)
+        programs = {"/bin/tally": compiled(Path(__file__).with_name("tally.c"), self.directory), **self.programs}
+        kernel = make_kernel(self.kit, self.directory, self.script, programs)
+        command = ["qemu-system-x86_64", "-name", self.name, "-machine", f"q35,accel={self.accelerator}", "-m", str(self.memory)]
+        command += ["-nodefaults", "-display", "none", "-kernel", str(self.kit.kernel), "-initrd", str(kernel), "-append", KERNEL_LINE]
+        for disk in ("vda", *self.more):
+            command += ["-blockdev", f"driver=file,filename={self.directory}/{disk}.raw,node-name={disk}-file"]
+            command += ["-blockdev", f"driver=raw,file={disk}-file,node-name={disk}", "-device", f"virtio-blk-pci,drive={disk},id={disk}"]
+        command += ["-qmp", f"unix:{self.qmp},server=on,wait=off"]
         command += ["-chardev", f"file,id=con,path={self.directory}/console,append=on", "-serial", "chardev:con"]
         (self.directory / "console").touch()
         self.process = subprocess.Popen(["setpriv", "--pdeathsig", "KILL", *command], start_new_session=True)
@@ -123,8 +140,8 @@ class SiteHouse(House):
     def standing(self, name: str = NAME) -> Any:
         return self.ask("GET", f"/v1/machines/{name}/failover")
 
-    def begin(self, path: str, body: Any = None) -> str:
-        return str(self.ask("POST", f"/v1/machines/{NAME}/{path}", body)["id"])
+    def begin(self, path: str, body: Any = None, name: str = NAME) -> str:
+        return str(self.ask("POST", f"/v1/machines/{name}/{path}", body)["id"])
 
     def job(self, job: str) -> Any:
         return self.ask("GET", f"/v1/jobs/{job}")
@@ -132,9 +149,9 @@ class SiteHouse(House):
     def ended(self, job: str) -> Any:
         return self.until(lambda: found if (found := self.job(job))["state"] in ("succeeded", "failed", "cancelled") else None)
 
-    def done(self, path: str, body: Any = None) -> Any:
+    def done(self, path: str, body: Any = None, name: str = NAME) -> Any:
         """What the operation gave."""
-        found = self.ended(self.begin(path, body))
+        found = self.ended(self.begin(path, body, name))
         assert found["state"] == "succeeded", found["error"]
         return found["result"]
 
@@ -178,26 +195,47 @@ def two_sites(
 
     `kind`: where their vault is. `within`: what runs each site's commands in a network of its own, and b listens there.
     """
-    home_directory = directory / "h"
-    home_directory.mkdir()
-    files = [str(home_directory), str(kit.kernel.parent)]
+    (directory / "h").mkdir()
+    home = Home(directory / "h", kit, accelerator)
+    with sites_of(directory, [home], kind, within=within, listen=listen) as (a, b):
+        yield a, b, home
+
+
+@contextlib.contextmanager
+def sites_of(
+    directory: Path,
+    homes: Sequence[Home],
+    kind: Kind,
+    *,
+    within: Sequence[Sequence[str]] = ((), ()),
+    listen: str = "",
+    interval: str = "1s",
+    patience: float = PATIENCE,
+) -> Iterator[tuple[SiteHouse, SiteHouse]]:
+    """The same for several machines, which are started here."""
+    files = [str(place) for home in homes for place in (home.directory, home.kit.kernel.parent)]
     houses = []
     for site, words in zip("ab", within, strict=True):
         (directory / site).mkdir()
-        houses.append(SiteHouse(directory / site, site=site, shared=directory, files_from=files, command=(*words, COMMAND)))
+        house = SiteHouse(directory / site, site=site, shared=directory, files_from=files, command=(*words, COMMAND), patience=patience)
+        house.policy["interval"] = interval
+        houses.append(house)
     a, b = houses
-    home = Home(home_directory, kit, accelerator)
     servers = contextlib.ExitStack()
     try:
-        home.start()
+        for home in homes:
+            home.start()
         a.away = servers.enter_context(vault_of(chosen(kind), a, b, listen))
         a.start()
-        until(lambda: acknowledged(home.console) > 3)
-        a.ask("POST", "/v1/machines", {"name": NAME, "source": {"kind": "qemu", "qmp": str(home.qmp)}})
-        a.points(NAME, 1)
-        yield a, b, home
+        a.until(lambda: all(acknowledged(home.console) > 3 for home in homes))
+        for home in homes:
+            a.ask("POST", "/v1/machines", {"name": home.name, "source": {"kind": "qemu", "qmp": str(home.qmp)}})
+        for home in homes:
+            a.points(home.name, 1)
+        yield a, b
     except BaseException:
-        print(f"site a:\n{a.log[-6000:]}\nsite b:\n{b.log[-6000:]}\nhome:\n{home.console[-500:]}")
+        said = "".join(f"home of {home.name}:\n{home.console[-500:]}\n" for home in homes)
+        print(f"site a:\n{a.log[-6000:]}\nsite b:\n{b.log[-6000:]}\n{said}")
         raise
     finally:
         for house in houses:
@@ -205,7 +243,8 @@ def two_sites(
                 house.process.kill()
                 house.process.wait()
             _end(house)
-        home.kill()
+        for home in homes:
+            home.kill()
         servers.close()
 
 
