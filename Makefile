@@ -2,7 +2,7 @@
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-qemu10 test-systemd lint collected bench load native sanitize install clean
+.PHONY: help demo test test-qemu10 test-systemd lint collected bench load endure native sanitize install clean
 
 PYTHON ?=
 export PYTHON
@@ -12,7 +12,7 @@ PREFIX ?= /usr/local
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
-	@echo "  ARGS=... is passed on to demo, test, bench and load; PYTHON=... chooses the interpreter."
+	@echo "  ARGS=... is passed on to demo, test, bench, load and endure; PYTHON=... chooses the interpreter."
 
 demo: ## a real guest is replicated, killed, and comes back from the vault (1-2 minutes)
 	@.ci/prepare guest
@@ -47,6 +47,10 @@ bench: ## the kernels and the pipeline beside their limits
 load: ## a hundred machines on a daemon: promises, kills, clocks; half an hour (ARGS="--machines 20 --minutes 2 ...")
 	@.ci/prepare guest tests
 	@.venv/bin/python -m tests.daemon.load $(ARGS)
+
+endure: ## every acceptance run of failover, one after another; about an hour (ARGS="rounds 2": that one)
+	@.ci/prepare guest tests
+	@.venv/bin/python -m tests.endurance $(ARGS)
 
 native: ## build the native kernels
 	@.ci/prepare
