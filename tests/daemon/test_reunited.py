@@ -1,5 +1,5 @@
-"""A machine that was paused because its host was cut off, whose log says more by the time its host reads it again: a real QEMU without a
-guest, and a real vault."""
+"""A machine whose log says more by the time its host reads it again, since that was cut off or busy: a real QEMU without a guest, and a
+real vault."""
 
 import socket
 from collections.abc import AsyncIterator
@@ -123,6 +123,25 @@ async def test_what_is_paused_when_it_is_to_be_shut_down_goes_on_first(home: Hom
     await home.sentinel._shut_down(home.track, log[0], home.log.state.authority.requests[0])
     await home.log.refresh()
     assert (await asked(home.qmp), home.paused, home.log.state.authority.final) == ("paused", "qmp", b"")
+
+
+async def test_no_guest_is_shut_down_for_what_was_taken_back_while_its_changes_were_sent(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await home.log.append(kinds.Request(id=ASKED, action=SHUTDOWN, site="a", by="b"))
+
+    async def cycle(*_: Any) -> None:
+        await home.log.append(kinds.Request(id=ASKED, action=SHUTDOWN, site="a", by="b", cancelled=True))
+
+    async def shut_down(*_: Any, **__: Any) -> str:
+        raise AssertionError("nobody wants it")
+
+    cast(Any, home.sentinel)._machines.cycle = cycle
+    monkeypatch.setattr(power, "shut_down", shut_down)
+    await home.look()
+    assert read_stopped(home.directory)
+    await home.look()
+    assert (await asked(home.qmp), read_stopped(home.directory)) == (power.RUNNING, "")
 
 
 async def test_what_cannot_be_told_to_stop_is_stopped_when_its_time_is_over(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:

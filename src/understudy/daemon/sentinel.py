@@ -248,6 +248,9 @@ class Sentinel:
         self.halt(track, Reason(code="failing-over", health="warning", message=message, hint=hint))
         try:
             async with self._machines.aside(track.id):
+                _, _, now = await self._duties.now(track.id)
+                if not isinstance(now, duties.ShutDown) or now.request.id != request.id:
+                    return  # Taken back: sending may have taken long.
                 if self._isolation.paused(track.id):
                     return  # Cut off meanwhile: it goes on first, so that its guest can end by itself.
                 session = await QmpSession.connect(source.qmp)
