@@ -35,6 +35,7 @@ LAYERS = (
     ("programs",),
     ("finish",),
     ("durable",),
+    ("leaving",),
     ("machine",),
     ("model",),
     ("errors",),
@@ -43,7 +44,7 @@ RANK = {part: rank for rank, row in enumerate(LAYERS) for part in row}
 
 # What a part may know at all, where that is less than everything below it.
 ONLY = {
-    "cli": {"app", "serving", "sites", "client", "config", "demo", "engine", "model", "errors"},
+    "cli": {"app", "serving", "sites", "client", "config", "demo", "engine", "leaving", "model", "errors"},
     "demo": {"errors"},
     "api": {"engine", "model", "errors"},
     "client": {"engine", "model", "errors"},

@@ -14,6 +14,7 @@ from understudy.cli.failures import exit_codes, reported
 from understudy.cli.lazy import COMPLETE, Entry, LazyGroup
 from understudy.engine import Connection, Engine
 from understudy.errors import InvalidRequest
+from understudy.leaving import end_process
 
 COMMANDS = {
     "status": Entry("understudy.cli.status", "Show how this host's machines are."),
@@ -109,4 +110,4 @@ def in_process(connection: Connection) -> AbstractAsyncContextManager[Engine]:
 def run() -> None:
     """The entry point of the installed command."""
     stdout.set_up()
-    cli.main(prog_name="understudy", obj=in_process)
+    end_process(lambda: cli.main(prog_name="understudy", obj=in_process))
