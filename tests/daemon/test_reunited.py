@@ -144,6 +144,19 @@ async def test_no_guest_is_shut_down_for_what_was_taken_back_while_its_changes_w
     assert (await asked(home.qmp), read_stopped(home.directory)) == (power.RUNNING, "")
 
 
+async def test_what_was_shut_down_and_is_started_by_hand_is_not_failed_over_to_its_last_point(home: Home) -> None:
+    await home.log.append(kinds.Request(id=ASKED, action=SHUTDOWN, site="a", by="b"))
+    write_stopped(home.directory, ASKED.hex())
+    await home.log.append(a_point(LAST, b"p" * 16, final=True))
+    await home.log.append(kinds.Answer(id=ASKED, outcome="done"))
+    assert await asked(home.qmp) == power.RUNNING
+    await home.look()
+    await home.log.refresh()
+    assert home.log.state.authority.final == b""
+    await home.look()
+    assert (await asked(home.qmp), read_stopped(home.directory)) == (power.RUNNING, "")
+
+
 async def test_what_cannot_be_told_to_stop_is_stopped_when_its_time_is_over(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
     """Another site has it by then, and goes by that."""
     monkeypatch.setattr(cast(Any, QmpSession.connect).__func__, "__defaults__", (0.1,))

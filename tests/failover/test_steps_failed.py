@@ -112,6 +112,21 @@ async def test_a_primary_that_is_alive_makes_points_meanwhile(tmp_path: Path, mo
         assert (entry.point, world.host.starts) == (made[-1], [f"{log.machine_id[:12]}-2"])
 
 
+async def test_what_was_started_by_hand_where_it_was_shut_down_is_not_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with begun(tmp_path, monkeypatch) as world:
+        look, log = Primary.look, world.primary.log
+
+        async def started(primary: Primary) -> None:
+            await look(primary)
+            if final := log.state.authority.final:
+                await log.append(kinds.Withdraw(point=final))
+
+        monkeypatch.setattr(Primary, "look", started)
+        with pytest.raises(Conflict, match="runs on at 'a'"):
+            await world.say(fail_over("planned"), 0)
+        assert (phase_of(log.state), log.state.site, world.host.starts) == ("protected", "a", [])
+
+
 async def test_isolation_is_neither_cut_short_by_another_point_nor_lost_on_the_way(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     heard: list[str] = []
 

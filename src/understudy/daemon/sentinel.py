@@ -44,6 +44,8 @@ EVERY = 3.0
 """Seconds between two looks at a machine, and at its log: so long it takes until a site hears of another one, if it is not told otherwise.
 Where requests cost money the log is not asked for each time, as long as nothing is going on: see `scheduler.looking`."""
 AT_ONCE = 8
+_UNTOLD = StoreUnavailable | StoreRefused | InDoubt | Fenced | SecondWriter
+"""What cannot be told to anybody, or is not this site's to tell."""
 
 
 class Sentinel:
@@ -203,6 +205,8 @@ class Sentinel:
             case duties.ShutDown(request):
                 await self._shut_down(track, vault, request)
             case duties.Wait(by):
+                if await self._was_started(track, vault):
+                    return
                 hint = f"the failover goes on at {by!r}; `understudy failover cancel {track.name}` lets it run here again"
                 message = f"shut down for a planned failover to site {by!r}"
                 self.halt(track, Reason(code="failing-over", health="warning", message=message, hint=hint))
@@ -249,10 +253,9 @@ class Sentinel:
         try:
             async with self._machines.aside(track.id):
                 _, _, now = await self._duties.now(track.id)
-                if not isinstance(now, duties.ShutDown) or now.request.id != request.id:
-                    return  # Taken back: sending may have taken long.
-                if self._isolation.paused(track.id):
-                    return  # Cut off meanwhile: it goes on first, so that its guest can end by itself.
+                if not isinstance(now, duties.ShutDown) or now.request.id != request.id or self._isolation.paused(track.id):
+                    # Taken back, as sending may have taken long; or cut off meanwhile: it goes on first, so that its guest ends by itself.
+                    return
                 session = await QmpSession.connect(source.qmp)
                 try:
                     words = await power.shut_down(
@@ -267,15 +270,10 @@ class Sentinel:
         except UnderstudyError as error:
             await log.refresh()
             passes = error.retryable and not isinstance(error, SourceRefused | SourceUnavailable)
-            if passes or log.state.authority.final or self._log_is_lost(error):
+            if passes or log.state.authority.final or isinstance(error, _UNTOLD):
                 raise
             await finish(log.append(kinds.Answer(id=request.id, outcome="failed", text=error.message)))
             # It goes on by itself: the next look finds that nobody wants it shut down any more.
-
-    @staticmethod
-    def _log_is_lost(error: UnderstudyError) -> bool:
-        """Whether it cannot be told to anybody, or is not this site's to tell."""
-        return isinstance(error, StoreUnavailable | StoreRefused | InDoubt | Fenced | SecondWriter)
 
     async def _tell(self, log: MachineLog, request: Asked, text: str) -> None:
         """Each word once, however often it is begun again."""
@@ -300,6 +298,19 @@ class Sentinel:
         self._machines.halt(track.id, None)
         message = f"{track.name} runs on here: its shutdown was taken back" + (f"; it {words}" if words else "")
         self._journal.tell("failover.taken-back", "info", message, machine=track.id)
+
+    async def _was_started(self, track: Track, vault: Vault) -> bool:
+        """Whether it runs all the same, since somebody started it here by hand: then its last point is not the last any more."""
+        _, source = await self._source(vault, track.id)
+        if not isinstance(source, QemuSource) or not await power.runs(source.qmp):
+            return False
+        async with self._machines.aside(track.id):
+            _, log, duty = await self._duties.now(track.id)
+            if isinstance(duty, duties.Wait):
+                await finish((await vault.find(track.id)).append(kinds.Withdraw(point=log.state.authority.final)))
+                message = f"{track.name} was started here though it was shut down for a planned failover: that is given up"
+                self._journal.tell("failover.taken-back", "warning", message, machine=track.id)
+        return True
 
     async def _take_back(self, track: Track, vault: Vault) -> None:
         directory, source = await self._source(vault, track.id)

@@ -43,8 +43,12 @@ async def shut_down_there(steps: Steps, deed: Deed) -> Deed:
             raise Conflict(
                 f"{steps.name!r} was not shut down at {asked.site!r}: {why}", hint="it runs on there; see to that, and try again"
             )
-        if asked.outcome == "done" and steps.log.state.authority.final:
-            return deed
+        if asked.outcome == "done":
+            if steps.log.state.authority.final:
+                return deed
+            await steps.keep(deed, done=True)
+            hint = "it was started there by hand; see to that, and try again"
+            raise Conflict(f"machine {steps.name!r} runs on at {asked.site!r}: its shutdown was taken back", hint=hint)
         if not asked.outcome and time.monotonic() > until:
             await take_back(steps, deed)
             raise SourceUnavailable(

@@ -85,6 +85,18 @@ async def leave(session: QmpSession) -> None:
         await asyncio.sleep(POLL)
 
 
+async def runs(qmp: str) -> bool:
+    """Whether the guest is known to run."""
+    try:
+        session = await QmpSession.connect(qmp)
+    except SourceUnavailable:
+        return False
+    try:
+        return await status(session) == RUNNING
+    finally:
+        await session.close()
+
+
 async def status(session: QmpSession) -> str:
     return str((await session.execute("query-status"))["status"])
 
