@@ -11,8 +11,8 @@ from tests.peer.thief import Line, said
 from understudy.engine import PeerLimits
 from understudy.errors import NotFound, StoreUnavailable
 from understudy.model import Bytes
-from understudy.peer.memory import Memory
-from understudy.peer.uploads import Uploads
+from understudy.peer.memory import PATIENCE, Memory
+from understudy.peer.uploads import HALF, IDLE, Uploads
 from understudy.store.file import FileStore
 from understudy.store.protocol import Creation
 
@@ -46,6 +46,37 @@ async def test_what_could_not_be_stored_is_given_up_at_once() -> None:
         upload.write(0, b"abc")
         assert await uploads.settled(upload, stores) is Creation.CREATED
     assert memory.taken() == 0
+
+
+async def test_half_an_upload_goes_before_who_waits_for_its_memory_is_sent_away() -> None:
+    """Outcomes, which take none, are there for longer."""
+    assert HALF < PATIENCE < IDLE
+    memory = Memory(10, 10)
+    uploads = Uploads(memory)
+
+    async def stores(name: str, data: Bytes) -> Creation:
+        return Creation.CREATED
+
+    async with uploads.writing("a", "whole", "x", 1, here) as whole:
+        whole.write(0, b"a")
+        assert await uploads.settled(whole, stores) is Creation.CREATED
+    async with uploads.writing("a", "half", "y", 9, here) as half:
+        half.write(0, b"ab")
+        half.used -= 2 * IDLE
+        uploads.sweep()
+        assert memory.taken() == 9
+    for seconds, taken in ((HALF - 1, 9), (2, 0)):
+        for upload in (half, whole):
+            upload.used -= seconds
+        uploads.sweep()
+        assert memory.taken() == taken
+        assert uploads.find("a", "whole") is whole
+    with pytest.raises(NotFound):
+        uploads.find("a", "half")
+    whole.used -= IDLE
+    uploads.sweep()
+    with pytest.raises(NotFound):
+        uploads.find("a", "whole")
 
 
 async def test_who_is_gone_takes_no_memory_when_its_turn_comes() -> None:

@@ -23,7 +23,7 @@ from understudy.peer.door import FIRST, Door
 from understudy.peer.handlers import routes
 from understudy.peer.memory import GRACE, Memory
 from understudy.peer.storing import Storing
-from understudy.peer.uploads import IDLE, Uploads
+from understudy.peer.uploads import HALF, Uploads
 from understudy.store.protocol import ObjectStore
 
 _LOG = logging.getLogger(__name__)
@@ -50,7 +50,7 @@ class Terms(NamedTuple):
     stall: float = 30.0
     idle: float = 75.0
     watch: float = 0.5
-    keep: float = IDLE
+    keep: float = HALF
     grace: float = GRACE
     first: float = FIRST
 

@@ -15,8 +15,11 @@ from understudy.peer.memory import Hold, Memory
 from understudy.peer.spans import Spans
 from understudy.store.protocol import Creation
 
+HALF = 15.0
+"""Seconds for which half an upload is kept that nobody sends to. Who lives comes again within few seconds of a connection's end; the bytes
+of one that was killed are in the way of what it sends when it is back, which waits for memory no longer than PATIENCE."""
 IDLE = 60.0
-"""Seconds for which an upload that nobody sends to is kept, whole or not."""
+"""Seconds for which an outcome is kept, which takes no room."""
 MOST = 256
 """Uploads of one peer that are kept at once, outcomes included."""
 
@@ -59,8 +62,9 @@ class Upload:
 class Uploads:
     """By peer, and by an id that the peer chose: no peer can name another one's."""
 
-    def __init__(self, memory: Memory, idle: float = IDLE) -> None:
+    def __init__(self, memory: Memory, half: float = HALF, idle: float = IDLE) -> None:
         self._memory = memory
+        self._half = half
         self._idle = idle
         self._known: dict[tuple[str, str], Upload] = {}
 
@@ -103,7 +107,7 @@ class Uploads:
         """Give up what nobody has sent to for a while."""
         now = time.monotonic()
         for key, upload in list(self._known.items()):
-            if not upload.writers and now - upload.used > self._idle:
+            if not upload.writers and now - upload.used > (self._idle if upload.hold is None else self._half):
                 self._forget(key)
 
     def drop(self, peer: str) -> None:
