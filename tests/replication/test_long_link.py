@@ -1,6 +1,7 @@
 """Where many requests at once are worth it, a cycle, a verification and a restore have that many under way."""
 
 import asyncio
+import os
 from collections.abc import AsyncIterator, Sequence
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import replace
@@ -116,3 +117,22 @@ async def test_a_little_that_changed_takes_no_pack(far: tuple[World, FarStore]) 
     await replicator.close()
     assert cycle.stats.changed == 15
     assert [info.name async for info in store.list("machines/") if "/packs/" in info.name] == packs
+
+
+@pytest.mark.parametrize(("blocks", "packs"), [(1, 0), (16, 1)])
+async def test_a_little_that_changed_of_much_that_is_read_is_one_pack_or_none(far: tuple[World, FarStore], blocks: int, packs: int) -> None:
+    """Each lane that found some of it began a pack of its own."""
+    world, store = far
+    vault = await Vault.open(store, UNLOCK, world.state, patience=QUICK)
+    log = await vault.find(MACHINE)
+    replicator = Replicator(vault, log, BlockSource({"vda": str(world.disk("vda"))}), world.directory(vault, log), "here")
+    await replicator.open()
+    await replicator.cycle()
+    before = len([info async for info in store.list("machines/") if "/packs/" in info.name])
+    with world.disk("vda").open("r+b") as disk:
+        for number in range(8):
+            disk.seek(number * SIZE // 8)
+            disk.write(os.urandom(blocks * BLOCK_SIZE))
+    assert (await replicator.cycle()).stats.changed == 8 * blocks
+    await replicator.close()
+    assert len([info async for info in store.list("machines/") if "/packs/" in info.name]) == before + packs

@@ -7,6 +7,7 @@ Peak memory is LANES units and PACKS bytes of packs, whatever the disks' size an
 import asyncio
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Executor
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from functools import partial
 from typing import NamedTuple
@@ -17,6 +18,7 @@ from understudy import extents as ext
 from understudy.errors import IntegrityError
 from understudy.finish import finish_in_thread, first_failure
 from understudy.model import BLOCK_SIZE, SIGNATURE_SIZE, Bytes, Extents
+from understudy.native.delta import differs
 from understudy.native.encode import Encoded
 from understudy.replication.journal import JournalWriter
 from understudy.replication.report import CycleProgress, ProgressSink
@@ -93,6 +95,9 @@ class Pipeline:
     _writers: list[PackWriter] = field(default_factory=list)
     _free: asyncio.LifoQueue[PackWriter] = field(default_factory=asyncio.LifoQueue)
     """Last in, first out, and made when they are needed: a small delta fills one pack instead of starting several."""
+    _alone: asyncio.Lock = field(default_factory=asyncio.Lock)
+    """Held by who encodes while little was found: in a pack for each lane, what changed of a disk that is read in full took up to four
+    requests. What did not change is passed over beside it."""
     _journal_turn: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def run(self, work: Sequence[DiskWork]) -> tuple[list[DiskTally], Shipped]:
@@ -130,15 +135,22 @@ class Pipeline:
             blocks = ext.total(unit)
             data = buffer[: blocks * BLOCK_SIZE]
             await work[turn].snapshot.read_into(unit, data)
-            writer = await self._writer(shape)
-            encoded = await finish_in_thread(partial(_encode, writer, work[turn], data, unit), self.threads)
-            tallies[turn].add(blocks, encoded)
-            self._done += blocks
-            self._sealed += encoded.sealed
-            if writer.room < shape.unit or writer.sealed >= enough(shape, self._sealed, self._done / self._total):
-                running.create_task(self._away(writer))
-            else:
-                self._free.put_nowait(writer)
+            little = shape.spread and self._sealed < LEAST
+            if little and not await finish_in_thread(partial(_differs, self.access, work[turn], data, unit), self.threads):
+                tallies[turn].examined += blocks
+                self._done += blocks
+                self._tell()
+                continue
+            async with self._alone if little else nullcontext():
+                writer = await self._writer(shape)
+                encoded = await finish_in_thread(partial(_encode, writer, work[turn], data, unit), self.threads)
+                tallies[turn].add(blocks, encoded)
+                self._done += blocks
+                self._sealed += encoded.sealed
+                if writer.room < shape.unit or writer.sealed >= enough(shape, self._sealed, self._done / self._total):
+                    running.create_task(self._away(writer))
+                else:
+                    self._free.put_nowait(writer)
             self._tell()
 
     async def _writer(self, shape: Shape) -> PackWriter:
@@ -198,6 +210,11 @@ def _units(work: Sequence[DiskWork], most: int) -> Iterator[tuple[int, Extents]]
     for turn, item in enumerate(work):
         for unit in ext.units(item.extents, most, most):
             yield turn, unit
+
+
+def _differs(access: Access, work: DiskWork, data: Bytes, unit: Extents) -> int:
+    out = np.empty(len(data) // BLOCK_SIZE, dtype=np.uint8)
+    return differs(data, work.signatures.read(unit), access.secrets.signature, out)
 
 
 def _encode(writer: PackWriter, work: DiskWork, data: Bytes, unit: Extents) -> Encoded:
