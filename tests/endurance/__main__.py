@@ -6,6 +6,7 @@ import sys
 RUNS = (
     ("rounds", "10"),
     ("rounds", "3", "--unplanned"),
+    ("plan",),
 )
 
 

@@ -86,7 +86,9 @@ class Home:
         command += ["-qmp", f"unix:{self.qmp},server=on,wait=off"]
         command += ["-chardev", f"file,id=con,path={self.directory}/console,append=on", "-serial", "chardev:con"]
         (self.directory / "console").touch()
-        self.process = subprocess.Popen(["setpriv", "--pdeathsig", "KILL", *command], start_new_session=True)
+        with (self.directory / "qemu.log").open("ab") as log:
+            command = ["setpriv", "--pdeathsig", "KILL", *command]
+            self.process = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)
 
     def kill(self) -> None:
         if self.process is not None:
