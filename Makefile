@@ -2,7 +2,7 @@
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-qemu10 test-systemd lint collected bench load endure native sanitize install clean
+.PHONY: help demo test test-qemu10 test-systemd lint collected bench bench-whole load endure native sanitize install clean
 
 PYTHON ?=
 export PYTHON
@@ -41,8 +41,12 @@ collected:
 	@env -u PYTHONDONTWRITEBYTECODE .venv/bin/python -m pytest --collect-only -qq >/dev/null 2>&1 || true
 
 bench: ## the kernels and the pipeline beside their limits
-	@.ci/prepare guest tests
+	@.ci/prepare guest tests bench
 	.venv/bin/python -m pytest bench --benchmark-only -o addopts="--import-mode=importlib" $(ARGS)
+
+bench-whole: ## understudy beside restic, borg and plain copies of the same image; half an hour and 40 GiB (ARGS="--gib 0.5 ...")
+	@.ci/prepare guest tests bench
+	@.venv/bin/python -m bench.whole $(ARGS)
 
 load: ## a hundred machines on a daemon: promises, kills, clocks; half an hour (ARGS="--machines 20 --minutes 2 ...")
 	@.ci/prepare guest tests

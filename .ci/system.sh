@@ -55,6 +55,11 @@ probe() {
             want libxxhash0 loads libxxhash.so.0
             want libsodium23 loads libsodium.so.23
             ;;
+        bench)
+            want restic has restic
+            want borgbackup has borg
+            want rsync has rsync
+            ;;
         *) die "Unknown part: $part." ;;
         esac
     done

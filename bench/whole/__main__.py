@@ -1,0 +1,47 @@
+"""understudy beside what an operator would use instead, on the same work, disk and hour, each as whole processes.
+
+    python -m bench.whole [--gib 4] [--rounds 1] [--only understudy,restic] [--json FILE] [--where .cache/bench]
+
+Every tool does a step before any does the next, so that those who are compared run within a minute or two of each other. Before each,
+all that it will read was read once, and what others wrote is on the disk. A step has ended when every file that the tool left is synced,
+whether it does so itself or not: that is one more command of the step for all. Restored images are compared with the image.
+"""
+
+import argparse
+import sys
+import tempfile
+from pathlib import Path
+
+import msgspec
+
+from bench.whole.report import lines
+from bench.whole.run import compared
+from bench.whole.tools.known import chosen
+from bench.whole.workload import CACHE, GIB
+
+
+def main(arguments: list[str]) -> None:
+    parser = argparse.ArgumentParser(
+        prog="python -m bench.whole", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--gib", type=float, default=4, help="size of the image")
+    parser.add_argument("--rounds", type=int, default=1, help="the quickest of so many counts")
+    parser.add_argument("--only", default="", help="names of tools, with commas")
+    parser.add_argument("--json", type=Path, help="write all figures here, too")
+    parser.add_argument("--where", type=Path, default=CACHE, help="on the disk that all are measured on; takes some ten times the image")
+    asked = parser.parse_args(arguments)
+    try:
+        tools = chosen([name for name in asked.only.split(",") if name])
+    except ValueError as error:
+        parser.error(str(error))
+    asked.where.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=asked.where.absolute(), prefix="run-") as home:
+        run = compared(tools, int(asked.gib * GIB), asked.rounds, Path(home))
+    for line in lines(run):
+        print(line)
+    if asked.json:
+        asked.json.write_bytes(msgspec.json.format(msgspec.json.encode(run), indent=1) + b"\n")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
