@@ -1,0 +1,48 @@
+"""One line of JSON for each trial, and what came of all."""
+
+import json
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+from tests.endurance.world import World
+
+
+class Outcomes:
+    def __init__(self, path: Path | None) -> None:
+        self._path = path
+        self.lines: list[dict[str, Any]] = []
+
+    def tell(self, line: dict[str, Any]) -> None:
+        self.lines.append(line)
+        text = json.dumps(line)
+        print(text, flush=True)
+        if self._path is not None:
+            with self._path.open("a") as file:
+                file.write(text + "\n")
+
+    def keep(self, here: World) -> None:
+        """What the two sites of the last line said, beside the lines."""
+        if self._path is None:
+            return
+        beside = self._path.with_suffix(".logs")
+        beside.mkdir(exist_ok=True)
+        for name, site in here.sites.items():
+            (beside / f"{len(self.lines)}-{name}.log").write_text(site.log)
+        (beside / f"{len(self.lines)}-home.console").write_text(here.home.console)
+
+    def table(self, row: str, column: str) -> str:
+        """How many of each, and how many of these broke a promise."""
+        all_ = Counter((line[row], line[column]) for line in self.lines)
+        broken = Counter((line[row], line[column]) for line in self.lines if line["broken"])
+        rows, columns = sorted({one for one, _ in all_}), sorted({other for _, other in all_})
+        cells = [[row, *columns]]
+        for one in rows:
+            found = [f"{all_[one, other]}" + (f" ({broken[one, other]} broken)" if broken[one, other] else "") for other in columns]
+            cells.append([one, *found])
+        widths = [max(len(line[at]) for line in cells) for at in range(len(columns) + 1)]
+        return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in cells)
+
+    @property
+    def broken(self) -> list[dict[str, Any]]:
+        return [line for line in self.lines if line["broken"]]
