@@ -7,6 +7,8 @@ RUNS = (
     ("rounds", "10"),
     ("rounds", "3", "--unplanned"),
     ("plan",),
+    ("kills", "--seconds", "3600"),
+    ("returns", "--seconds", "2400"),
 )
 
 
