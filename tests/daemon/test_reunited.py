@@ -11,11 +11,13 @@ from typing import Any, cast
 
 import pytest
 
-from tests.daemon.test_isolation import asked, wait_for_stop
+from tests.daemon.test_isolation import asked, isolation, wait_for_stop
 from tests.vault.worlds import QUICK, UNLOCK, a_point
 from understudy.daemon import isolation as isolation_module
+from understudy.daemon.failing_over import FailingOver
 from understudy.daemon.sentinel import Sentinel
 from understudy.engine import QemuSource
+from understudy.errors import InDoubt
 from understudy.failover.phase import SHUTDOWN
 from understudy.failover.stopped_file import read_stopped, write_stopped
 from understudy.local.claims import expect_claim
@@ -45,16 +47,16 @@ class Home:
 
     async def cut_off(self) -> None:
         """Its time is over, and it is paused as it can be."""
-        isolation = self.sentinel._isolation
-        await isolation.seen(self.log.machine_id, "web", self.qmp, 5, clock() - 60)
-        await isolation._pause(isolation._cuts[self.log.machine_id])
+        known = self.sentinel.isolation
+        await known.seen(self.log.machine_id, "web", self.qmp, 5, clock() - 60)
+        await known._pause(known._cuts[self.log.machine_id])
 
     async def look(self) -> None:
         await self.sentinel._look(self.track)
 
     @property
     def paused(self) -> str:
-        return self.sentinel._isolation.paused(self.log.machine_id)
+        return self.sentinel.isolation.paused(self.log.machine_id)
 
 
 @pytest.fixture
@@ -81,7 +83,7 @@ async def home(tmp_path: Path, qmp: str) -> AsyncIterator[Home]:
         yield
 
     engine = SimpleNamespace(site=site, glanced=looked, watched=looked, log_of=looked)
-    machines = SimpleNamespace(halt=lambda *_: None, aside=own)
+    machines = SimpleNamespace(halt=lambda *_: None, aside=own, begun=True, tracks=[])
     replicas = SimpleNamespace(find=nothing, sockets=lambda _: (tmp_path, tmp_path))
     journal = SimpleNamespace(tell=lambda *_, **__: None)
     track = SimpleNamespace(id=log.machine_id, name="web", halted=None, failure=None)
@@ -157,20 +159,45 @@ async def test_what_was_shut_down_and_is_started_by_hand_is_not_failed_over_to_i
     assert (await asked(home.qmp), read_stopped(home.directory)) == (power.RUNNING, "")
 
 
+@pytest.mark.parametrize(("before", "said", "held_to"), [(0, 60, 60), (60, 5, 5), (5, 60, 5), (5, 0, 5)])
+async def test_what_others_may_go_by_is_held_to_before_it_is_said(
+    home: Home, monkeypatch: pytest.MonkeyPatch, before: int, said: int, held_to: int
+) -> None:
+    await home.log.append(kinds.Isolation(after=before))
+    await home.look()
+    failing_over = FailingOver(*cast(Any, (home.sentinel._engine, home.sentinel._machines, None, None, None, None)))
+    failing_over.arms = home.sentinel.isolation.arm
+
+    async def cut_off(*_: Any) -> None:
+        raise InDoubt("whether it is there is not known")
+
+    monkeypatch.setattr(MachineLog, "append", cut_off)
+    with pytest.raises(InDoubt):
+        await failing_over.set_isolation(home.log.machine_id, said)
+    again = isolation(home.sentinel.isolation._directory)
+    assert (home.sentinel.isolation.after(home.log.machine_id), again.after(home.log.machine_id)) == (held_to, held_to)
+    if held_to != before:
+        # Also where it is not followed yet.
+        await home.sentinel._forget_departed()
+        assert home.sentinel.isolation.after(home.log.machine_id) == held_to
+    await home.look()
+    assert home.sentinel.isolation.after(home.log.machine_id) == before
+
+
 async def test_what_cannot_be_told_to_stop_is_stopped_when_its_time_is_over(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
     """Another site has it by then, and goes by that."""
     monkeypatch.setattr(cast(Any, QmpSession.connect).__func__, "__defaults__", (0.1,))
     monkeypatch.setattr(isolation_module, "PROMPT", 0.2)
     pid = listener(home.qmp)
-    await home.sentinel._isolation.seen(home.log.machine_id, "web", home.qmp, 5, clock())
+    await home.sentinel.isolation.seen(home.log.machine_id, "web", home.qmp, 5, clock())
     await home.log.append(kinds.Failover(epoch=2, site="b", point=b"p" * 16, mode="unplanned", id=b"i" * 16))
     with socket.socket(socket.AF_UNIX) as client:
         client.connect(home.qmp)
         await home.look()
         await home.log.refresh()
         assert [stood.running for stood in home.log.state.authority.stood] == [True]
-        isolation = home.sentinel._isolation
-        await isolation._pause(isolation._cuts[home.log.machine_id])
+        known = home.sentinel.isolation
+        await known._pause(known._cuts[home.log.machine_id])
         wait_for_stop(pid)
         await home.look()
     await home.log.refresh()

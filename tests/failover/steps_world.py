@@ -79,6 +79,10 @@ class SiteB:
             await log.claim(self.name)
         self.replicas.burn()
 
+    async def isolate(self, log: MachineLog, run: str, seconds: int) -> None:
+        assert self.host.followed == run
+        await log.append(kinds.Isolation(after=seconds))
+
 
 @dataclass
 class Primary:

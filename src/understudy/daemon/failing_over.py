@@ -1,7 +1,7 @@
 """Failovers on this site, as the daemon does them: with its engine, its replicas and its schedule."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import ExitStack, asynccontextmanager
 from functools import partial
 from pathlib import Path
@@ -43,8 +43,15 @@ SHORTEST = 5
 """Seconds without the vault: with fewer a machine would be paused between two looks at it."""
 
 
+Arms = Callable[[MachineLog, str, int], Awaitable[None]]
+"""See to it that a machine which listens there (its QMP socket) is paused after so many seconds without the vault, durably, as of when its
+log was read."""
+
+
 class FailingOver:
-    """Implements `failover.site.FailoverSite`, and offers the operations."""
+    """Implements `failover.site.FailoverSite`, and offers the operations. `arms` is set before the first request."""
+
+    arms: Arms
 
     def __init__(
         self,
@@ -130,6 +137,14 @@ class FailingOver:
             await finish(log.claim(self.name))
         await asyncio.to_thread(write_source, directory, QemuSource(qmp=str(qmp), agent=str(agent)))
 
+    async def isolate(self, log: MachineLog, run: str, seconds: int) -> None:
+        await self._isolate(log, str(self._replicas.sockets(run)[0]), seconds)
+
+    async def _isolate(self, log: MachineLog, qmp: str, seconds: int) -> None:
+        # First: others go by the record, and this host may be cut off before its next look at it.
+        await self.arms(log, qmp, seconds)
+        await finish(log.append(kinds.Isolation(after=seconds)))
+
     async def fail_over(self, request: engine.FailOver, progress: OnProgress, *, again: bool = False) -> engine.FailedOver:
         return await operations.fail_over(self, request, progress, again=again)
 
@@ -180,7 +195,7 @@ class FailingOver:
                 hint=f"{SHORTEST} s or more, and what a slow answer takes",
             )
         if seconds != log.state.authority.isolation:
-            await finish(log.append(kinds.Isolation(after=seconds)))
+            await self._isolate(log, source.qmp if isinstance(source, QemuSource) else "", seconds)
             # The next look at it goes by what was read last: that is not from before this.
             await self._engine.watched(log.machine_id)
         return await self.authority(log.machine_id)

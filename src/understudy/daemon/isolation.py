@@ -22,6 +22,7 @@ from understudy.qemu import power
 from understudy.qemu.listener import listener
 from understudy.qemu.session import QmpGone, QmpSession
 from understudy.vault.log.chain import clock
+from understudy.vault.log.machine_log import MachineLog
 
 EVERY = 1.0
 AGAIN = 5.0
@@ -65,6 +66,8 @@ class Isolation:
         self._written: dict[str, float] = {}
         self._pausing: dict[str, asyncio.Task[None]] = {}
         self._tried: dict[str, float] = {}
+        self._armed: set[str] = set()
+        """Machines that were not looked at since their logs were about to say that they are isolated."""
         self._turn = asyncio.Lock()
         self._noting: set[asyncio.Task[None]] = set()
 
@@ -94,7 +97,8 @@ class Isolation:
 
     @property
     def machines(self) -> list[str]:
-        return list(self._cuts)
+        """But for those that are about to be followed."""
+        return [machine for machine in self._cuts if machine not in self._armed]
 
     def paused(self, machine: str) -> str:
         cut = self._cuts.get(machine)
@@ -102,6 +106,7 @@ class Isolation:
 
     async def seen(self, machine: str, name: str, qmp: str, after: int, at: float) -> None:
         """The machine's log was read, from `at` on (`clock`), and this site is its primary."""
+        self._armed.discard(machine)
         known = self._cuts.get(machine)
         if not after:
             if known is not None and not known.paused:
@@ -115,6 +120,14 @@ class Isolation:
         # A restarted daemon that knows of an older contact pauses sooner, never later.
         if not same or at - self._written.get(machine, 0.0) > after / 4:
             await self._put(cut)
+
+    async def arm(self, log: MachineLog, qmp: str, after: int) -> None:
+        """Before the log says `after`, which others go by from then on: this host may be cut off before it looks at it again. What the log
+        says until then counts as long as it is less."""
+        known = self.after(log.machine_id)
+        if after and (not known or after < known):
+            await self.seen(log.machine_id, log.state.name, qmp, after, log.known_at)
+            self._armed.add(log.machine_id)
 
     async def forget(self, machine: str) -> None:
         """This site is not its primary any more, or it is not isolated."""

@@ -54,8 +54,8 @@ class Sentinel:
     def __init__(self, engine: ServedEngine, machines: Machines, journal: Journal, replicas: Replicas, runs_here: RunsHere) -> None:
         self._replicas = replicas
         self._runs_here = runs_here
-        self._isolation = Isolation(engine.site.state / "isolation", self._aside, journal)
-        self._standing_down = StandingDown(engine, machines, replicas, self._isolation, self.halt)
+        self.isolation = Isolation(engine.site.state / "isolation", self._aside, journal)
+        self._standing_down = StandingDown(engine, machines, replicas, self.isolation, self.halt)
         self._engine = engine
         self._duties = Duties(engine)
         self._machines = machines
@@ -66,8 +66,8 @@ class Sentinel:
         self._faults: dict[str, str] = {}
 
     async def run(self) -> None:
-        await asyncio.to_thread(self._isolation.load)
-        isolation = asyncio.create_task(self._isolation.run(), name="isolation")
+        await asyncio.to_thread(self.isolation.load)
+        isolation = asyncio.create_task(self.isolation.run(), name="isolation")
         try:
             while not isolation.done():
                 await self._forget_departed()
@@ -108,9 +108,9 @@ class Sentinel:
     async def _forget_departed(self) -> None:
         """A machine that is not followed any more is not isolated; before the vault was open once it is not known which are."""
         if self._machines.begun:
-            for machine in set(self._isolation.machines) - {track.id for track in self._machines.tracks}:
-                if not self._isolation.paused(machine):
-                    await self._isolation.forget(machine)
+            for machine in set(self.isolation.machines) - {track.id for track in self._machines.tracks}:
+                if not self.isolation.paused(machine):
+                    await self.isolation.forget(machine)
 
     async def _watch_runs(self) -> None:
         try:
@@ -122,13 +122,13 @@ class Sentinel:
         """What takes long is no reason to take the vault for lost."""
         name = f"{track.id} contact"
         contact = self._looks.get(name)
-        if self._isolation.knows(track.id) and not self._isolation.paused(track.id) and (contact is None or contact.done()):
+        if self.isolation.knows(track.id) and not self.isolation.paused(track.id) and (contact is None or contact.done()):
             self._begin(name, self._contact(track))
 
     async def _contact(self, track: Track) -> None:
         with suppress(UnderstudyError):
             # The look itself tells what is wrong.
-            vault, log, duty = await self._duties.look(track.id, self._isolation.after(track.id))
+            vault, log, duty = await self._duties.look(track.id, self.isolation.after(track.id))
             if not isinstance(duty, duties.StandDown | duties.Taken):
                 await self._in_contact(track, vault, log)
 
@@ -165,7 +165,7 @@ class Sentinel:
     async def _look(self, track: Track) -> None:
         try:
             async with self._slots:
-                vault, log, duty = await self._duties.look(track.id, self._isolation.after(track.id))
+                vault, log, duty = await self._duties.look(track.id, self.isolation.after(track.id))
             if not isinstance(duty, duties.StandDown | duties.Taken):
                 await self._in_contact(track, vault, log)
             await self._do(duty, track, vault, log)
@@ -179,22 +179,22 @@ class Sentinel:
 
     async def _in_contact(self, track: Track, vault: Vault, log: MachineLog) -> None:
         after = log.state.authority.isolation
-        if not (after or self._isolation.knows(track.id)):
+        if not (after or self.isolation.knows(track.id)):
             return
         _, source = await self._source(vault, track.id)
         if not isinstance(source, QemuSource):
             return
-        await self._isolation.seen(track.id, track.name, source.qmp, after, log.known_at)
-        if self._isolation.paused(track.id):
+        await self.isolation.seen(track.id, track.name, source.qmp, after, log.known_at)
+        if self.isolation.paused(track.id):
             async with self._machines.aside(track.id):
                 # It may have taken long until nobody else had it: what was true then need not be true now.
                 vault, log, duty = await self._duties.now(track.id)
                 if isinstance(duty, duties.StandDown | duties.Taken):
                     return
-                await self._isolation.seen(track.id, track.name, source.qmp, log.state.authority.isolation, log.known_at)
+                await self.isolation.seen(track.id, track.name, source.qmp, log.state.authority.isolation, log.known_at)
                 # One that was shut down in the meantime must not write past its last point, nor run before this site is known to have it.
                 runs = isinstance(duty, duties.Nothing | duties.ShutDown) and not log.state.authority.final
-                words = await self._isolation.go_on(track.id, runs=runs)
+                words = await self.isolation.go_on(track.id, runs=runs)
             message = f"{track.name} reaches the vault again and {words}"
             self._journal.tell("failover.reunited", "info", message, machine=track.id)
 
@@ -253,7 +253,7 @@ class Sentinel:
         try:
             async with self._machines.aside(track.id):
                 _, _, now = await self._duties.now(track.id)
-                if not isinstance(now, duties.ShutDown) or now.request.id != request.id or self._isolation.paused(track.id):
+                if not isinstance(now, duties.ShutDown) or now.request.id != request.id or self.isolation.paused(track.id):
                     # Taken back, as sending may have taken long; or cut off meanwhile: it goes on first, so that its guest ends by itself.
                     return
                 session = await QmpSession.connect(source.qmp)

@@ -148,6 +148,7 @@ async def _serve(path: Path, config: Config, assembly: Assembly, asked: Asked, n
         reload = Reload(reading, condition, machines, slots, journal, lambda api: assembly.renew_app(app, api), certificate)
         background = [tasks.create_task(work, name=name) for name, work in (("events", journal.run()), ("pulse", pulse.run()))]
         sentinel = Sentinel(engine, machines, journal, replicas, runs_here)
+        failing_over.arms = sentinel.isolation.arm
         holding = Holding(engine, machines, journal, lambda: condition.vault is None)
         keeping = (
             *(("maintenance", maintenance.run()), ("readiness", readiness.run())),

@@ -155,15 +155,15 @@ async def reprotect(site: FailoverSite, request: engine.Reprotect, progress: OnP
         deed = await _present(steps)
         progress(Progress(phase="follow"))
         entry = log.state.authority.failover
-        isolation = (entry.isolation if entry is not None else 0) or deed.isolation
-        if isolation and not log.state.authority.isolation:
-            await finish(log.append(kinds.Isolation(after=isolation)))
         asked = [asked for asked in log.state.authority.requests if asked.action == STANDBY]
         if entry is not None and entry.before and not asked:
             # It is not waited for: that site may be away for long, and does it when it returns.
             body = kinds.Request(id=bytes.fromhex(deed.id), action=STANDBY, site=entry.before, by=site.name)
             await finish(log.append(body))
         await site.follow(vault, log, directory, deed.run)
+        isolation = (entry.isolation if entry is not None else 0) or deed.isolation
+        if isolation and not log.state.authority.isolation:
+            await site.isolate(log, deed.run, isolation)
         return _of_it(steps, deed)
 
 

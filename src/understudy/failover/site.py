@@ -82,6 +82,10 @@ class FailoverSite(Protocol):
         """Nobody needs these images of a standby any more, which the run was given: the machine has disks of its own here. Idempotent."""
         ...
 
+    async def isolate(self, log: MachineLog, run: str, seconds: int) -> None:
+        """From here on the run, which is followed, is paused when this site was cut off for so long, and the other sites go by that."""
+        ...
+
     async def give_addresses(self, run: str, addresses: Mapping[str, Addresses], *, agent: bool) -> Sequence[Finding]:
         """To the guest that runs, as far as it takes them."""
         ...
