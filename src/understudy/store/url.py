@@ -5,6 +5,7 @@
 
 import re
 from collections.abc import Callable, Mapping
+from ipaddress import ip_address
 from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import SplitResult, parse_qsl, quote, unquote, urlencode, urlsplit
@@ -36,6 +37,7 @@ _CHOICES = {"path-style": ("true", "false")}
 _SECRET = re.compile(r"secret|key|token|password|passwd|sas|signature|sig$")
 _BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
 _CONTAINER = re.compile(r"(?:\$root|(?!.*--)[a-z0-9][a-z0-9-]{1,61}[a-z0-9])")
+_ENDPOINT = re.compile(r"https?://([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::(\d*))?(?:/[^?#@\s]*)?")
 _SYSTEMD = re.compile(r"systemd:[A-Za-z0-9_.-]+")
 
 
@@ -106,7 +108,13 @@ def _bucket(text: str, parts: SplitResult, _port: int | None) -> StoreUrl:
         raise InvalidRequest(
             f"{parts.netloc!r} cannot name a bucket", hint="write it like s3://bucket/prefix; another server: ?endpoint=https://…"
         )
-    return StoreUrl("s3", parts.netloc, _prefix(parts), _options("s3", parts.query))
+    url = StoreUrl("s3", parts.netloc, _prefix(parts), _options("s3", parts.query))
+    if url.option("path-style") == "false" and (by := _ENDPOINT.fullmatch(url.option("endpoint"))) and _is_number(by[1]):
+        raise InvalidRequest(
+            f"the bucket cannot stand before {by[1]} in a host's name",
+            hint="leave path-style=false out: the bucket stands in the path then",
+        )
+    return url
 
 
 def _container(text: str, parts: SplitResult, _port: int | None) -> StoreUrl:
@@ -150,7 +158,7 @@ def _checked(kind: str, name: str, value: str) -> str:
     wrong = InvalidRequest(f"{name}={value} cannot be meant", hint=f"{name}: {OPTIONS[kind][name]}")
     if not value or value not in _CHOICES.get(name, (value,)):
         raise wrong
-    if name == "endpoint" and not re.fullmatch(r"https?://[^/?#@\s]+(?:/[^?#@\s]*)?", value):
+    if name == "endpoint" and not _is_endpoint(value):
         raise wrong
     if (
         name in ("ca", "credentials")
@@ -159,6 +167,22 @@ def _checked(kind: str, name: str, value: str) -> str:
     ):
         raise wrong
     return value
+
+
+def _is_endpoint(value: str) -> bool:
+    """Whether obstore takes it: it panics at the first request to what it does not."""
+    found = _ENDPOINT.fullmatch(value)
+    if found is None or int(found[2] or 1) not in range(1, 1 << 16):
+        return False
+    try:
+        return not _is_number(found[1]) or bool(ip_address(found[1].strip("[]")))
+    except ValueError:
+        return False
+
+
+def _is_number(host: str) -> bool:
+    """Whether it can only be an IP address, and no name."""
+    return host.startswith("[") or host.rstrip(".").rpartition(".")[2].isdigit()
 
 
 def _shown(text: str) -> str:
