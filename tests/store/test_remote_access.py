@@ -67,6 +67,15 @@ async def test_the_environment(hostile: Hostile, monkeypatch: pytest.MonkeyPatch
     assert found == ["from-environment", ""]
 
 
+@pytest.mark.parametrize("name", ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"])
+def test_half_of_a_pair_in_the_environment(hostile: Hostile, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.setenv(name, "half")
+    with pytest.raises(StoreRefused, match=f"there is only {name} in the environment") as caught:
+        opened(hostile)
+    assert "credentials=" in caught.value.hint
+    opened(hostile, str(secret(tmp_path / "keys", 'access-key-id = "i"\nsecret-access-key = "x"\n')))
+
+
 async def test_a_file_counts_more_than_the_environment(hostile: Hostile, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "from-environment")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
@@ -130,6 +139,18 @@ def test_azure_needs_one_of_two(tmp_path: Path, text: str) -> None:
     path = secret(tmp_path / "keys", text)
     with pytest.raises(StoreRefused, match="not what they should be"):
         open_azure(parse_url(f"az://container?account=a&credentials={path}"))
+
+
+def test_a_key_that_azure_cannot_have_given(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = secret(tmp_path / "keys", 'account-key = "hush"\n')
+    assert open_azure(parse_url(f"az://container?account=a&credentials={path}"))
+    path.write_text('account-key = "hus"\n')
+    with pytest.raises(StoreRefused, match="account-key is not base64"):
+        open_azure(parse_url(f"az://container?account=a&credentials={path}"))
+    monkeypatch.setenv("AZURE_STORAGE_ACCOUNT_KEY", "hus")
+    with pytest.raises(InvalidRequest) as caught:
+        open_azure(parse_url("az://container?account=a"))
+    assert "environment" in caught.value.hint
 
 
 def test_azure_needs_an_account(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -273,9 +294,11 @@ async def test_an_authority_of_ones_own(tmp_path: Path) -> None:
                 await opened(server, keys, wrong).get("a")
             assert "trusts" in caught.value.message
             assert "?ca=" in caught.value.hint
+            assert "another authority" in caught.value.hint
         server.endpoint = server.endpoint.replace("https", "http")
-        with pytest.raises(StoreUnavailable):
+        with pytest.raises(StoreUnavailable) as unavailable:
             await opened(server, keys).get("a")
+        assert "https://" in unavailable.value.hint
     async with serving(Hostile(), for_another) as server:
         with pytest.raises(StoreRefused, match="for another name"):
             await opened(server, keys, f"&ca={other}").get("a")

@@ -1,5 +1,6 @@
 """Azure Blob Storage."""
 
+import base64
 import os
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from obstore.store import AzureCredential
 
 CAPABILITIES = Capabilities(kind="az", parallel=16, object_size=16 << 20, billed=True)
+_LOOK = "look at the address's options, and at what the environment says by AZURE_STORAGE_…"
 
 
 class AzureKey(msgspec.Struct, frozen=True, rename="kebab", forbid_unknown_fields=True):
@@ -31,6 +33,10 @@ class AzureKey(msgspec.Struct, frozen=True, rename="kebab", forbid_unknown_field
     def __post_init__(self) -> None:
         if bool(self.account_key) == bool(self.sas_token):
             raise ValueError("one of account-key and sas-token must be given")
+        try:
+            base64.b64decode(self.account_key, validate=True)
+        except ValueError:
+            raise ValueError("account-key is not base64, as Azure shows it") from None
 
 
 def open_azure(url: StoreUrl) -> RemoteStore:
@@ -57,7 +63,7 @@ def open_azure(url: StoreUrl) -> RemoteStore:
             credential_provider=credentials,
         )
     except (BaseError, ValueError) as error:
-        raise InvalidRequest(f"{url}: {error}".partition("\n")[0], hint="look at the address's options") from None
+        raise InvalidRequest(f"{url}: {error}".partition("\n")[0], hint=_LOOK) from None
     complaint = credentials.complaint if credentials else None
     return RemoteStore(store, CAPABILITIES, server_of(endpoint), f"az://{url.place}", url.path, complaint, advice_on(endpoint, account))
 

@@ -37,10 +37,15 @@ _WRONG_REGION = {"PermanentRedirect", "AuthorizationHeaderMalformed", "IllegalLo
 
 _BY_ITSELF = "a daemon tries again by itself, a command has to be said again"
 _AGAIN = f"look at the way to it; {_BY_ITSELF}"
+_MAY_BE_TLS = f"look at the way to it, and whether ?endpoint= should begin with https://; {_BY_ITSELF}"
+_CUT = "the connection was cut"
+_AUTHORITY = (
+    "?ca=/path.pem in the address names the certificate of the authority that signed it; where it does, that is another authority's"
+)
 # What is looked for in how it came about, what to say, and what to do about it. The first are the same at the next try.
 _LASTING = (
-    ("UnknownIssuer", "its certificate is signed by nobody whom this host trusts", "name the authority's certificate: ?ca=/path.pem"),
-    ("BadSignature", "its certificate is signed by nobody whom this host trusts", "name the authority's certificate: ?ca=/path.pem"),
+    ("UnknownIssuer", "its certificate is signed by nobody whom this host trusts", _AUTHORITY),
+    ("BadSignature", "its certificate is signed by nobody whom this host trusts", _AUTHORITY),
     ("CaUsedAsEndEntity", "its certificate is an authority's own", "give the server a certificate that the authority has signed"),
     ("NotValidForName", "its certificate is for another name", "put into the address the name that the certificate is for"),
     ("Expired", "its certificate is not valid any more", "renew the server's certificate, or set this host's clock"),
@@ -53,10 +58,10 @@ _PASSING = (
     ("ConnectionRefused", "nothing listens there", "is the server running, and the port right?"),
     ("Timeout", "it did not answer in time", _AGAIN),
     ("TimedOut", "it did not answer in time", _AGAIN),
-    ("ConnectionReset", "the connection was cut", _AGAIN),
-    ("IncompleteMessage", "the connection was cut", _AGAIN),
-    ("BrokenPipe", "the connection was cut", _AGAIN),
-    ("UnexpectedEof", "the connection was cut", _AGAIN),
+    ("ConnectionReset", _CUT, _AGAIN),
+    ("IncompleteMessage", _CUT, _AGAIN),
+    ("BrokenPipe", _CUT, _AGAIN),
+    ("UnexpectedEof", _CUT, _AGAIN),
 )
 
 
@@ -108,6 +113,8 @@ def read_failure(error: BaseException) -> Failure:
             if sign in how:
                 words, remedy, lasting = cause, todo, (sign, cause, todo) in _LASTING
                 break
+        if words == _CUT and asked is not None and asked[1].startswith("http:"):
+            remedy = _MAY_BE_TLS
     return Failure(
         type(error),
         int(status[1]) if status else 0,

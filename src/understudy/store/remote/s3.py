@@ -9,10 +9,10 @@ import msgspec
 from obstore.exceptions import BaseError
 from obstore.store import S3Store
 
-from understudy.errors import InvalidRequest
+from understudy.errors import InvalidRequest, StoreRefused
 from understudy.store.protocol import Capabilities
 from understudy.store.remote.client import client_options, retry_config, server_of
-from understudy.store.remote.credentials import FileCredentials
+from understudy.store.remote.credentials import HOW_TO_GIVE, FileCredentials
 from understudy.store.remote.objects import RemoteStore
 from understudy.store.url import StoreUrl
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from obstore.store import S3Credential
 
 CAPABILITIES = Capabilities(kind="s3", parallel=16, object_size=16 << 20, billed=True)
+_PAIR = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
 
 
 class S3Keys(msgspec.Struct, frozen=True, rename="kebab", forbid_unknown_fields=True):
@@ -41,6 +42,8 @@ def open_s3(url: StoreUrl) -> RemoteStore:
     endpoint = base if path_style else f"{scheme}://{url.place}.{host}{path}"
     said = url.option("credentials")
     credentials = FileCredentials(said, S3Keys, _given) if said else None
+    if credentials is None and len(given := [name for name in _PAIR if os.environ.get(name)]) == 1:
+        raise StoreRefused(f"of {' and '.join(_PAIR)} there is only {given[0]} in the environment", hint=HOW_TO_GIVE["s3"])
     try:
         store = S3Store(
             url.place,
