@@ -14,6 +14,7 @@ import pytest
 from tests.daemon.test_isolation import asked, isolation, wait_for_stop
 from tests.vault.worlds import QUICK, UNLOCK, a_point
 from understudy.daemon import isolation as isolation_module
+from understudy.daemon import standing_down
 from understudy.daemon.failing_over import FailingOver
 from understudy.daemon.sentinel import Sentinel
 from understudy.engine import QemuSource
@@ -83,10 +84,10 @@ async def home(tmp_path: Path, qmp: str) -> AsyncIterator[Home]:
         yield
 
     engine = SimpleNamespace(site=site, glanced=looked, watched=looked, log_of=looked)
-    machines = SimpleNamespace(halt=lambda *_: None, aside=own, begun=True, tracks=[])
+    track = SimpleNamespace(id=log.machine_id, name="web", halted=None, failure=None)
+    machines = SimpleNamespace(halt=lambda _, reason: setattr(track, "halted", reason), aside=own, begun=True, tracks=[])
     replicas = SimpleNamespace(find=nothing, sockets=lambda _: (tmp_path, tmp_path))
     journal = SimpleNamespace(tell=lambda *_, **__: None)
-    track = SimpleNamespace(id=log.machine_id, name="web", halted=None, failure=None)
     yield Home(log, directory, Sentinel(*cast(Any, (engine, machines, journal, replicas, None))), track, qmp)
     await store.close()
 
@@ -157,6 +158,20 @@ async def test_what_was_shut_down_and_is_started_by_hand_is_not_failed_over_to_i
     assert home.log.state.authority.final == b""
     await home.look()
     assert (await asked(home.qmp), read_stopped(home.directory)) == (power.RUNNING, "")
+
+
+async def test_an_orderly_end_stays_one_when_its_failover_is_committed(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(standing_down, "AGAIN", 0.0)
+    await asked(home.qmp, "stop")
+    await was_shut_down(home)
+    await home.log.append(kinds.Answer(id=ASKED, outcome="done"))
+    await home.log.append(kinds.Failover(epoch=2, site="b", point=LAST, mode="planned", id=b"i" * 16))
+    await home.look()
+    assert home.track.halted.health == "warning"
+    await home.log.append(kinds.Commit(epoch=2))
+    for _ in range(2):
+        await home.look()
+        assert (home.track.halted.code, home.track.halted.health) == ("superseded", "warning")
 
 
 @pytest.mark.parametrize(("before", "said", "held_to"), [(0, 60, 60), (60, 5, 5), (5, 60, 5), (5, 0, 5)])

@@ -108,12 +108,13 @@ class StandingDown:
                 await finish(fresh.append(kinds.StandDown(site=site, epoch=duty.epoch, running=running, text=words)))
             if running or not duty.over or not duty.former:
                 return
-            await asyncio.to_thread(write_stopped, directory, "")
             if asked is not None:
                 self._failed.pop(track.id, None)
                 await self._become_stand_in(asked, track, vault, source)
             elif not standby_answered(log.state, site):
                 return
+            # Only now: by it its end is known to have been an orderly one.
+            await asyncio.to_thread(write_stopped, directory, "")
             await asyncio.to_thread(remove_source, directory)
             await self._machines.leave(track.id)
 
