@@ -19,6 +19,7 @@ from understudy.daemon.failing_over import FailingOver
 from understudy.daemon.sentinel import Sentinel
 from understudy.engine import QemuSource
 from understudy.errors import InDoubt
+from understudy.failover.duty import Nothing
 from understudy.failover.phase import SHUTDOWN
 from understudy.failover.stopped_file import read_stopped, write_stopped
 from understudy.local.claims import expect_claim
@@ -172,6 +173,18 @@ async def test_an_orderly_end_stays_one_when_its_failover_is_committed(home: Hom
     for _ in range(2):
         await home.look()
         assert (home.track.halted.code, home.track.halted.health) == ("superseded", "warning")
+
+
+async def test_what_comes_back_unplanned_was_shut_down_for_nothing(home: Home) -> None:
+    await was_shut_down(home)
+    await home.log.append(kinds.Failover(epoch=2, site="b", point=LAST, mode="planned", id=b"i" * 16))
+    await home.log.append(kinds.Failover(epoch=3, site="a", point=LAST, mode="unplanned", id=b"j" * 16))
+    await home.log.append(kinds.Commit(epoch=3))
+    engine, replicas = home.sentinel._engine, home.sentinel._replicas
+    failing_over = FailingOver(*cast(Any, (engine, None, None, replicas, None, None)))
+    vault, log = await engine.watched(home.log.machine_id)
+    await failing_over.follow(vault, log, home.directory, "run")
+    assert isinstance((await home.sentinel._duties.now(home.log.machine_id))[2], Nothing)
 
 
 @pytest.mark.parametrize(("before", "said", "held_to"), [(0, 60, 60), (60, 5, 5), (5, 60, 5), (5, 0, 5)])

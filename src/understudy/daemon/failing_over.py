@@ -23,6 +23,7 @@ from understudy.failover.phase import phase_of
 from understudy.failover.readiness.checking import links_examined
 from understudy.failover.site import Prepared
 from understudy.failover.steps import Steps
+from understudy.failover.stopped_file import write_stopped
 from understudy.failover.table import allowed
 from understudy.finish import finish
 from understudy.hypervisor.protocol import Addresses, Finding, Status
@@ -132,6 +133,8 @@ class FailingOver:
 
     async def follow(self, vault: Vault, log: MachineLog, directory: Path, run: str) -> None:
         qmp, agent = self._replicas.sockets(run)
+        # What it was shut down for when it was here before is over: it is not to be set going for that.
+        await asyncio.to_thread(write_stopped, directory, "")
         if not await self.is_ours(vault, log):
             await asyncio.to_thread(partial(expect_claim, vault.id, log, self._engine.site, adopt=True))
             await finish(log.claim(self.name))
