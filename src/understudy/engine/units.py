@@ -9,6 +9,7 @@ _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "": 1.0
 _BYTES = {"": 1, "b": 1}
 _BYTES |= {f"{letter}{unit}": 1 << 10 * power for power, letter in enumerate("kmgt", 1) for unit in ("", "ib")}
 _BYTES |= {f"{letter}b": 1000**power for power, letter in enumerate("kmgt", 1)}
+_BITS = {letter: 1000.0**power for power, letter in enumerate(("", "k", "m", "g", "t"))}
 _LONGEST = 1000 * 366 * 86400.0
 _UP_TO_HOURS = (("m", 60), ("s", 1))
 _UP_TO_DAYS = (("h", 3600), ("m", 60))
@@ -47,6 +48,25 @@ def bytes_of(text: str) -> int:
     if found is None or found[2] not in _BYTES:
         raise InvalidRequest(f"{text!r} is no number of bytes", hint="write a number and KiB, MiB, GiB or TiB, such as 64MiB")
     return int(float(found[1]) * _BYTES[found[2]])
+
+
+def line_of(text: str) -> float:
+    """What a line carries, in bytes a second: 100Mbit or 1Gbit/s, else as `bytes_of` reads it. InvalidRequest if it is nothing."""
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([kmgt]?)bit(?:/s)?", text.strip().lower())
+    carried = float(found[1]) * _BITS[found[2]] / 8 if found else float(bytes_of(text))
+    if carried <= 0:
+        raise InvalidRequest(f"a line of {text!r} carries nothing", hint="write what it carries, such as 100Mbit or 12MiB/s")
+    return carried
+
+
+def line_words(rate: float) -> str:
+    """Bytes a second as lines are called: 12 Mbit/s, 1.4 kbit/s."""
+    bits = rate * 8
+    for unit in ("bit", "kbit", "Mbit", "Gbit"):
+        if bits < 999.5 or unit == "Gbit":
+            break
+        bits /= 1000
+    return f"{bits:.1f} {unit}/s" if 0 < bits < 9.95 and unit != "bit" else f"{bits:.0f} {unit}/s"
 
 
 def minute_of(text: str) -> int:
