@@ -2,6 +2,7 @@
 and sources, and joins the parts.
 """
 
+import asyncio
 import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -9,6 +10,7 @@ from functools import partial
 from pathlib import Path
 
 from understudy import engine
+from understudy.engine.profiling import Profile, Profiled
 from understudy.local.engine import LocalEngine
 from understudy.local.export_file import exports_here, read_export
 from understudy.local.export_serving import Order
@@ -23,6 +25,7 @@ from understudy.source.block import BlockSource
 from understudy.source.protocol import DiskSource
 from understudy.source.qemu import QemuSource
 from understudy.source.qemu_method import Wanted
+from understudy.source.qemu_profile import profiled
 from understudy.source.quiesce import Means, Quiesce
 from understudy.source.quiesced import QuiescedSource, QuiescedWhileRead, at_the_instant
 from understudy.store.metered import Tally
@@ -103,6 +106,11 @@ def mounts(state_dir: str) -> tuple[engine.Mount, ...]:
     return mounts_here(Path(state_dir))
 
 
+async def profile_vm(source: engine.QemuSource, request: Profile, progress: engine.OnProgress, stop: asyncio.Event) -> Profiled:
+    """A watch of a VM that nobody protects, until its end or `stop`."""
+    return await profiled(source, request, progress, guarded=True, stop=stop)
+
+
 def _mounts(connection: engine.Connection) -> Mounts:
     exports = Exports(
         partial(start_export, connection),
@@ -114,15 +122,23 @@ def _mounts(connection: engine.Connection) -> Mounts:
 
 def paced_parts(tally: Tally, state: Path, pace: Pace) -> Parts:
     """What an engine is made of whose stores keep to a pace, and count their requests."""
-    return parts(state, lambda store: PacedStore(store, pace), tally)
+    return parts(state, lambda store: PacedStore(store, pace), tally, guarded=False)
 
 
-def parts(state: Path, wrapped: Callable[[ObjectStore], ObjectStore] = lambda store: store, tally: Tally | None = None) -> Parts:
-    """What an engine is made of. `state`: the site's state directory. `wrapped`: around every store that is there already."""
+def parts(
+    state: Path, wrapped: Callable[[ObjectStore], ObjectStore] = lambda store: store, tally: Tally | None = None, *, guarded: bool = True
+) -> Parts:
+    """What an engine is made of. `state`: the site's state directory. `wrapped`: around every store that is there already. `guarded`: a
+    watch keeps the VM's QMP socket to itself, and is cleaned up after if this process is killed; a daemon begins it again by itself."""
     made = partial(open_store, state=state, make=True)
+
+    async def watched(source: engine.QemuSource, request: Profile, progress: engine.OnProgress, machine: str) -> Profiled:
+        return await profiled(source, request, progress, machine=machine, guarded=guarded)
+
     caching = partial(cached, lasts=names.lasts)
     return Parts(
-        lambda url: wrapped(open_store(url, state, tally=tally)), made, vault_directory, open_source, open_locks, caching, where_to_look
+        *(lambda url: wrapped(open_store(url, state, tally=tally)), made, vault_directory, open_source),
+        *(open_locks, caching, where_to_look, watched),
     )
 
 

@@ -50,6 +50,7 @@ from understudy.engine import (
     VaultInfo,
     Verify,
 )
+from understudy.engine.profiling import Profile
 from understudy.errors import Conflict, NotFound
 
 NOW = FIRST_FREEZE + 125 * SECOND
@@ -242,6 +243,7 @@ class FakeService(FakePlanService, FakeStandIn, FakeDrills):
             "collect": lambda: engine.collect(Collect(machine="web", **given)),
             "seed-export": lambda: engine.export_seed(SeedExport(machine="web", **given), lambda _: None),
             "follow-standby": lambda: engine.follow_standby(FollowStandby(machine="web", **given), lambda _: None),
+            "profile": lambda: engine.profile(Profile(machine="web", **given), lambda _: None),
             "seed-import": lambda: engine.import_seed(SeedImport(**given), lambda _: None),
             "verify": lambda: (
                 engine.verify(Verify(machine="web", points=points, level=given["level"]), lambda _: None)

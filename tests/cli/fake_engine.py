@@ -59,6 +59,7 @@ from understudy.engine import (
     Verified,
     Verify,
 )
+from understudy.engine.profiling import Profile, Profiled, counted
 from understudy.errors import Conflict, NotFound
 
 SECOND = 1_000_000_000
@@ -294,6 +295,12 @@ class FakeEngine(FakeKeeping):
         progress(Progress(phase="copy", done=1, total=2))
         which = next((point for point in self.points_now if point.id == request.point), None)
         return self._seeded(which, request.directory)
+
+    async def profile(self, request: Profile, progress: OnProgress) -> Profiled:
+        self._asked(request)
+        progress(Progress(phase="watch", done=1, total=2))
+        spans = (counted(10.0, [0.0, 8e6, 10e6]), counted(60.0, [12e6]))
+        return Profiled(machine="web", seconds=request.seconds, granularity=4096, disk_bytes=1 << 30, spans=spans)
 
     async def import_seed(self, request: SeedImport, progress: OnProgress) -> Seeded:
         self._asked(request)

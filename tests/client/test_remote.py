@@ -34,6 +34,7 @@ from understudy.engine import (
     SetDefinition,
     Verify,
 )
+from understudy.engine.profiling import Profile
 from understudy.errors import Conflict, DaemonUnavailable, InvalidRequest, NotFound, StoreUnavailable, TargetFailed, UnderstudyError
 
 POINT = "aa11".ljust(32, "0")
@@ -108,6 +109,7 @@ async def test_the_same_request_gives_the_same_answer(remote: RemoteService, ser
         ("verify", Verify(machine="web", points=(POINT,), level="frames")),
         ("export_seed", SeedExport(machine="web", point=POINT, directory="/d")),
         ("import_seed", SeedImport(directory="/d")),
+        ("profile", Profile(machine="web", seconds=60.0, every=1.0)),
         ("restore_group", RestoreGroup(instant="e111".ljust(32, "0"), format="raw", targets={"1d" * 16: targets})),
     ):
         behind.asked.clear()

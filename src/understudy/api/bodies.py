@@ -25,6 +25,7 @@ from understudy.engine import (
     Value,
     Window,
 )
+from understudy.engine.profiling import LEAST_EVERY, LONGEST
 
 _MONTH = 30 * 86400
 _YEAR = 366 * 86400
@@ -245,6 +246,13 @@ class FollowStandbyBody(Value, frozen=True, forbid_unknown_fields=True):
     """`prove`: read all of the images and compare."""
 
     prove: bool = False
+
+
+class ProfileBody(Value, frozen=True, forbid_unknown_fields=True):
+    """Count for so many seconds; `every`: the shortest span that is counted."""
+
+    seconds: Annotated[float, msgspec.Meta(ge=LEAST_EVERY, le=LONGEST)] = 600.0
+    every: Annotated[float, msgspec.Meta(ge=LEAST_EVERY, le=LONGEST)] = 10.0
 
 
 class HoldBody(Value, frozen=True, forbid_unknown_fields=True):

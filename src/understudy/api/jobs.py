@@ -8,6 +8,7 @@ from understudy.api.answers import Page
 from understudy.api.bodies import (
     CollectBody,
     FollowStandbyBody,
+    ProfileBody,
     PruneBody,
     ReplicateBody,
     RestoreBody,
@@ -69,6 +70,7 @@ ROUTES = (
     job_route(
         f"{_ONE}/standby/follow", "followStandby", "Bring a standby to the newest point", starting("follow-standby"), FollowStandbyBody
     ),
+    job_route(f"{_ONE}/profile", "profile", "Count a machine's changes for a while", starting("profile"), ProfileBody),
     job_route("/v1/seed-import", "importSeed", "Bring an exported point into the vault", starting("seed-import"), SeedImportBody),
     job_route("/v1/scrub", "scrub", "Hash every object of the vault", starting("verify"), None),
     job_route(

@@ -12,6 +12,7 @@ from understudy import engine
 from understudy.client.channel import Channel
 from understudy.client.waiting import result_of, waited_for
 from understudy.engine import Job, OnProgress, Value
+from understudy.engine.profiling import Profile, Profiled
 from understudy.errors import Conflict
 
 T = TypeVar("T")
@@ -159,6 +160,9 @@ class RemoteEngine:
 
     async def export_seed(self, request: engine.SeedExport, progress: OnProgress) -> engine.Seeded:
         return await self.job(engine.Seeded, f"{_machine(request.machine)}/seed-export", _without(request, "machine"), progress)
+
+    async def profile(self, request: Profile, progress: OnProgress) -> Profiled:
+        return await self.job(Profiled, f"{_machine(request.machine)}/profile", _without(request, "machine"), progress)
 
     async def import_seed(self, request: engine.SeedImport, progress: OnProgress) -> engine.Seeded:
         return await self.job(engine.Seeded, "/v1/seed-import", request, progress)

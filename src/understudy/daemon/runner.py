@@ -28,8 +28,13 @@ SHOWN_EVERY = 0.25
 _OF_A_FAILOVER = ("failover", "change-point", "cancel-failover", "commit-failover", "start-again", "reprotect")
 _TO_THE_END = frozenset({*_OF_A_FAILOVER, "plan"})
 """Kinds that are not left in their midst: there are operations of their own that take them back."""
-_AT_ONCE = frozenset({"replicate", *_OF_A_FAILOVER, "plan"})
+_BESIDE = frozenset({"profile"})
+"""Kinds that look on for long and do nothing: nobody waits for them."""
+_AT_ONCE = frozenset({"replicate", *_OF_A_FAILOVER, "plan", *_BESIDE})
 """Kinds that wait for no other job: replication has its own turns, and a failover is not to be kept waiting by a verification."""
+_GOES_ON = frozenset({"plan", *_BESIDE})
+"""Kinds that a stopping daemon does not let come to their end: the next one goes on with a plan, whose parts go on by themselves, and
+begins to look on anew."""
 
 
 @dataclass(slots=True)
@@ -62,7 +67,7 @@ class Runner:
         return id_ in self._runs
 
     def busy_with(self, machine: str) -> bool:
-        return any(run.job.machine == machine for run in self._runs.values())
+        return any(run.job.machine == machine and run.job.kind not in _BESIDE for run in self._runs.values())
 
     async def recover(self) -> None:
         """What an earlier daemon left: every kind of job may be begun again, unless it was begun too often."""
@@ -163,8 +168,7 @@ class Runner:
         """Let what runs come to its end for so long; the rest is begun again by the next daemon."""
         self._stopping = True
         for run in self._runs.values():
-            if run.task is not None and run.job.kind == "plan":
-                # The next daemon goes on with it, and what it has begun goes on by itself.
+            if run.task is not None and run.job.kind in _GOES_ON:
                 run.task.cancel()
         tasks = [run.task for run in self._runs.values() if run.task is not None]
         if not tasks:

@@ -9,6 +9,7 @@ import msgspec
 
 from understudy import engine
 from understudy.daemon.own import OwnJob
+from understudy.engine.profiling import Profile, checked_profile
 from understudy.engine.values import Value
 from understudy.errors import InvalidRequest
 from understudy.failover.drill.operation import Drills
@@ -134,6 +135,9 @@ def work_of(kind: engine.JobKind, machine: str | None, parameters: dict[str, Any
         case "follow-standby", str(own):
             follow = _read(engine.FollowStandby, {**parameters, "machine": own})
             return lambda doer, progress: doer.engine.follow_standby(follow, progress)
+        case "profile", str(own):
+            watch = checked_profile(_read(Profile, {**parameters, "machine": own}))
+            return lambda doer, progress: doer.engine.profile(watch, progress)
         case "seed-import", None:
             seed = _read(engine.SeedImport, parameters)
             return lambda doer, progress: doer.engine.import_seed(seed, progress)

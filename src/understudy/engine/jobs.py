@@ -16,6 +16,7 @@ JobKind: TypeAlias = Literal[
     "seed-export",
     "seed-import",
     "follow-standby",
+    "profile",
     "failover",
     "change-point",
     "cancel-failover",

@@ -20,6 +20,7 @@ from understudy.engine.answers import (
 from understudy.engine.definition import SetDefinition, ShownDefinition
 from understudy.engine.groups import CreateGroup, Group, GroupReplication, GroupRestored, Instant, RestoreGroup
 from understudy.engine.plans import PlanEntry, PlanRun, PlanRunEntry, SetPlan, ShownPlan
+from understudy.engine.profiling import Profile, Profiled
 from understudy.engine.requests import (
     AddKey,
     Connection,
@@ -151,6 +152,10 @@ class Engine(Protocol):
     async def export_seed(self, request: SeedExport, progress: OnProgress) -> Seeded: ...
 
     async def import_seed(self, request: SeedImport, progress: OnProgress) -> Seeded: ...
+
+    async def profile(self, request: Profile, progress: OnProgress) -> Profiled:
+        """Count a machine's changes for a while, beside its replication."""
+        ...
 
     async def standbys(self) -> tuple[Standby, ...]:
         """Those that this host keeps, by name."""

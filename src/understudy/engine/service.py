@@ -33,6 +33,7 @@ class StartJob(Value, frozen=True):
     seed-export  yes      SeedExport             Seeded
     seed-import  None     SeedImport             Seeded
     follow-standby yes    FollowStandby          Restored
+    profile      yes      Profile                Profiled
     failover, change-point, cancel-failover, start-again, commit-failover, reprotect:
                  yes      FailOver, ChangePoint, CancelFailover, StartAgain, CommitFailover, Reprotect   FailedOver
     test-failover yes     StartDrill             Drill

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from understudy import engine
+from understudy.engine.profiling import Profile, Profiled
 from understudy.errors import AccessDenied, Conflict, IntegrityError, NotFound, RolledBack
 from understudy.local.claims import is_ours
 from understudy.local.collecting import collected, usage_of
@@ -25,6 +26,7 @@ from understudy.local.outside import must_be_outside
 from understudy.local.parts import Parts
 from understudy.local.place import PlaceFacade
 from understudy.local.planning import VaultPlans
+from understudy.local.profiling import profiled
 from understudy.local.promoting import PromotionFacade
 from understudy.local.recovering import log_damage, restored, scrubbed, verified
 from understudy.local.replicating import replication
@@ -194,6 +196,10 @@ class LocalEngine(StandbyFacade, SecondFacade, PromotionFacade, VaultPlans, Plac
 
     async def import_seed(self, request: engine.SeedImport, progress: engine.OnProgress) -> engine.Seeded:
         return await imported(self._connection.vault, self._opened, self._parts, request, self._reads(), progress)
+
+    async def profile(self, request: Profile, progress: engine.OnProgress) -> Profiled:
+        vault = await self._opened()
+        return await profiled(vault, await self._find(vault, request.machine), self._parts, self._site, request, progress)
 
     async def collect(self, request: engine.Collect) -> engine.Collected:
         vault = await self._opened()

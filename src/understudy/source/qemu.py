@@ -29,6 +29,7 @@ from understudy.source.qemu_kept import Keeper, room
 from understudy.source.qemu_method import AUTO, BREAK_SNAPSHOT, FLEECING, PUSH, Wanted, chosen
 from understudy.source.qemu_names import Names
 from understudy.source.qemu_pause import Pauser
+from understudy.source.qemu_profile import remove_records
 from understudy.source.qemu_push import Push
 from understudy.source.qemu_scratch import RESERVE
 from understudy.source.qemu_server import ServedByAnother, forget_socket, stop_server
@@ -147,6 +148,7 @@ class QemuSource:
 
     async def remove(self) -> None:
         await self.recover(None)
+        await self._insistently(lambda session: remove_records(session, Names.profile_prefix(self._names.machine)))
 
     async def close(self) -> None:
         try:

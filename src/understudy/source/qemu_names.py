@@ -89,6 +89,11 @@ class Names:
     def owns_witness(self, name: str) -> bool:
         return name.startswith(self._witness)
 
+    @staticmethod
+    def profile_prefix(machine: str) -> str:
+        """What names of records begin with that count a machine's changes; of a VM without an id, too."""
+        return f"understudy-profile-{machine[:12] or 'vm'}-"
+
     @property
     def _witness(self) -> str:
         return f"understudy-size-{self.machine[:12]}-"
