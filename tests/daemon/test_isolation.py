@@ -131,6 +131,19 @@ async def test_a_cycle_that_hangs_has_the_monitor(tmp_path: Path, qmp: str, monk
     assert await asked(qmp) == power.RUNNING
 
 
+async def test_what_cannot_be_paused_is_told_once_each_time_that_it_is_cut_off(
+    tmp_path: Path, qmp: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[str] = []
+    monkeypatch.setattr(module, "PROMPT", 0.1)
+    monkeypatch.setattr(module, "listener", lambda _: None)
+    made = isolation(tmp_path, told, aside=never)
+    for times in (1, 2):
+        await cut_off(made, qmp)
+        await made._pause(made._cuts["web"])
+        assert told == [f"web cannot be paused: it cannot be seen which process listens at {qmp}"] * times
+
+
 async def test_somebody_else_has_the_monitor_and_others_wait_for_it(tmp_path: Path, qmp: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "PROMPT", 0.1)
     made = isolation(tmp_path, aside=never)

@@ -66,6 +66,8 @@ class Isolation:
         self._written: dict[str, float] = {}
         self._pausing: dict[str, asyncio.Task[None]] = {}
         self._tried: dict[str, float] = {}
+        self._troubles: dict[str, str] = {}
+        """By machine: why it could not be paused, since its log was read last."""
         self._armed: set[str] = set()
         """Machines that were not looked at since their logs were about to say that they are isolated."""
         self._turn = asyncio.Lock()
@@ -107,6 +109,7 @@ class Isolation:
     async def seen(self, machine: str, name: str, qmp: str, after: int, at: float) -> None:
         """The machine's log was read, from `at` on (`clock`), and this site is its primary."""
         self._armed.discard(machine)
+        self._troubles.pop(machine, None)
         known = self._cuts.get(machine)
         if not after:
             if known is not None and not known.paused:
@@ -199,8 +202,7 @@ class Isolation:
         # Not in a thread: a vault on a file system that hangs may have all of them.
         pid = listener(cut.qmp)
         if pid is None:
-            message = f"{cut.name} cannot be paused: it cannot be seen which process listens at {cut.qmp}"
-            self._journal.tell("failover.trouble", "error", message, machine=cut.machine)
+            self._cannot(cut, f"it cannot be seen which process listens at {cut.qmp}")
         elif pid:
             await self._intend(cut, BY_SIGNAL)
             try:
@@ -208,8 +210,13 @@ class Isolation:
             except ProcessLookupError:
                 return
             except PermissionError as error:
-                message = f"{cut.name} cannot be paused: process {pid}: {error.strerror}"
-                self._journal.tell("failover.trouble", "error", message, machine=cut.machine)
+                self._cannot(cut, f"process {pid}: {error.strerror}")
+
+    def _cannot(self, cut: Cut, why: str) -> None:
+        """Told once, though it is tried again and again."""
+        if self._troubles.get(cut.machine) != why:
+            self._troubles[cut.machine] = why
+            self._journal.tell("failover.trouble", "error", f"{cut.name} cannot be paused: {why}", machine=cut.machine)
 
     async def _intend(self, cut: Cut, how: str) -> None:
         """On record before it is done: whoever sees the vault next lets it go on, even if nobody wants it paused any more by now. A disk
