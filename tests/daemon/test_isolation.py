@@ -144,6 +144,24 @@ async def test_what_cannot_be_paused_is_told_once_each_time_that_it_is_cut_off(
         assert told == [f"web cannot be paused: it cannot be seen which process listens at {qmp}"] * times
 
 
+@pytest.mark.parametrize("patience", [5.0, 0.1], ids=["and then it is let go", "and it is not let go"])
+async def test_a_vault_that_comes_back_while_the_machine_is_waited_for(
+    tmp_path: Path, qmp: str, monkeypatch: pytest.MonkeyPatch, patience: float
+) -> None:
+    monkeypatch.setattr(module, "PROMPT", patience)
+
+    @asynccontextmanager
+    async def busy(*_: Any) -> AsyncIterator[None]:
+        await made.seen("web", "web", qmp, 5, clock())
+        if patience < 1:
+            await asyncio.Event().wait()
+        yield
+
+    made = isolation(tmp_path, aside=busy)
+    await cut_off(made, qmp)
+    assert (await asked(qmp), made.paused("web")) == (power.RUNNING, "")
+
+
 async def test_somebody_else_has_the_monitor_and_others_wait_for_it(tmp_path: Path, qmp: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "PROMPT", 0.1)
     made = isolation(tmp_path, aside=never)

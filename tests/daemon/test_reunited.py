@@ -217,7 +217,7 @@ async def test_what_cannot_be_told_to_stop_is_stopped_when_its_time_is_over(home
     monkeypatch.setattr(cast(Any, QmpSession.connect).__func__, "__defaults__", (0.1,))
     monkeypatch.setattr(isolation_module, "PROMPT", 0.2)
     pid = listener(home.qmp)
-    await home.sentinel.isolation.seen(home.log.machine_id, "web", home.qmp, 5, clock())
+    await home.sentinel.isolation.seen(home.log.machine_id, "web", home.qmp, 5, clock() - 60)
     await home.log.append(kinds.Failover(epoch=2, site="b", point=b"p" * 16, mode="unplanned", id=b"i" * 16))
     with socket.socket(socket.AF_UNIX) as client:
         client.connect(home.qmp)

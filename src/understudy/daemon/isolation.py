@@ -194,11 +194,18 @@ class Isolation:
             return False
 
     async def _stop(self, session: QmpSession, cut: Cut) -> None:
-        if await power.status(session) == power.RUNNING:
+        if self._is_cut_off(cut.machine) and await power.status(session) == power.RUNNING:
             await self._intend(cut, BY_QMP)
             await power.pause(session)
 
+    def _is_cut_off(self, machine: str) -> bool:
+        """Still: the vault may have come back while the machine was waited for."""
+        cut = self._cuts.get(machine)
+        return cut is not None and self._over(cut)
+
     async def _by_signal(self, cut: Cut) -> None:
+        if not self._is_cut_off(cut.machine):
+            return
         # Not in a thread: a vault on a file system that hangs may have all of them.
         pid = listener(cut.qmp)
         if pid is None:
