@@ -57,7 +57,11 @@ class Kills:
         if drilled:
             return "clean-up"
         forth = ("planned", "unplanned") if site == "a" else ("failback",)
-        table = {"protected": ("test", *forth), "failed_over": ("change-point", "cancel", "commit"), "committed": ("reprotect",)}
+        table = {
+            "protected": ("test", "take-back", *forth),
+            "failed_over": ("change-point", "cancel", "commit"),
+            "committed": ("reprotect",),
+        }
         possible = table[phase]
         if self.only in possible:
             return self.only

@@ -1,6 +1,7 @@
 """A vault on a file system of its own, which is lost in all the ways in which such a one is, and comes back. Only root can make one."""
 
 import contextlib
+import fcntl
 import os
 import subprocess
 from collections.abc import Iterator
@@ -8,18 +9,37 @@ from dataclasses import dataclass
 from pathlib import Path
 
 SIZE = 384 << 20
-LOSSES = ("away", "read-only", "full", "hanging")
-"""Another file system is over it, an empty one; nothing can be written; no space is left; who writes waits until it comes back."""
+AWAY = "away"
+LOSSES = (AWAY, "failing", "read-only", "full", "hanging")
+"""An empty file system is in its place, which who has it open does not see; it answers with errors until it is mounted again; nothing can
+be written; no space is left; who writes waits until it comes back."""
+_SHUTDOWN = 0x8004587D
+"""EXT4_IOC_SHUTDOWN: as if its disk were gone."""
 
 
 @dataclass(frozen=True)
 class LostVault:
+    image: Path
     path: Path
+
+    def mount(self) -> None:
+        """By a device of its own: what failed stays as it is for who has it open."""
+        device = _done("losetup", "--find", "--show", str(self.image)).strip()
+        try:
+            _done("mount", device, str(self.path))
+        finally:
+            _done("losetup", "--detach", device)
 
     def lose(self, how: str) -> None:
         match how:
             case "away":
                 _done("mount", "-t", "tmpfs", "-o", "size=1m", "none", str(self.path))
+            case "failing":
+                fd = os.open(self.path, os.O_RDONLY)
+                try:
+                    fcntl.ioctl(fd, _SHUTDOWN, (0).to_bytes(4, "little"))
+                finally:
+                    os.close(fd)
             case "read-only":
                 # As far as it can be: who writes just now may hinder it.
                 _done("mount", "-o", "remount,ro,bind", str(self.path))
@@ -39,6 +59,9 @@ class LostVault:
                 strays = sorted(str(path.relative_to(self.path)) for path in self.path.rglob("*"))
                 _done("umount", "--lazy", str(self.path))
                 return strays
+            case "failing":
+                _done("umount", "--lazy", str(self.path))
+                self.mount()
             case "read-only":
                 _done("mount", "-o", "remount,rw,bind", str(self.path))
             case "full":
@@ -59,14 +82,14 @@ def lost_vault(image: Path, path: Path) -> Iterator[LostVault]:
         file.truncate(SIZE)
     _done("mkfs.ext4", "-q", str(image))
     path.mkdir()
-    _done("mount", "-o", "loop", str(image), str(path))
+    vault = LostVault(image, path)
+    vault.mount()
     try:
         (path / "lost+found").rmdir()
-        # So that only this place of it becomes read-only: who has a file open for writing hinders the whole.
-        yield LostVault(path)
+        yield vault
     finally:
         _done("umount", "--lazy", str(path))
 
 
-def _done(*command: str) -> None:
-    subprocess.run(command, check=True, capture_output=True, text=True)
+def _done(*command: str) -> str:
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout

@@ -12,7 +12,6 @@ import contextlib
 import random
 import signal
 import socket
-import subprocess
 import sys
 import time
 from collections.abc import Iterator
@@ -24,12 +23,14 @@ from typing import Any
 from tests.endurance.consoles import HOME
 from tests.endurance.hand import Goal, Hand
 from tests.endurance.outcome import Outcomes
-from tests.endurance.world import FULL, HALTING, ROOT, Broken, World, ready, short_directory, world
+from tests.endurance.world import FULL, Broken, World, ready, short_directory, world
 from tests.live.two_sites import NAME
-from understudy.demo.accelerator import find_accelerator
-from understudy.demo.kit import build_kit
+from tests.sites.link import ADDRESSES, Line, Link, linked
+from understudy.demo.accelerator import Finding, find_accelerator
+from understudy.demo.kit import Kit, build_kit
 
-AWAY = ("daemon killed", "host off", "stopped", "cut off", "monitor held", "never away")
+CUT_OFF = "cut off"
+AWAY = ("daemon killed", "host off", "stopped", CUT_OFF, "monitor held", "never away")
 STATES = ("failing over", "failed over", "another point", "committed", "reprotecting", "protected again")
 ISOLATION = (0, 5)
 HALTS = {"failing over": ("failover", ("prepare", "record", "stop", "start")), "reprotecting": ("reprotect", ("follow", "end"))}
@@ -38,10 +39,10 @@ BEFORE_THE_RECORD = ("prepare", "record")
 
 
 class Returning:
-    """`spaces`: by the site's name the process whose mounts it has."""
+    """`link`: of the sites' networks, where they have some."""
 
-    def __init__(self, here: World, spaces: dict[str, int], chance: random.Random, away: str, state: str, isolation: int) -> None:
-        self.here, self.spaces, self.chance = here, spaces, chance
+    def __init__(self, here: World, link: Link | None, chance: random.Random, away: str, state: str, isolation: int) -> None:
+        self.here, self.link, self.chance = here, link, chance
         self.away, self.state, self.isolation = away, state, isolation
         self.hand = Hand(here)
         self.holds = ExitStack()
@@ -70,7 +71,7 @@ class Returning:
         self._fail_over()
         self._told()
         self._is_fenced()
-        if self.away in ("cut off", "never away") and self.isolation and (both := here.consoles.together(since)):
+        if self.away in (CUT_OFF, "never away") and self.isolation and (both := here.consoles.together(since)):
             raise Broken(f"two ran at once: {both}")
         self.line["together"] = here.consoles.together(since)
         self._goes_on()
@@ -87,7 +88,8 @@ class Returning:
             case "stopped":
                 old.send(signal.SIGSTOP)
             case "cut off":
-                self._mounts("mount", "-t", "tmpfs", "none")
+                assert self.link is not None
+                self.link.cut()
         if self.away == "monitor held":
             self._hold_monitor()
 
@@ -96,12 +98,6 @@ class Returning:
         path = self.old.hypervisor.sockets(run)[0] if run else self.here.home.qmp
         client = self.holds.enter_context(socket.socket(socket.AF_UNIX))
         client.connect(str(path))
-
-    def _mounts(self, *command: str) -> None:
-        """For that site alone."""
-        inside = ["nsenter", "-t", str(self.spaces[self.old.site]), "-m"]
-        assert self.old.shared is not None
-        subprocess.run([*inside, *command, str(self.old.shared / "vault")], check=True)
 
     def _return(self) -> None:
         old, here = self.old, self.here
@@ -118,7 +114,8 @@ class Returning:
             case "stopped":
                 old.send(signal.SIGCONT)
             case "cut off":
-                self._mounts("umount")
+                assert self.link is not None
+                self.link.heal()
         here.absent.clear()
         self.returned = time.monotonic()
 
@@ -237,16 +234,16 @@ class Returning:
 
 
 @contextlib.contextmanager
-def _space() -> Iterator[int]:
-    """The process whose mounts are a site's own."""
-    with subprocess.Popen(["unshare", "--mount", "--propagation", "private", "sleep", "infinity"]) as process:
-        try:
-            ours = Path("/proc/self/ns/mnt").readlink()
-            while Path(f"/proc/{process.pid}/ns/mnt").readlink() == ours:
-                time.sleep(0.01)
-            yield process.pid
-        finally:
-            process.kill()
+def _new_world(kit: Kit, accelerator: Finding, apart: bool) -> Iterator[tuple[World, Link | None]]:
+    """`apart`: site a reaches the vault, which b serves, over a network that can be cut."""
+    with ExitStack() as stack:
+        directory = stack.enter_context(short_directory())
+        if not apart:
+            yield stack.enter_context(world(directory, kit, accelerator)), None
+            return
+        link = stack.enter_context(linked(Line()))
+        inside = (link.command("a"), link.command("b"))
+        yield stack.enter_context(world(directory, kit, accelerator, "peer", inside=inside, listen=f"{ADDRESSES['b']}:8444")), link
 
 
 def _combinations(chance: random.Random) -> Iterator[tuple[str, str, int]]:
@@ -278,20 +275,18 @@ def main() -> None:
     accelerator = find_accelerator(kit)
     until = time.monotonic() + asked.seconds
     left = _combinations(chance)
-    more = True
-    while more and time.monotonic() < until:
-        with short_directory() as directory, _space() as one, _space() as other:
-            within = [("nsenter", "-t", str(pid), "-m", f"--wd={ROOT}", *HALTING) for pid in (one, other)]
-            with world(directory, kit, accelerator, within=within) as here:
-                while more and time.monotonic() < until and here.consoles.heard[here.source].last < FULL:
-                    found = next(left, None)
-                    more = found is not None
-                    if found is None:
-                        break
-                    outcomes.tell(Returning(here, {"a": one, "b": other}, chance, *found).run())
-                    if outcomes.lines[-1]["broken"]:
-                        outcomes.keep(here)
-                        break
+    found = next(left, None)
+    while found is not None and time.monotonic() < until:
+        apart = found[0] == CUT_OFF
+        with _new_world(kit, accelerator, apart) as (here, link):
+            while found is not None and (found[0] == CUT_OFF) == apart and time.monotonic() < until:
+                outcomes.tell(Returning(here, link, chance, *found).run())
+                found = next(left, None)
+                if outcomes.lines[-1]["broken"]:
+                    outcomes.keep(here)
+                # It is site a alone that can be cut off, and not from what is its own.
+                if apart or outcomes.lines[-1]["broken"] or here.consoles.heard[here.source].last > FULL:
+                    break
     print(outcomes.table("away", "state"))
     sys.exit("\n".join(f"{line['away']}, returned when {line['state']}: {line['broken']}" for line in outcomes.broken))
 

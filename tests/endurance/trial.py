@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.endurance.hand import Goal, Hand
-from tests.endurance.lost_vault import LOSSES, LostVault
+from tests.endurance.lost_vault import AWAY, LOSSES, LostVault
 from tests.endurance.world import Broken, World
 from tests.live.two_sites import NAME
 
@@ -19,6 +19,7 @@ KINDS = {
     "planned": "failover",
     "unplanned": "failover",
     "failback": "failover",
+    "take-back": "cancel-failover",
     "change-point": "change-point",
     "cancel": "cancel-failover",
     "commit": "commit-failover",
@@ -41,7 +42,7 @@ class Trial:
         """`site`: where the machine is."""
         began, here = time.monotonic(), self.here
         self.present = here.sites[site]
-        moves = self.op in ("test", "clean-up", "planned", "unplanned", "failback")
+        moves = self.op in ("test", "clean-up", "planned", "unplanned", "failback", "take-back")
         self.acting = here.other(self.present) if moves else self.present
         try:
             self._do()
@@ -121,6 +122,9 @@ class Trial:
             case "planned" | "unplanned" | "failback":
                 mode = "unplanned" if self.op == "unplanned" else "planned"
                 return "failover", {"mode": mode}, Goal("failed_over", acting, mode)
+            case "take-back":
+                self._ask_to_shut_down()
+                return "failover/cancel", None, Goal("protected", here.other(self.acting).site)
             case "change-point":
                 present = here.standing(self.acting)["failover"]["point"]
                 source = here.consoles.heard[here.source].acknowledged[0].at
@@ -132,6 +136,18 @@ class Trial:
             case "commit":
                 return "failover/commit", None, Goal("committed", acting)
         return "reprotect", None, Goal("protected", acting)
+
+    def _ask_to_shut_down(self) -> None:
+        """A planned failover is under way, at any moment of it."""
+        job = self.hand.begin(self.acting, "failover", {"mode": "planned"})
+
+        def begins() -> bool:
+            said = (self.here.standing(self.acting) or {"requests": []})["requests"]
+            return self._ended(job) or any(asked["outcome"] for asked in said if asked["action"] == "shutdown")
+
+        self.here.until(begins, "the primary begins to shut it down")
+        self.line["after"] = after = round(self.chance.uniform(0, 6), 1)
+        time.sleep(after)
 
     def _hit(self) -> None:
         """From a daemon that stands still before its step, or a moment later."""
@@ -157,7 +173,12 @@ class Trial:
                 self._kill_target()
             case _:
                 how = self.fault.removeprefix("vault ")
+                if how == AWAY:
+                    # It is a daemon that begins which must not take what is there for its vault.
+                    self.acting.end(signal.SIGKILL)
                 self.vault.lose(how)
+                if how == AWAY:
+                    self.acting.start(waits=False)
                 here.go_on(self.acting)
                 time.sleep(away)
                 strays = self.vault.find(how)

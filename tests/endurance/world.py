@@ -18,6 +18,7 @@ from tests.daemon.observer import all_points
 from tests.endurance.consoles import HOME, Consoles
 from tests.endurance.halting import HALT, STEPS
 from tests.live.two_sites import NAME, Home, SiteHouse, two_sites, until
+from tests.live.vaults import Kind
 from understudy.demo.accelerator import Finding
 from understudy.demo.kit import Kit
 from understudy.failover.table import allowed
@@ -213,14 +214,14 @@ class World:
 
 @contextlib.contextmanager
 def world(
-    directory: Path,
-    kit: Kit,
-    accelerator: Finding,
-    *,
-    within: Sequence[Sequence[str]] = (HALTING, HALTING),
+    directory: Path, kit: Kit, accelerator: Finding, kind: Kind = "file", *, inside: Sequence[Sequence[str]] = ((), ()), listen: str = ""
 ) -> Iterator[World]:
-    """`within`: as `two_sites` has it."""
-    with two_sites(directory, kit, accelerator.accelerator, "file", within=within) as (a, b, home), Consoles(home, [a, b]) as consoles:
+    """As `two_sites` has it. `inside`: what runs each site's commands in a network of its own."""
+    within = [(*words, *HALTING) for words in inside]
+    with (
+        two_sites(directory, kit, accelerator.accelerator, kind, within=within, listen=listen) as (a, b, home),
+        Consoles(home, [a, b]) as consoles,
+    ):
         a.patience = b.patience = PATIENCE
         # Of points that are older than what was heard first it is not known what they must hold.
         until(lambda: consoles.heard[HOME].last)
