@@ -16,6 +16,7 @@ from understudy.failover.phase import phase_of, runs_unheard
 from understudy.failover.steps import Steps
 from understudy.store.file import FileStore
 from understudy.vault import kinds
+from understudy.vault.log.machine_log import MachineLog
 
 
 async def _no(*_: Any) -> None:
@@ -168,6 +169,31 @@ async def test_isolation_of_the_site_before_the_last_is_waited_for(tmp_path: Pat
         await world.say(reprotect, 0)
         await log.refresh()
         assert (log.state.site, log.state.authority.isolation) == ("b", 1)
+
+
+async def test_a_vault_that_is_away_while_isolation_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    heard: list[str] = []
+    refresh = MachineLog.refresh
+
+    async def taken(site: Any) -> Any:
+        said = FailOver(machine="web", mode="unplanned", point="")
+        return await operations.fail_over(site, said, lambda now: heard.append(now.phase))
+
+    async def away(log: MachineLog) -> None:
+        if heard[-1:] == ["wait for isolation"]:
+            raise StoreUnavailable("it is away")
+        await refresh(log)
+
+    async def nothing(_: Primary) -> None:
+        pass
+
+    async with begun(tmp_path, monkeypatch) as world:
+        await world.primary.log.append(kinds.Isolation(after=1))
+        monkeypatch.setattr(steps, "MARGIN", 0.0)
+        monkeypatch.setattr(Primary, "look", nothing)
+        monkeypatch.setattr(MachineLog, "refresh", away)
+        await world.say(taken, 0)
+        assert (heard[-1], len(world.host.alive)) == ("start", 1)
 
 
 async def test_what_was_paused_there_is_not_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

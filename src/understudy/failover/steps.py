@@ -9,7 +9,7 @@ import msgspec
 from understudy import engine
 from understudy.engine import FailoverOperation, Look, Progress
 from understudy.engine.drills import LATEST_PROCESSED
-from understudy.errors import Busy, Conflict, Fenced, NotFound, TargetFailed, UnderstudyError
+from understudy.errors import Busy, Conflict, Fenced, NotFound, StoreUnavailable, TargetFailed, UnderstudyError
 from understudy.failover import deed as deeds
 from understudy.failover.choosing import Choosing
 from understudy.failover.deed import Deed, Moved, NotBegun
@@ -266,16 +266,16 @@ class Steps(Choosing):
         """The former primary has paused the machine, as far as it was told to when it is cut off."""
         if not deed.isolation or deed.force or deed.running_at:
             return deed
-        if deed.boot != deeds.boot_id():
-            # That clock has begun anew.
+        if deed.boot != deeds.boot_id():  # That clock has begun anew.
             deed = await self.keep(deed, recorded=time.monotonic(), boot=deeds.boot_id())
-        while (left := deed.recorded + deed.isolation + MARGIN - time.monotonic()) > 0:
+        most = deed.isolation + MARGIN
+        while (left := deed.recorded + most - time.monotonic()) > 0:
             if stands_still(self.log.state, deed.isolated):
                 break
-            waited = round(deed.isolation + MARGIN - left)
-            self.progress(Progress(phase="wait for isolation", done=waited, total=deed.isolation + round(MARGIN)))
+            self.progress(Progress(phase="wait for isolation", done=round(most - left), total=round(most)))
             await asyncio.sleep(min(left, POLL))
-            await self.log.refresh()
+            with suppress(StoreUnavailable):  # It is the time that counts; the log is read again before the start.
+                await self.log.refresh()
         return deed
 
     async def started(self, deed: Deed) -> Deed:
