@@ -3,6 +3,7 @@ and sources, and joins the parts.
 """
 
 import asyncio
+import contextlib
 import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -10,12 +11,15 @@ from functools import partial
 from pathlib import Path
 
 from understudy import engine
+from understudy.engine.capacity import Bench, Capacity
 from understudy.engine.profiling import Profile, Profiled
 from understudy.local.engine import LocalEngine
 from understudy.local.export_file import exports_here, read_export
 from understudy.local.export_serving import Order
 from understudy.local.exporting import export_forgotten, export_started
 from understudy.local.immutability import uncovered
+from understudy.local.measuring.host import measured
+from understudy.local.measuring.storing import PLACE
 from understudy.local.parts import Parts
 from understudy.mounts.ability import must_be_able as must_be_able_to_mount
 from understudy.mounts.mounts import Exports, Mounts, mounts_here
@@ -109,6 +113,22 @@ def mounts(state_dir: str) -> tuple[engine.Mount, ...]:
 async def profile_vm(source: engine.QemuSource, request: Profile, progress: engine.OnProgress, stop: asyncio.Event) -> Profiled:
     """A watch of a VM that nobody protects, until its end or `stop`."""
     return await profiled(source, request, progress, guarded=True, stop=stop)
+
+
+async def bench(request: Bench, progress: engine.OnProgress) -> Capacity:
+    """What this host, a disk and a vault's store can do; the vault itself is not opened."""
+    if request.vault is None:
+        return await measured(request, None, progress)
+    store = open_store(request.vault, Path(request.state_dir))
+    try:
+        return await measured(request, store, progress)
+    finally:
+        await store.close()
+        directory = vault_directory(request.vault)
+        if directory is not None:
+            with contextlib.suppress(OSError):
+                # Others' are in it, or there is none.
+                (directory / PLACE).rmdir()
 
 
 def _mounts(connection: engine.Connection) -> Mounts:

@@ -144,6 +144,9 @@ def test_each_site_can_do_its_work_and_a_thief_of_a_sources_credentials_nothing(
         house.end()
     reader.run("restore", "web", "--to", str(short / "restored"))
     assert (short / "restored" / "vda.raw").read_bytes() == image.read_bytes()
+    for who, rated, left in ((keeper, True, 0), (given, False, 2)):
+        stored = who.json("bench", "--seconds", "1")["measured"]["storing"]
+        assert (stored["put_rate"] is not None, len(stored["left"])) == (rated, left)
     keeper.run("retention", "set", "web", "--all-for", "1s")
     keeper.run("prune", "web")
     keeper.run("collect", "web", "--grace", "0")

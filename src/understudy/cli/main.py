@@ -49,6 +49,7 @@ COMMANDS = {
     "collect": Entry("understudy.cli.collect", "Give back the space that no kept point needs."),
     "usage": Entry("understudy.cli.usage", "Show what machines and points take in the vault."),
     "profile": Entry("understudy.cli.profile", "Say which interval, line and storage a machine needs."),
+    "bench": Entry("understudy.cli.bench", "Say what this host, a disk and a vault can do."),
     "wrap": Entry("understudy.cli.wrap", "Make a raw disk keep track of changes over a restart of its VM."),
     "plan": Entry("understudy.cli.plan", "Bring many machines up in order."),
     "policy": Entry("understudy.cli.policy", "Say when and how fast the daemon replicates a machine."),
