@@ -1,6 +1,7 @@
 """The whole way with the vault in a bucket and in a container: created, replicated to, read, pruned, and restored from."""
 
 import random
+import shlex
 from pathlib import Path
 
 import pytest
@@ -40,3 +41,14 @@ def test_from_a_bucket_and_back(host: Host, tmp_path: Path) -> None:
     other = Host(tmp_path / "other", host.vault, host.key, address=host.url)
     assert [point["id"] for point in other.json("points", "web")["points"]] == [point["id"] for point in points]
     other.run("vault", "create", host.url, expect=4)
+
+
+def test_what_is_to_be_typed_next_can_be(host: Host) -> None:
+    """A shell takes the & and ? of an address for something else."""
+    host.run("vault", "create", host.url)
+    copy = host.url.replace("some/prefix", "second")
+    said = host.run("vault", "copy", "create", copy).stdout.splitlines()[-1]
+    assert f"--second {shlex.quote(copy)};" in said
+    assert said.endswith(f"understudy vault copy run {shlex.quote(copy)}")
+    refused = host.run("vault", "promote", host.url, expect=4).stderr
+    assert f"understudy vault promote {shlex.quote(host.url)} --vault" in refused

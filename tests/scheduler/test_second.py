@@ -1,5 +1,7 @@
 """The health of a machine's copy in a second vault, as a table."""
 
+import shlex
+
 import pytest
 
 from understudy.engine import Failure, ReplicationPolicy, Second
@@ -29,6 +31,12 @@ def facts(
         failures=failures,
         verified_age=verified_age,
     )
+
+
+def test_what_is_to_be_typed_can_be() -> None:
+    url = "s3://bucket/x?endpoint=https://s3.example&credentials=/etc/s3.toml"
+    _, (reason,) = second_health(facts(url=url, damage="packs/1: is missing"))
+    assert reason.hint.startswith(f"`understudy vault copy verify {shlex.quote(url)}` ")
 
 
 def test_thresholds_follow_from_the_policy() -> None:

@@ -1,5 +1,7 @@
 """`understudy vault copy create`."""
 
+import shlex
+
 import click
 
 from understudy.cli.session import Session
@@ -23,4 +25,5 @@ async def command(session: Session, url: str) -> None:
         done = await seconds.create_second(CreateSecond(url=url))
     session.output.document(done)
     session.output.say(f"{url} is a copy of the vault now, without any machine yet", style="bold")
-    session.output.say(f"next, for each machine: understudy policy set NAME --second {url}; or by hand: understudy vault copy run {url}")
+    typed = shlex.quote(url)
+    session.output.say(f"next, for each machine: understudy policy set NAME --second {typed}; by hand: understudy vault copy run {typed}")

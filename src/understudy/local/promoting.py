@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import shlex
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import ExitStack, asynccontextmanager
@@ -113,7 +114,7 @@ class PromotionFacade(ABC):
         if url == self._connection.vault:
             raise Conflict(
                 f"{url} is named both as the copy and as the vault that it takes the place of",
-                hint=f"--vault names the lost vault: understudy vault promote {url} --vault URL-OF-THE-LOST-VAULT; "
+                hint=f"--vault names the lost vault: understudy vault promote {shlex.quote(url)} --vault URL-OF-THE-LOST-VAULT; "
                 "`understudy vault info` says what a place is",
             )
         store = self._parts.open_store(url)

@@ -1,5 +1,7 @@
 """How a machine's copy in a second vault is. Pure."""
 
+import shlex
+
 from understudy.engine import Failure, Health, Reason, ReplicationPolicy, Second
 from understudy.engine.units import count, duration
 from understudy.engine.values import Value
@@ -54,7 +56,8 @@ def second_health(facts: SecondFacts) -> tuple[Health, tuple[Reason, ...]]:
         message = f"its copy in the second vault {what}"
         reasons.append(Reason(code="second-late", health=health, message=message, hint=hint))
     if second.damage:
-        hint = f"`understudy vault copy verify {second.url}` names all; what is deleted there is copied again; else make a new copy"
+        verify = f"understudy vault copy verify {shlex.quote(second.url)}"
+        hint = f"`{verify}` names all; what is deleted there is copied again; else make a new copy"
         message = f"its copy in the second vault is damaged: {second.damage}"
         reasons.append(Reason(code="second-damaged", health="critical", message=message, hint=hint))
     every, age = facts.policy.verify_every, facts.verified_age
