@@ -114,6 +114,7 @@ def test_an_error_whose_document_cannot_be_written_is_told_in_words() -> None:
         done = run("check-config", "/no/such", "--json", stdout=full)
     assert done.returncode == 3
     assert done.stderr.startswith("error: there is no configuration file /no/such\n")
+    assert "--config" in done.stderr
 
 
 def run(*words: str, stdout: IO[str]) -> "subprocess.CompletedProcess[str]":

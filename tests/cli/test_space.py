@@ -4,7 +4,8 @@ import pytest
 
 from tests.cli.conftest import Typed, lines
 from tests.cli.fake_engine import FakeEngine
-from understudy.engine import Collect
+from understudy.cli.collect import _lines as said
+from understudy.engine import Collect, Collected, Weight
 
 
 @pytest.mark.parametrize(("words", "seconds"), [((), 86400), (("--grace", "90m"), 5400), (("--grace", "0"), 0)])
@@ -36,6 +37,26 @@ def test_collect(engine: FakeEngine, typed: Typed, words: tuple[str, ...], secon
     assert engine.asked[-1] == Collect(machine="web", grace_seconds=86400, dry_run=True)
     assert "would be deleted" in typed("collect", "web", "--dry-run").stdout
     assert typed("collect", "web", "--grace", "soon").exit_code == 2
+
+
+def test_a_collection_that_finds_nothing_yet_says_where_to_look() -> None:
+    nothing = Weight(objects=0, bytes=0)
+    done = Collected(
+        machine="web",
+        dry_run=False,
+        seconds=1.0,
+        deleted=nothing,
+        condemned=nothing,
+        waiting=nothing,
+        rewritten_packs=0,
+        written_bytes=0,
+        swept=nothing,
+        trimmed=nothing,
+        locked=nothing,
+    )
+    assert said(done, 86400)[1:] == [
+        "  nothing was to come back yet: `understudy usage web` tells what kept points need, and what may come back later"
+    ]
 
 
 def test_usage(engine: FakeEngine, typed: Typed) -> None:

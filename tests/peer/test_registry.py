@@ -82,8 +82,9 @@ def test_a_clock_that_was_put_back_hides_nobody_who_is_let_in(registry: Registry
     assert [one.id for one in registry.peers()] == [ahead.id, peer.id]
     assert registry.limit("b", quota=5).id == peer.id
     assert registry.revoke("b").id == peer.id
-    with pytest.raises(AccessDenied, match="has revoked"):
+    with pytest.raises(AccessDenied, match="has revoked") as caught:
         registry.admitted(peer.id)
+    assert "`understudy peer join --again -`" in caught.value.hint
     # One that has expired does not come back beside its successor.
     old, old_secret = registry.invite("b", PeerLimits())
     new, _ = registry.invite("b", PeerLimits(), now=old.expires_at + 1)

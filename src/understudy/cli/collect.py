@@ -53,7 +53,8 @@ def _lines(done: Collected, grace: int) -> list[str]:
     if done.trimmed.objects:
         lines.append(f"  {_weight(done.trimmed, 'record')} of the log {would}trimmed, to be deleted when their grace has passed")
     if not any(part.objects for part in (done.deleted, done.condemned, done.waiting, done.locked, done.swept, done.trimmed)):
-        lines.append(f"  nothing was to come back: `understudy usage {done.machine}` tells what kept points need, and what lies in the log")
+        usage = f"`understudy usage {done.machine}` tells what kept points need, and what may come back later"
+        lines.append(f"  nothing was to come back yet: {usage}")
     return lines
 
 

@@ -47,7 +47,8 @@ def load(path: Path, checked_address: Callable[[str], object] = _anything) -> Co
     try:
         data = path.read_bytes()
     except FileNotFoundError:
-        raise NotFound(f"there is no configuration file {path}", hint="systemd/understudy.toml in the sources is an example") from None
+        hint = "another is named by --config FILE or UNDERSTUDY_CONFIG; systemd/understudy.toml in the sources is an example"
+        raise NotFound(f"there is no configuration file {path}", hint=hint) from None
     except OSError as error:
         raise InvalidRequest(f"the configuration file {path} cannot be read: {error.strerror}") from None
     try:

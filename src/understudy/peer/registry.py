@@ -19,7 +19,8 @@ from understudy.store.names import check_name
 
 _NANOSECONDS = 1_000_000_000
 _LIVING = ("invited", "joined")
-_AGAIN = "make another one there: `understudy peer invite NAME`"
+_ANEW = "make a new one there: `understudy peer invite NAME`"
+_COME_BACK = "there: `understudy peer invite NAME`; here: `understudy peer join --again -`, with the key that it prints"
 _COLUMNS = "id, name, prefix, maintenance, quota, used, invited_at, expires_at, joined_at, revoked_at, permit"
 
 
@@ -95,7 +96,7 @@ class Registry:
         with self.database.reading() as connection:
             row = connection.execute("SELECT secret FROM peers WHERE id = ?", (peer,)).fetchone()
         if row is None or not hmac.compare_digest(row[0], hashed(secret)):
-            raise AccessDenied("this site does not know this registration key", hint=f"is it one of another site? {_AGAIN}")
+            raise AccessDenied("this site does not know this registration key", hint=f"is it one of another site? Else {_ANEW}")
 
     def register(self, peer: str, secret: str, public_key: str, now: int | None = None) -> Admission:
         """The one who has the secret joins, with this key (a hash of it), once; in its time the same one may ask again, who did not hear
@@ -106,14 +107,14 @@ class Registry:
             row = connection.execute("SELECT public_key FROM peers WHERE id = ?", (peer,)).fetchone()
             found = self._one(connection, peer, now)
             if found.state == "revoked":
-                raise AccessDenied(f"this registration key of {found.name!r} was revoked", hint=_AGAIN)
+                raise AccessDenied(f"this registration key of {found.name!r} was revoked", hint=_ANEW)
             if found.state == "joined" and row[0] != public_key:
                 raise AccessDenied(
                     f"this registration key of {found.name!r} was used already",
-                    hint=f"each lets one site in, once; if nobody of yours used it: `understudy peer revoke {found.name}` there; {_AGAIN}",
+                    hint=f"each lets one site in, once; if nobody of yours used it: `understudy peer revoke {found.name}` there; {_ANEW}",
                 )
             if found.state == "expired" or now >= found.expires_at:
-                raise AccessDenied(f"this registration key of {found.name!r} has expired: it was valid for five days", hint=_AGAIN)
+                raise AccessDenied(f"this registration key of {found.name!r} has expired: it was valid for five days", hint=_ANEW)
             if found.state == "invited":
                 connection.execute("UPDATE peers SET public_key = ?, joined_at = ? WHERE id = ?", (public_key, now, peer))
                 inherit(connection, peer)
@@ -124,9 +125,9 @@ class Registry:
         with self.database.reading() as connection:
             found = self._found(connection, peer, time.time_ns())
         if found is None:
-            raise AccessDenied("this site does not know this peer", hint=_AGAIN)
+            raise AccessDenied("this site does not know this peer", hint=_COME_BACK)
         if found.state != "joined":
-            raise AccessDenied(f"this site has revoked the peer {found.name!r}", hint=f"if it is to come back: {_AGAIN}")
+            raise AccessDenied(f"this site has revoked the peer {found.name!r}", hint=f"if it is to come back: {_COME_BACK}")
         return found
 
     def peers(self) -> tuple[Peer, ...]:
