@@ -9,7 +9,8 @@ from typing import Protocol
 
 from understudy import engine
 from understudy.daemon.looks import Looks
-from understudy.errors import NotFound, StoreUnavailable
+from understudy.daemon.presence import Place, must_be, must_be_in_place, place_of
+from understudy.errors import NotFound
 from understudy.local.engine import LocalEngine
 from understudy.local.here import Here, here_of, machines_here
 from understudy.local.immutability import forget_immutability, kept_immutable, known_immutability
@@ -21,7 +22,7 @@ from understudy.local.site import Site
 from understudy.local.standby.views import standbys_here
 from understudy.scheduler.looking import counts_for
 from understudy.store.protocol import Cache, ObjectStore
-from understudy.vault import descriptor, names
+from understudy.vault import names
 from understudy.vault.log.machine_log import MachineLog
 from understudy.vault.vault import Vault
 
@@ -83,6 +84,7 @@ class ServedEngine(LocalEngine):
         """By machine: the log that its loop appends to, and so has read."""
         self._looks = Looks()
         self._cached: tuple[Vault, Cache | None] | None = None
+        self._place: Place = None
 
     async def watched(self, machine: str) -> tuple[Vault, MachineLog]:
         """The machine's log as it is now, to look at: few requests where nothing was appended. `machine`: an id."""
@@ -166,19 +168,21 @@ class ServedEngine(LocalEngine):
 
     async def touch(self) -> None:
         """Whether the vault that is open answers, and is found where it was: what is open may be a file system that was taken away."""
-        vault, url = await self._opened(), self._connection.vault
-        if self.vault_directory is not None:
+        vault, url, directory = await self._opened(), self._connection.vault, self.vault_directory
+        if directory is not None:
             await vault.store.head(names.DESCRIPTOR)
-        store = vault.store if self.vault_directory is None else self._parts.open_store(url)
+        store = vault.store if directory is None else self._parts.open_store(url)
         try:
-            found = descriptor.decode(bytes(await store.get(names.DESCRIPTOR, 0, 1 << 16))).id.hex()
-        except NotFound:
-            raise StoreUnavailable(f"the vault is not at {url} any more", hint=self._parts.where_to_look(url)) from None
+            await must_be(vault, url, store, self._parts.where_to_look)
         finally:
             if store is not vault.store:
                 await store.close()
-        if found != vault.id:
-            raise StoreUnavailable(f"another vault is at {url}: it was {vault.id}, and is {found}", hint="bring the former one back")
+        await asyncio.to_thread(must_be_in_place, directory, self._place)
+
+    async def _open(self, *, salvage: bool = False) -> Vault:
+        # Before: what is put there meanwhile is found out.
+        self._place = await asyncio.to_thread(place_of, self.vault_directory)
+        return await super()._open(salvage=salvage)
 
     async def reopen(self) -> None:
         """Open the vault anew when it is needed next: what was open may be a file system that is gone. Who works with it fails, and
