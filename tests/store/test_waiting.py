@@ -71,6 +71,20 @@ async def test_a_store_that_does_not_answer_at_all(faulty: FaultyStore, heard: H
     await store.close()
 
 
+async def test_a_store_that_is_full_does_not_answer_again_because_it_can_be_read(faulty: FaultyStore, heard: Heard) -> None:
+    store = RetryingStore(faulty, name="the shelf")
+    for _ in range(2):
+        faulty.plan(Fault(Action.FAIL_BEFORE, op="create"))
+        with pytest.raises(StoreUnavailable):
+            await store.create("log/2", [b"2"])
+        await heard.something.wait()
+        assert await store.head("log/1") is not None
+    assert [line.partition(": ")[0] for line in heard.said] == ["waiting for the shelf"]
+    await store.create("log/2", [b"2"])
+    assert heard.said[1:] == ["the shelf answers again"]
+    await store.close()
+
+
 async def test_a_creation_that_its_caller_says_again(faulty: FaultyStore, heard: Heard) -> None:
     store = RetryingStore(faulty, name="the shelf")
     faulty.plan(Fault(Action.FAIL_BEFORE, op="create"))

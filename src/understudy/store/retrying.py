@@ -70,9 +70,9 @@ class RetryingStore:
         try:
             creation = await self._store.create(name, buffers)
         except StoreUnavailable as error:
-            self._waiting.failed(error.message)
+            self._waiting.failed(error.message, writing=True)
             raise
-        self._answered()
+        self._answered(wrote=True)
         return creation
 
     async def get(self, name: str, start: int = 0, length: int | None = None) -> Data:
@@ -139,10 +139,10 @@ class RetryingStore:
                 self._answered()
                 return result
 
-    def _answered(self) -> None:
+    def _answered(self, *, wrote: bool = False) -> None:
         """Whatever it said."""
         self._given_up = False
-        self._waiting.answered()
+        self._waiting.answered(wrote=wrote)
 
 
 class _Tries:

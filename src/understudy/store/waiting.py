@@ -16,6 +16,7 @@ class Waiting:
         self._name = name
         self._why = ""
         self._told = False
+        self._takes_nothing = False
         self._timer: asyncio.TimerHandle | None = None
 
     def begun(self) -> None:
@@ -23,17 +24,20 @@ class Waiting:
         if self._timer is None and not self._told:
             self._timer = asyncio.get_running_loop().call_later(LONG, self._tell)
 
-    def failed(self, why: str) -> None:
-        """It did not answer, and is or may be asked again."""
+    def failed(self, why: str, *, writing: bool = False) -> None:
+        """It did not answer, or took nothing, and is or may be asked again."""
         self._why = why
+        self._takes_nothing = self._takes_nothing or writing
         self.begun()
 
-    def answered(self) -> None:
-        """Whatever it said."""
+    def answered(self, *, wrote: bool = False) -> None:
+        """Whatever it said. What can be read in a place that is full is no news of it."""
         self.ended()
+        if self._told and self._takes_nothing and not wrote:
+            return
         if self._told:
             LOG.info("%s answers again", self._name)
-        self._why, self._told = "", False
+        self._why, self._told, self._takes_nothing = "", False, False
 
     def ended(self) -> None:
         """Nobody waits any more."""
