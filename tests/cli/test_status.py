@@ -74,6 +74,14 @@ def test_the_daemon_itself_may_be_ill() -> None:
     assert "daemon: critical: no QEMU listens at /run/mail.qmp" in told
 
 
+def test_machines_that_are_not_listed_are_protected_all_the_same() -> None:
+    unread = Reason(code="unread", health="critical", message="replication of 1 machine of this host stands still: not listed", hint="")
+    service = msgspec.structs.replace(asyncio.run(FakeService().health()), health="critical", reasons=(unread,))
+    told = "\n".join(str(part) for part in parts_of(Shown(service=service, machines=(), jobs=()), in_detail=False, bars=False))
+    assert "stands still: not listed" in told
+    assert "understudy protect" not in told
+
+
 def test_all_is_well(daemon: FakeService, typed: Typed) -> None:
     del daemon.machines[1]
     told = typed("status")

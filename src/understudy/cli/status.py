@@ -114,6 +114,9 @@ def parts_of(shown: Shown, *, in_detail: bool, bars: bool, most: int | None = No
     told = reasons(service, machines, in_detail=in_detail)
     elsewhere = [] if in_detail else [Text(job_line(job)) for job in shown.jobs if job.machine not in {machine.id for machine in machines}]
     below = [*([Text(), *told] if told else []), *([Text(), *elsewhere] if elsewhere else [])]
+    if not machines and any(reason.code == "unread" for reason in service.reasons):
+        # Some are protected, but which is in the vault.
+        return [*parts, *below]
     if not machines:
         return [*parts, Text(), Text("no machine is protected from this host; next: understudy protect --help"), *below]
     if in_detail:
