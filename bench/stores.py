@@ -3,7 +3,7 @@
 The plain client of a bucket is obstore as it comes, of a site aiohttp over the same TLS: one request an object of 8 MiB, eight at once.
 It and the store take turns; what counts is the middle one of the rounds' quotients, by the clock and by this process's seconds of
 processor. A vault's operations do much more (they read, sign and seal a disk; find out where all is, write and flush a disk, and read it
-again), and are told beside it.
+again), and are told beside it, and beside the same with a vault in a directory, which is what they take by themselves.
 
 With `--link` (takes root) the servers are behind 40 ms of round trip and 1 % of loss, and the plain client has one connection, and objects
 of 1 MiB. With sixteen it says what the link, a process of ours, carries at all: where one connection comes near that, because its
@@ -19,7 +19,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import NamedTuple, Protocol
@@ -135,11 +135,13 @@ def tell(what: str, rate: float, said: str = "") -> None:
     print(f"  {what:42} {rate:8.2f} MiB/s{said and '   '}{said}", flush=True)
 
 
-async def rate(what: str, mib: float, work: Awaitable[object], beside: float = 0.0) -> float:
+async def rate(what: str, mib: float, work: Awaitable[object], beside: float = 0.0, local: float = 0.0) -> float:
+    """`local`: as fast as it is with a directory."""
     began, before = time.monotonic(), processor()
     await work
     found = mib / (time.monotonic() - began)
-    tell(what, found, f"{f'x{found / beside:.2f}' if beside else '':6} {1e3 * (processor() - before) / mib:5.1f} ms of processor a MiB")
+    said = f"{f'x{found / beside:.2f}' if beside else '':6} {1e3 * (processor() - before) / mib:5.1f} ms of processor a MiB"
+    tell(what, found, said + (f"   x{found / local:.2f} of a directory's" if local else ""))
     return found
 
 
@@ -205,8 +207,10 @@ async def emptied(order: Order, state: Path) -> None:
         await store.close()
 
 
-async def vault_beside(address: str, directory: Path, mib: int, up: float, down: float) -> None:
-    """`up`, `down`: the plain client's rates."""
+async def vault_beside(
+    address: str, directory: Path, mib: int, up: float = 0.0, down: float = 0.0, local: Sequence[float] = (0.0,) * 4
+) -> list[float]:
+    """`up`, `down`: the plain client's rates. `local`: what this gave for a directory."""
     disk = directory / "disk"
     with disk.open("wb") as file:
         for _ in range(mib):
@@ -215,12 +219,12 @@ async def vault_beside(address: str, directory: Path, mib: int, up: float, down:
     log = await vault.protect("machine", "here")
     replicator = Replicator(vault, log, BlockSource({"vda": str(disk)}), directory / "machine", "here")
     await replicator.open()
-    await rate("the first point of a disk", mib, replicator.cycle(), up)
+    rates = [await rate("the first point of a disk", mib, replicator.cycle(), up, local[0])]
     with disk.open("r+b") as file:
         for at in range(0, mib, 4):
             file.seek(at * MIB)
             file.write(os.urandom(MIB))
-    await rate("a cycle that finds a quarter changed", mib / 4, replicator.cycle(), up)
+    rates += [await rate("a cycle that finds a quarter changed", mib / 4, replicator.cycle(), up, local[1])]
     await replicator.close()
     history, newest = history_of(vault, log), log.state.newest
     assert newest is not None
@@ -232,10 +236,11 @@ async def vault_beside(address: str, directory: Path, mib: int, up: float, down:
     async def restored() -> None:
         await materialise(await read_point(history, point), {"vda": Place(directory / "restored", "raw")}, forgotten)
 
-    await rate("its restore", mib, restored(), down)
-    await rate("its verification, by digest", mib, verify_points(history, [point], "digest"), down)
+    rates += [await rate("its restore", mib, restored(), down, local[2])]
+    rates += [await rate("its verification, by digest", mib, verify_points(history, [point], "digest"), down, local[3])]
     assert (directory / "restored").read_bytes() == disk.read_bytes()
     await vault.close()
+    return rates
 
 
 async def near(order: Order, state: Path, mib: int) -> None:
@@ -243,7 +248,10 @@ async def near(order: Order, state: Path, mib: int) -> None:
         await join(key_of(order.key), state)
     up, down = await beside(order, state, mib)
     await emptied(order, state)
-    await vault_beside(address_of(order, state), state, mib, up, down)
+    print("  a vault in a directory", flush=True)
+    local = await vault_beside(f"file://{state}/vault", state / "local", mib)
+    print("  a vault there", flush=True)
+    await vault_beside(address_of(order, state), state, mib, up, down, local)
 
 
 async def far(order: Order, state: Path, mib: int) -> None:
@@ -288,6 +296,7 @@ def serving(kind: str, host: str) -> Iterator[Order]:
 
 def ask(order: Order, mib: int, *, link: bool) -> None:
     with tempfile.TemporaryDirectory(prefix="understudy-") as name:
+        (Path(name) / "local").mkdir()
         asyncio.run((far if link else near)(order, Path(name), mib))
 
 
