@@ -28,6 +28,7 @@ from tests.live.two_sites import NAME
 from tests.sites.link import ADDRESSES, Line, Link, linked
 from understudy.demo.accelerator import Finding, find_accelerator
 from understudy.demo.kit import Kit, build_kit
+from understudy.errors import UnderstudyError
 
 CUT_OFF = "cut off"
 AWAY = ("daemon killed", "host off", "stopped", CUT_OFF, "monitor held", "never away")
@@ -53,7 +54,7 @@ class Returning:
         try:
             with self.holds:
                 self._do()
-        except (Broken, AssertionError) as error:
+        except (Broken, AssertionError, UnderstudyError) as error:
             self.line["broken"] = str(error)[:3000] or "an assertion"
         return self.line | {"seconds": round(time.monotonic() - began, 1), "said": self.hand.said}
 
@@ -199,7 +200,12 @@ class Returning:
         here, old = self.here, self.old
         self.holds.close()
         here.until(self._silent, f"{here.source} is stopped at {old.site}", 90)
-        if here.source == HOME and here.home_alive():
+        process = here.source_process()
+        if process and here.stands_still(process):
+            # Isolation had no other way, and only a person ends it then.
+            here.until(self._to_be_ended, "it is told that it must be ended by hand")
+            self.line["ended by hand"] = here.kill(process)
+        elif process and here.source == HOME:
             self.line["at home"] = status = asyncio.run(here.home.status())
             if status not in ("paused", "shutdown"):
                 raise Broken(f"it is {status} at home")
@@ -216,6 +222,10 @@ class Returning:
         if strange:
             raise Broken(f"the old primary has started {strange}")
         here.must_be_sound()
+
+    def _to_be_ended(self) -> bool:
+        reasons = (self.here.asked(self.old, f"/v1/machines/{NAME}") or {"reasons": []})["reasons"]
+        return any("by hand" in reason["message"] for reason in reasons)
 
     def _silent(self) -> bool:
         before = self.here.consoles.heard[self.here.source].last

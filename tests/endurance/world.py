@@ -93,9 +93,14 @@ class World:
             self.steps[name] = len(text)
         return [(site, kind, step) for site, kind, step in found]
 
+    @staticmethod
+    def stands_still(pid: int) -> bool:
+        """By a signal."""
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "T"
+
     def halted(self, site: SiteHouse) -> bool:
         assert site.process is not None
-        return Path(f"/proc/{site.process.pid}/stat").read_text().rpartition(")")[2].split()[0] == "T"
+        return self.stands_still(site.process.pid)
 
     def go_on(self, site: SiteHouse) -> None:
         if site.process is not None and site.process.poll() is None:
