@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.vault.kit import DictStore, Machine, content, disk_id
+from understudy.errors import NotFound
 from understudy.model import BLOCK_SIZE, Extents, blocks_of
 from understudy.vault.maps.checkpoint import due, take_checkpoint
 from understudy.vault.maps.checkpoint_page import REGION_BLOCKS
@@ -124,6 +125,17 @@ async def check_region(machine: Machine, point: bytes, name: str, tags: np.ndarr
     await disk.read_into(extents, out)
     assert np.array_equal(out, content(tags[first : first + count]))
     await check_stream(disk, tags, extents)
+
+
+@settings(max_examples=30)
+@given(st.integers(0, 2**32))
+async def test_a_walk_from_a_point_of_which_the_record_is_known(seed: int) -> None:
+    machine, _ = await grow_history(np.random.default_rng(seed), 15)
+    mapped = {checkpoint.point for checkpoint in machine.checkpoints}
+    for entry in machine.points:
+        assert trace(machine.points, entry.point.id, mapped, entry.seq) == trace(machine.points, entry.point.id, mapped)
+        with pytest.raises(NotFound):
+            trace(machine.points, entry.point.id, (), entry.seq - 1)
 
 
 @settings(max_examples=30)

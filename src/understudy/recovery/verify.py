@@ -105,7 +105,7 @@ class _Verification:
     async def _lineage(self, entry: PointEntry) -> list[PackAt]:
         """The packs of a point and of all its ancestors, as far as they can be told."""
         try:
-            entries = trace(self.history.entries, entry.point.id, self.history.maps).entries
+            entries = trace(self.history.entries, entry.point.id, self.history.maps, entry.seq).entries
         except UNREADABLE:
             entries = (entry,)
         packs: dict[bytes, PackAt] = {}

@@ -53,7 +53,8 @@ def decide(
     dead = {name for name in listed if (name in names or name in moves) and name not in stays} - condemned
     maps = {f"maps/{checkpoint.id.hex()}" for checkpoint in (*state.maps.values(), *state.checkpoints)}
     sides = None if state.named is None else references(state)
-    unnamed = {name for name in listed if not _is_named(name, names | stays, maps, sides)} - condemned - moves
+    packs_named = names | stays
+    unnamed = {name for name in listed if not _is_named(name, packs_named, maps, sides)} - condemned - moves
     return Decision(rewrite, frozenset(dead), frozenset(maps & listed.keys()), frozenset(unnamed))
 
 

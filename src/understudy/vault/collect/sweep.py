@@ -46,7 +46,7 @@ async def changes(history: History, table: PackTable) -> AsyncIterator[Change]:
     mapped: bytes | None = None
     for entry in history.points:
         point = entry.point.id
-        lineage = Lineage(point, ()) if point in history.maps else trace(history.entries, point, known)
+        lineage = Lineage(point, ()) if point in history.maps else trace(history.entries, point, known, entry.seq)
         yield await _change(history, entry, lineage, done, mapped, pages, table)
         done[point] = entry
         known.add(point)

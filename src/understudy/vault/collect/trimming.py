@@ -79,7 +79,9 @@ def for_trim(before: MachineState, up_to: int) -> Callable[[MachineState], None]
     def still(now: MachineState) -> None:
         same_foundation(before, now)
         for entry in now.points:
-            if entry.point.id not in now.maps and any(below.seq <= up_to for below in trace(now.entries, entry.point.id, now.maps).entries):
+            if entry.point.id in now.maps:
+                continue
+            if any(below.seq <= up_to for below in trace(now.entries, entry.point.id, now.maps, entry.seq).entries):
                 raise Moved("a new point is laid on one that shall go")
 
     return still

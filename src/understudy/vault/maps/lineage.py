@@ -1,7 +1,9 @@
 """Which points a point is made of: its ancestors, kept or dropped, back to a base or to a map. Pure."""
 
+from bisect import bisect_right
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from operator import attrgetter
 
 from understudy.errors import IntegrityError, NotFound
 from understudy.vault.maps.points import PointEntry
@@ -15,15 +17,17 @@ class Lineage:
     entries: tuple[PointEntry, ...]
 
 
-def trace(points: Sequence[PointEntry], point_id: bytes, mapped: Collection[bytes] = ()) -> Lineage:
+def trace(points: Sequence[PointEntry], point_id: bytes, mapped: Collection[bytes] = (), seq: int | None = None) -> Lineage:
     """Walk from a point to its newest ancestor (itself included) among `mapped`, else to its base.
 
-    A parent that is missing, or that is not older than its child, is an `IntegrityError` that names it.
+    `seq`: the point's record, for who walks from each of many points: no walk begins at the log's end then, which took 2 ms where 10 000
+    came after the point. A parent that is missing, or that is not older than its child, is an `IntegrityError` that names it.
     """
     entries: list[PointEntry] = []
     at = point_id
     # A parent is older than its child: one pass from the end meets the whole chain, and stops where it stops.
-    for entry in reversed(points):
+    begin = len(points) if seq is None else bisect_right(points, seq, key=attrgetter("seq"))
+    for entry in map(points.__getitem__, range(begin - 1, -1, -1)):
         if not at or at in mapped:
             break
         if entry.point.id == at:
