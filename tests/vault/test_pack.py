@@ -12,7 +12,7 @@ from understudy.vault import names
 from understudy.vault.maps.diskmap import DiskMap, PackAt, pieces_of
 from understudy.vault.maps.reader import PointReader
 from understudy.vault.maps.resolve import PointMap, resolve
-from understudy.vault.packs.pack import BLOCKS, PackWriter
+from understudy.vault.packs.pack import BLOCKS, PAGE, PackWriter
 from understudy.vault.packs.pack_fetch import fetch_footer, inline_footer, inline_key
 from understudy.vault.packs.pack_layout import HEADER_SIZE, TAG_SIZE, TRAILER_SIZE, open_header, parse_trailer, scrub
 
@@ -56,6 +56,17 @@ def test_a_writer_is_used_again_with_a_new_id_and_key() -> None:
     assert packs[0][0].id != packs[1][0].id
     keys = {inline_key(access, ref, data).key.tobytes() for ref, data in packs}
     assert len(keys) == 2
+
+
+def test_header_and_frames_lie_in_one_piece_from_a_page_on() -> None:
+    """A file store writes them past the page cache only then."""
+    access = access_of()
+    for capacity in (1 << 20, (1 << 20) + 8):
+        finished = write_pack(access, DISKS, [(0, NUMBERS, TAGS)], PackWriter(access, MACHINE, DISKS, capacity=capacity))
+        first = np.frombuffer(finished.buffers[0], dtype=np.uint8)
+        assert first.ctypes.data % PAGE == 0
+        frames = finished.frames[finished.frames["kind"] != KIND_ZERO]
+        assert len(first) == HEADER_SIZE + int(frames["length"].sum())
 
 
 def test_room_is_what_certainly_fits() -> None:

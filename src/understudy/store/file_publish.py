@@ -9,17 +9,15 @@ from collections.abc import Sequence
 from secrets import token_hex
 from stat import S_ISDIR
 
-import numpy as np
-
 from understudy.errors import StoreRefused
 from understudy.model import BytesLike
+from understudy.store.file_fill import fill
 from understudy.store.protocol import Creation
 
 STAGING = ".Staging"
 """Hidden, and outside the alphabet of object names, so that it can never be one."""
 
 _MODE = 0o644
-_IOV_MAX = 1024
 _NO_TMPFILE = {errno.EOPNOTSUPP, errno.EISDIR, errno.EINVAL}
 _NO_LINK = {errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK}
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
@@ -71,7 +69,7 @@ class Publisher:
     def _write_and_link(self, root: int, parent: int, base: str, buffers: Sequence[BytesLike]) -> Creation:
         if self._nameless and (fd := _open_nameless(parent)) is not None:
             try:
-                _fill(fd, buffers)
+                fill(fd, buffers)
                 return _link(f"/proc/self/fd/{fd}", parent, parent, base)
             except FileNotFoundError:  # no /proc here
                 pass
@@ -91,7 +89,7 @@ class Publisher:
                     self._swept = True
             staged, fd = _open_staged(staging)
             try:
-                _fill(fd, buffers)
+                fill(fd, buffers)
                 return _link(staged, staging, parent, base)
             finally:
                 os.unlink(staged, dir_fd=staging)
@@ -117,20 +115,6 @@ def _open_nameless(directory: int) -> int | None:
         if error.errno in _NO_TMPFILE:
             return None
         raise
-
-
-def _fill(fd: int, buffers: Sequence[BytesLike]) -> None:
-    views = [memoryview(part.data if isinstance(part, np.ndarray) else part).cast("B") for part in buffers if len(part)]
-    while views:
-        written = os.writev(fd, views[:_IOV_MAX])
-        done = 0
-        while done < len(views) and written >= views[done].nbytes:
-            written -= views[done].nbytes
-            done += 1
-        del views[:done]
-        if written:
-            views[0] = views[0][written:]
-    os.fsync(fd)
 
 
 def _link(source: str, source_directory: int, parent: int, base: str) -> Creation:

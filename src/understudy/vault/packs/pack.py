@@ -30,6 +30,7 @@ from understudy.vault.packs.pack_layout import (
 
 CAPACITY = 16 << 20
 """Bytes of frames in a full pack: enough to make a request worth its latency, little enough for a buffer of each writer."""
+PAGE = 4096
 ROWS = 1 << 16
 BLOCKS = 1 << 16
 """Rows and blocks with a payload in a full pack, whatever they compress to: bounds the footer to 3 MiB."""
@@ -67,7 +68,8 @@ class PackWriter:
         self._disks = tuple(disk_ids)
         self._suite = capi.suites()[0] if suite is None else suite
         self._entropy = entropy
-        self._out = np.empty(capacity, dtype=np.uint8)
+        self._memory = _from_a_page(HEADER_SIZE + capacity)
+        self._out = self._memory[HEADER_SIZE:]
         self._rows = np.empty(ROWS, dtype=FRAME)
         self._scratch = np.empty(scratch_size(), dtype=np.uint8)
         self.reset()
@@ -78,6 +80,7 @@ class PackWriter:
         key = self._entropy(KEY_SIZE)
         self._key = np.frombuffer(key, dtype=np.uint8)
         self._header = build_header(self._access, self._id, self._suite, key)
+        self._memory[:HEADER_SIZE] = np.frombuffer(self._header, dtype=np.uint8)
         self._contexts = [
             np.frombuffer(frame_context(self._access.vault_id, self._machine_id, self._id, disk), dtype=np.uint8) for disk in self._disks
         ]
@@ -147,13 +150,20 @@ class PackWriter:
         signatures = np.concatenate([np.empty((0, 16), dtype=np.uint8), *self._signatures])
         footer = seal_footer(self._access, self._machine_id, self._id, self._suite, self._disks, frames, signatures, self._entropy)
         end = HEADER_SIZE + self._sealed
-        parts = [memoryview(self._header), self._out[: self._sealed].data, memoryview(footer)]
+        parts = [self._memory[:end].data, memoryview(footer)]
         checksum = xxh3_128()
         for part in parts:
             checksum.update(part)
         trailer = build_trailer(self._header, end, footer, checksum.digest())
         ref = PackRef(id=self._id, size=end + len(footer) + TRAILER_SIZE, hash=trailer[-HASH_SIZE:])
         return FinishedPack(ref, [*parts, memoryview(trailer)], frames, signatures)
+
+
+def _from_a_page(size: int) -> Bytes:
+    """Memory that a file store can write past the page cache from: its header and frames in one."""
+    memory = np.empty(size + PAGE, dtype=np.uint8)
+    before = -memory.ctypes.data % PAGE
+    return memory[before : before + size]
 
 
 def _signatures_of(frames: Rows, extents: Extents, new: Signatures) -> Signatures:
