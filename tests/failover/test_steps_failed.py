@@ -90,6 +90,23 @@ async def test_nothing_is_committed_in_the_midst_of_another_points_start(tmp_pat
         await world.must_hold()
 
 
+async def test_a_change_that_cannot_be_leaves_all_as_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing was decided: what runs here runs on, and is accepted as if it had never been said; then it is not gone on with."""
+    async with begun(tmp_path, monkeypatch) as world:
+        await world.say(fail_over("unplanned"), 0)
+        alive = set(world.host.alive)
+        with monkeypatch.context() as patch:
+            patch.setattr(SiteB, "prepare", _no)
+            with pytest.raises(TargetFailed):
+                await world.say(change("01" * 16), 0)
+        assert set(world.host.alive) == alive
+        await world.say(commit, 0)
+        with pytest.raises(Conflict, match="committed"):
+            await world.say(change("01" * 16), 0)
+        await world.must_hold()
+        assert (world.primary.log.state.site, set(world.host.alive)) == ("b", alive)
+
+
 async def test_a_primary_that_is_alive_makes_points_meanwhile(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The newest point is what was asked for, however often it is another one; and that is told."""
     made: list[bytes] = []

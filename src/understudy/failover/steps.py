@@ -99,10 +99,13 @@ class Steps(Choosing):
         return await self.keep(wanted, since=self.log.state.epoch)
 
     async def must_have_ended(self) -> None:
-        """`Conflict` if a change of what runs here was begun, and the log does not know of it yet: what ran may be ended already."""
+        """`Conflict` if a change of what runs here was decided, and the log does not know of it yet: what ran may be ended already. One
+        that came to no decision did nothing, and is given up."""
         deed = await self.deed()
         if deed is not None and not deed.done and not self.is_recorded(deed) and not await self._overtaken(deed):
-            raise self._unended(deed)
+            if deed.point:
+                raise self._unended(deed)
+            await self.given_up(deed)
 
     def _unended(self, deed: Deed) -> Conflict:
         hint = f"say it again to go on, or take it back: understudy failover cancel {self.name}"
@@ -233,14 +236,8 @@ class Steps(Choosing):
         await self.log.settle()
         if not self.is_recorded(deed):
             self.progress(Progress(phase="record"))
-            body = kinds.Failover(
-                epoch=deed.epoch,
-                site=deed.site,
-                point=bytes.fromhex(deed.point),
-                mode=deed.mode,
-                reason=deed.reason,
-                id=bytes.fromhex(deed.id),
-            )
+            id_, point = bytes.fromhex(deed.id), bytes.fromhex(deed.point)
+            body = kinds.Failover(epoch=deed.epoch, site=deed.site, point=point, mode=deed.mode, reason=deed.reason, id=id_)
             try:
                 await finish(self.log.append(body, lambda state: self._unmoved(state, deed)))
             except (Fenced, Conflict):
