@@ -1,10 +1,15 @@
 """A site that could start another site's machines: what they become there, from its configuration and what is set for them."""
 
+import asyncio
 import signal
 from pathlib import Path
 
 from tests.cli.installed import Host
 from tests.daemon.house import House
+from understudy.store.file import FileStore
+from understudy.vault import kinds
+from understudy.vault.keys.unlock import KeyFile
+from understudy.vault.vault import Vault
 
 DEFINITION = """
 name = "web"
@@ -71,6 +76,26 @@ def test_rules_and_what_is_set(house: House, short: Path) -> None:
     house.ask("PUT", path, {"failover": {"nics": {"net0": {"network": "br0"}}}}, status=422)
     house.ask("DELETE", path)
     assert house.ask("GET", path)["failover"][0]["network"] == "bridge:us-none0"
+    assert house.end() == 0
+
+
+async def failed_over(house: House, to: str) -> None:
+    vault = await Vault.open(FileStore(house.host.vault), KeyFile.parse(house.host.key.read_text()), house.directory / to)
+    log = await vault.find("web")
+    await log.append(kinds.Failover(epoch=2, site=to, point=log.state.head, mode="unplanned", id=bytes(16)))
+    assert log.state.site == to
+    await vault.close()
+
+
+def test_networks_are_those_of_the_site_that_made_the_point(house: House) -> None:
+    """It was failed over, and has made no point where it is now."""
+    elsewhere(house)
+    configure(house, RULE.format("none"))
+    asyncio.run(failed_over(house, "third"))
+    house.start()
+    shown = house.ask("GET", "/v1/machines/web/networks")
+    assert (shown["site"], [nic["network"] for nic in shown["failover"]]) == ("there", ["none"])
+    assert {found["verdict"] for found in shown["findings"]} == {"pass"}
     assert house.end() == 0
 
 

@@ -103,7 +103,7 @@ class FailingOver:
 
     async def prepare(self, vault: Vault, log: MachineLog, entry: PointEntry) -> Prepared:
         definition, _ = await started_from(vault, log, entry)
-        mapped = plan_networks(definition, await self._stand_in.mapping(vault, log), "failover")
+        mapped = plan_networks(definition, await self._stand_in.mapping(vault, log, entry), "failover")
         findings = [*mapped.findings, *await links_examined(mapped, runs_here=log.state.site == self.name)]
         return Prepared(mapped.definition, mapped.networks, mapped.addresses, findings)
 

@@ -29,8 +29,8 @@ class SiteGround:
     async def log_of(self, machine: str) -> tuple[Vault, MachineLog]:
         return await self.engine.log_to_append(machine)
 
-    async def mapping(self, vault: Vault, log: MachineLog) -> NetworkMapping:
-        return await self.stand_in.mapping(vault, log)
+    async def mapping(self, vault: Vault, log: MachineLog, entry: PointEntry) -> NetworkMapping:
+        return await self.stand_in.mapping(vault, log, entry)
 
     async def checks(self, vault: Vault, log: MachineLog) -> tuple[Check, ...] | None:
         return await asyncio.to_thread(read_checks, self.engine.site.directory(vault.id, log.machine_id))

@@ -22,6 +22,7 @@ from understudy.jobs.journal import Journal
 from understudy.local.network_file import read_networks, write_networks
 from understudy.machine.definition import MachineDefinition
 from understudy.vault.log.machine_log import MachineLog
+from understudy.vault.maps.points import PointEntry
 from understudy.vault.vault import Vault
 
 _COULD: dict[Verdict, str] = {
@@ -46,15 +47,17 @@ class StandIn:
     changed: asyncio.Event = field(default_factory=asyncio.Event)
     _turn: asyncio.Lock = field(default_factory=asyncio.Lock)
 
-    async def mapping(self, vault: Vault, log: MachineLog) -> NetworkMapping:
-        """What holds for the machine here. `StateFailed` if what was set for it cannot be read."""
+    async def mapping(self, vault: Vault, log: MachineLog, entry: PointEntry | None) -> NetworkMapping:
+        """What holds here for the machine as of a point, whose networks are those of the site that made it, wherever the machine is now.
+        `StateFailed` if what was set for it cannot be read."""
         own = await asyncio.to_thread(read_networks, self.engine.site.directory(vault.id, log.machine_id))
         places = await asyncio.to_thread(places_here)
-        return NetworkMapping(self.config().networks, own or MachineNetworks(), log.state.site, log.state.name, places)
+        site = log.state.site if entry is None else log.state.made_at(entry)
+        return NetworkMapping(self.config().networks, own or MachineNetworks(), site, log.state.name, places)
 
     async def networks(self, machine: str) -> ShownNetworks:
         vault, log = await self.engine.log_of(machine)
-        mapping = await self.mapping(vault, log)
+        mapping = await self.mapping(vault, log, log.state.newest)
         try:
             definition = await definition_of(vault, log)
         except (NotFound, InvalidRequest) as error:
@@ -62,7 +65,7 @@ class StandIn:
             nothing = MachineDefinition(name=log.state.name or log.machine_id, uuid="0" * 8 + "-0000" * 3 + "-" + "0" * 12, memory=1 << 20)
             shown = shown_networks(nothing, mapping, (), (), log.state.name)
             return msgspec.structs.replace(shown, findings=(unknown,), test_findings=(unknown,))
-        failover, test = [await self._findings(definition, mapping, kind) for kind in ("failover", "test")]
+        failover, test = [await self._findings(log, definition, mapping, kind) for kind in ("failover", "test")]
         return shown_networks(definition, mapping, failover, test, log.state.name)
 
     async def set_networks(self, machine: str, own: MachineNetworks | None, actor: str) -> ShownNetworks:
@@ -85,7 +88,7 @@ class StandIn:
             self.stale.discard(log.machine_id)
             site = self.engine.site
             means = Means(self.hypervisor, site, site.state / "replicas", self.engine.vault_directory)
-            items = looks(await check(vault, log, await self.mapping(vault, log), means))
+            items = looks(await check(vault, log, await self.mapping(vault, log, log.state.newest), means))
             state = log.state
             found = Readiness(machine=state.name, id=log.machine_id, site=state.site, at=time.time_ns(), verdict=worst(items), items=items)
             before = self.checked.get(found.id)
@@ -116,6 +119,6 @@ class StandIn:
         data = {what: verdict for what, verdict in verdicts.items() if verdict != "pass"}
         self.journal.tell("machine.readiness", _SEVERITY[found.verdict], message, machine=found.id, actor=actor, data=data)
 
-    async def _findings(self, definition: MachineDefinition, mapping: NetworkMapping, kind: StartKind) -> list[Finding]:
+    async def _findings(self, log: MachineLog, definition: MachineDefinition, mapping: NetworkMapping, kind: StartKind) -> list[Finding]:
         mapped = plan_networks(definition, mapping, kind)
-        return [*mapped.findings, *await links_examined(mapped, runs_here=mapping.site == self.config().site)]
+        return [*mapped.findings, *await links_examined(mapped, runs_here=log.state.site == self.engine.site.name)]

@@ -59,7 +59,7 @@ class Ground:
     async def log_of(self, machine: str) -> tuple[Vault, MachineLog]:
         return await self.served.log_to_append(machine)
 
-    async def mapping(self, vault: Vault, log: MachineLog) -> NetworkMapping:
+    async def mapping(self, vault: Vault, log: MachineLog, entry: PointEntry) -> NetworkMapping:
         return self.mapped
 
     async def checks(self, vault: Vault, log: MachineLog) -> tuple[engine.Check, ...] | None:

@@ -46,7 +46,9 @@ class Ground(Protocol):
         """By name or id; read to its end, and to be appended to."""
         ...
 
-    async def mapping(self, vault: Vault, log: MachineLog) -> NetworkMapping: ...
+    async def mapping(self, vault: Vault, log: MachineLog, entry: PointEntry) -> NetworkMapping:
+        """What the machine as of this point is joined to here."""
+        ...
 
     async def checks(self, vault: Vault, log: MachineLog) -> tuple[Check, ...] | None:
         """What an operator said how it is known to be well; None: nobody said."""
@@ -140,7 +142,7 @@ class Drills:
         definition = (await started_from(vault, log, entry))[0]
         checks = request.checks if request.checks is not None else await self._ground.checks(vault, log)
         wanted = engine.checked_checks(default_checks(definition) if checks is None else checks, scripts=request.checks is None)
-        setting = planned(definition, request.network, await self._ground.mapping(vault, log), wanted, free_port)
+        setting = planned(definition, request.network, await self._ground.mapping(vault, log, entry), wanted, free_port)
         order = StartReplica(
             run=f"drill-{id_}",
             machine=log.machine_id,

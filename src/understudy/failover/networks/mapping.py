@@ -17,8 +17,8 @@ NETWORKS, GUEST = "networks", "addresses"
 
 @dataclass(frozen=True, slots=True)
 class NetworkMapping:
-    """`rules` of this site, `own` of the machine, which commands know as `machine` and which runs at `site` now. `places`: what this host
-    has to join a card to, as it is written."""
+    """`rules` of this site, `own` of the machine, which commands know as `machine` and whose networks are as at `site`. `places`: what this
+    host has to join a card to, as it is written."""
 
     rules: tuple[NetworkRule, ...] = ()
     own: MachineNetworks = field(default_factory=MachineNetworks)

@@ -87,6 +87,10 @@ class MachineState:
         """The one that the machine goes on from: of points that were made after it, and superseded, none counts."""
         return next((entry for entry in reversed(self.points) if entry.point.id == self.head), self.points[-1] if self.points else None)
 
+    def made_at(self, entry: PointEntry) -> str:
+        """The site that made a point: of the claim before it. Where the log tells of none any more, the primary."""
+        return next((claim.site for claim in reversed(self.claims) if claim.seq < entry.seq), self.site)
+
     def condemns(self, ref: kinds.ObjectRef) -> bool:
         """Whether this side object may be deleted."""
         name = f"objects/{ref.hash.hex()}"
