@@ -1,10 +1,15 @@
 """A site that serves what is not its own."""
 
+import re
 from dataclasses import replace
 from pathlib import Path
 
-from tests.faults import FaultyStore
+import pytest
+
+from tests.faults import Action, Fault, FaultyStore
 from tests.peer.pair import served
+from understudy.engine import PeerLimits
+from understudy.errors import StoreRefused, StoreUnavailable
 from understudy.store.file import FileStore
 from understudy.store.protocol import Capabilities
 
@@ -23,3 +28,16 @@ async def test_its_peers_spare_it_requests_that_it_pays_for(tmp_path: Path) -> N
             assert await store.head("a") is None
             assert store.capabilities.billed is (kind is Bucket)
             await store.close()
+
+
+async def test_a_peer_is_not_told_where_the_served_store_is(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    there = FaultyStore(FileStore(tmp_path / "vault", make=True))
+    async with served(tmp_path, there) as site:
+        store = await site.joined(limits=PeerLimits(prefix="gw", maintenance=True))
+        for action, kind in ((Action.FAIL_BEFORE, StoreUnavailable), (Action.REFUSE, StoreRefused)):
+            there.plan(Fault(action, times=-1))
+            for asked in (store.create("a", [b"x"]), store.get("a"), store.head("a"), store.delete("a"), anext(aiter(store.list("")))):
+                with pytest.raises(kind, match="the store that it serves") as caught:
+                    await asked
+                assert "gw" not in caught.value.message + caught.value.hint
+    assert {found for found in re.findall(r"refused: (\w+) gw/", caplog.text)} == {"create", "get", "head", "delete", "list"}

@@ -45,7 +45,7 @@ async def test_a_peer_whose_creates_failed_goes_on_as_soon_as_the_store_does(tmp
         store = await site.joined("b", LIMITS)
         faulty.plan(Fault(Action.FAIL_BEFORE, "create", times=12))
         for number in range(12):
-            with pytest.raises(StoreUnavailable, match="on schedule"):
+            with pytest.raises(StoreUnavailable, match="the store that it serves"):
                 await store.create(f"packs/{number}", [bytes(5000)])
         assert await store.create("again", [bytes(15_000)]) is Creation.CREATED
         assert used(site) == [15_000 + OVERHEAD]
@@ -56,7 +56,7 @@ async def test_while_the_store_cannot_be_seen_that_is_what_the_peer_hears(tmp_pa
         store = await site.joined("b", LIMITS)
         faulty.plan(Fault(Action.FAIL_AFTER, "create"), Fault(Action.FAIL_BEFORE, times=-1))
         for number in range(4):
-            with pytest.raises(StoreUnavailable, match="on schedule"):
+            with pytest.raises(StoreUnavailable, match="the store that it serves"):
                 await store.create(f"packs/{number}", [bytes(9000)])
         faulty.plan()
         # One of them is there; more than is left beside it is too much.

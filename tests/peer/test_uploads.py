@@ -112,7 +112,7 @@ async def test_a_peer_is_not_locked_out_by_what_a_store_refused(tmp_path: Path) 
         store = await site.joined("b")
         faulty.plan(Fault(Action.FAIL_BEFORE, op="create", times=2))
         for _ in range(2):
-            with pytest.raises(StoreUnavailable, match="on schedule"):
+            with pytest.raises(StoreUnavailable, match="the store that it serves"):
                 await store.create("a", [bytes(4 << 20)])
         assert await store.create("a", [bytes(4 << 20)]) is Creation.CREATED
     await file.close()

@@ -86,9 +86,11 @@ async def _answering(request: web.Request, handler: Handler) -> web.StreamRespon
         return await handler(request)
     except UnderstudyError as error:
         site, host = request.app[SITE], str(request.remote)
-        if isinstance(error, AccessDenied) and not site.told.are_too_many(host):
+        # What the peer is not told is the cause of what it is.
+        whole = error.__cause__ if isinstance(error.__cause__, UnderstudyError) else error
+        if (isinstance(error, AccessDenied) or whole is not error) and not site.told.are_too_many(host):
             site.told.count(host)
-            _LOG.warning("%s %s from %s was refused: %s", request.method, request.path[:200], request.remote, error.message)
+            _LOG.warning("%s %s from %s was refused: %s", request.method, request.path[:200], request.remote, whole)
         return refused(error)
     except web.HTTPException as error:
         failure = NotFound("there is nothing at this path") if error.status == 404 else InvalidRequest(error.reason)

@@ -2,6 +2,7 @@
 
 from understudy.errors import InvalidRequest, NotFound
 from understudy.model import Data
+from understudy.peer.hiding import hiding
 from understudy.store.names import MAX_NAME, check_name, is_segment
 from understudy.store.protocol import ObjectInfo, ObjectStore
 
@@ -25,16 +26,19 @@ class Chroot:
 
     async def get(self, name: str, start: int, length: int | None) -> Data:
         try:
-            return await self._store.get(self.whole(name), start, length)
+            with hiding():
+                return await self._store.get(self.whole(name), start, length)
         except NotFound:
             raise NotFound(f"there is no object {name}") from None
 
     async def size(self, name: str) -> int | None:
-        found = await self._store.head(self.whole(name))
+        with hiding():
+            found = await self._store.head(self.whole(name))
         return found.size if found is not None else None
 
     async def delete(self, name: str) -> bool:
-        return await self._store.delete(self.whole(name))
+        with hiding():
+            return await self._store.delete(self.whole(name))
 
     async def page(self, prefix: str, after: str, most: int) -> tuple[list[ObjectInfo], bool]:
         """So many objects at most, and whether there are more."""
@@ -43,11 +47,12 @@ class Chroot:
         found: list[ObjectInfo] = []
         if not _begins_names(prefix):
             return found, False
-        async for info in self._store.list(self._root + prefix, self._root + after if after else ""):
-            if info.name.startswith(self._root):
-                if len(found) == most:
-                    return found, True
-                found.append(ObjectInfo(info.name.removeprefix(self._root), info.size))
+        with hiding():
+            async for info in self._store.list(self._root + prefix, self._root + after if after else ""):
+                if info.name.startswith(self._root):
+                    if len(found) == most:
+                        return found, True
+                    found.append(ObjectInfo(info.name.removeprefix(self._root), info.size))
         return found, False
 
 

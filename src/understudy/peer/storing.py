@@ -11,6 +11,7 @@ from understudy.model import BytesLike
 from understudy.peer.adopting import Adopting
 from understudy.peer.books import Books
 from understudy.peer.chroot import Chroot
+from understudy.peer.hiding import hiding
 from understudy.peer.ledger import Charged, Doubt, OverQuota, QuotaHeld
 from understudy.peer.recount import recount
 from understudy.peer.settling import Settling
@@ -48,7 +49,8 @@ class Storing:
         with self._settling.under_way(peer.id, whole):
             charged = await self._within_quota(peer, lambda: self._books.charge(peer.id, name, len(data)))
             try:
-                creation = await self.store.create(charged.name, [data])
+                with hiding("takes nothing"):
+                    creation = await self.store.create(charged.name, [data])
             except BaseException as error:
                 if not isinstance(error, UnderstudyError) or isinstance(error, StoreUnavailable):
                     # It may be there, now or later: until it is seen not to be it counts.
@@ -97,7 +99,8 @@ class Storing:
                 return await ask()
             except QuotaHeld:
                 # If the store does not say what became of it, that is what is wrong, and what the peer hears.
-                await self._settling.settled(peer.id)
+                with hiding():
+                    await self._settling.settled(peer.id)
                 return await ask()
         except QuotaHeld:
             raise
