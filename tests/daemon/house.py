@@ -19,8 +19,8 @@ PATIENCE = 60.0
 
 
 class Line(http.client.HTTPConnection):
-    def __init__(self, path: Path) -> None:
-        super().__init__("localhost", timeout=30)
+    def __init__(self, path: Path, timeout: float = 30.0) -> None:
+        super().__init__("localhost", timeout=timeout)
         self._path = path
 
     def connect(self) -> None:
@@ -107,7 +107,7 @@ class House:
         return code
 
     def ask(self, method: str, path: str, body: Any = None, status: int | None = None) -> Any:
-        line = Line(self.socket)
+        line = Line(self.socket, self.patience)
         try:
             line.request(method, path, None if body is None else json.dumps(body), {"Content-Type": "application/json"})
             answer = line.getresponse()

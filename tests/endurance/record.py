@@ -57,5 +57,8 @@ def play(name: str, out: Path | None, run: Callable[[Path, Record], None]) -> No
     except (Breach, AssertionError) as breach:
         record.say("BREACH", seen=str(breach), left=str(directory))
         sys.exit(1)
+    except Exception as error:
+        record.say("BREACH", seen=repr(error), left=str(directory))
+        raise
     record.say("all of it held")
     shutil.rmtree(directory)
