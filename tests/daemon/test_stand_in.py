@@ -94,8 +94,8 @@ def test_networks_are_those_of_the_site_that_made_the_point(house: House) -> Non
     asyncio.run(failed_over(house, "third"))
     house.start()
     shown = house.ask("GET", "/v1/machines/web/networks")
-    assert (shown["site"], [nic["network"] for nic in shown["failover"]]) == ("there", ["none"])
-    assert {found["verdict"] for found in shown["findings"]} == {"pass"}
+    assert (shown["site"], [nic["network"] for nic in shown["failover"]]) == ("third", ["none"])
+    assert [(found["verdict"], found["words"]) for found in shown["findings"]] == [("pass", "net0: br0 at there becomes none")]
     assert house.end() == 0
 
 

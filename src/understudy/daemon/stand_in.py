@@ -66,7 +66,7 @@ class StandIn:
             shown = shown_networks(nothing, mapping, (), (), log.state.name)
             return msgspec.structs.replace(shown, findings=(unknown,), test_findings=(unknown,))
         failover, test = [await self._findings(log, definition, mapping, kind) for kind in ("failover", "test")]
-        return shown_networks(definition, mapping, failover, test, log.state.name)
+        return msgspec.structs.replace(shown_networks(definition, mapping, failover, test, log.state.name), site=log.state.site)
 
     async def set_networks(self, machine: str, own: MachineNetworks | None, actor: str) -> ShownNetworks:
         vault, log = await self.engine.log_of(machine)

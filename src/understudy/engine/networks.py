@@ -104,7 +104,7 @@ class MappedNic(Value, frozen=True):
 
 
 class ShownNetworks(Value, frozen=True):
-    """`site`: where its newest point was made. `own`: what is set for it. `failover` and `test`: what that and the site's rules come to."""
+    """`site`: where the machine runs now. `own`: what is set for it. `failover` and `test`: what that and the site's rules come to."""
 
     machine: str
     site: str
