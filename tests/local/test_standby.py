@@ -13,7 +13,7 @@ import pytest_asyncio
 
 from tests.recovery.worlds import World, make_world
 from understudy import engine
-from understudy.errors import Busy, Conflict, InvalidRequest, NotFound
+from understudy.errors import Busy, Conflict, InvalidRequest, NotFound, StateFailed
 from understudy.local.export_content import ExportContent
 from understudy.local.retaining import holds_of
 from understudy.local.site import Site
@@ -31,6 +31,7 @@ from understudy.recovery.export.overlay import Overlay
 from understudy.recovery.export.stock import Stock
 from understudy.recovery.orphan import read_orphan
 from understudy.recovery.place import Place
+from understudy.recovery.rollback import _Rollback
 from understudy.replication.cycle import Replicator
 from understudy.source.block import BlockSource
 from understudy.store.file import FileStore
@@ -347,3 +348,32 @@ async def test_an_old_primary_comes_back_as_the_standby(there: There) -> None:
     assert orphans_of(there.vault, there.log, there.site) == ()
     with pytest.raises(NotFound):
         await orphan_dropped(there.vault, there.log, there.site, "first")
+
+
+async def test_what_a_rollback_put_aside_that_another_one_finished_can_be_dropped(there: There, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It was ended before it wrote, and its images were used then: what they hold was put aside anew."""
+    point = there.world.points[0]
+    places = {name: Place(there.images / f"{name}.raw", "raw") for name in SIZES}
+    there.images.mkdir()
+    for name, place in places.items():
+        place.path.write_bytes(b"x" * 8192 + there.world.held[point][name][8192:])
+
+    async def ended(*_: object, **__: object) -> None:
+        raise StateFailed("it is ended")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(_Rollback, "_bring", ended)
+        with pytest.raises(StateFailed):
+            await rolled_back(there.vault, there.log, there.site, places, point, silent, name="first")
+    for place in places.values():
+        with place.path.open("r+b") as file:
+            file.write(b"y" * 4096)
+    with pytest.raises(Conflict, match="used since"):
+        await rolled_back(there.vault, there.log, there.site, places, point, silent, name="first")
+    with pytest.raises(Conflict, match="half brought back"):
+        await orphan_dropped(there.vault, there.log, there.site, "first")
+    await rolled_back(there.vault, there.log, there.site, places, point, silent, name="second")
+    assert [orphan.state for orphan in orphans_of(there.vault, there.log, there.site)] == ["saved", "done"]
+    await orphan_dropped(there.vault, there.log, there.site, "first")
+    assert [orphan.name for orphan in orphans_of(there.vault, there.log, there.site)] == ["second"]
+    assert there.holds(point)

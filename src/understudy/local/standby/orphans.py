@@ -14,8 +14,9 @@ from understudy.local.standby.file import read_standby
 from understudy.local.standby.following import own_standby
 from understudy.local.standby.keeping import adopt_images
 from understudy.model import Extents
+from understudy.recovery import standing as st
 from understudy.recovery.content import read_point
-from understudy.recovery.orphan import RECORD, bytes_of, drop_orphan, read_orphan
+from understudy.recovery.orphan import RECORD, Orphan, bytes_of, drop_orphan, read_orphan
 from understudy.recovery.place import Place
 from understudy.recovery.rollback import RolledBack, roll_back
 from understudy.vault.log.machine_log import MachineLog
@@ -88,12 +89,18 @@ async def orphan_dropped(vault: Vault, log: MachineLog, site: Site, name: str) -
         record = await asyncio.to_thread(read_orphan, directory)
         if shown is None or record is None:
             raise NotFound(f"{log.state.name!r} has no orphan {name!r} here", hint=f"understudy orphan list {log.state.name}")
-        if record.state == "saved":
+        if record.state == "saved" and not await asyncio.to_thread(_whole, record):
             raise Conflict(
                 f"the images that {name!r} was saved from are half brought back", hint="let the rollback come to its end first: repeat it"
             )
         await asyncio.to_thread(drop_orphan, directory, record)
     return shown
+
+
+def _whole(record: Orphan) -> bool:
+    """Whether what was saved is of images that hold a point by now: another rollback came to its end in this one's place."""
+    there = [st.read(Path(disk.path)) for disk in record.disks.values()]
+    return all(standing is not None and standing.holds and not standing.towards for standing in there)
 
 
 def _shown(log: MachineLog, directory: Path) -> engine.Orphan | None:
