@@ -23,6 +23,8 @@ from understudy.engine.units import duration
 
 PATIENCE = 600.0
 MEMORY = 128
+SIZE = 64 << 20
+"""Room for half an hour's tallies: under emulation a guest's clock may run ahead on a busy host."""
 GROUPS = {"data": ("db1", "db2", "db3"), "services": ("app1", "app2", "app3", "app4"), "front": ("web1", "web2", "web3")}
 MACHINES = tuple(machine for group in GROUPS.values() for machine in group)
 DELAY, PARALLEL, LAST = 3, 2, 3.0
@@ -68,7 +70,7 @@ class Plan:
         self.record = record
         kit = build_kit()
         accelerator = find_accelerator(kit).accelerator
-        self.homes = {name: Home(directory / name, kit, accelerator, name=name, memory=MEMORY) for name in MACHINES}
+        self.homes = {name: Home(directory / name, kit, accelerator, name=name, memory=MEMORY, size=SIZE) for name in MACHINES}
         for home in self.homes.values():
             home.directory.mkdir()
         self.script = directory / "script"
