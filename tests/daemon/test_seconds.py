@@ -104,3 +104,27 @@ def test_what_rots_in_the_copy_is_found_and_healed_and_told_where_it_cannot_be(h
     ours.write_bytes(whole)
     house.until(lambda: not house.machine("web")["second"]["damage"])
     assert pack.read_bytes() == whole
+
+
+def test_a_machine_whose_log_does_not_read_keeps_no_other_from_being_copied(house: House, short: Path) -> None:
+    second = short / "second"
+    follow(house, second)
+    disk = house.directory / "other"
+    disk.write_bytes(b"x" * (1 << 20))
+    house.ask("POST", "/v1/machines", {"name": "db", "source": {"kind": "block", "disks": {"vda": str(disk)}}})
+
+    def copied(name: str) -> int:
+        return int((house.machine(name)["second"] or {}).get("point") or 0)
+
+    house.until(lambda: copied("web"))
+    before = house.until(lambda: copied("db"))
+    web = house.machine("web")["id"]
+    house.end(signal.SIGKILL)
+    *_, last = sorted((house.host.vault / names.log(names.machine(web))).iterdir())
+    whole = last.read_bytes()
+    last.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
+    disk.write_bytes(b"y" * (1 << 20))
+    house.start()
+    house.until(lambda: copied("db") > before)
+    (failed, *_) = house.until(lambda: [event for event in house.events("second.failed") if event["machine"] == web])
+    assert failed["data"]["code"] == "integrity"

@@ -215,7 +215,14 @@ class SecondCarrier:
             at_hand = self._engine.at_hand(machine)
             if now < carried.again or (at_hand is None and not look):
                 continue
-            vault, log = at_hand or await self._engine.watched(machine)
+            try:
+                vault, log = at_hand or await self._engine.watched(machine)
+            except StoreUnavailable:
+                raise
+            except Exception as error:
+                # A log that does not read keeps no other machine's copy from being brought on.
+                self._tripped(machine, carried, error)
+                continue
             if look or log.head.seq != carried.head:
                 found.append(Due(machine, vault, log, log.head.seq))
         return found
@@ -235,9 +242,7 @@ class SecondCarrier:
                 raise
             except Exception as error:
                 copier.forget(log)
-                verdict = judge(error, carried.failures + 1, random.random())
-                carried.again = time.monotonic() + (verdict.seconds if verdict.seconds is not None else 300.0)
-                self._failed(machine, carried, error, verdict.kind, log.state.name)
+                self._tripped(machine, carried, error, log.state.name)
             else:
                 carried.head, carried.seen_at = head, time.time_ns()
                 self._well(machine, carried, log.state.name)
@@ -269,6 +274,12 @@ class SecondCarrier:
             if done.deleted:
                 message = f"{count(done.deleted, 'object')} that no point of {state.name} needs went from its second vault"
                 self._journal.tell("second.cleared", "info", message, machine=machine)
+
+    def _tripped(self, machine: str, carried: Carried, error: Exception, name: str = "") -> None:
+        """This machine alone waits for its next try."""
+        verdict = judge(error, carried.failures + 1, random.random())
+        carried.again = time.monotonic() + (verdict.seconds if verdict.seconds is not None else 300.0)
+        self._failed(machine, carried, error, verdict.kind, name)
 
     def _failed(self, machine: str, carried: Carried, error: Exception, kind: Kind, name: str = "") -> None:
         before = carried.failure.message if carried.failure is not None else ""
