@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from typing import NamedTuple
 
 from understudy import engine
-from understudy.errors import NotFound, UnderstudyError
+from understudy.errors import IntegrityError, NotFound, UnderstudyError, Unsupported
 from understudy.local.collecting import COLLECTOR
 from understudy.local.ownership import owned
 from understudy.local.parts import Parts
@@ -63,16 +63,31 @@ class SecondFacade(ABC):
         )
 
     async def bring_second(self, request: engine.BringSecond, progress: engine.OnProgress) -> engine.Brought:
-        """Repeatable; killed in between it goes on where it was. `StoreUnavailable` where no copy is."""
+        """Repeatable; killed in between it goes on where it was. `StoreUnavailable` where no copy is. What is wrong with one machine is
+        raised once all others were brought on, and nothing is deleted then."""
         began, vault = time.monotonic(), await self._opened()
-        logs = [await self._find(vault, machine) for machine in request.machines] if request.machines else await vault.logs()
+        logs, wrong = list[MachineLog](), list[UnderstudyError]()
+        for machine in request.machines or await vault.ids():
+            try:
+                logs.append(await self._find(vault, machine))
+            except (IntegrityError, Unsupported) as error:
+                wrong.append(error)
+        if not request.machines:
+            logs.sort(key=lambda log: (log.state.name, log.machine_id))
         async with _closing(self._parts.open_store(request.url)) as target:
             copier = Copier(vault, target)
             await copier.settings()
             shown = []
             for done, log in enumerate(logs):
                 progress(engine.Progress(phase=f"copy {log.state.name}", done=done, total=len(logs)))
-                shown.append(second_machine(log.state, await copier.machine(log)))
+                try:
+                    shown.append(second_machine(log.state, await copier.machine(log)))
+                except UnderstudyError as error:
+                    if error.retryable:
+                        raise
+                    wrong.append(error)
+            if wrong:
+                raise wrong[0]
             deleted = 0
             if request.collect:
                 deleted = await self._cleared(target, [log.machine_id for log in logs])
