@@ -1,11 +1,14 @@
 """What keeps a replica from starting is told, and does not keep it from starting once it is put right."""
 
+from typing import Any, cast
+
 import msgspec
 import pytest
 
 from tests.hypervisor.stage import WAITS
 from tests.replica.conftest import MIB, House, unseen
 from tests.small import ROOT, small
+from understudy.daemon.runs_here import RunsHere
 from understudy.errors import Conflict, InvalidRequest, NotFound, StateFailed, StoreUnavailable
 from understudy.hypervisor.protocol import Status
 
@@ -47,11 +50,39 @@ async def test_what_is_put_right_starts(house: House) -> None:
     assert await house.held() == 0
 
 
+async def test_nothing_serves_a_run_that_was_given_up(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who kept it was killed in the midst of that."""
+    await house.protect(vda=2 * MIB)
+    replicas, run = house.replicas, f"{house.machine[:12]}-2"
+    await replicas.start(order := house.order(WAITS, run, track=True), unseen)
+
+    async def killed(*_: object) -> None:
+        raise StateFailed("it is ended")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(replicas, "_exports", replicas._exports._replace(end=killed))
+        with pytest.raises(StateFailed):
+            await replicas.keep(run)
+    state = await replicas.state(run)
+    assert (state.vm.alive, state.serving, state.kept) == (False, True, True)
+    nobody = cast(Any, None)
+    assert await RunsHere(nobody, replicas, nobody).look([house.machine]) == ""
+    state = await replicas.state(run)
+    assert (state.serving, state.kept, await house.held()) == (False, True, 1)
+    # Who wants to see what it wrote serves its point again.
+    await replicas._exports.begun(order)
+    assert await RunsHere(nobody, replicas, nobody).look([house.machine]) == ""
+    assert (await replicas.state(run)).serving
+    await replicas.remove(run)
+
+
 @pytest.mark.skipif(not ROOT, reason="mounting needs root")
-async def test_a_guest_waits_for_room(house: House) -> None:
+@pytest.mark.parametrize("below", ["export", "image"])
+async def test_a_guest_waits_for_room(house: House, below: str) -> None:
     await house.protect(vda=32 * MIB)
     with small(house.root / "s" / "replicas", "8M") as place:
-        order, replicas = house.order(FILLS + WAITS), house.replicas
+        lent = {"vda": str(house.images["vda"])} if below == "image" else {}
+        order, replicas = house.order(FILLS + WAITS, below=lent), house.replicas
         place.fill()
         with pytest.raises(StateFailed):
             await replicas.start(order, unseen)

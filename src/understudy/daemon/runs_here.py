@@ -37,15 +37,16 @@ class RunsHere:
             found.append(Reason(code="unread", health="critical", message=message, hint=error.hint))
             troubles.append(f"run {run}: {error.message}")
         for run, (order, now) in replicas.known.items():
-            if order.track and order.machine not in followed:
-                try:
-                    if not now.kept:
-                        found.append(await self._look(run, order.machine, now.vm))
-                    elif await self._replicas.needs_below(run):
-                        # It was given up, and what that begins was not done to its end.
-                        await self._replicas.keep(run)
-                except UnderstudyError as error:
-                    troubles.append(f"run {run}: {error.message}")
+            if not order.track:
+                continue
+            try:
+                if not now.kept:
+                    found.append(None if order.machine in followed else await self._look(run, order.machine, now.vm))
+                elif now.vm.status is not Status.ABSENT or await self._replicas.needs_below(run):
+                    # It was given up, and what that begins was not done to its end.
+                    await self._replicas.keep(run)
+            except UnderstudyError as error:
+                troubles.append(f"run {run}: {error.message}")
         self.reasons = tuple(reason for reason in found if reason is not None)
         return "; ".join(troubles)
 

@@ -118,8 +118,8 @@ class Replicas:
         return await self._exports.seen(run) is None
 
     async def mend(self) -> Sequence[Mended]:
-        """Begin exports again whose processes died under machines that run, and let those go on that stood still for it. To be called
-        every few seconds: a guest waits as long as `NbdImage.patience` says before it stands still."""
+        """Begin exports again whose processes died under machines that run, and let those go on that stood still for it, or had no room.
+        To be called every few seconds: a guest waits as long as `NbdImage.patience` says before it stands still."""
         runs = await asyncio.to_thread(runs_in, self._root)
         mended = await asyncio.gather(*(self._mended(run) for run in runs))
         return [found for found in mended if found is not None]
@@ -132,7 +132,6 @@ class Replicas:
             record = await asyncio.to_thread(_must_be, directory)
             await asyncio.to_thread(write, directory, msgspec.structs.replace(record, kept=True))
             await self._hypervisor.destroy(run)
-            await self._hypervisor.forget(run)
             if not record.below:
                 await self._exports.stopped(run)
             else:
@@ -141,6 +140,8 @@ class Replicas:
                     # It lay on local images, which will not stay as they are.
                     await self._exports.begun(record.order)
                 await self._exports.end(run)
+            # Last: by what is forgotten it is known that all of it was done.
+            await self._hypervisor.forget(run)
         return directory / OVERLAYS
 
     async def remove(self, run: str) -> None:
@@ -178,13 +179,15 @@ class Replicas:
 
     async def _mend(self, run: str, record: Record | None) -> Mended | None:
         vm = await self._hypervisor.state(run)
-        if record is None or not record.exported or not vm.alive:
+        # What needs nothing below it may be followed, and stand still since its site was cut off.
+        if record is None or record.kept or not record.below or not vm.alive:
             return None
         done = []
-        export = await self._exports.seen(run)
-        if export is None or export.state != "serving":
-            await self._exports.served(record)
-            done.append("its export was begun again")
+        if record.exported:
+            export = await self._exports.seen(run)
+            if export is None or export.state != "serving":
+                await self._exports.served(record)
+                done.append("its export was begun again")
         if vm.status is Status.STORAGE_ERROR:
             await self._hypervisor.resume(run)
             done.append("it was set going again")
