@@ -46,6 +46,7 @@ async def test_changes_that_only_the_lost_vault_knew_of_come_again(machine: Mach
     await machine.write("vda", 4 * MIB, 65536, 3)
     asked = await asyncio.to_thread(host.run, "vault", "promote", url, expect=2)
     assert f"1 point LOST, from {beyond['number']} to {beyond['number']}" in asked.stdout
+    assert f"vault copy run {url}` brings it over first" in " ".join(asked.stdout.split())
     assert "--yes" in asked.stderr
 
     host.vault.rename(tmp_path / "away")

@@ -1,5 +1,7 @@
 """`understudy vault promote`."""
 
+import shlex
+
 import click
 
 from understudy.cli.confirming import confirmed
@@ -54,6 +56,9 @@ def _told(shown: Prospects) -> list[str]:
         lines.append(f"the vault itself cannot be asked: {shown.vault}")
     for machine in shown.machines:
         lines += _machine(machine)
+    if not (shown.vault or shown.promoted) and any(machine.records for machine in shown.machines):
+        typed = f"understudy vault copy run {shlex.quote(shown.url)}"
+        lines.append(f"the vault itself can still be read, and what is whole there need not be lost: `{typed}` brings it over first")
     return lines
 
 
