@@ -2,12 +2,16 @@
 
 import signal
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 from click.testing import CliRunner
 
 from tests.daemon.house import House
 from understudy.cli.main import cli, in_process
+from understudy.daemon.maintenance import Maintenance
+from understudy.engine import StartJob
 
 MACHINE = """
 name = "web"
@@ -118,3 +122,17 @@ def test_tests_begin_and_end_by_themselves(protected: House) -> None:
     assert house.machine("web")["policy"]["drill_times"] is None
     house.until(lambda: all(state == "cleaned" for state, _, _ in tests()))
     assert house.end() == 0
+
+
+async def test_clean_ups_that_fail_are_not_begun_at_each_look() -> None:
+    """Of several tests, too: each is a job that is kept."""
+    begun: list[str] = []
+
+    async def start(request: StartJob, machine: str) -> None:
+        begun.append(machine)
+
+    maintenance = Maintenance(cast(Any, SimpleNamespace(runner=SimpleNamespace(start=start))))
+    for _ in range(3):
+        for machine in ("web", "db"):
+            await maintenance._clean_up(cast(Any, SimpleNamespace(id=f"test of {machine}", machine=machine, machine_id=machine)))
+    assert begun == ["web", "db"]

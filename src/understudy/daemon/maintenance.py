@@ -77,9 +77,10 @@ class Maintenance:
 
     async def _clean_up(self, drill: Drill) -> None:
         now = time.monotonic()
-        if now < self._tried.get(drill.id, 0.0) + CLEANUP_TRY:
+        if now < self._tried.get(drill.id, -CLEANUP_TRY) + CLEANUP_TRY:
             return
-        self._tried = {drill.id: now}
+        # Those that are over are of no use, and several may stand at once.
+        self._tried = {id_: at for id_, at in self._tried.items() if now < at + CLEANUP_TRY} | {drill.id: now}
         request = StartJob(kind="drill-cleanup", machine=drill.machine_id, parameters={"drill": drill.id}, actor=ACTOR)
         try:
             await self._daemon.runner.start(request, drill.machine_id)
