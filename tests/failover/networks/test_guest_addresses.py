@@ -58,8 +58,17 @@ async def test_a_guest_with_a_seed_and_an_agent(stage, define, root, monkeypatch
     assert (gone.way, given.way) == ("failed", "agent")
     assert "no network card 52:54:00:00:00:99" in gone.words
     assert "10.0.0.5/24" in (await vms.addresses("web1"))[LOOP]
-    # Said again, nothing is done.
+    # Said again, nothing is done; nor where its agent refuses what it is first asked.
     (again,) = await give_addresses(vms, "web1", GIVEN, agent=True)
+    assert again.way == "had"
+
+    async def refused(socket):
+        with guest.connected(socket) as agent:
+            await agent.execute("guest-nothing", guest.ANSWERS)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(guest, "ping", refused)
+        (again,) = await give_addresses(vms, "web1", GIVEN, agent=True)
     assert again.way == "had"
     await vms.pause("web1")
     monkeypatch.setattr(guest, "ANSWERS", 0.2)

@@ -65,5 +65,8 @@ async def _answers(hypervisor: Hypervisor, run: str, seconds: float) -> bool:
             if left <= 0:
                 return False
             await asyncio.sleep(min(POLL, left))
+        except SourceRefused:
+            # It is there, and may take what it is asked next.
+            return True
         else:
             return True
