@@ -44,3 +44,22 @@ async def test_names_of_others_are_not_held(tmp_path: Path) -> None:
     registry.close()
     await books.close()
     await store.close()
+
+
+async def test_what_is_gone_from_below_a_former_prefix_counts_no_more(tmp_path: Path) -> None:
+    store, books = FileStore(tmp_path / "vault", make=True), Books(tmp_path / "peers")
+    await books.open()
+    registry = Registry(tmp_path / "peers")
+    peer, ledger = registry.invite("b", PeerLimits(prefix="b")).peer, Ledger(registry.database)
+    for prefix in ("b", "z"):
+        registry.limit("b", prefix=prefix)
+        for name in ("gone", "packs/kept"):
+            charged = ledger.charge(peer.id, name, 1000)
+            if name != "gone":
+                await store.create(charged.name, [bytes(1000)])
+            ledger.stored(charged)
+    await recount(store, books, registry.peers()[0])
+    assert [row.name for row in ledger.page(peer.id, "", 9)] == ["b/packs/kept", "z/packs/kept"]
+    registry.close()
+    await books.close()
+    await store.close()
