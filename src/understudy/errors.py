@@ -110,6 +110,12 @@ class StoreUnavailable(UnderstudyError):
     retryable = True
 
 
+class OverQuota(StoreUnavailable):
+    """The site that stores for this one has no room left for it: nothing was stored. It passes when somebody makes room, or gives more."""
+
+    code = "over_quota"
+
+
 class StoreRefused(UnderstudyError):
     """The object store said no, or lies about what it promises. Trying again changes nothing."""
 

@@ -8,7 +8,7 @@ import pytest
 from tests.cli.conftest import Typed, lines
 from tests.cli.fake_engine import FakeEngine
 from understudy.cli import pacing, replicate, stopping
-from understudy.errors import Busy, Fenced, InDoubt, SourceUnavailable, StoreUnavailable, UnderstudyError
+from understudy.errors import Busy, Fenced, InDoubt, OverQuota, SourceUnavailable, StoreUnavailable, UnderstudyError
 
 CYCLE = {
     *("event", "machine", "point", "number", "frozen_at", "cause", "reason", "method", "consistency", "scanned_blocks"),
@@ -80,6 +80,16 @@ def test_a_single_cycle_is_not_tried_for_ever(engine: FakeEngine, typed: Typed) 
     told = lines(result)
     assert [line.get("event", "end") for line in told] == ["retry"] * (replicate.ATTEMPTS - 1) + ["end"]
     assert told[-1]["error"]["code"] == "store_unavailable"
+
+
+def test_a_single_cycle_does_not_wait_for_a_larger_quota(engine: FakeEngine, typed: Typed) -> None:
+    engine.failures.extend([OverQuota("the quota is used up"), None])
+    result = typed("replicate", "web")
+    assert (result.exit_code, result.stdout) == (10, "")
+    assert "the quota is used up" in result.stderr
+    engine.failures.appendleft(OverQuota("the quota is used up"))
+    followed = typed("replicate", "web", "--every", "10ms", "--cycles", "1")
+    assert followed.exit_code == 0
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from understudy.engine import PeerLimits
-from understudy.errors import AccessDenied, InvalidRequest
-from understudy.peer.ledger import OVERHEAD, Ledger, OverQuota, QuotaHeld
+from understudy.errors import AccessDenied, InvalidRequest, OverQuota
+from understudy.peer.ledger import OVERHEAD, Ledger, QuotaHeld
 from understudy.peer.registry import Registry
 from understudy.store.protocol import ObjectInfo
 

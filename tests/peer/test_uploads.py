@@ -9,7 +9,7 @@ from tests.faults import Action, Fault, FaultyStore
 from tests.peer.pair import TERMS, served
 from tests.peer.thief import Line, said
 from understudy.engine import PeerLimits
-from understudy.errors import NotFound, StoreUnavailable
+from understudy.errors import NotFound, OverQuota, StoreUnavailable
 from understudy.model import Bytes
 from understudy.peer.memory import PATIENCE, Memory
 from understudy.peer.uploads import HALF, IDLE, Uploads
@@ -143,5 +143,5 @@ async def test_what_is_repeated_where_the_quota_is_used_up_is_there(tmp_path: Pa
         for name, size in (("alone", 1 << 20), ("parts", 3 << 20)):
             assert await store.create(name, [bytes(size)]) is Creation.CREATED
             assert await store.create(name, [bytes(size)]) is Creation.EXISTS
-        with pytest.raises(StoreUnavailable, match="quota is used up"):
+        with pytest.raises(OverQuota, match="quota is used up"):
             await store.create("other", [bytes(3 << 20)])

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 from tests.faults import Action, Call, Fault, FaultyStore
-from understudy.errors import IntegrityError, StoreRefused, StoreUnavailable
+from understudy.errors import IntegrityError, OverQuota, StoreRefused, StoreUnavailable
 from understudy.store.file import FileStore
 from understudy.store.protocol import Creation
-from understudy.vault.log.patience import Patience, create_new_patiently
+from understudy.vault.log.patience import Patience, create_new_patiently, create_patiently
 
 QUICK = Patience(attempts=3, first=0.001)
 BUFFERS = [b"head", np.arange(200, dtype=np.uint8), memoryview(b"tail"), b""]
@@ -61,3 +61,15 @@ async def test_it_is_given_up(store: FaultyStore, action: Action, error: type[Ex
     with pytest.raises(error):
         await create_new_patiently(store, "x", BUFFERS, QUICK)
     assert len(store.calls) == calls
+
+
+async def test_a_quota_is_not_waited_for(store: FaultyStore) -> None:
+    def full(call: Call) -> None:
+        raise OverQuota("the quota is used up")
+
+    store.before = full
+    with pytest.raises(OverQuota):
+        await create_new_patiently(store, "x", BUFFERS, QUICK)
+    with pytest.raises(OverQuota):
+        await create_patiently(store, "y", WHOLE, QUICK)
+    assert store.calls == [Call("create", "x"), Call("create", "y")]

@@ -19,7 +19,7 @@ from understudy.cli.stopping import pause, until_stopped
 from understudy.cli.words import local_time, size
 from understudy.engine import Cycle, Engine, GroupCycle, GroupReplication, Replication
 from understudy.engine.units import duration, seconds_of
-from understudy.errors import Busy, InvalidRequest, OutputFailed, UnderstudyError
+from understudy.errors import Busy, InvalidRequest, OutputFailed, OverQuota, UnderstudyError
 from understudy.model import BLOCK_SIZE
 
 ATTEMPTS = 5
@@ -111,9 +111,11 @@ class _Follower:
         return stop.is_set() or self._made == self._wanted
 
     async def _survive(self, error: UnderstudyError, stop: asyncio.Event) -> None:
-        """Wait after a failure that may pass; any other is raised again. An owner on this host does not go away by waiting."""
+        """Wait after a failure that may pass; any other is raised again. An owner on this host does not go away by waiting, nor does a
+        quota grow: who follows the machine waits for somebody, a single cycle does not."""
         self._failures += 1
-        if not error.retryable or isinstance(error, Busy) or (self._interval is None and self._failures >= ATTEMPTS):
+        single = self._interval is None and (self._failures >= ATTEMPTS or isinstance(error, OverQuota))
+        if not error.retryable or isinstance(error, Busy) or single:
             raise error
         seconds = backoff(self._failures, random.random())
         which = {"machine": self._name} if self._group is None else {"group": self._group}

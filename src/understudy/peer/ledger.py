@@ -8,7 +8,7 @@ import time
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from understudy.errors import AccessDenied, StoreUnavailable
+from understudy.errors import AccessDenied, OverQuota, StoreUnavailable
 from understudy.peer.chroot import whole_name
 from understudy.peer.database import Database
 from understudy.store.protocol import ObjectInfo
@@ -17,12 +17,8 @@ OVERHEAD = 1024
 """Bytes that an object is charged beside its own, so that empty ones are not free."""
 
 
-class OverQuota(StoreUnavailable):
-    """Nothing was stored. It may be later: quotas are raised, and objects collected."""
-
-
-class QuotaHeld(OverQuota):
-    """There would be room but for what is on its way, or in doubt."""
+class QuotaHeld(StoreUnavailable):
+    """There would be room but for what is on its way, or in doubt. Nothing was stored."""
 
 
 class Charged(NamedTuple):

@@ -6,13 +6,13 @@ from collections.abc import Awaitable, Callable, Coroutine
 from typing import TypeVar
 
 from understudy.engine import Peer
-from understudy.errors import AccessDenied, StoreUnavailable, UnderstudyError
+from understudy.errors import AccessDenied, OverQuota, StoreUnavailable, UnderstudyError
 from understudy.model import BytesLike
 from understudy.peer.adopting import Adopting
 from understudy.peer.books import Books
 from understudy.peer.chroot import Chroot
 from understudy.peer.hiding import hiding
-from understudy.peer.ledger import Charged, Doubt, OverQuota, QuotaHeld
+from understudy.peer.ledger import Charged, Doubt, QuotaHeld
 from understudy.peer.recount import recount
 from understudy.peer.settling import Settling
 from understudy.store.protocol import Creation, ObjectStore
@@ -102,8 +102,6 @@ class Storing:
                 with hiding():
                     await self._settling.settled(peer.id)
                 return await ask()
-        except QuotaHeld:
-            raise
         except OverQuota:
             self._look_again(peer)
             raise

@@ -8,7 +8,7 @@ import aiohttp
 import msgspec
 
 from understudy.engine import Failure
-from understudy.errors import InvalidRequest, NotFound, StoreRefused, StoreUnavailable, UnderstudyError
+from understudy.errors import InvalidRequest, NotFound, OverQuota, StoreRefused, StoreUnavailable, UnderstudyError
 from understudy.pairing.address import Address
 from understudy.pairing.wire import Refusal
 
@@ -37,6 +37,8 @@ def told(address: Address, status: int, body: bytes) -> UnderstudyError:
         return NotFound(message, hint=failure.hint)
     if failure.code == "invalid_request":
         return InvalidRequest(message, hint=failure.hint)
+    if failure.code == OverQuota.code:
+        return OverQuota(message, hint=failure.hint)
     passes = failure.retryable or (status >= 500 and failure.code != StoreRefused.code)
     return (StoreUnavailable if passes else StoreRefused)(message, hint=failure.hint)
 

@@ -5,7 +5,7 @@ import random
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from understudy.errors import IntegrityError, NotFound, StoreUnavailable
+from understudy.errors import IntegrityError, NotFound, OverQuota, StoreUnavailable
 from understudy.model import BytesLike, Data
 from understudy.store.protocol import Creation, ObjectStore
 
@@ -38,6 +38,8 @@ async def create_patiently(store: ObjectStore, name: str, data: Data, patience: 
             if await store.create(name, [data]) is Creation.CREATED or await store.get(name, 0, len(data) + 1) == data:
                 return Creation.CREATED
             return Creation.EXISTS
+        except OverQuota:
+            raise
         except StoreUnavailable:
             wait = next(waits, None)
             if wait is None:
@@ -54,6 +56,8 @@ async def create_new_patiently(store: ObjectStore, name: str, buffers: Sequence[
             if await store.create(name, buffers) is Creation.EXISTS:
                 await _must_be_ours(store, name, buffers)
             return
+        except OverQuota:
+            raise
         except StoreUnavailable:
             wait = next(waits, None)
             if wait is None:
