@@ -4,22 +4,9 @@ import time
 from datetime import datetime
 
 from understudy.engine.units import duration
+from understudy.engine.units import size as size
 
 NANOSECONDS = 1_000_000_000
-
-_UNITS = ("B", "KiB", "MiB", "GiB", "TiB", "PiB")
-
-
-def size(count: float) -> str:
-    """Bytes with a binary unit: 0 B, 4.0 KiB, 12 GiB."""
-    value = float(count)
-    for unit in _UNITS:
-        if value < 1024 or unit == _UNITS[-1]:
-            break
-        value /= 1024
-    if unit == "B":
-        return f"{int(count)} B"
-    return f"{value:.1f} {unit}" if value < 10 else f"{value:.0f} {unit}"
 
 
 def local_time(at: int) -> str:

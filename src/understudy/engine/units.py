@@ -10,6 +10,7 @@ _BYTES = {"": 1, "b": 1}
 _BYTES |= {f"{letter}{unit}": 1 << 10 * power for power, letter in enumerate("kmgt", 1) for unit in ("", "ib")}
 _BYTES |= {f"{letter}b": 1000**power for power, letter in enumerate("kmgt", 1)}
 _BITS = {letter: 1000.0**power for power, letter in enumerate(("", "k", "m", "g", "t"))}
+_SIZES = ("B", "KiB", "MiB", "GiB", "TiB", "PiB")
 _LONGEST = 1000 * 366 * 86400.0
 _UP_TO_HOURS = (("m", 60), ("s", 1))
 _UP_TO_DAYS = (("h", 3600), ("m", 60))
@@ -57,6 +58,18 @@ def line_of(text: str) -> float:
     if carried <= 0:
         raise InvalidRequest(f"a line of {text!r} carries nothing", hint="write what it carries, such as 100Mbit or 12MiB/s")
     return carried
+
+
+def size(count: float) -> str:
+    """Bytes with a binary unit: 0 B, 4.0 KiB, 12 GiB."""
+    value = float(count)
+    for unit in _SIZES:
+        if value < 1024 or unit == _SIZES[-1]:
+            break
+        value /= 1024
+    if unit == "B":
+        return f"{int(count)} B"
+    return f"{value:.1f} {unit}" if value < 10 else f"{value:.0f} {unit}"
 
 
 def line_words(rate: float) -> str:

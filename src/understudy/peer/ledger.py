@@ -8,6 +8,7 @@ import time
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from understudy.engine import units
 from understudy.errors import AccessDenied, OverQuota, StoreUnavailable
 from understudy.peer.chroot import whole_name
 from understudy.peer.database import Database
@@ -171,13 +172,14 @@ def _must_have_room(connection: sqlite3.Connection, peer: str, more: int) -> Non
         return
     doubts = "SELECT COALESCE(SUM(charge), 0) FROM objects INDEXED BY objects_doubt WHERE peer = ? AND stored = 0"
     held = connection.execute(doubts, (peer,)).fetchone()[0]
+    stored = f"{units.size(used - held)} of {units.size(quota)} are stored"
     if used - held + more > quota:
         raise OverQuota(
-            f"the quota is used up: {used - held} of {quota} bytes are stored, and this takes {more}",
+            f"the quota is used up: {stored}, and this takes {units.size(more)}",
             hint="free space by retention and collection, or ask the serving site for more: `understudy peer limit NAME --quota SIZE`",
         )
     raise QuotaHeld(
-        f"the quota is held: {used - held} of {quota} bytes are stored, {held} are on their way or in doubt, and this takes {more}",
+        f"the quota is held: {stored}, {units.size(held)} are on their way or in doubt, and this takes {units.size(more)}",
         hint="it is tried again: what failed counts until the serving site has seen that it is not there",
     )
 
