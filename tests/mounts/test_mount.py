@@ -2,8 +2,10 @@
 
 import errno
 import os
+import shlex
 import subprocess
 from pathlib import Path
+from typing import Never
 
 import click
 import pytest
@@ -11,10 +13,13 @@ import pytest
 from tests.cli.installed import Host
 from tests.mounts.conftest import kill, nothing_is_left
 from tests.mounts.images import run
+from understudy import engine
 from understudy.cli.completing import mount_names
+from understudy.errors import InvalidRequest
+from understudy.mounts.mounts import Exports, Mounts
 from understudy.mounts.overlaid import command
 from understudy.mounts.processes import running
-from understudy.mounts.record import places_of
+from understudy.mounts.record import Record, places_of, write
 
 
 def kernel_knows(kind: str) -> bool:
@@ -103,3 +108,28 @@ def without_its_vault(host: Host) -> None:
     away.rename(host.vault)
     (hold,) = host.json("hold", "list", "web")
     host.run("hold", "remove", "web", hold["id"])
+
+
+async def test_a_vault_that_is_to_be_named_can_be_typed(tmp_path: Path) -> None:
+    """A shell takes the & of an address for something else."""
+
+    async def never(asked: object) -> Never:
+        raise AssertionError(asked)
+
+    url = "s3://bucket/x?endpoint=https://s3.example&credentials=/etc/s3.toml"
+    mount = engine.Mount(
+        name="web-3",
+        vault=url,
+        machine="web",
+        machine_id="1",
+        point="2",
+        number=3,
+        frozen_at=4,
+        directory=f"{tmp_path}/at",
+        export="web-3.mount",
+        state="mounted",
+    )
+    write(places_of(tmp_path, "web-3"), Record(mount=mount, only=(), made=True, whole=True))
+    with pytest.raises(InvalidRequest) as caught:
+        await Mounts(tmp_path, "file:///other", None, Exports(never, never, never)).stop("web-3")
+    assert caught.value.hint == f"name that one: --vault {shlex.quote(url)}"

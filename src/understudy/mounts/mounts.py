@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import os
+import shlex
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -152,7 +153,7 @@ class Mounts(NamedTuple):
     async def _removed(self, places: Places, record: Record, *, forget: bool = False) -> tuple[str, ...]:
         if record.mount.vault != self.vault and not forget:
             raise InvalidRequest(
-                f"{places.name} is of another vault, {record.mount.vault}", hint=f"name that one: --vault {record.mount.vault}"
+                f"{places.name} is of another vault, {record.mount.vault}", hint=f"name that one: --vault {shlex.quote(record.mount.vault)}"
             )
         left = await asyncio.to_thread(taken_down, places, record.mount, ours=record.made)
         await settled(self.state, places.export)
