@@ -48,6 +48,7 @@ async def command(session: Session, names: tuple[str, ...], watch: bool) -> None
       1  one is warning: the promise is at risk
       2  one is critical: the promise is broken, or a person is needed
       3  there is no machine of this name
+     10  the vault has been away since the daemon began, so that nothing is known of a machine that is named
      17  the daemon does not answer, so that nothing is known
     """
     if watch:
