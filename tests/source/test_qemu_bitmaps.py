@@ -59,7 +59,7 @@ def test_settle(present, newest, expected):
     [
         ([record(P)], None, "no earlier point"),
         ([], P, "restarted"),
-        ([record(Q)], P, "restarted"),
+        ([record(Q)], P, "or the vault lacks the newest points"),
         ([record(P, node="m")], P, "another node"),
         ([record(P, False)], P, "switched off"),
         ([record(P, inconsistent=True)], P, "inconsistent"),

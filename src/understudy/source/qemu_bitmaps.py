@@ -99,7 +99,11 @@ def usable_base(bitmaps: Sequence[Bitmap], node: str, name: str | None) -> Recor
             return bitmap
     if any(bitmap.name == name for bitmap in bitmaps):
         return "the record of changes belongs to another node: a snapshot was taken, or the disk was mirrored or replaced"
-    return "QEMU has no record of changes since the last point: the VM was restarted, the disk was replaced, or somebody removed the record"
+    # Of points that a promoted copy lacks QEMU had the records of the newest alone.
+    return (
+        "QEMU has no record of changes since the last point: the VM was restarted, the disk was replaced, somebody removed the record, "
+        "or the vault lacks the newest points, as a copy does that was promoted"
+    )
 
 
 def idle(bases: Sequence[Record]) -> bool:
