@@ -53,7 +53,7 @@ async def test_a_machine_is_watched_while_it_is_replicated(house: House) -> None
         house.end(signal.SIGKILL)
         assert await records(vm) != []
         house.start()
-        assert house.until(lambda: house.ask("GET", f"/v1/jobs/{second}")["attempts"]) == 2
+        house.until(lambda: house.ask("GET", f"/v1/jobs/{second}")["attempts"] == 2)
         before = house.machine("vm")["points"]
         state = house.points("vm", before + 2)
         assert (state["health"], state["newest_point"] is not None) == ("normal", True), state

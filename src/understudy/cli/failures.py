@@ -26,7 +26,7 @@ _MEANINGS = {
     7: "fenced: another site is the machine's primary now",
     8: "another process writes this machine's log in our place",
     9: "in doubt: the store did not say; settled on the next run",
-    10: "the vault's store cannot be reached",
+    10: "the vault's store cannot be reached, or the quota there is used up",
     11: "the vault's store refuses, or lies",
     12: "the VM or its disks cannot be reached",
     13: "this VM cannot be replicated safely as it is",
