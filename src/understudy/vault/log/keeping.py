@@ -172,12 +172,15 @@ class Keeping:
         self.head = entry.point.id
 
     def _go_back(self, point: bytes, epoch: int) -> None:
-        """Go on from an earlier point: what was made after it is superseded, and what it is laid on is not, even if it was."""
+        """Go on from an earlier point: what was made after it is superseded, and what it is laid on is not, even if it was.
+
+        As far as that is kept: who begins at a trim does not know what lies below a point that was dropped, and must come to the same.
+        """
         at, self.head = point, point
         for entry in reversed(self.entries):
             if entry.point.id == at:
                 self.superseded.pop(at, None)
-                at = entry.point.parent
+                at = entry.point.parent if entry.point.parent not in self.dropped else b""
             elif at == point:
                 self.superseded.setdefault(entry.point.id, epoch)
 
