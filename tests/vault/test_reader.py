@@ -79,13 +79,16 @@ async def test_a_stream_broken_off_leaves_nothing_running() -> None:
 async def test_a_cancelled_stream_leaves_nothing_running() -> None:
     _, disk = await large(8192, 2048)
 
+    began = asyncio.Event()
+
     async def read() -> None:
         async with aclosing(disk.stream()) as parts:
             async for _ in parts:
+                began.set()
                 await asyncio.sleep(0)
 
     task = asyncio.create_task(read())
-    await asyncio.sleep(0.01)
+    await began.wait()
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
