@@ -4,6 +4,7 @@ import os
 import signal
 import stat
 import sys
+from importlib import import_module
 
 import click
 
@@ -33,6 +34,8 @@ def asked_passphrase(prompt: str, *, twice: bool, instead: str) -> Passphrase:
     """Ask the person at the terminal; where nobody sits there, say what to give `instead`."""
     if not sys.stdin.isatty():
         raise AccessDenied("a key file or passphrase is needed, and there is no terminal to ask at", hint=instead)
+    # It is loaded by the first prompt, after that is shown: a Ctrl-C that comes meanwhile can be lost between modules.
+    import_module("getpass")
     # An event loop takes Ctrl-C for a request that it will look at later; at a prompt it must end the command now.
     handler = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
