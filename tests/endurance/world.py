@@ -152,7 +152,8 @@ class World:
                 raise Broken(f"in {standing['phase']} (primary: {standing['primary']}) it allows {standing['allowed']}, not {possible}")
         (mine,) = [standing for standing in said if standing["primary"]]
         where = mine["site"]
-        running = [run["run"] for run in mine["runs"] if run["status"] == "running" and not run["kept"]]
+        # For a moment after its daemon's start isolation may hold it: its time went on while that was down.
+        running = [run["run"] for run in mine["runs"] if run["status"] in ("running", "paused") and not run["kept"]]
         return mine["phase"], where, f"{where}:{running[0]}" if running else HOME if where == "a" else ""
 
     def points(self, site: SiteHouse) -> list[dict[str, Any]]:
