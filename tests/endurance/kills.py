@@ -102,7 +102,7 @@ def main() -> None:
     for op, step, _ in kills.done:
         met[op].add(step)
     print(f"{len(kills.outcomes.lines)} trials, {len(kills.done)} places:", {op: sorted(steps) for op, steps in met.items()})
-    sys.exit("\n".join(f"{line['operation']} at {line['step']}, {line['fault']}: {line['broken']}" for line in kills.outcomes.broken))
+    sys.exit("\n".join(f"{line['operation']} at {line['step']}, {line['fault']}: {line['broken']}" for line in kills.outcomes.broken) or 0)
 
 
 if __name__ == "__main__":

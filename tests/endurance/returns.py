@@ -299,7 +299,7 @@ def main() -> None:
                 if apart or outcomes.lines[-1]["broken"] or here.consoles.heard[here.source].last > FULL:
                     break
     print(outcomes.table("away", "state"))
-    sys.exit("\n".join(f"{line['away']}, returned when {line['state']}: {line['broken']}" for line in outcomes.broken))
+    sys.exit("\n".join(f"{line['away']}, returned when {line['state']}: {line['broken']}" for line in outcomes.broken) or 0)
 
 
 if __name__ == "__main__":
