@@ -124,6 +124,21 @@ def test_tests_begin_and_end_by_themselves(protected: House) -> None:
     assert house.end() == 0
 
 
+def test_one_that_is_cancelled_is_removed(protected: House, short: Path) -> None:
+    """It came to no outcome, so it leaves no record; and it holds nothing on."""
+    house = protected
+    checks = {"checks": [{"kind": "running", "seconds": 300.0}]}
+    job = house.ask("POST", "/v1/machines/web/test-failover", {**checks, "note": "too slow"}, status=202)
+    house.until(lambda: house.ask("GET", f"/v1/jobs/{job['id']}")["progress"]["phase"].startswith("check"))
+    assert house.ask("POST", f"/v1/jobs/{job['id']}/cancel")["state"] == "cancelled"
+    (over,) = house.until(lambda: found if (found := house.ask("GET", "/v1/drills")["items"])[0]["state"] == "cleaned" else None)
+    assert (over["outcome"], over["note"]) == ("", "too slow")
+    assert house.machine("web")["drilled_at"] is None
+    assert house.ask("GET", "/v1/machines/web/holds")["items"] == []
+    assert not [path for room in ("replicas", "vms", "exports") for path in (short / "state" / room).glob("*") if path.is_dir()]
+    assert house.end() == 0
+
+
 async def test_clean_ups_that_fail_are_not_begun_at_each_look() -> None:
     """Of several tests, too: each is a job that is kept."""
     begun: list[str] = []

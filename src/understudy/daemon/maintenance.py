@@ -61,7 +61,7 @@ class Maintenance:
         await self._keep(now)
 
     async def _end_tests(self) -> None:
-        """Test failovers whose time is over, and those whose removal did not come to its end."""
+        """Test failovers whose time is over, and those that no job brings any further: it was cancelled, or failed, or given up."""
         kept = [kept.drill for kept in await asyncio.to_thread(self._daemon.drilling.files.all)]
         self._daemon.condition.tests = tuple((await asyncio.to_thread(self._daemon.drilling.files.damaged)).values())
         standing = {drill.machine_id: drill for drill in kept if drill.state != "cleaned"}
@@ -70,10 +70,11 @@ class Maintenance:
             track.stands, track.stands_until = (drill.asked_at, drill.keep_until) if drill is not None else (None, None)
         if self._daemon.condition.vault is not None:
             return
-        for drill in standing.values():
-            over = drill.state == "cleaning" or (drill.keep_until is not None and drill.keep_until <= time.time_ns())
-            if over and not self._daemon.runner.busy_with(drill.machine_id):
-                await self._clean_up(drill)
+        for drill in [drill for drill in standing.values() if not self._daemon.runner.busy_with(drill.machine_id)]:
+            # Its job may have ended since it was read; without one, nothing changes what is read now.
+            again = await asyncio.to_thread(self._daemon.drilling.files.read, drill.id)
+            if again is not None and _is_over(again.drill, time.time_ns()):
+                await self._clean_up(again.drill)
 
     async def _clean_up(self, drill: Drill) -> None:
         now = time.monotonic()
@@ -204,3 +205,8 @@ class Maintenance:
         except UnderstudyError:
             return ""
         return here.machine.newest.id if here.machine.newest else ""
+
+
+def _is_over(drill: Drill, now: int) -> bool:
+    """Of a test that no job is at. `now`: wall-clock ns."""
+    return drill.state in ("starting", "checking", "cleaning") or (drill.keep_until is not None and drill.keep_until <= now)
