@@ -34,6 +34,15 @@ class Kills:
         self.known: dict[str, list[str]] = {op: ["begin", "end"] for op in KINDS}
         """The steps of each operation, as they are met."""
         self.done: Counter[tuple[str, str, str]] = Counter()
+        for line in outcomes.lines:
+            self._count(line)
+
+    def _count(self, line: dict[str, Any]) -> None:
+        op, step, fault = line["operation"], line["step"], line["fault"]
+        if line["met"]:
+            self.done[op, step, fault] += 1
+            if step not in self.known[op]:
+                self.known[op].append(step)
 
     def life(self, here: World, vault: LostVault, until: float) -> None:
         """Trial after trial on one machine, as long as it has room."""
@@ -49,8 +58,7 @@ class Kills:
             if line["broken"]:
                 self.outcomes.keep(here)
                 return
-            if line["met"]:
-                self.done[op, step, fault] += 1
+            self._count(line)
             drilled = op == "test"
 
     def _operation(self, phase: str, site: str, drilled: bool) -> str:
@@ -86,7 +94,7 @@ def main() -> None:
     words.add_argument("--seed", type=int, default=1)
     words.add_argument("--seconds", type=float, default=3600.0)
     words.add_argument("--only", choices=[*KINDS], default="", help="this operation as often as it is possible")
-    words.add_argument("--out", type=Path, help="a line of JSON for each trial; logs of broken ones are kept beside it")
+    words.add_argument("--out", type=Path, help="a line of JSON for each trial, added to earlier ones; logs of broken ones are beside it")
     asked = words.parse_args()
     ready()
     chance = random.Random(asked.seed)

@@ -9,9 +9,11 @@ from tests.endurance.world import World
 
 
 class Outcomes:
+    """`lines`: also those that earlier runs left at `path`."""
+
     def __init__(self, path: Path | None) -> None:
         self._path = path
-        self.lines: list[dict[str, Any]] = []
+        self.lines: list[dict[str, Any]] = [json.loads(line) for line in path.read_text().splitlines()] if path and path.exists() else []
 
     def tell(self, line: dict[str, Any]) -> None:
         self.lines.append(line)
