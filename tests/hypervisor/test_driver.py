@@ -12,10 +12,21 @@ import pytest
 from tests.hypervisor.stage import SEES, WAITS
 from understudy.errors import Conflict, InvalidRequest, TargetFailed
 from understudy.hypervisor.protocol import Patience, Status
+from understudy.hypervisor.qemu import shutdown
 from understudy.hypervisor.qemu.driver import QemuHypervisor
 from understudy.hypervisor.qemu.locks import held
 from understudy.hypervisor.qemu.places import places_of
 from understudy.hypervisor.qemu.record import read
+from understudy.qemu import power
+from understudy.qemu.session import QmpSession
+
+HEARS_LATE = """
+echo @boots
+sleep 4
+for module in $(cat /modules/on-request); do insmod "/modules/$module"; done
+for keys in /dev/input/event*; do (head -c 24 $keys >/dev/null; poweroff -f) & done
+"""
+"""Its power button is pressed while it is still booting."""
 
 
 async def test_a_life(stage, define):
@@ -52,6 +63,35 @@ async def test_a_life(stage, define):
     await vms.forget("web1")
     await vms.forget("web1")
     assert await vms.find() == {}
+
+
+async def test_the_button_is_pressed_until_it_is_heard(stage, define, monkeypatch):
+    monkeypatch.setattr(shutdown, "PRESSED_EACH", 2.0)
+    definition, host = define(HEARS_LATE + WAITS)
+    vms = stage.hypervisor
+    await vms.start("web1", definition, host)
+    await stage.says("web1", "@boots")
+    (step,) = await vms.shut_down("web1", Patience(agent=0, acpi=60))
+    assert (step.way, step.worked, step.outcome) == ("acpi", True, "shut down by its guest")
+
+
+async def test_so_is_that_of_a_machine_whose_qemu_stays(stage, define, monkeypatch):
+    monkeypatch.setattr(power, "PRESSED_EACH", 2.0)
+    definition, host = define(HEARS_LATE + WAITS)
+    await stage.hypervisor.start("web1", definition, host)
+    await stage.says("web1", "@boots")
+    told: list[str] = []
+
+    async def tell(words: str) -> None:
+        told.append(words)
+
+    session = await QmpSession.connect(str(places_of(stage.root / "vms", "web1").qmp))
+    try:
+        assert await power.shut_down(session, "", power.Patience(0, 60), tell, force=False) == "shut down by its power button"
+        assert await power.status(session) == power.SHUT_DOWN
+    finally:
+        await session.close()
+    assert told == ["asked to shut down by its power button"]
 
 
 async def test_what_ended_it_is_told(stage, define):

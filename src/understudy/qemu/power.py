@@ -13,6 +13,8 @@ from understudy.qemu.session import QmpRefused, QmpSession
 POLL = 0.3
 LEAVES = 10.0
 """Seconds in which a QEMU ends that was told to."""
+PRESSED_EACH = 10.0
+"""Seconds after which the power button is pressed again: a guest that was still booting did not hear it."""
 SHUT_DOWN = "shutdown"
 RUNNING = "running"
 _STANDING = frozenset({"paused", "prelaunch", "inmigrate"})
@@ -38,7 +40,7 @@ async def shut_down(session: QmpSession, agent: str, patience: Patience, tell: C
         for way, seconds in (("agent", patience.agent if agent else 0.0), ("acpi", patience.acpi)):
             if seconds and await status(session) not in _STANDING:
                 await tell(f"asked to shut down by {'its agent' if way == 'agent' else 'its power button'}")
-                if await (_by_agent(agent) if way == "agent" else _by_button(session)) and await _ended(session, seconds):
+                if await (_by_agent(session, agent, seconds) if way == "agent" else _by_button(session, seconds)):
                     return f"shut down by {'its agent' if way == 'agent' else 'its power button'}"
         if not force:
             raise SourceRefused(
@@ -105,35 +107,36 @@ async def _let_end(session: QmpSession) -> None:
     await session.execute("set-action", {"shutdown": "poweroff"})
 
 
-async def _by_agent(path: str) -> bool:
-    """It does not answer: it is gone then."""
+async def _by_agent(session: QmpSession, path: str, seconds: float) -> bool:
     try:
         agent = GuestAgent.connect(path)
     except SourceUnavailable:
         return False
     try:
         await agent.execute("guest-ping", 5.0)
-        try:
+        # It does not answer: it is gone then.
+        with suppress(SourceUnavailable):
             await agent.execute("guest-shutdown", 2.0, {"mode": "powerdown"})
-        except SourceUnavailable:
-            return True
-        return True
     except (SourceUnavailable, SourceRefused):
         return False
     finally:
         agent.close()
+    return await _ended(session, time.monotonic() + seconds)
 
 
-async def _by_button(session: QmpSession) -> bool:
-    try:
-        await session.execute("system_powerdown")
-    except QmpRefused:
-        return False
-    return True
-
-
-async def _ended(session: QmpSession, seconds: float) -> bool:
+async def _by_button(session: QmpSession, seconds: float) -> bool:
     until = time.monotonic() + seconds
+    try:
+        while (now := time.monotonic()) < until:
+            await session.execute("system_powerdown")
+            if await _ended(session, min(until, now + PRESSED_EACH)):
+                return True
+    except QmpRefused:
+        pass
+    return False
+
+
+async def _ended(session: QmpSession, until: float) -> bool:
     while time.monotonic() < until:
         if await status(session) == SHUT_DOWN:
             return True

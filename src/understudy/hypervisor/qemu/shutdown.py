@@ -10,6 +10,7 @@ from understudy.hypervisor.protocol import Patience, State, Status, Step
 from understudy.hypervisor.qemu.console import drained
 from understudy.hypervisor.qemu.process import RunProcess
 from understudy.qemu.agent import AgentSilent, GuestAgent
+from understudy.qemu.power import PRESSED_EACH
 
 ANSWERS = 5.0
 """Seconds in which an agent that is there answers."""
@@ -44,11 +45,14 @@ async def _try(process: RunProcess, way: Literal["agent", "acpi"], limit: float,
     begun = _now()
     if state.status is not Status.RUNNING:
         return Step(way, f"its guest cannot hear: {state.status.value}", 0.0, False), state
-    refusal = await (_ask_agent(process) if way == "agent" else _press_button(process))
+    refusal, pressed = await (_ask_agent(process) if way == "agent" else _press_button(process)), begun
     while not refusal and _now() - begun < limit:
         state = await process.state()
         if state.status is not Status.RUNNING:
             break
+        if way == "acpi" and _now() - pressed >= PRESSED_EACH:
+            await _press_button(process)
+            pressed = _now()
         await asyncio.sleep(POLL)
     worked = state.status is Status.SHUT_DOWN
     outcome = BY_GUEST if worked else refusal or (f"not within {limit:g} s" if state.status is Status.RUNNING else state.status.value)
