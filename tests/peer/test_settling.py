@@ -12,7 +12,7 @@ from tests.faults import Action, Call, Fault, FaultyStore
 from tests.peer.pair import Served, served
 from understudy.engine import PeerLimits
 from understudy.errors import StoreUnavailable
-from understudy.peer.adopting import Adopting
+from understudy.peer.adopting import Adopting, adopt
 from understudy.peer.books import Books
 from understudy.peer.ledger import OVERHEAD, Doubt, Ledger
 from understudy.peer.registry import Registry
@@ -189,3 +189,29 @@ async def test_one_that_joins_is_charged_for_what_its_prefix_holds(tmp_path: Pat
         await until(lambda: used(site) == [15_000 + OVERHEAD])
         with pytest.raises(StoreUnavailable, match="quota is used up"):
             await store.create("more", [bytes(5000)])
+
+
+async def test_one_that_is_given_another_prefix_is_charged_for_what_that_holds(tmp_path: Path, faulty: FaultyStore) -> None:
+    for name in ("b/before", "new/before", "newer/before"):
+        await faulty.create(name, [bytes(15_000)])
+    registry, books = Registry(tmp_path / "peers"), Books(tmp_path / "peers")
+    await books.open()
+    peer, secret = registry.invite("b", LIMITS)
+    registry.register(peer.id, secret, "k")
+    adopting = asyncio.create_task(Adopting(faulty, books, again=0.0).run())
+    await until(lambda: not registry.not_adopted())
+    registry.limit("b", prefix="new", quota=0)
+    await until(lambda: not registry.not_adopted())
+    assert registry.peers()[0].used == 2 * (15_000 + OVERHEAD)
+    registry.limit("b", prefix="new", quota=20_000)
+    assert registry.not_adopted() == ()
+    adopting.cancel()
+    await asyncio.wait([adopting])
+    # It is changed while what the one before holds is being listed.
+    registry.limit("b", prefix="newer")
+    (late,) = registry.not_adopted()
+    registry.limit("b", prefix="b")
+    await adopt(faulty, books, late)
+    assert [one.limits.prefix for one in registry.not_adopted()] == ["b"]
+    registry.close()
+    await books.close()

@@ -1,4 +1,5 @@
-"""Charging those who join for what is below their prefixes already: until it is done, whatever fails and whoever is killed."""
+"""Charging those who join, or are given another prefix, for what is below it already: until it is done, whatever fails and whoever is
+killed."""
 
 import asyncio
 import logging
@@ -18,7 +19,7 @@ class Adopting:
     """Over the served store and its books, which say whose it was not done for. One peer after the other."""
 
     def __init__(self, store: ObjectStore, books: Books, again: float = _AGAIN) -> None:
-        """`again`: seconds after which what failed is tried again."""
+        """`again`: seconds after which it is looked whether there is somebody: prefixes are changed by another process."""
         self._store = store
         self._books = books
         self._again = again
@@ -33,34 +34,31 @@ class Adopting:
         """For ever."""
         while True:
             self._wake.clear()
-            done = await self._all()
+            await self._all()
             with suppress(TimeoutError):
-                async with asyncio.timeout(None if done else self._again):
+                async with asyncio.timeout(self._again):
                     await self._wake.wait()
 
-    async def _all(self) -> bool:
-        """Whether nobody is left."""
+    async def _all(self) -> None:
         try:
             peers = await self._books.not_adopted()
         except UnderstudyError as error:
             self._tell("", "who has joined cannot be read, and is tried again: %s", error)
-            return False
+            return
         self._told.discard("")
-        done = [await self._has_adopted(peer) for peer in peers]
-        return all(done)
+        for peer in peers:
+            await self._adopt(peer)
 
-    async def _has_adopted(self, peer: Peer) -> bool:
+    async def _adopt(self, peer: Peer) -> None:
         try:
             await adopt(self._store, self._books, peer)
         except UnderstudyError as error:
-            words = "what was below %s/ before the peer %s joined is not counted yet, which is tried again: %s"
+            words = "what was below %s/ before the peer %s came there is not counted yet, which is tried again: %s"
             self._tell(peer.id, words, peer.limits.prefix, peer.name, error)
-            return False
         except Exception:
-            _LOG.exception("counting what was there before a peer joined failed by a fault in understudy")
-            return False
-        self._told.discard(peer.id)
-        return True
+            _LOG.exception("counting what was there before a peer came failed by a fault in understudy")
+        else:
+            self._told.discard(peer.id)
 
     def _tell(self, what: str, words: str, *values: object) -> None:
         if what not in self._told:
@@ -78,4 +76,4 @@ async def adopt(store: ObjectStore, books: Books, peer: Peer) -> None:
             if len(page) == _PAGE:
                 await books.adopt(peer.id, page)
                 page = []
-    await books.adopt(peer.id, page, whole=True)
+    await books.adopt(peer.id, page, whole=peer.limits.prefix)

@@ -90,7 +90,7 @@ class Books:
     async def missing(self, doubt: Doubt) -> None:
         await self._write(lambda registry: Ledger(registry.database).missing(doubt))
 
-    async def adopt(self, peer: str, infos: list[ObjectInfo], *, whole: bool = False) -> None:
+    async def adopt(self, peer: str, infos: list[ObjectInfo], *, whole: str | None = None) -> None:
         await self._write(lambda registry: Ledger(registry.database).adopt(peer, infos, whole=whole))
 
     def deleted(self, name: str) -> None:

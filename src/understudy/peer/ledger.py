@@ -120,9 +120,9 @@ class Ledger:
         with self._database.writing() as connection:
             _remove(connection, doubt.peer, "name = ? AND stored = 0 AND at = ?", doubt.name, doubt.at)
 
-    def adopt(self, peer: str, infos: Sequence[ObjectInfo], *, whole: bool = False) -> None:
+    def adopt(self, peer: str, infos: Sequence[ObjectInfo], *, whole: str | None = None) -> None:
         """These are there, below the peer's own prefix: its own, but for what other peers that are let in are charged for.
-        `whole`: with them all that was there is."""
+        `whole`: with them all that was there is, below this prefix."""
         with self._database.writing() as connection:
             for info in infos:
                 values = (info.name,)
@@ -130,8 +130,9 @@ class Ledger:
                 if not connection.execute(living, values).fetchone():
                     _is_stored(connection, peer, info.name, info.size + OVERHEAD)
                     _drop(connection, info.name, but=peer)
-            if whole:
-                connection.execute("UPDATE peers SET adopted = 1 WHERE id = ?", (peer,))
+            if whole is not None:
+                # Not where it was given another prefix meanwhile.
+                connection.execute("UPDATE peers SET adopted = 1 WHERE id = ? AND prefix = ?", (peer, whole))
 
     def deleted(self, name: str) -> None:
         with self._database.writing() as connection:

@@ -138,7 +138,7 @@ class Registry:
         return tuple(self._peer(row, now) for row in rows)
 
     def not_adopted(self) -> tuple[Peer, ...]:
-        """Those who are let in, and are not known to be charged for all that was below their prefixes when they joined."""
+        """Those who are let in, and are not known to be charged for all that was below their prefixes when these became theirs."""
         now = time.time_ns()
         with self.database.reading() as connection:
             rows = connection.execute(f"SELECT {_COLUMNS} FROM peers WHERE adopted = 0 AND joined_at != 0 AND revoked_at = 0").fetchall()
@@ -159,7 +159,9 @@ class Registry:
             limits = msgspec.structs.replace(peer.limits, **{key: value for key, value in changes.items() if value is not None})
             checked_limits(limits)
             values = (*msgspec.structs.astuple(limits), peer.id)
-            connection.execute("UPDATE peers SET prefix = ?, maintenance = ?, quota = ? WHERE id = ?", values)
+            # What is below another prefix already is to be counted as what was there when it joined.
+            changed = "prefix = ?1, maintenance = ?2, quota = ?3, adopted = adopted AND prefix = ?1"
+            connection.execute(f"UPDATE peers SET {changed} WHERE id = ?4", values)
             return self._one(connection, peer.id, now)
 
     def revoke(self, named: str) -> Peer:
