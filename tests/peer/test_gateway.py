@@ -41,3 +41,17 @@ async def test_a_peer_is_not_told_where_the_served_store_is(tmp_path: Path, capl
                     await asked
                 assert "gw" not in caught.value.message + caught.value.hint
     assert {found for found in re.findall(r"refused: (\w+) gw/", caplog.text)} == {"create", "get", "head", "delete", "list"}
+
+
+async def test_a_peer_is_not_told_where_the_site_keeps_its_state(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    async with served(tmp_path) as site:
+        store = await site.joined()
+        with site.registry().database.writing() as connection:
+            connection.execute("ALTER TABLE peers RENAME TO damaged")
+        with pytest.raises(StoreUnavailable, match="cannot read or write what it knows of its peers") as caught:
+            await store.head("a")
+        assert str(tmp_path) not in caught.value.message + caught.value.hint
+        assert f"{site.directory}/registry.sqlite: no such table: peers" in caplog.text
+        with site.registry().database.writing() as connection:
+            connection.execute("ALTER TABLE damaged RENAME TO peers")
+        assert await store.head("a") is None

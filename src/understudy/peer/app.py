@@ -20,6 +20,7 @@ from understudy.pairing.certificates import Authority, public_key_of, sign_peer
 from understudy.peer.books import Books
 from understudy.peer.door import Guest, abort, named
 from understudy.peer.few import Few
+from understudy.peer.hiding import hidden
 from understudy.peer.listings import Listings
 from understudy.peer.memory import Memory
 from understudy.peer.storing import Storing
@@ -84,8 +85,8 @@ async def _answering(request: web.Request, handler: Handler) -> web.StreamRespon
     """Every failure becomes an answer of the one form; where an answer has begun already it breaks off."""
     try:
         return await handler(request)
-    except UnderstudyError as error:
-        site, host = request.app[SITE], str(request.remote)
+    except UnderstudyError as failed:
+        site, host, error = request.app[SITE], str(request.remote), hidden(failed)
         # What the peer is not told is the cause of what it is.
         whole = error.__cause__ if isinstance(error.__cause__, UnderstudyError) else error
         if (isinstance(error, AccessDenied) or whole is not error) and not site.told.are_too_many(host):
