@@ -22,6 +22,8 @@ async def store_pack(store: ObjectStore, name: str, buffers: Sequence[BytesLike]
 async def take_back(store: ObjectStore, machine_id: str, packs: Iterable[PackRef]) -> None:
     """Delete packs that no record names or ever will: cycles that fail one after the other must not fill the store up. What this key
     may not delete, or the store does not now, is left to collection."""
+    if not store.capabilities.deletes:
+        return
     with contextlib.suppress(UnderstudyError):
         for pack in packs:
             await store.delete(names.pack(machine_id, pack.id.hex()))
