@@ -12,7 +12,7 @@ from tests.vault.worlds import a_point
 from understudy.engine import ChangePoint, FailOver
 from understudy.errors import Conflict, Fenced, InDoubt, StoreUnavailable, TargetFailed, UnderstudyError
 from understudy.failover import operations, steps
-from understudy.failover.phase import phase_of, runs_unheard
+from understudy.failover.phase import phase_of
 from understudy.failover.steps import Steps
 from understudy.store.file import FileStore
 from understudy.vault import kinds
@@ -166,8 +166,9 @@ async def test_isolation_is_neither_cut_short_by_another_point_nor_lost_on_the_w
         assert world.primary.log.state.authority.isolation == 1
 
 
-async def test_isolation_of_the_site_before_the_last_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Site c took it from a, which may run it until its time is over, and was lost before it was committed there."""
+@pytest.mark.parametrize("between", ["c", "cd", "cdc"])
+async def test_isolation_of_the_site_before_the_last_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, between: str) -> None:
+    """Site c took it from a, which may run it until its time is over, and was lost before it was committed there; others did the same."""
     heard: list[str] = []
 
     async def taken(site: Any) -> Any:
@@ -178,7 +179,9 @@ async def test_isolation_of_the_site_before_the_last_is_waited_for(tmp_path: Pat
         log = world.primary.log
         await log.append(kinds.Isolation(after=1))
         assert log.state.newest is not None
-        await log.append(kinds.Failover(epoch=2, site="c", point=log.state.newest.point.id, mode="unplanned", id=b"c" * 16))
+        for epoch, by in enumerate(between, 2):
+            point = log.state.newest.point.id
+            await log.append(kinds.Failover(epoch=epoch, site=by, point=point, mode="unplanned", id=bytes([epoch]) * 16))
         monkeypatch.setattr(steps, "MARGIN", 0.0)
         await world.say(taken, 0)
         assert heard[-3:] == ["wait for isolation", "stop", "start"]
@@ -228,8 +231,28 @@ async def test_what_was_paused_there_is_not_waited_for(tmp_path: Path, monkeypat
 
         monkeypatch.setattr(Primary, "look", look)
         await world.say(fail_over("unplanned"), 0)
-        await log.refresh()
-        assert (silent, runs_unheard(log.state)) == ([], ("b", 0))
+        assert (silent, log.state.newest is not None) == ([], True)
+        await log.append(kinds.Failover(epoch=4, site="d", point=log.state.newest.point.id, mode="unplanned", id=b"d" * 16))
+        assert log.state.authority.failover is not None
+        assert log.state.authority.failover.waits_for == ("b", 0)
+
+
+async def test_isolation_that_was_set_after_it_was_decided_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    heard: list[str] = []
+
+    async def taken(site: Any) -> Any:
+        said = FailOver(machine="web", mode="unplanned", point="02" * 16)
+        return await operations.fail_over(site, said, lambda now: heard.append(now.phase))
+
+    async with begun(tmp_path, monkeypatch) as world:
+        with monkeypatch.context() as patch:
+            patch.setattr(Steps, "recorded", _no)
+            with pytest.raises(TargetFailed):
+                await world.say(taken, 0)
+        await world.primary.log.append(kinds.Isolation(after=1))
+        monkeypatch.setattr(steps, "MARGIN", 0.0)
+        await world.say(taken, 0)
+        assert heard[-3:] == ["wait for isolation", "stop", "start"]
 
 
 @pytest.mark.parametrize("said", ["change", "cancel", "unplanned", "planned"])

@@ -161,7 +161,7 @@ async def reprotect(site: FailoverSite, request: engine.Reprotect, progress: OnP
             body = kinds.Request(id=bytes.fromhex(deed.id), action=STANDBY, site=entry.before, by=site.name)
             await finish(log.append(body))
         await site.follow(vault, log, directory, deed.run)
-        isolation = (entry.isolation if entry is not None else 0) or deed.isolation
+        isolation = (entry.isolation or entry.unheard_for) if entry is not None else 0
         if isolation and not log.state.authority.isolation:
             await site.isolate(log, deed.run, isolation)
         return _of_it(steps, deed)

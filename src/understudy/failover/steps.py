@@ -15,7 +15,7 @@ from understudy.failover.choosing import Choosing
 from understudy.failover.deed import Deed, Moved, NotBegun
 from understudy.failover.looks import about_point, about_standby, look_of
 from understudy.failover.networks.seed import write_seed
-from understudy.failover.phase import phase_of, runs_unheard, stands_still
+from understudy.failover.phase import phase_of
 from understudy.failover.site import Prepared
 from understudy.failover.table import OPERATIONS, must_be_allowed
 from understudy.finish import finish
@@ -24,7 +24,7 @@ from understudy.replica.earlier import end_earlier
 from understudy.replica.naming import run_named
 from understudy.replica.values import StartReplica
 from understudy.vault import kinds
-from understudy.vault.log.authority import CANCEL, PLANNED, UNPLANNED
+from understudy.vault.log.authority import CANCEL, PLANNED, UNPLANNED, stands_still
 from understudy.vault.log.state import MachineState
 from understudy.vault.maps.points import PointEntry
 
@@ -212,14 +212,11 @@ class Steps(Choosing):
             seed=str(seed) if prepared.addresses else "",
             track=True,
         )
-        isolated, isolation = runs_unheard(state) if deed.mode == UNPLANNED else (deed.isolated, deed.isolation)
         return await self.keep(
             deed,
             point=entry.point.id.hex(),
             epoch=epoch,
             site=self.site.name,
-            isolation=isolation,
-            isolated=isolated,
             order=order,
             addresses=dict(prepared.addresses),
             findings=(
@@ -244,7 +241,10 @@ class Steps(Choosing):
                 await self.given_up(deed)
                 raise
         if not deed.recorded:
-            deed = await self.keep(deed, recorded=time.monotonic(), boot=deeds.boot_id())
+            entry = self.log.state.authority.failover
+            # As the record found it: what was set since this was decided counts, too.
+            isolated, isolation = entry.waits_for if entry is not None and deed.mode == UNPLANNED else ("", 0)
+            deed = await self.keep(deed, recorded=time.monotonic(), boot=deeds.boot_id(), isolated=isolated, isolation=isolation)
         return deed
 
     def _unmoved(self, state: MachineState, deed: Deed) -> None:
@@ -267,7 +267,7 @@ class Steps(Choosing):
             deed = await self.keep(deed, recorded=time.monotonic(), boot=deeds.boot_id())
         most = deed.isolation + MARGIN
         while (left := deed.recorded + most - time.monotonic()) > 0:
-            if stands_still(self.log.state, deed.isolated):
+            if stands_still(self.log.state.authority, deed.isolated):
                 break
             self.progress(Progress(phase="wait for isolation", done=round(most - left), total=round(most)))
             await asyncio.sleep(min(left, POLL))

@@ -35,8 +35,17 @@ class FailoverEntry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
     id: bytes = b""
     isolation: Count = 0
     """That of the former primary, which counts again if it becomes the primary again by a cancellation."""
+    unheard: Words = ""
+    """The site that may run the machine though nobody hears of it, where that is another one: no failover since was committed."""
+    unheard_for: Count = 0
+    """Its isolation."""
     committed: int = 0
     """When that was accepted; 0: not yet."""
+
+    @property
+    def waits_for(self) -> tuple[str, int]:
+        """The site that may run the machine though nobody hears of it, and after how many seconds it has paused it; 0: it does not."""
+        return (self.unheard, self.unheard_for) if self.unheard else (self.before, self.isolation)
 
 
 class Asked(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -146,8 +155,14 @@ def applied(now: AuthorityState, record: Record, body: Body, position: Position)
 def _entry(now: AuthorityState, record: Record, body: kinds.Failover, position: Position) -> FailoverEntry:
     """One that changes the point, or cancels, still speaks of the primary before the first."""
     before, head, isolation, earlier = position.site, position.head, now.isolation, now.failover
+    unheard, seconds = "", 0
     if body.mode in (CHANGE, CANCEL) and earlier is not None and not earlier.committed:
         before, head, isolation = earlier.before, earlier.head, earlier.isolation
+        unheard, seconds = earlier.unheard, earlier.unheard_for
+    elif earlier is not None and not (earlier.committed or now.since or earlier.mode == PLANNED):
+        # Where the machine was brought nobody pauses it yet: still it is whoever ran it before, unless that has said that it does not.
+        site, after = earlier.waits_for
+        unheard, seconds = (site, after) if after and not stands_still(now, site) else ("", 0)
     return FailoverEntry(
         seq=record.seq,
         at=record.at,
@@ -160,9 +175,16 @@ def _entry(now: AuthorityState, record: Record, body: kinds.Failover, position: 
         reason=body.reason,
         id=body.id,
         isolation=isolation,
+        unheard=unheard,
+        unheard_for=seconds,
         # Where it was before, there is nothing to accept.
         committed=max(record.at, 1) if body.mode == CANCEL else 0,
     )
+
+
+def stands_still(now: AuthorityState, site: str) -> bool:
+    """Whether the site has said so in this epoch."""
+    return any(stood.site == site and not stood.running for stood in now.stood)
 
 
 def _asked(now: AuthorityState, id_: bytes) -> Asked | None:
