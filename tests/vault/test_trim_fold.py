@@ -53,7 +53,7 @@ def random_log(rng: random.Random) -> tuple[list[tuple[Record, Attached]], Folde
     for _ in range(rng.randrange(20, 120)):
         state = folder.state()
         some = [entry.point.id for entry in state.entries] or [b"x" * 16]
-        match rng.randrange(13):
+        match rng.randrange(15):
             case 0:
                 writer = rng.randbytes(16)
                 say(kinds.Claim(site=rng.choice(["here", "there"])))
@@ -88,12 +88,12 @@ def random_log(rng: random.Random) -> tuple[list[tuple[Record, Attached]], Folde
                     kinds.Answer(id=rng.choice(asked), outcome=rng.choice(["began", "done"])),
                     kinds.Withdraw(point=state.authority.final or b"x" * 16),
                     kinds.Isolation(after=rng.randrange(100)),
-                    kinds.StandDown(site="here", epoch=state.epoch, running=False, text=""),
+                    kinds.StandDown(site=rng.choice(["here", "there"]), epoch=state.epoch, running=rng.random() < 0.5, text=""),
                 )
                 say(rng.choice(bodies))
             case 9 if state.entries:
                 say(kinds.Checkpoint(point=rng.choice(some), id=b"c" * 16, size=1, directory=(0, 1), repack=state.repack))
-            case 10:
+            case 11:
                 id_ = bytes([rng.randrange(20)]) * 16
                 say(kinds.Drill(id=id_, point=rng.choice(some), site="there", began_at=len(records), seconds=1.5, outcome="passed"))
             case _:
