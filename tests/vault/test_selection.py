@@ -55,15 +55,40 @@ def test_extents_of(seed: int) -> None:
 
 @given(st.integers(0, 2**32), st.integers(1, 60))
 def test_units(seed: int, most: int) -> None:
+    """Some rows are of one frame."""
     rng = np.random.default_rng(seed)
     rows = random_rows(rng)
-    rows["frame_blocks"] = rng.integers(1, 65, len(rows))
+    sizes = rng.integers(12, 65, len(rows))
+    rows["number"] = np.minimum(rng.integers(0, 4, len(rows)) + np.arange(len(rows)) // 2, np.arange(len(rows)))
+    rows["frame_blocks"] = sizes[rows["number"]]
     parts = list(units(rows, most * BLOCK_SIZE, 100))
     assert [i for low, high in parts for i in range(low, high)] == list(range(len(rows)))
-    costs = rows["frame_blocks"].astype(int) * BLOCK_SIZE + 100
+
+    def cost(low: int, high: int) -> int:
+        return int(sizes[np.unique(rows["number"][low:high])].sum()) * BLOCK_SIZE + 100 * len(np.unique(rows["number"][low:high]))
+
     for low, high in parts:
-        assert high == low + 1 or costs[low:high].sum() <= most * BLOCK_SIZE
-        assert high == len(rows) or costs[low : high + 1].sum() > most * BLOCK_SIZE
+        assert high == low + 1 or (cost(low, high) <= most * BLOCK_SIZE and high - low <= most)
+        assert high == len(rows) or cost(low, high + 1) > most * BLOCK_SIZE or high - low == most
+
+
+def test_a_frame_of_which_every_other_block_is_wanted_is_decoded_once() -> None:
+    """What takes its place is in another pack, or not asked for."""
+    frames, blocks = 256, 64
+    rows = np.zeros(frames * blocks // 2, PIECE)
+    rows["first"], rows["blocks"] = np.arange(len(rows)) * 2, 1
+    rows["skip"], rows["frame_blocks"] = rows["first"] % blocks, blocks
+    rows["number"], rows["kind"] = rows["first"] // blocks, KIND_RAW
+    newer = rows.copy()
+    newer["first"] += 1
+    newer["pack"], newer["number"], newer["skip"], newer["frame_blocks"] = 1, np.arange(len(rows)), 0, 1
+    both = np.concatenate([rows, newer])
+    both = both[np.argsort(both["first"])]
+    for wanted in (rows, both):
+        parts = list(units(wanted, 16 * blocks * BLOCK_SIZE, 100))
+        decoded = sum(len(np.unique(wanted[low:high][["pack", "number"]])) for low, high in parts)
+        assert decoded <= len(np.unique(wanted[["pack", "number"]])) + len(parts)
+        assert len(parts) <= 2 * frames // 16
 
 
 @given(st.lists(st.tuples(st.integers(0, 500), st.integers(1, 60))), st.integers(0, 30), st.integers(1, 200))
