@@ -230,3 +230,15 @@ async def test_what_cannot_be_told_to_stop_is_stopped_when_its_time_is_over(home
         await home.look()
     await home.log.refresh()
     assert [stood.running for stood in home.log.state.authority.stood] == [False]
+
+
+async def test_what_was_about_to_be_stopped_and_runs_is_not_said_to_stand_still(home: Home) -> None:
+    """The daemon was killed between its record and the signal, or the signal was not allowed, or QEMU was started anew since."""
+    known = home.sentinel.isolation
+    await known.seen(home.log.machine_id, "web", home.qmp, 5, clock() - 60)
+    await known._intend(known._cuts[home.log.machine_id], isolation_module.BY_SIGNAL)
+    await home.log.append(kinds.Failover(epoch=2, site="b", point=b"p" * 16, mode="unplanned", id=b"i" * 16))
+    await home.look()
+    await home.log.refresh()
+    assert [stood.running for stood in home.log.state.authority.stood] == [False]
+    assert (await asked(home.qmp), home.paused) == ("paused", "")

@@ -29,6 +29,7 @@ from understudy.local.machine_file import read_source, remove_source
 from understudy.local.recovery_key import must_hold_the_recovery_key
 from understudy.local.standby.file import read_standby
 from understudy.qemu import power
+from understudy.qemu.listener import stopped
 from understudy.qemu.session import QmpGone, QmpSession
 from understudy.recovery.place import Place
 from understudy.replica.earlier import end_earlier
@@ -85,7 +86,9 @@ class StandingDown:
         async with self._machines.aside(track.id):
             # It may have come back here for a while, without being followed from that run.
             await end_earlier(self._replicas, track.id, self.run_of(source), duty.epoch)
-            if BY_SIGNAL in self._isolation.paused(track.id):
+            # What is to be stopped so is on record before it is, and may have been started anew since.
+            by_signal = BY_SIGNAL in self._isolation.paused(track.id)
+            if by_signal and isinstance(source, QemuSource) and await asyncio.to_thread(stopped, source.qmp):
                 # To have it heard, it would have to run for a moment.
                 running, words = False, "its QEMU process stands still, by a signal, since it was cut off: end it by hand"
             else:

@@ -31,6 +31,20 @@ def listener(path: str) -> int | None:
         return int(_CREDENTIALS.unpack(probe.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size))[0]) or None
 
 
+def stopped(path: str) -> bool:
+    """Whether it is known that the process which listens there stands still by a signal. Blocks as `listener` does."""
+    pid = listener(path)
+    # Of one whose main thread is held up by a disk the others stand still already, and it does when it comes back.
+    return bool(pid) and any(_state(thread) == "T" for thread in Path(f"/proc/{pid}/task").glob("*/stat"))
+
+
+def _state(stat: Path) -> str:
+    try:
+        return stat.read_text().rpartition(")")[2].split()[0]
+    except OSError:
+        return ""
+
+
 def _found(path: str) -> int | None:
     """By the sockets that processes have open: each network namespace lists its own, each by the path as it was given."""
     try:
