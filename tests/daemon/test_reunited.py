@@ -101,6 +101,12 @@ async def was_shut_down(home: Home) -> None:
     await home.log.append(a_point(LAST, b"p" * 16, final=True))
 
 
+def failing_over_at(home: Home) -> FailingOver:
+    made = FailingOver(*cast(Any, (home.sentinel._engine, home.sentinel._machines, None, home.sentinel._replicas, None, None)))
+    made.arms = home.sentinel.isolation.arm
+    return made
+
+
 @pytest.mark.parametrize("said", [True, False], ids=["and that was said", "and that was not said yet"])
 async def test_what_has_made_its_last_point_does_not_run_on(home: Home, said: bool) -> None:
     await was_shut_down(home)
@@ -193,8 +199,7 @@ async def test_what_others_may_go_by_is_held_to_before_it_is_said(
 ) -> None:
     await home.log.append(kinds.Isolation(after=before))
     await home.look()
-    failing_over = FailingOver(*cast(Any, (home.sentinel._engine, home.sentinel._machines, None, None, None, None)))
-    failing_over.arms = home.sentinel.isolation.arm
+    failing_over = failing_over_at(home)
 
     async def cut_off(*_: Any) -> None:
         raise InDoubt("whether it is there is not known")
@@ -210,6 +215,53 @@ async def test_what_others_may_go_by_is_held_to_before_it_is_said(
         assert home.sentinel.isolation.after(home.log.machine_id) == held_to
     await home.look()
     assert home.sentinel.isolation.after(home.log.machine_id) == before
+
+
+async def test_a_look_at_what_the_log_said_before_changes_nothing_of_it(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The host may be cut off right after it was said, and it is by what was said then that others start the machine."""
+    await home.log.append(kinds.Isolation(after=0))
+    failing_over, known = failing_over_at(home), home.sentinel.isolation
+    append, early = MachineLog.append, clock()
+
+    async def looked_at(log: MachineLog, *body: Any) -> Any:
+        await home.look()
+        assert known.after(home.log.machine_id) == 60
+        done = await append(log, *body)
+        await known.seen(home.log.machine_id, "web", home.qmp, 0, early)
+        return done
+
+    monkeypatch.setattr(MachineLog, "append", looked_at)
+    await failing_over.set_isolation(home.log.machine_id, 60)
+    await known.seen(home.log.machine_id, "web", home.qmp, 0, early)
+    assert known.after(home.log.machine_id) == 60
+    await home.look()
+    assert known.after(home.log.machine_id) == 60
+
+
+async def test_what_is_cut_off_while_it_is_reprotected_goes_on_when_the_vault_is_back(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    """That job has failed, and nobody says it again."""
+    await home.log.append(kinds.Isolation(after=0))
+    failing_over = failing_over_at(home)
+    followed: list[str] = []
+    sentinel = cast(Any, home.sentinel)
+
+    async def follow(machine: str) -> None:
+        followed.append(machine)
+
+    async def cut_off(*_: Any) -> None:
+        raise InDoubt("whether it is there is not known")
+
+    sentinel._machines.follow = follow
+    sentinel._replicas.sockets = lambda _: (Path(home.qmp), Path(home.qmp))
+    with monkeypatch.context() as patch:
+        patch.setattr(MachineLog, "append", cut_off)
+        with pytest.raises(InDoubt) as failed:
+            await failing_over.isolate(home.log, "run", 60)
+    assert (followed, "understudy isolation web 60s" in failed.value.hint) == ([home.log.machine_id], True)
+    await home.cut_off()
+    assert await asked(home.qmp) == "paused"
+    await home.look()
+    assert (await asked(home.qmp), sentinel.isolation.after(home.log.machine_id)) == (power.RUNNING, 0)
 
 
 async def test_what_cannot_be_told_to_stop_is_stopped_when_its_time_is_over(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,8 +1,8 @@
 """Failovers on this site, as the daemon does them: with its engine, its replicas and its schedule."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import ExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, ExitStack, asynccontextmanager
 from functools import partial
 from pathlib import Path
 
@@ -13,7 +13,7 @@ from understudy.daemon.machines import Machines
 from understudy.daemon.served import ServedEngine
 from understudy.daemon.stand_in import StandIn
 from understudy.engine import OnProgress, QemuSource
-from understudy.errors import Busy, Conflict, InvalidRequest, NotFound, SourceUnavailable
+from understudy.errors import Busy, Conflict, InvalidRequest, NotFound, SourceUnavailable, UnderstudyError
 from understudy.failover import deed as deeds
 from understudy.failover import operations
 from understudy.failover.health.subject import plain
@@ -44,9 +44,9 @@ SHORTEST = 5
 """Seconds without the vault: with fewer a machine would be paused between two looks at it."""
 
 
-Arms = Callable[[MachineLog, str, int], Awaitable[None]]
+Arms = Callable[[MachineLog, str, int], AbstractAsyncContextManager[None]]
 """See to it that a machine which listens there (its QMP socket) is paused after so many seconds without the vault, durably, as of when its
-log was read."""
+log was read, while that comes to say so."""
 
 
 class FailingOver:
@@ -141,12 +141,20 @@ class FailingOver:
         await asyncio.to_thread(write_source, directory, QemuSource(qmp=str(qmp), agent=str(agent)))
 
     async def isolate(self, log: MachineLog, run: str, seconds: int) -> None:
-        await self._isolate(log, str(self._replicas.sockets(run)[0]), seconds)
+        # By looks at its log it goes on again if it is paused meanwhile.
+        await self._machines.follow(log.machine_id)
+        try:
+            async with self._machines.aside(log.machine_id):
+                await self._isolate(log, str(self._replicas.sockets(run)[0]), seconds)
+        except UnderstudyError as error:
+            hint = f"it is replicated from here on, and not isolated yet: understudy isolation {log.state.name} {seconds}s"
+            error.hint = f"{error.hint}; {hint}" if error.hint else hint
+            raise
 
     async def _isolate(self, log: MachineLog, qmp: str, seconds: int) -> None:
         # First: others go by the record, and this host may be cut off before its next look at it.
-        await self.arms(log, qmp, seconds)
-        await finish(log.append(kinds.Isolation(after=seconds)))
+        async with self.arms(log, qmp, seconds):
+            await finish(log.append(kinds.Isolation(after=seconds)))
 
     async def fail_over(self, request: engine.FailOver, progress: OnProgress, *, again: bool = False) -> engine.FailedOver:
         return await operations.fail_over(self, request, progress, again=again)

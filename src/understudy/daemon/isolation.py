@@ -6,8 +6,8 @@ What is needed for that is on this host's disk, so that a daemon which starts wh
 import asyncio
 import os
 import signal
-from collections.abc import Callable
-from contextlib import AbstractAsyncContextManager, suppress
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from functools import partial
 from pathlib import Path
 
@@ -68,8 +68,8 @@ class Isolation:
         self._tried: dict[str, float] = {}
         self._troubles: dict[str, str] = {}
         """By machine: why it could not be paused, since its log was read last."""
-        self._armed: set[str] = set()
-        """Machines that were not looked at since their logs were about to say that they are isolated."""
+        self._armed: dict[str, float] = {}
+        """Machines whose logs are about to say that they are isolated, or were not looked at since: by when (`clock`) it was said."""
         self._turn = asyncio.Lock()
         self._noting: set[asyncio.Task[None]] = set()
 
@@ -108,9 +108,13 @@ class Isolation:
 
     async def seen(self, machine: str, name: str, qmp: str, after: int, at: float) -> None:
         """The machine's log was read, from `at` on (`clock`), and this site is its primary."""
-        self._armed.discard(machine)
         self._troubles.pop(machine, None)
         known = self._cuts.get(machine)
+        if known is not None and at < self._armed.get(machine, 0.0):
+            # What was read then does not tell yet what is about to be said.
+            after = min(after or known.after, known.after)
+        else:
+            self._armed.pop(machine, None)
         if not after:
             if known is not None and not known.paused:
                 await self.forget(machine)
@@ -124,13 +128,19 @@ class Isolation:
         if not same or at - self._written.get(machine, 0.0) > after / 4:
             await self._put(cut)
 
-    async def arm(self, log: MachineLog, qmp: str, after: int) -> None:
-        """Before the log says `after`, which others go by from then on: this host may be cut off before it looks at it again. What the log
-        says until then counts as long as it is less."""
+    @asynccontextmanager
+    async def arm(self, log: MachineLog, qmp: str, after: int) -> AsyncIterator[None]:
+        """While the log comes to say `after`, which others go by from then on: this host may be cut off before it looks at it again. What
+        the log says until then counts as long as it is less."""
         known = self.after(log.machine_id)
-        if after and (not known or after < known):
+        if after and (not known or after <= known):
             await self.seen(log.machine_id, log.state.name, qmp, after, log.known_at)
-            self._armed.add(log.machine_id)
+            self._armed[log.machine_id] = float("inf")
+        try:
+            yield
+        finally:
+            if log.machine_id in self._armed:
+                self._armed[log.machine_id] = clock()
 
     async def forget(self, machine: str) -> None:
         """This site is not its primary any more, or it is not isolated."""
