@@ -142,5 +142,5 @@ def test_it_is_looked_whether_a_machine_could_be_started_here(house: House) -> N
     house.ask("PUT", "/v1/machines/web/networks", {"failover": {"nics": {"net0": {"network": "none"}}}})
     assert house.until(lambda: not reasons())
     assert house.ask("GET", path)["verdict"] == "warn"
-    assert [event["severity"] for event in house.events("machine.readiness")] == ["warning", "info"]
+    assert house.until(lambda: [event["severity"] for event in house.events("machine.readiness")] == ["warning", "info"])
     assert house.end() == 0
