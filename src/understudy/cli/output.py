@@ -1,15 +1,15 @@
 """Where a command's answer goes: a document (or lines) of JSON on stdout, or words and tables for a person."""
 
 import sys
+from itertools import groupby
 from typing import Any
 
 import msgspec
 from rich.console import Console, RenderableType
-from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
-_WIDEST = 1000
+from understudy.cli.tabulated import lines
 
 
 class _Pipe(Console):
@@ -65,14 +65,13 @@ class Output:
     def table(self, table: Table) -> None:
         """On a screen that is too narrow for it, lines wrap; nothing is cut."""
         if not self.as_json:
-            options = self.out.options.update(max_width=_WIDEST)
-            for column in table.columns:
-                if column.no_wrap:
-                    # rich takes the longest word for the least width, and cuts what is longer.
-                    cells = (column.header, *column.cells)
-                    column.min_width = max(Measurement.get(self.out, options, cell).maximum for cell in cells)
-            needed = Measurement.get(self.out, options, table).minimum
-            (self.out if needed <= self.out.width else _console(needed)).print(table)
+            for styled, run in groupby(lines(table, self.out), key=lambda line: isinstance(line, Text)):
+                if styled:
+                    for line in run:
+                        self.out.print(line, soft_wrap=True)
+                else:
+                    self.out.out("\n".join(map(str, run)), highlight=False)
+            sys.stdout.flush()
 
 
 def _console(width: int | None) -> Console:
