@@ -1,5 +1,6 @@
 """A daemon brings a second vault on behind its cycles, which go on whatever becomes of that."""
 
+import json
 import os
 import shutil
 import signal
@@ -52,6 +53,11 @@ def test_points_are_copied_and_cycles_do_not_wait_for_a_place_that_is_gone(house
     house.until(lambda: copied() > before)
     house.until(lambda: house.events("second.failed"))
     house.until(lambda: house.events("second.recovered"))
+    # The copy alone is named, whoever else is there; of the vault's keys nothing is known then.
+    alone = {"UNDERSTUDY_SOCKET": str(house.socket), "UNDERSTUDY_KEY_FILE": str(house.host.key), "UNDERSTUDY_STATE_DIR": str(short / "any")}
+    words = ("vault", "copy", "verify", second.as_uri(), "--json")
+    proven = CliRunner().invoke(cli, words, obj=in_process, prog_name="understudy", env=alone)
+    assert (proven.exit_code, json.loads(proven.stdout)["keys"]) == (0, None), proven.output
     house.end()
     # Nothing was appended but what the vault has, and the copy alone brings the machine back.
     assert "the copy is whole" in house.host.run("vault", "copy", "verify", second.as_uri()).stdout

@@ -17,13 +17,13 @@ from understudy.errors import IntegrityError
 async def command(session: Session, url: str) -> None:
     """Prove that the copy at URL is whole: every object is what was written, and every kept point has all that it is read from.
 
-    Nothing is decrypted but logs and maps, and the vault itself need not be there. Whatever is damaged or missing is named, and the exit
-    code is 6. To prove what the points hold, open the copy as a vault: understudy verify NAME --vault URL.
+    Nothing is decrypted but logs and maps, and the vault itself need not be there, nor named; where it is, its keys are compared. Whatever
+    is damaged or missing is named, and the exit code is 6. To prove what the points hold, open the copy as a vault: understudy verify NAME
+    --vault URL.
     """
     from understudy.app import open_seconds
 
-    session.must_name_a_vault("a copy's verification")
-    async with open_seconds(session.connection()) as seconds:
+    async with open_seconds(session.connection(vault=session.vault or url)) as seconds:
         with shown(session.output) as progress:
             done = await seconds.verify_second(url, progress)
     out = session.output

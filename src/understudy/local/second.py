@@ -33,6 +33,7 @@ from understudy.vault.vault import Vault
 class SecondFacade(ABC):
     """Part of an engine: what it does with copies of its vault."""
 
+    _connection: engine.Connection
     _parts: Parts
     _site: Site
 
@@ -102,7 +103,7 @@ class SecondFacade(ABC):
 
     async def verify_second(self, url: str, progress: engine.OnProgress) -> engine.VerifiedSecond:
         """Scrub all of the copy, and see whether its logs' kept points have all that they need. The vault itself is asked for its key slots
-        only, and need not be there. `NotFound` where there is no copy."""
+        only, and need not be there; the copy alone may be named in its place. `NotFound` where there is no copy."""
         async with _closing(self._parts.open_store(url)) as target:
             if await read_marker(target) is None:
                 raise NotFound(f"there is no copy of a vault at {url}", hint="is its file system mounted?")
@@ -122,8 +123,9 @@ class SecondFacade(ABC):
                 damage |= {lack.name: engine.Damage(name=lack.name, reason=lack.reason) for lack in found if lack.name not in damage}
                 shown.append(second_machine(log.state, reached(log.state, log.head.seq)))
             keys = None
-            with contextlib.suppress(UnderstudyError):
-                keys = (await surplus((await self._opened()).store, target, copy.settings)).others
+            if url != self._connection.vault:
+                with contextlib.suppress(UnderstudyError):
+                    keys = (await surplus((await self._opened()).store, target, copy.settings)).others
         return engine.VerifiedSecond(
             url=url,
             machines=tuple(shown),
