@@ -19,6 +19,7 @@ from understudy.local.second_proof import Proof
 from understudy.scheduler.retry import Kind, judge
 from understudy.scheduler.second import SecondFacts
 from understudy.store.protocol import ObjectStore
+from understudy.vault import names
 from understudy.vault.copy.copier import Copier, Reached
 from understudy.vault.copy.copier import reached as reached_of
 from understudy.vault.copy.place import must_be_copy
@@ -72,6 +73,10 @@ class Carried:
     """Condemnations and trims that were carried out in the copy, all of them."""
 
 
+class VaultAway(StoreUnavailable):
+    """It is not the copy that does not answer, but what is to be copied. Never shown: the machines themselves say so."""
+
+
 def provable(carried: Carried) -> bool:
     """Something of the machine may be in the copy, and it is the vault's. Pure."""
     if carried.failure is not None:
@@ -116,8 +121,9 @@ class SecondCarrier:
                 # Of the store, or of the copy as a whole; also a fault of our own is told and tried again.
                 self._failures += 1
                 verdict = judge(error, self._failures, random.random())
-                for machine, carried in self._wanted().items():
-                    self._failed(machine, carried, error, verdict.kind)
+                if not isinstance(error, VaultAway):
+                    for machine, carried in self._wanted().items():
+                        self._failed(machine, carried, error, verdict.kind)
                 seconds = verdict.seconds if verdict.seconds is not None else 300.0
             finally:
                 await self._stop()
@@ -181,7 +187,11 @@ class SecondCarrier:
                     await self._must_be_there(vault)
                 if copier is None or copier.vault is not vault:
                     copier = Copier(vault, store)
-                await self._round(copier, [each for each in due if each.vault is vault], look=look)
+                try:
+                    await self._round(copier, [each for each in due if each.vault is vault], look=look)
+                except StoreUnavailable as error:
+                    await _must_answer(vault, error)
+                    raise
                 self._failures = 0
             if time.monotonic() - self._cleared >= self._every() and (self._clearing is None or self._clearing.done()):
                 self._cleared = time.monotonic()
@@ -217,8 +227,8 @@ class SecondCarrier:
                 continue
             try:
                 vault, log = at_hand or await self._engine.watched(machine)
-            except StoreUnavailable:
-                raise
+            except StoreUnavailable as error:
+                raise VaultAway(error.message, hint=error.hint) from error
             except Exception as error:
                 # A log that does not read keeps no other machine's copy from being brought on.
                 self._tripped(machine, carried, error)
@@ -297,3 +307,13 @@ class SecondCarrier:
             message = f"the second vault of {name} is brought on again after {count(carried.failures, 'failure')}"
             self._journal.tell("second.recovered", "info", message, machine=machine, data={"url": self.url})
         carried.failure, carried.kind, carried.failures, carried.again = None, None, 0, 0.0
+
+
+async def _must_answer(vault: Vault, failure: StoreUnavailable) -> None:
+    """`VaultAway` if it was the vault that this came from, for all that can be told now."""
+    try:
+        found = await vault.store.head(names.DESCRIPTOR)
+    except StoreUnavailable:
+        found = None
+    if found is None:
+        raise VaultAway(failure.message, hint=failure.hint) from failure
