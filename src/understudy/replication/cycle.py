@@ -15,7 +15,7 @@ from pathlib import Path
 
 import msgspec
 
-from understudy.errors import Conflict, Fenced, SecondWriter, SourceBusy, StateFailed, UnderstudyError
+from understudy.errors import Conflict, Fenced, IntegrityError, SecondWriter, SourceBusy, StateFailed, UnderstudyError
 from understudy.finish import finish, finish_in_thread
 from understudy.model import BLOCK_SIZE, Definition, Extents, Signatures
 from understudy.replication.basis import Basis, basis_of, outgrown
@@ -263,11 +263,11 @@ class Replicator:
         """Keep the reading of `point` bounded. Between cycles, so that its failure is never mistaken for a cycle's."""
         state = self.log.state
         if due(state.entries, {*state.maps, *(checkpoint.point for checkpoint in state.checkpoints)}, point):
-            checkpoint = await take_checkpoint(history_of(self.vault, self.log), point)
             try:
-                await self.log.append(checkpoint)
-            except Conflict:
-                # A repack came between: its maps are newer than what this was made of, and a shortcut can wait.
+                await self.log.append(await take_checkpoint(history_of(self.vault, self.log), point))
+            except (Conflict, IntegrityError):
+                # A repack came between: its maps are newer than what this was made of, which may be gone, and a shortcut can wait.
+                await self.log.refresh()
                 if self.log.state.repack == state.repack:
                     raise
 

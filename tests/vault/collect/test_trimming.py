@@ -17,7 +17,8 @@ from understudy.vault.collect.trimming import Tail
 from understudy.vault.log.lists import CONDEMNED, encode_names
 from understudy.vault.log.machine_log import MachineLog
 from understudy.vault.log.side_object import put_side_object
-from understudy.vault.maps.reading import history_of
+from understudy.vault.maps.checkpoint import take_checkpoint
+from understudy.vault.maps.reading import History, history_of
 
 SHORT = Tail(4, 8)
 
@@ -240,3 +241,20 @@ async def test_a_dropped_and_trimmed_point_is_not_just_unknown(stage: Stage) -> 
     async with stage.operator() as (vault, log):
         with pytest.raises(NotFound, match="pruning dropped it"):
             history_of(vault, log).find(bytes.fromhex(kept[0]))
+
+
+async def test_a_cycle_goes_on_where_a_collection_takes_what_its_shortcut_is_made_of(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    await stage.cycles(20)
+    await stage.prune((await stage.kept())[:15])
+    await stage.collect()
+    collected = []
+
+    async def late(history: History, point: bytes) -> kinds.Checkpoint:
+        await stage.prune((await stage.kept())[:-3])
+        collected.append(await stage.collect())
+        return await take_checkpoint(history, point)
+
+    monkeypatch.setattr("understudy.replication.cycle.take_checkpoint", late)
+    await stage.cycles(20)
+    assert collected
+    await stage.check()
