@@ -16,7 +16,7 @@ from understudy.recovery.verdict import Level
 from understudy.recovery.verify import verify_points
 from understudy.store.file import FileStore
 from understudy.vault.maps.checkpoint import take_checkpoint
-from understudy.vault.maps.points import PointEntry
+from understudy.vault.maps.points import Dropped, PointEntry
 from understudy.vault.maps.resolve import resolve
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -46,6 +46,16 @@ async def users(world: World, pack: str) -> set[str]:
         if pack in used:
             found.add(entry.point.id.hex())
     return found
+
+
+async def test_of_several_points_those_that_were_dropped_since_they_were_listed_are_left_out(world: World) -> None:
+    gone, *kept = world.history.points
+    pruned = replace(world.history, points=tuple(kept), dropped={gone.point.id: Dropped(gone.seq, 99, 0)})
+    found = await verify_points(pruned, world.points, "scrub")
+    assert found.whole
+    assert [point.point for point in found.points] == [entry.point.id.hex() for entry in kept]
+    with pytest.raises(NotFound, match="was dropped by retention"):
+        await verify_points(pruned, [gone.point.id.hex()], "scrub")
 
 
 @pytest.mark.parametrize("level", LEVELS)

@@ -33,9 +33,11 @@ async def verify_points(history: History, points: Sequence[str], level: Level, l
 
     scrub: every pack that a point needs is there, is the one that its record names, and has its hash. frames: every frame that it
     needs opens, decompresses and has its signatures (takes the recovery key: AccessDenied). digest: frames, and each disk's
-    blocks add up to the digest in the point's record. Checkpoints are compared with the footers. `NotFound` for an unknown point.
+    blocks add up to the digest in the point's record. Checkpoints are compared with the footers. `NotFound` for an unknown point, or one
+    that was dropped; of several those that were dropped since they were listed are left out.
     """
-    entries = [history.find(bytes.fromhex(point)) for point in points]
+    wanted = [bytes.fromhex(point) for point in points]
+    entries = [history.find(point) for point in [point for point in wanted if point not in history.dropped] or wanted]
     began = time.monotonic()
     proven_history, lies = await honest(history)
     work = _Verification(proven_history, level, listener)
