@@ -1,4 +1,4 @@
-"""Four kinds of data, 64 MiB each: far more than the caches hold. Built once a run."""
+"""Four kinds of data, and two adversarial ones, 64 MiB each: far more than the caches hold. Built once a run."""
 
 import sqlite3
 import tempfile
@@ -9,11 +9,14 @@ import numpy as np
 
 SIZE = 64 << 20
 KINDS = ("zero", "system", "database", "random")
+ADVERSARIAL = ("alternate", "one byte")
+BLOCK = 4096
 
 
 @cache
 def dataset(kind: str) -> np.ndarray:
-    return {"zero": _zero, "system": _system, "database": _database, "random": _random}[kind]()
+    made = {"zero": _zero, "system": _system, "database": _database, "random": _random, "alternate": _alternate, "one byte": _one_byte}
+    return made[kind]()
 
 
 def _zero() -> np.ndarray:
@@ -24,6 +27,21 @@ def _zero() -> np.ndarray:
 
 def _random() -> np.ndarray:
     return np.random.default_rng(1).integers(0, 256, SIZE, dtype=np.uint8)
+
+
+def _alternate() -> np.ndarray:
+    """Every second block zero, the others random: the shortest runs of both."""
+    data = _random()
+    data.reshape(-1, BLOCK)[::2] = 0
+    return data
+
+
+def _one_byte() -> np.ndarray:
+    """Blocks of zeros but for one byte of each, anywhere in it: none is a zero, and that is seen late."""
+    rng, data = np.random.default_rng(4), _zero()
+    blocks = data.reshape(-1, BLOCK)
+    blocks[np.arange(len(blocks)), rng.integers(0, BLOCK, len(blocks))] = rng.integers(1, 256, len(blocks), dtype=np.uint8)
+    return data
 
 
 def _system() -> np.ndarray:

@@ -1,4 +1,5 @@
-"""Every kernel over four kinds of data, beside what it cannot beat: memcpy, and each library function alone."""
+"""Every kernel over four kinds of data, and what matters most over adversarial ones, beside what it cannot beat: memcpy, and each library
+function alone."""
 
 import time
 from collections.abc import Callable
@@ -10,7 +11,7 @@ import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
 from bench import limits
-from bench.datasets import KINDS, SIZE, dataset
+from bench.datasets import ADVERSARIAL, KINDS, SIZE, dataset
 from understudy.native import aead, blockhash, decode, delta, encode, lz4block
 from understudy.native.layout import BLOCK_SIZE, FRAME, SUITE_AEGIS256, SUITE_XCHACHA20POLY1305
 
@@ -27,9 +28,13 @@ Run = Callable[..., None]
 pytestmark = pytest.mark.benchmark(timer=time.thread_time)
 
 
-@pytest.fixture(scope="module", params=KINDS)
-def kind(request: pytest.FixtureRequest) -> str:
-    return str(request.param)
+HARD = ("xxh3_alone", "lz4_alone", "unlz4_alone", "cipher_alone", "sign", "encode_unchanged", "encode_changed", "decode")
+"""Which are run on adversarial data, too."""
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    hard = metafunc.function.__name__.removeprefix("test_") in HARD
+    metafunc.parametrize("kind", (*KINDS, *ADVERSARIAL) if hard else KINDS, scope="module")
 
 
 @pytest.fixture
@@ -46,8 +51,8 @@ def run(benchmark: BenchmarkFixture, kind: str) -> Run:
             benchmark.extra_info["beside"] = in_turn(function, beside)
         begun = time.perf_counter()
         function()
-        # About a second each, so that a quick kernel too meets a moment in which the machine has little else to do.
-        rounds = min(max(int(1 / (time.perf_counter() - begun)), 7), 150)
+        # About half a second each, so that a quick kernel too meets a moment in which the machine has little else to do.
+        rounds = min(max(int(0.5 / (time.perf_counter() - begun)), 7), 150)
         benchmark.pedantic(function, rounds=rounds, warmup_rounds=1)
 
     return measure

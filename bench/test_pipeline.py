@@ -71,8 +71,9 @@ def signature_file(path: Path, signatures: np.ndarray | None) -> SignatureFile:
     return file
 
 
+@pytest.mark.parametrize("threads", [1, 2], ids=lambda threads: f"{threads} threads")
 @pytest.mark.parametrize("what", ["changed", "unchanged"])
-def test_pipeline(benchmark: BenchmarkFixture, kind: str, what: str, tmp_path: Path) -> None:
+def test_pipeline(benchmark: BenchmarkFixture, kind: str, what: str, threads: int, tmp_path: Path) -> None:
     data = dataset(kind)
     known = None
     if what == "unchanged":
@@ -83,14 +84,15 @@ def test_pipeline(benchmark: BenchmarkFixture, kind: str, what: str, tmp_path: P
 
     def run() -> None:
         journal = JournalWriter(tmp_path / "journal", head)
-        with ThreadPoolExecutor(2) as threads:
-            pipeline = Pipeline(ACCESS, Nowhere(), MACHINE, (DISK,), journal, threads, lambda _: None, [], False)
+        with ThreadPoolExecutor(threads) as pool:
+            pipeline = Pipeline(ACCESS, Nowhere(), MACHINE, (DISK,), journal, pool, lambda _: None, [], False)
             asyncio.run(pipeline.run([DiskWork(0, Memory(data), ext.whole(BLOCKS), file)]))
         journal.abandon()
 
     benchmark.group = kind
     against = ("lz4",) if what == "changed" else ("xxh3",)
-    benchmark.extra_info.update(data=kind, what=f"pipeline, {what}, 2 threads", bytes=SIZE, against=against)
+    words = f"pipeline, {what}, {threads} thread{'s' * (threads > 1)}"
+    benchmark.extra_info.update(data=kind, what=words, bytes=SIZE, threads=threads, against=against)
     benchmark.pedantic(run, rounds=5, warmup_rounds=1)
     file.close()
 
