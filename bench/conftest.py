@@ -30,22 +30,23 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
 
 
 def _idle(terminalreporter: pytest.TerminalReporter, session: Any) -> None:
-    """`idle` in extra_info: seconds beyond QEMU's own (median, most), processor seconds, syncs, MiB resident."""
+    """`idle` in extra_info: the disk and its form; seconds beyond QEMU's own (median, most), processor seconds, syncs, bytes resident."""
     measured = [bench for bench in session.benchmarks if "idle" in bench.extra_info] if session else []
     if measured:
         terminalreporter.section("idle cycles: beyond the time that QEMU takes for its answers")
     for bench in measured:
-        median, most, cpu, syncs, resident = bench.extra_info["idle"]
-        said = f"{median * 1e3:5.1f} ms (at most {most * 1e3:.1f}) of {bench.stats.median * 1e3:.1f}, {cpu * 1e3:.1f} ms of a processor"
-        terminalreporter.write_line(f"{bench.param:12} {said}, {syncs:g} syncs, {resident} MiB resident")
+        told = bench.extra_info["idle"]
+        beyond = f"{told['beyond'] * 1e3:5.1f} ms (at most {told['most'] * 1e3:.1f}) of {bench.stats.median * 1e3:.1f}"
+        said = f"{beyond}, {told['cpu'] * 1e3:.1f} ms of a processor, {told['syncs']:g} syncs, {told['resident'] >> 20} MiB resident"
+        terminalreporter.write_line(f"{bench.param:12} {said}")
 
 
 def _start(terminalreporter: pytest.TerminalReporter, session: Any) -> None:
-    """`start` in extra_info: seconds until a guest runs from a point, until it runs by the hypervisor alone, and until it is drained."""
+    """`start` in extra_info: seconds until a guest's kernel speaks from a point, by the hypervisor alone, and until it is drained."""
     measured = [bench for bench in session.benchmarks if "start" in bench.extra_info] if session else []
     if measured:
         terminalreporter.section("starting from a point: beside the hypervisor alone")
     for bench in measured:
-        took, alone, drained = bench.extra_info["start"]
+        took, alone, drained = (bench.extra_info["start"][name] for name in ("took", "alone", "drained"))
         said = f"{took:5.2f} s, the hypervisor alone {alone:.2f} s -> {took - alone:.2f} s beyond it, x{took / alone:.1f}"
         terminalreporter.write_line(f"{bench.param:12} {said}; drained in {drained:.2f} s")

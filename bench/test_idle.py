@@ -87,4 +87,12 @@ def test_idle_cycle(benchmark: BenchmarkFixture, tmp_path: Path, monkeypatch: py
         runner.run(opened.__aexit__(None, None, None))
         runner.run(machine.kill())
     resident = next(int(line.split()[1]) for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmRSS"))
-    benchmark.extra_info["idle"] = [statistics.median(beyond), max(beyond), statistics.median(cpu), syncs / CYCLES, resident >> 10]
+    benchmark.extra_info["idle"] = {
+        "disk": f"{size >> 30} GiB" if size < 1 << 40 else f"{size >> 40} TiB",
+        "form": form,
+        "beyond": statistics.median(beyond),
+        "most": max(beyond),
+        "cpu": statistics.median(cpu),
+        "syncs": syncs / CYCLES,
+        "resident": resident << 10,
+    }
