@@ -1,10 +1,11 @@
 """A live guest under replication: its writes' latency beside the same without, its cycles, and the RPO that they give.
 
-    python -m bench.live [--rates 0,1,10,50,100] [--every 1s] [--sizes 1,1024,8192] [--seconds 20] [--json FILE]
+    python -m bench.live [--rates 0,1,10,50,100] [--sizes 1,1024,8192] [--seconds 20] [--rare 30] [--json FILE]
 
 For each rate (MB/s of random 64 KiB writes, half of each compressible) on the smallest of the sizes (GiB, sparse), and for 10 MB/s on
-each of them, a guest of its own writes for turns with and without a point each interval, in the same run. Under software emulation the
-guest's own processor is a good part of every figure: what counts are the quotients.
+each of them, a guest of its own writes for turns with and without a point each second, in the same run; then the same once with points
+that are `--rare` seconds apart, in turns that hold one. Under software emulation the guest's own processor is a good part of every
+figure: what counts are the quotients.
 """
 
 import argparse
@@ -17,58 +18,46 @@ from pathlib import Path
 
 import msgspec
 
+from bench.live.figures import Row, Window, latency_of
 from bench.live.following import Place, rpo
-from bench.live.guest import Guest, Load, Window
+from bench.live.guest import WINDOW, Guest, Load
 
 TURNS = 2
+"""With and without, for points that are made often; one, for those that are rare."""
+LATER = 5
+"""Seconds for which a turn goes on after its only point has begun."""
 SETTLES = 2
 """Windows at a turn's beginning that count for neither: Python's start, and the first cycle."""
 BUSY = 10
-
-
-class Latency(msgspec.Struct, frozen=True):
-    """Microseconds: the middle one of all seconds' p50 and p99, and the slowest write of all. `rate`: bytes a second that were reached."""
-
-    p50: float
-    p99: float
-    most: float
-    rate: float
-
-
-class Row(msgspec.Struct, frozen=True):
-    """`cycle`, `slowest`: seconds of the middle and of the slowest; `rpo`: the most that was ever to be lost."""
-
-    size: int
-    wanted: int
-    accelerator: str
-    alone: Latency
-    followed: Latency
-    cycles: int
-    cycle: float
-    slowest: float
-    rpo: float
-    stored: int
+OFTEN = 1
+"""Seconds from one point to the next."""
 
 
 def main(arguments: list[str]) -> None:
     parser = argparse.ArgumentParser(prog="python -m bench.live", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rates", type=_numbers, default=(0, 1, 10, 50, 100))
-    parser.add_argument("--every", default="1s")
     parser.add_argument("--sizes", type=_numbers, default=(1, 1024, 8192))
     parser.add_argument("--seconds", type=int, default=20, help="of each turn; there are two with and two without")
+    parser.add_argument("--rare", type=int, default=30, help="0: not at all")
     parser.add_argument("--json", type=Path, help="write all figures here, too")
     asked = parser.parse_args(arguments)
+    least = asked.sizes[0]
+    wanted = sorted({(least, rate) for rate in asked.rates} | {(size, BUSY) for size in asked.sizes})
+    runs = [(size, rate, OFTEN, [asked.seconds] * TURNS) for size, rate in wanted]
+    if asked.rare:
+        runs.append((least, BUSY, asked.rare, [asked.rare + LATER]))
     rows = []
-    print(f"{'disk':>9} {'asked':>6} {'got':>6}  {'cycle s':>7} {'most':>6} {'RPO s':>6}  {'p50 us':>15} {'p99 us':>17} {'p99 by':>7}")
-    for size, rate in sorted({(asked.sizes[0], rate) for rate in asked.rates} | {(size, BUSY) for size in asked.sizes}):
-        row = measured(size << 30, rate * 1_000_000, asked.every, asked.seconds)
+    head = f"{'disk':>9} {'every':>5} {'asked':>6} {'got':>6}  {'cycle s':>7} {'most':>6} {'RPO s':>6}"
+    print(f"{head}  {'p50 us':>15} {'p99 us':>17} {'p99 by':>7}")
+    for size, rate, every, turns in runs:
+        row = measured(size << 30, rate * 1_000_000, every, turns)
         rows.append(row)
         print(_line(row), flush=True)
     if asked.json:
         asked.json.write_bytes(msgspec.json.format(msgspec.json.encode(rows), indent=1) + b"\n")
 
 
-def measured(size: int, rate: int, every: str, seconds: int) -> Row:
+def measured(size: int, rate: int, every: int, turns: Sequence[int]) -> Row:
     with tempfile.TemporaryDirectory(prefix="us-") as name:
         home, guest, place = Path(name), Guest(Path(name), Load(rate), size), Place(Path(name) / "u")
         (home / "u").mkdir()
@@ -76,9 +65,9 @@ def measured(size: int, rate: int, every: str, seconds: int) -> Row:
         try:
             place.protect(guest.qmp)
             alone, followed, cycles = [], [], []
-            for _ in range(TURNS):
+            for seconds in turns:
                 alone += _turn(guest, seconds)
-                with place.followed(every) as found:
+                with place.followed(f"{every}s") as found:
                     followed += _turn(guest, seconds)
                 cycles.append(found.cycles)
         finally:
@@ -87,9 +76,10 @@ def measured(size: int, rate: int, every: str, seconds: int) -> Row:
     return Row(
         size=size,
         wanted=rate,
+        every=every,
         accelerator=guest.accelerator,
-        alone=_latency(alone),
-        followed=_latency(followed),
+        alone=latency_of(alone, guest.load.length, WINDOW),
+        followed=latency_of(followed, guest.load.length, WINDOW),
         cycles=len(every_cycle),
         cycle=statistics.median(cycle.seconds for cycle in every_cycle),
         slowest=max(cycle.seconds for cycle in every_cycle),
@@ -104,20 +94,12 @@ def _turn(guest: Guest, seconds: int) -> list[Window]:
     return guest.windows()[before + SETTLES :]
 
 
-def _latency(windows: Sequence[Window]) -> Latency:
-    return Latency(
-        p50=statistics.median(window.p50 for window in windows),
-        p99=statistics.median(window.p99 for window in windows),
-        most=max(window.most for window in windows),
-        rate=statistics.mean(window.writes for window in windows) * Load(0).length,
-    )
-
-
 def _line(row: Row) -> str:
     times = f"{row.cycle:7.3f} {row.slowest:6.2f} {row.rpo:6.2f}"
     p50, p99 = (f"{was:.0f} -> {now:.0f}" for was, now in _pairs(row))
     by = f"x{row.followed.p99 / row.alone.p99:.2f}" if row.alone.p99 else ""
-    return f"{row.size >> 30:5} GiB {row.wanted / 1e6:6.0f} {row.followed.rate / 1e6:6.1f}  {times}  {p50:>15} {p99:>17} {by:>7}"
+    what = f"{row.size >> 30:5} GiB {row.every:4}s {row.wanted / 1e6:6.0f} {row.followed.rate / 1e6:6.1f}"
+    return f"{what}  {times}  {p50:>15} {p99:>17} {by:>7}"
 
 
 def _pairs(row: Row) -> Iterator[tuple[float, float]]:

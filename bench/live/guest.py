@@ -6,6 +6,7 @@ from pathlib import Path
 
 import msgspec
 
+from bench.live.figures import Window
 from tests.live.two_sites import Home, compiled
 from understudy.demo.accelerator import find_accelerator
 from understudy.demo.kit import build_kit
@@ -28,18 +29,9 @@ class Load(msgspec.Struct, frozen=True):
     length: int = 64 << 10
 
 
-class Window(msgspec.Struct, frozen=True):
-    """A second of the guest's: writes, microseconds of the middle, of the slowest hundredth, of the slowest; ms that it was late by."""
-
-    writes: int
-    p50: int
-    p99: int
-    most: int
-    late: int
-
-
 class Guest:
     def __init__(self, directory: Path, load: Load, size: int) -> None:
+        self.load = load
         kit = build_kit()
         script = SCRIPT.format(area=AREA, length=load.length, rate=load.rate >> 10, window=WINDOW)
         programs = {"/bin/writes": compiled(Path(__file__).with_name("writes.c"), directory)}
