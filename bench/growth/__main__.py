@@ -1,6 +1,7 @@
-"""What a vault's growth costs: the same commands on vaults of 1 to 10 000 points, and of 1 to 100 machines, each a whole process.
+"""What growth costs: the same commands on vaults of 1 to 10 000 points, of 1 to 100 machines, and of disks of 4 GiB to 1 TiB that hold the
+same 64 MiB, each a whole process; and a daemon of 1 to 100 machines.
 
-    python -m bench.growth [--points 1,100,1000,10000] [--machines 1,10,100] [--rounds 3] [--json FILE]
+    python -m bench.growth [--points 1,100,1000,10000] [--machines 1,10,100] [--disks 4,1024] [--rounds 3] [--json FILE]
 
 `known` is a site that replicates the machine, `new` one that has never read this vault: a site on the day on which the other is lost.
 """
@@ -15,7 +16,9 @@ from pathlib import Path
 
 import msgspec
 
-from bench.growth.vaults import MACHINE, of_machines, of_points, oldest
+from bench.growth.daemon import daemon_of
+from bench.growth.figures import Row
+from bench.growth.vaults import CACHE, MACHINE, of_machines, of_points, oldest
 from bench.whole.measure import Cost, cost_of
 from bench.whole.tool import Command
 
@@ -24,16 +27,7 @@ LIST = ("points", MACHINE)
 LOOKS = {"list": LIST, "usage": ("usage", MACHINE), "restore the newest": ("restore", f"{MACHINE}@latest")}
 PRUNES = (("prune", MACHINE, "--yes"), ("collect", MACHINE, "--grace", "0", "--yes"))
 """After a policy that keeps the newest point alone."""
-
-
-class Row(msgspec.Struct, frozen=True):
-    """A command on a vault of so many points (or machines): the quickest of its rounds."""
-
-    grown: str
-    number: int
-    site: str
-    command: str
-    cost: Cost
+HELD = 64 << 20
 
 
 def main(arguments: list[str]) -> None:
@@ -42,12 +36,18 @@ def main(arguments: list[str]) -> None:
     )
     parser.add_argument("--points", type=_numbers, default=(1, 100, 1000, 10_000))
     parser.add_argument("--machines", type=_numbers, default=(1, 10, 100))
+    parser.add_argument("--disks", type=_numbers, default=(4, 1024), help="GiB, sparse")
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--prepare", action="store_true", help="only make the vaults, which are kept")
     parser.add_argument("--json", type=Path, help="write all figures here, too")
     asked = parser.parse_args(arguments)
+    if asked.prepare:
+        of_points(asked.points)
+        of_machines(asked.machines)
+        return
     rows = []
     print(f"{'vault of':>16} {'site':6} {'command':20} {'wall s':>8} {'cpu s':>8} {'RSS MiB':>8}")
-    for row in measured(asked.points, asked.machines, asked.rounds):
+    for row in measured(asked.points, asked.machines, asked.disks, asked.rounds):
         rows.append(row)
         cost = row.cost
         of = f"{row.number} {row.grown}"
@@ -56,7 +56,7 @@ def main(arguments: list[str]) -> None:
         asked.json.write_bytes(msgspec.json.format(msgspec.json.encode(rows), indent=1) + b"\n")
 
 
-def measured(points: tuple[int, ...], machines: tuple[int, ...], rounds: int) -> Iterator[Row]:
+def measured(points: tuple[int, ...], machines: tuple[int, ...], disks: tuple[int, ...], rounds: int) -> Iterator[Row]:
     for number, place in sorted(of_points(points).items()):
         for what, words in (LOOKS | {"restore the oldest": ("restore", f"{MACHINE}@{oldest(place)}")}).items():
             yield Row("points", number, "known", what, _least(place, words, rounds))
@@ -70,6 +70,22 @@ def measured(points: tuple[int, ...], machines: tuple[int, ...], rounds: int) ->
     for number, place in sorted(of_machines(machines).items()):
         for site in ("known", "new"):
             yield Row("machines", number, site, "list", _least(place, ("vault", "info"), rounds, known=site == "known"))
+        yield daemon_of(number)
+    for number in disks:
+        yield from _disk(number)
+
+
+def _disk(gib: int) -> Iterator[Row]:
+    """The first point of a disk, and one that finds nothing changed."""
+    with tempfile.TemporaryDirectory(dir=CACHE) as name:
+        place = Path(name)
+        with (place / "vda.raw").open("wb") as file:
+            file.write(os.urandom(HELD))
+            file.truncate(gib << 30)
+        for words in (("vault", "create"), ("protect", MACHINE, "--disk", f"vda={place}/vda.raw")):
+            _cost(place, words)
+        for what in ("first point", "second point"):
+            yield Row("GiB of disk", gib, "known", what, _cost(place, ("replicate", MACHINE)))
 
 
 def _least(place: Path, words: tuple[str, ...], rounds: int, *, known: bool = True) -> Cost:

@@ -4,8 +4,8 @@ import asyncio
 import os
 import shutil
 import sys
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
 from understudy import app, engine
@@ -25,7 +25,8 @@ def of_points(numbers: Sequence[int]) -> dict[int, Path]:
     """Vaults of one machine with so many points, each of one changed block; all from one life, of which copies were kept on its way."""
     places = {number: CACHE / f"points-{number}" for number in numbers}
     if missing := [number for number in sorted(numbers) if not places[number].exists()]:
-        asyncio.run(_points(missing, places))
+        with _unsynced():
+            asyncio.run(_points(missing, places))
     return places
 
 
@@ -33,7 +34,8 @@ def of_machines(numbers: Sequence[int]) -> dict[int, Path]:
     """Vaults of so many machines with one point each."""
     places = {number: CACHE / f"machines-{number}" for number in numbers}
     if missing := [number for number in sorted(numbers) if not places[number].exists()]:
-        asyncio.run(_machines(missing, places))
+        with _unsynced():
+            asyncio.run(_machines(missing, places))
     return places
 
 
@@ -75,6 +77,17 @@ async def _machines(numbers: Sequence[int], places: dict[int, Path]) -> None:
                 await replication.cycle(_unseen)
             if number in numbers:
                 _keep(work, places[number])
+
+
+@contextmanager
+def _unsynced() -> Iterator[None]:
+    """Nobody needs what a power failure would leave of them: with the syncs, ten thousand cycles took twice as long."""
+    real = os.fsync, os.fdatasync
+    os.fsync = os.fdatasync = lambda _: None  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        os.fsync, os.fdatasync = real
 
 
 @asynccontextmanager
