@@ -1,6 +1,6 @@
 """understudy beside what an operator would use instead, on the same work, disk and hour, each as whole processes.
 
-    python -m bench.whole [--gib 4] [--rounds 1] [--only understudy,restic] [--json FILE] [--where .cache/bench]
+    python -m bench.whole [--gib 4] [--rounds 1] [--only understudy,restic] [--brief] [--json FILE] [--where .cache/bench]
 
 Every tool does a step before any does the next, so that those who are compared run within a minute or two of each other. Before each,
 all that it will read was read once, and what others wrote is on the disk. A step has ended when every file that the tool left is synced,
@@ -27,11 +27,12 @@ def main(arguments: list[str]) -> None:
     parser.add_argument("--gib", type=float, default=4, help="size of the image")
     parser.add_argument("--rounds", type=int, default=1, help="the quickest of so many counts")
     parser.add_argument("--only", default="", help="names of tools, with commas")
+    parser.add_argument("--brief", action="store_true", help="leave out what is seldom the fastest of its tool")
     parser.add_argument("--json", type=Path, help="write all figures here, too")
     parser.add_argument("--where", type=Path, default=CACHE, help="on the disk that all are measured on; takes some ten times the image")
     asked = parser.parse_args(arguments)
     try:
-        tools = chosen([name for name in asked.only.split(",") if name])
+        tools = chosen([name for name in asked.only.split(",") if name], brief=asked.brief)
     except ValueError as error:
         parser.error(str(error))
     asked.where.mkdir(parents=True, exist_ok=True)

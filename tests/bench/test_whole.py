@@ -51,6 +51,8 @@ def test_no_two_tools_are_told_apart_by_nothing() -> None:
 def test_tools_are_chosen_by_name() -> None:
     assert chosen(()) == TOOLS
     assert {tool.name for tool in chosen(["restic", "understudy"])} == {"restic", "understudy"}
+    assert set(chosen((), brief=True)) < set(TOOLS)
+    assert {tool.name for tool in chosen((), brief=True)} == {tool.name for tool in TOOLS}
     with pytest.raises(ValueError, match="no such tool: bogus; there are understudy, restic, borg"):
         chosen(["bogus", "borg"])
 

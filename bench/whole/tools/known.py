@@ -20,10 +20,17 @@ TOOLS: tuple[Tool, ...] = (
 )
 
 
-def chosen(names: Collection[str]) -> tuple[Tool, ...]:
-    """Those of these names; all, if none is named. `ValueError` for a name that nothing has."""
+SELDOM: tuple[Tool, ...] = (borg.FINE, copies.RSYNC_DELTA)
+"""Where time is short. At steps with a target another setting of the same tool is faster; borg's is at random changes."""
+
+
+def chosen(names: Collection[str], *, brief: bool = False) -> tuple[Tool, ...]:
+    """Those of these names; all, if none is named; `brief`: without those that are seldom the fastest.
+
+    `ValueError` for a name that nothing has.
+    """
     unknown = set(names) - {tool.name for tool in TOOLS}
     if unknown:
         known = ", ".join(dict.fromkeys(tool.name for tool in TOOLS))
         raise ValueError(f"no such tool: {', '.join(sorted(unknown))}; there are {known}")
-    return tuple(tool for tool in TOOLS if not names or tool.name in names)
+    return tuple(tool for tool in TOOLS if (not names or tool.name in names) and not (brief and tool in SELDOM))
