@@ -40,9 +40,9 @@ lint: ## ruff and mypy --strict
 collected:
 	@env -u PYTHONDONTWRITEBYTECODE .venv/bin/python -m pytest --collect-only -qq >/dev/null 2>&1 || true
 
-bench: ## the kernels and the pipeline beside their limits
+bench: ## everything that is measured, a report with plots, and the ratios beside the recorded; 15 minutes (RECORD=1: into docs/)
 	@.ci/prepare guest tests bench
-	.venv/bin/python -m pytest bench --benchmark-only -o addopts="--import-mode=importlib" $(ARGS)
+	@.venv/bin/python -m bench $(if $(RECORD),--record) $(ARGS)
 
 bench-whole: ## understudy beside restic, borg and plain copies of the same image; half an hour and 40 GiB (ARGS="--gib 0.5 ...")
 	@.ci/prepare guest tests bench

@@ -53,6 +53,17 @@ prepare_venv() {
     build_kernels
 }
 
+# What only the benchmarks' report needs.
+prepare_plots() {
+    local requirements metadata
+    metadata=$(digest_of pyproject.toml .venv/.interpreter)
+    if ! up_to_date .venv/.plots "$metadata"; then
+        readarray -t requirements < <(.venv/bin/python -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["project"]["optional-dependencies"]["bench"], sep="\n")')
+        run_quietly .cache/pip.log "installing what draws the plots" .venv/bin/python -m pip install "${requirements[@]}"
+        echo "$metadata" >.venv/.plots
+    fi
+}
+
 build_kernels() {
     local kernels
     kernels=$(find native src/understudy/native -type f \( -name '*.pyx' -o -name '*.pxd' -o -name '*.pxi' -o -name '*.h' \) | LC_ALL=C sort | xargs -r sha256sum | cat - setup.py .venv/.interpreter | sha256sum)
