@@ -107,6 +107,28 @@ async def test_a_change_that_cannot_be_leaves_all_as_it_is(tmp_path: Path, monke
         assert (world.primary.log.state.site, set(world.host.alive)) == ("b", alive)
 
 
+async def test_what_was_ended_for_a_point_that_could_not_be_is_started_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The point was dropped between the end of what ran and its record: who asks for what ran before is not told that it runs."""
+    async with begun(tmp_path, monkeypatch) as world:
+        await world.say(fail_over("unplanned"), 0)
+        await world.say(change("01" * 16), 0)
+        left, log = Steps.left, world.primary.log
+
+        async def dropped(ended: Steps, deed: Any) -> Any:
+            done = await left(ended, deed)
+            await log.append(kinds.Prune(points=(b"\x02" * 16,)))
+            return done
+
+        with monkeypatch.context() as patch:
+            patch.setattr(Steps, "left", dropped)
+            with pytest.raises(Conflict, match="not kept"):
+                await world.say(change("02" * 16), 0)
+        assert world.host.alive == set()
+        await world.say(change("01" * 16), 0)
+        await world.must_hold()
+        assert world.host.alive == {f"{log.machine_id[:12]}-4"}
+
+
 async def test_a_primary_that_is_alive_makes_points_meanwhile(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The newest point is what was asked for, however often it is another one; and that is told."""
     made: list[bytes] = []

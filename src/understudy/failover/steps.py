@@ -20,7 +20,7 @@ from understudy.failover.site import Prepared
 from understudy.failover.table import OPERATIONS, must_be_allowed
 from understudy.finish import finish
 from understudy.hypervisor.protocol import Status
-from understudy.replica.earlier import end_earlier
+from understudy.replica.earlier import end_earlier, given_up
 from understudy.replica.naming import run_named
 from understudy.replica.values import StartReplica
 from understudy.vault import kinds
@@ -87,6 +87,7 @@ class Steps(Choosing):
             standing is not None
             and (standing.done, standing.mode, standing.wanted) == (True, wanted.mode, wanted.wanted)
             and phase_of(self.log.state) == "failed_over"
+            and not await given_up(self.site.replicas, standing.run)
         ):
             # It is done, and whoever says it again, perhaps since he did not hear of it, is told how it ended.
             return standing

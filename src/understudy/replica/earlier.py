@@ -24,3 +24,9 @@ async def end_earlier(replicas: Replicas, machine: str, spare: str, before: int 
             await replicas.keep(run)
             ended.append(run)
     return tuple(ended)
+
+
+async def given_up(replicas: Replicas, run: str) -> bool:
+    """Whether it was ended so: it is not started again."""
+    found = (await replicas.find()).known.get(run)
+    return found is not None and found[1].kept
