@@ -285,3 +285,22 @@ async def test_a_revoked_keys_slot_does_not_open_the_copy(world: World) -> None:
     assert await drop_revoked(store, copy.settings) == 1
     assert await store.head(names.slot(slots["safe"].id)) is None
     assert await store.head(names.slot(slots["ops"].id)) is not None
+
+
+async def test_maps_that_nothing_is_made_of_any_more_are_not_remembered(world: World, tmp_path: Path) -> None:
+    copier = await world.brought(world.store())
+    vault = copier.vault
+    (log,) = await vault.logs()
+    remembered = copier._of(log)
+    for _ in range(3):
+        await world.ruins.cycles("web", 17, 1)
+        await copier.settings(slots=False)
+        await log.refresh()
+        await copier.machine(log)
+        assert remembered._maps
+        await log.append(kinds.Prune(points=tuple(entry.point.id for entry in log.state.points[:-3])))
+        await Collector(vault, log, tmp_path, 0).run()
+        await copier.machine(log)
+        there = files(world.ruins.vault)
+        assert {name for name in remembered._maps if name not in there} == set()
+        assert {id_ for id_, _ in remembered._pages if names.checkpoint(log.machine_id, id_.hex()) not in there} == set()

@@ -102,6 +102,8 @@ class _Machine:
         self.trail = Trail(ferry, vault.access, self._owner)
         self._pages: set[tuple[bytes, int]] = set()
         self._maps: set[str] = set()
+        self._laid = frozenset[str]()
+        """Of `_maps`, those that the newest repack's are made of."""
         self._sure = False
         """All that was brought on by this process, so that what is new is not there yet."""
 
@@ -228,18 +230,20 @@ class _Round:
         if itself(self._machine._id, checkpoint).name in self._condemned:
             return
         try:
-            await self._bring_objects(checkpoint, look=look)
+            made_of = await self._bring_objects(checkpoint, look=look)
         except CheckpointDamaged:
             return
+        # The next is made of these and itself: a daemon that runs for years remembers no more.
+        self._machine._maps = {*self._machine._laid, *made_of}
 
     async def _bring_maps(self, maps: Collection[Checkpoint], *, look: bool) -> None:
         """Of an operator's repack: the truth about points. Packs that only it tells of come with it."""
-        history, table = history_of(self._vault, self._log), PackTable()
+        history, table, made_of = history_of(self._vault, self._log), PackTable(), set[str]()
         for checkpoint in maps:
             if self._gone(itself(self._machine._id, checkpoint)):
                 continue
             try:
-                await self._bring_objects(checkpoint, look=look)
+                made_of |= await self._bring_objects(checkpoint, look=look)
                 await look_at(history, checkpoint, table, self._machine._pages)
             except CheckpointDamaged:
                 if checkpoint.point in self._kept:
@@ -251,13 +255,19 @@ class _Round:
             if not found.seq and (look or found.id not in named)
         ]
         await self._ferry.bring(self._stays(moved), look=True)
+        self._machine._laid = frozenset(made_of)
+        self._machine._maps = set(made_of)
+        self._machine._pages = {page for page in self._machine._pages if names.checkpoint(self._machine._id, page[0].hex()) in made_of}
 
-    async def _bring_objects(self, checkpoint: Checkpoint, *, look: bool) -> None:
+    async def _bring_objects(self, checkpoint: Checkpoint, *, look: bool) -> set[str]:
+        """The names of all that its pages are in."""
         directory = await read_directory(history_of(self._vault, self._log), checkpoint)
-        wanted = [older(self._machine._id, found) for found in directory.objects if found.id != checkpoint.id]
-        wanted = [one for one in (*wanted, itself(self._machine._id, checkpoint)) if one.name not in self._machine._maps]
-        await self._ferry.bring(self._stays(wanted), look=look)
-        self._machine._maps.update(one.name for one in wanted)
+        made_of = [*(older(self._machine._id, found) for found in directory.objects if found.id != checkpoint.id)]
+        made_of.append(itself(self._machine._id, checkpoint))
+        await self._ferry.bring(self._stays(one for one in made_of if one.name not in self._machine._maps), look=look)
+        found = {one.name for one in made_of}
+        self._machine._maps |= found
+        return found
 
     async def _side(self, purpose: str, ref: kinds.ObjectRef) -> bytes:
         try:
