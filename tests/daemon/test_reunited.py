@@ -18,7 +18,7 @@ from understudy.daemon import standing_down
 from understudy.daemon.failing_over import FailingOver
 from understudy.daemon.sentinel import Sentinel
 from understudy.engine import QemuSource
-from understudy.errors import InDoubt
+from understudy.errors import Fenced, InDoubt
 from understudy.failover.duty import Nothing
 from understudy.failover.phase import SHUTDOWN
 from understudy.failover.stopped_file import read_stopped, write_stopped
@@ -236,6 +236,21 @@ async def test_a_look_at_what_the_log_said_before_changes_nothing_of_it(home: Ho
     assert known.after(home.log.machine_id) == 60
     await home.look()
     assert known.after(home.log.machine_id) == 60
+
+
+async def test_nobody_is_isolated_by_the_site_that_it_was_taken_from(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    await home.log.append(kinds.Isolation(after=0))
+    append = MachineLog.append
+
+    async def late(log: MachineLog, *body: Any) -> Any:
+        await append(home.log, kinds.Failover(epoch=2, site="b", point=b"p" * 16, mode="unplanned", id=b"i" * 16))
+        return await append(log, *body)
+
+    monkeypatch.setattr(MachineLog, "append", late)
+    with pytest.raises(Fenced):
+        await failing_over_at(home).set_isolation(home.log.machine_id, 60)
+    await home.log.refresh()
+    assert (home.log.state.site, home.log.state.authority.isolation) == ("b", 0)
 
 
 async def test_what_is_cut_off_while_it_is_reprotected_goes_on_when_the_vault_is_back(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:

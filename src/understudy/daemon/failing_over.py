@@ -13,7 +13,7 @@ from understudy.daemon.machines import Machines
 from understudy.daemon.served import ServedEngine
 from understudy.daemon.stand_in import StandIn
 from understudy.engine import OnProgress, QemuSource
-from understudy.errors import Busy, Conflict, InvalidRequest, NotFound, SourceUnavailable, UnderstudyError
+from understudy.errors import Busy, Conflict, Fenced, InvalidRequest, NotFound, SourceUnavailable, UnderstudyError
 from understudy.failover import deed as deeds
 from understudy.failover import operations
 from understudy.failover.health.subject import plain
@@ -152,9 +152,16 @@ class FailingOver:
             raise
 
     async def _isolate(self, log: MachineLog, qmp: str, seconds: int) -> None:
+        epoch = log.state.epoch
+
+        def still(state: MachineState) -> None:
+            if state.epoch != epoch:
+                # It would be of whoever took the machine, and who does not know of it.
+                raise Fenced(f"machine {state.name!r} was failed over to site {state.site!r} meanwhile")
+
         # First: others go by the record, and this host may be cut off before its next look at it.
         async with self.arms(log, qmp, seconds):
-            await finish(log.append(kinds.Isolation(after=seconds)))
+            await finish(log.append(kinds.Isolation(after=seconds), still))
 
     async def fail_over(self, request: engine.FailOver, progress: OnProgress, *, again: bool = False) -> engine.FailedOver:
         return await operations.fail_over(self, request, progress, again=again)
