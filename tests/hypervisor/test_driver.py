@@ -10,6 +10,7 @@ import msgspec
 import pytest
 
 from tests.hypervisor.stage import SEES, WAITS
+from tests.small import ROOT, small
 from understudy.errors import Conflict, InvalidRequest, TargetFailed
 from understudy.hypervisor.protocol import Patience, Status
 from understudy.hypervisor.qemu import shutdown
@@ -112,6 +113,17 @@ async def test_what_ended_it_is_told(stage, define):
     assert (await vms.start("killed", definition, host)).status is Status.RUNNING
     await vms.destroy("killed", "the drill is over")
     assert (await vms.state("killed")).reason == "the drill is over"
+
+
+@pytest.mark.skipif(not ROOT, reason="mounting needs root")
+async def test_what_must_end_ends_without_room(stage, define):
+    with small(stage.root / "vms", "4M") as place:
+        definition, host = define(WAITS)
+        await stage.hypervisor.start("web1", definition, host)
+        place.fill()
+        await stage.hypervisor.destroy("web1", "another site has it")
+        state = await stage.hypervisor.state("web1")
+        assert (state.status, state.alive) == (Status.CRASHED, False)
 
 
 async def test_what_qemu_refuses(stage, define):

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import msgspec
 
-from understudy.errors import SourceUnavailable, TargetFailed
+from understudy.errors import SourceUnavailable, StateFailed, TargetFailed
 from understudy.hypervisor.protocol import Held, State, Status
 from understudy.hypervisor.qemu import launch
 from understudy.hypervisor.qemu.arguments import IDENTITY
@@ -122,7 +122,9 @@ class RunProcess:
         """No process when this returns; what its disks hold is written out if QEMU still can."""
         record = read(self.places)
         if record is not None and not record.ended:
-            write(self.places, msgspec.structs.replace(record, ended=reason))
+            # A state directory that is full keeps nothing alive that must end; why it ended is not known later then.
+            with contextlib.suppress(StateFailed):
+                write(self.places, msgspec.structs.replace(record, ended=reason))
         if not self.alive:
             return
         with contextlib.suppress(SourceUnavailable, QmpRefused):
