@@ -13,7 +13,8 @@ from understudy.errors import StateFailed
 
 T = TypeVar("T")
 NEEDS_ROOM = "the state directory must be writable and not full"
-_PASSING = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO)
+PASSING = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO)
+"""A file system that is full, or failed."""
 
 
 @contextlib.contextmanager
@@ -31,7 +32,7 @@ def state_directory(path: Path) -> Iterator[None]:
 
 def may_pass(said: str) -> bool:
     """Whether another program says that a file system was full, or failed."""
-    return any(os.strerror(number) in said for number in _PASSING)
+    return any(os.strerror(number) in said for number in PASSING)
 
 
 def sync_directory(path: Path) -> None:

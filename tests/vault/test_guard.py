@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.faults import Action, Fault, FaultyStore
+from tests.small import ROOT, small
 from tests.vault.worlds import QUICK, UNLOCK, a_point, passphrase
 from understudy.errors import InDoubt, IntegrityError, RolledBack, StateFailed
 from understudy.store.file import FileStore
@@ -255,3 +256,31 @@ async def test_reading_takes_no_writing_where_nothing_is_new(log: MachineLog, tm
     again = await opened(tmp_path)
     assert (await again.find("web")).head.seq == 5
     await again.close()
+
+
+if ROOT:
+
+    async def test_what_others_say_is_heard_without_room_for_the_mark(log: MachineLog, tmp_path: Path) -> None:
+        """Who was failed over must learn of it; and goes by what it has read as long as it lives, and durably once there is room."""
+        with small(tmp_path / "full", "1m") as state:
+            there = await opened(tmp_path, "full")
+            before = await there.find("web")
+            mark = state.path / f"vaults/{there.id}/guard/machines_{log.machine_id}"
+            assert guard.remembered(mark).seq == 5
+            shutil.copytree(tmp_path / "vault", tmp_path / "copy")
+            state.fill()
+            await log.append(kinds.Note(text="of another site"))
+            await before.refresh()
+            assert before.head.seq == (await there.find("web")).head.seq == 6
+            with pytest.raises(StateFailed):
+                await before.append(kinds.Note(text="from here"))
+            old = await opened(tmp_path, "full", "copy")
+            with pytest.raises(RolledBack, match=r"seen record 6 .* ends at record 5"):
+                await old.find("web")
+            state.empty()
+            await before.refresh()
+            guard._unkept.clear()
+            with pytest.raises(RolledBack, match=r"seen record 6 .* ends at record 5"):
+                await old.find("web")
+            await before.append(kinds.Note(text="from here"))
+            assert guard.remembered(mark).seq == 7

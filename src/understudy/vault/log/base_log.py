@@ -131,7 +131,7 @@ class BaseLog(ABC):
             await self._follow()
         finally:
             self._taken()
-        await self._chain.remember()
+        await self._chain.remember(must=False)
 
     async def _follow(self, until: int = 0) -> None:
         """Take every record that there is, or those up to `until`."""

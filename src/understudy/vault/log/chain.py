@@ -130,11 +130,15 @@ class Chain:
                 return bytes(await self._place.store.get(names.record(self.owner, self.head.seq), 0, MAX_RECORD + 1))
         return None
 
-    async def remember(self) -> None:
-        """From now on this site refuses a vault without `head`. If it did already when reading on began, nothing is written."""
-        if self._place.memory is None or self._place.salvage or not self.head.seq or self.head == self._seen:
+    async def remember(self, *, must: bool = True) -> None:
+        """From now on this site refuses a vault without `head`. If it did already when reading on began, nothing is written. `must`: as
+        `guard.remember` has it."""
+        if self._place.memory is None or self._place.salvage or not self.head.seq:
             return
-        await finish_in_thread(partial(guard.remember, self._place.memory.guard(self.owner), self.head))
+        mark = self._place.memory.guard(self.owner)
+        if self.head == self._seen and not guard.waits(mark):
+            return
+        await finish_in_thread(partial(guard.remember, mark, self.head, must=must))
         self._seen = self.head
 
     async def must_still_end_here(self) -> None:

@@ -6,12 +6,15 @@ from pathlib import Path
 
 import msgspec
 
-from understudy.durable import replace_file
+from understudy.durable import PASSING, replace_file
 from understudy.errors import RolledBack, StateFailed
 from understudy.vault.log.record import HASH_SIZE, Head
 from understudy.vault.malformed import MALFORMED
 
 _DAMAGED = "it remembers what this site has seen of the vault; if you know that the vault is the right one, remove this file"
+
+_unkept: dict[Path, Head] = {}
+"""Marks that there was no room for. Until there is, this process alone holds to them."""
 
 
 class _Seen(msgspec.Struct, frozen=True):
@@ -21,6 +24,11 @@ class _Seen(msgspec.Struct, frozen=True):
 
 def remembered(path: Path) -> Head:
     """What this site has seen; an empty head if nothing. Blocks."""
+    kept, unkept = _kept(path), _unkept.get(path, Head())
+    return unkept if unkept.seq > kept.seq else kept
+
+
+def _kept(path: Path) -> Head:
     try:
         seen = msgspec.json.decode(path.read_bytes(), type=_Seen)
         head = Head(seen.seq, bytes.fromhex(seen.hash))
@@ -35,10 +43,30 @@ def remembered(path: Path) -> Head:
     return head
 
 
-def remember(path: Path, head: Head) -> None:
-    """Raise the mark durably; never lower it, whatever other processes of this host do meanwhile. Blocks."""
-    if remembered(path).seq >= head.seq:
+def waits(path: Path) -> bool:
+    """Whether this process has seen more than there was room to remember."""
+    return path in _unkept
+
+
+def remember(path: Path, head: Head, *, must: bool = True) -> None:
+    """Raise the mark durably; never lower it, whatever other processes of this host do meanwhile. Blocks.
+
+    Unless it `must`, a disk that is full or failed is in nobody's way who only reads: what another site has decided is heard all the same.
+    """
+    if _kept(path).seq >= head.seq:
         return  # nothing new to keep: reading goes on though the state directory cannot be written
+    try:
+        _keep(path, head)
+    except StateFailed as error:
+        if must or not (isinstance(error.__cause__, OSError) and error.__cause__.errno in PASSING):
+            raise
+        if head.seq > remembered(path).seq:
+            _unkept[path] = head
+    else:
+        _unkept.pop(path, None)
+
+
+def _keep(path: Path, head: Head) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         fd = os.open(path.with_name(path.name + ".lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
@@ -46,7 +74,7 @@ def remember(path: Path, head: Head) -> None:
         raise _failed(path, error) from error
     try:
         fcntl.flock(fd, fcntl.LOCK_EX)
-        if remembered(path).seq < head.seq:
+        if _kept(path).seq < head.seq:
             replace_file(path, msgspec.json.encode(_Seen(head.seq, head.hash.hex())))
     finally:
         os.close(fd)
