@@ -84,7 +84,7 @@ class JobOperations:
     async def outcome(self, job: str) -> Outcome | None:
         if self._runner.has(job):
             return None
-        ended = await self._journal.job(job)
+        ended = self._runner.live(await self._journal.job(job))
         outcome = outcome_of(ended)
         if outcome is None or not outcome.point or ended.machine is None:
             return outcome

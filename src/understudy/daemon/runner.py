@@ -25,6 +25,8 @@ MOST = 1000
 MOST_ATTEMPTS = 3
 """A job that was running so often when the daemon died may be why it did."""
 SHOWN_EVERY = 0.25
+OWED_AGAIN = 2.0
+"""Seconds until what could not be written of jobs is tried again."""
 _OF_A_FAILOVER = ("failover", "change-point", "cancel-failover", "commit-failover", "start-again", "reprotect")
 _TO_THE_END = frozenset({*_OF_A_FAILOVER, "plan"})
 """Kinds that are not left in their midst: there are operations of their own that take them back."""
@@ -54,6 +56,9 @@ class Runner:
         self._doer = doer
         self._tasks = tasks
         self._runs: dict[str, _Run] = {}
+        self._owed: dict[str, Job] = {}
+        """How jobs are of which the file tells something else, since it could not be written."""
+        self._paying: asyncio.Task[None] | None = None
         self._slots = asyncio.Semaphore(AT_ONCE)
         self._stopping = False
         self._ready = asyncio.Event()
@@ -163,6 +168,8 @@ class Runner:
         for run in self._runs.values():
             if run.task is not None:
                 run.task.cancel()
+        if self._paying is not None:
+            self._paying.cancel()
 
     async def stop(self, seconds: float) -> None:
         """Let what runs come to its end for so long; the rest is begun again by the next daemon."""
@@ -181,7 +188,7 @@ class Runner:
 
     def _now(self, job: Job) -> Job:
         run = self._runs.get(job.id)
-        return run.job if run else job
+        return run.job if run else self._owed.get(job.id, job)
 
     def _begin(self, job: Job, work: Work) -> None:
         run = _Run(job)
@@ -233,12 +240,27 @@ class Runner:
         self._journal.tell("job.ended", severity, message, machine=job.machine, job=job.id, actor=job.actor, data={"state": state})
 
     async def _put(self, job: Job) -> None:
-        """A job goes on, and ends, even where the file cannot be written: the next daemon repeats it."""
+        """A job goes on, and ends, even where the file cannot be written."""
         try:
             await self._journal.put(job)
         except StateFailed as error:
             self._journal.tell("daemon.jobs-failed", "error", error.message, job=job.id)
             self._journal.show(job)
+            self._owed[job.id] = job
+            if self._paying is None or self._paying.done():
+                self._paying = self._tasks.create_task(self._pay(), name="jobs that could not be written")
+        else:
+            self._owed.pop(job.id, None)
+
+    async def _pay(self) -> None:
+        """What has ended must not be begun again by the next daemon, whenever that may be: it is written once there is room."""
+        while self._owed:
+            await asyncio.sleep(OWED_AGAIN)
+            for job in list(self._owed.values()):
+                with contextlib.suppress(StateFailed):
+                    await self._journal.put(job)
+                    if self._owed.get(job.id) is job:
+                        del self._owed[job.id]
 
     def _progress(self, run: _Run, progress: Progress) -> None:
         """Shown now and then, and at each new step."""
