@@ -4,7 +4,7 @@ import msgspec
 
 from tests.cli.fake_engine import point
 from understudy.cli.failover_show import past
-from understudy.cli.failover_words import held_by, lacking
+from understudy.cli.failover_words import held_by, lacking, taken_back
 from understudy.engine import Authority, FailoverEntry, Standby
 
 NEWEST = msgspec.structs.replace(point(9, "22" * 16), frozen_at=1_700_000_042_000_000_000)
@@ -39,3 +39,9 @@ def test_a_failover_that_was_cancelled_is_not_called_committed() -> None:
     assert line.endswith("it goes on at site a, from point 22222222")
     assert "committed" not in line
     assert "committed at" in past(stands("planned"))[0]
+
+
+def test_a_cancellation_takes_back_more_than_the_change_that_is_under_way() -> None:
+    assert taken_back(stands("unplanned"), "a") == "web will be ended here at once, and goes on at site a"
+    midst = msgspec.structs.replace(stands("unplanned"), under_way="a failover (change) was decided and has not ended")
+    assert taken_back(midst, "a").startswith("a failover (change) was decided and has not ended; not that alone is taken back: web will be")

@@ -4,7 +4,7 @@ import click
 
 from understudy.cli.completing import machine_names
 from understudy.cli.confirming import confirmed
-from understudy.cli.failover_words import told
+from understudy.cli.failover_words import taken_back, told
 from understudy.cli.progress import shown
 from understudy.cli.session import Session, asking
 from understudy.engine import CancelFailover
@@ -19,7 +19,7 @@ async def command(session: Session, name: str, yes: bool) -> None:
     async with session.daemon.opened() as service:
         where = await service.authority(name)
         if where.phase == "failed_over" and where.failover is not None:
-            confirmed(yes, f"{where.machine} will be ended here at once, and goes on at site {where.failover.before}")
+            confirmed(yes, taken_back(where, where.failover.before))
         with shown(session.output) as progress:
             done = await service.cancel_failover(CancelFailover(machine=name), progress)
     told(session.output, done, f"{done.machine} goes on at site {done.site}")

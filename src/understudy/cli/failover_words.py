@@ -2,7 +2,7 @@
 
 from understudy.cli.output import Output
 from understudy.cli.words import local_time
-from understudy.engine import FailedOver, Point, Standby
+from understudy.engine import Authority, FailedOver, Point, Standby
 from understudy.engine.units import duration
 
 
@@ -19,6 +19,12 @@ def lacking(frozen_at: int, newest: Point) -> str:
     """What is not in a point, though the vault has it."""
     later = duration((newest.frozen_at - frozen_at) / 1e9)
     return f"; the newest is point {newest.number}, frozen {later} later: what was written between will not be there"
+
+
+def taken_back(where: Authority, home: str) -> str:
+    """What a cancellation does, which may be meant for the change alone that is under way."""
+    midst = f"{where.under_way}; not that alone is taken back: " if where.under_way else ""
+    return f"{midst}{where.machine} will be ended here at once, and goes on at site {home}"
 
 
 def told(out: Output, done: FailedOver, words: str) -> None:

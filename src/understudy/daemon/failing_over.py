@@ -227,7 +227,8 @@ class FailingOver:
         runs = replicas.known
         standing = await steps.standing() or deed
         present = runs.get(standing.run) if standing is not None else None
-        stands = present is not None and present[1].vm.status is not Status.RUNNING
+        # In the midst of a change or a cancellation it is that which is said again.
+        stands = present is not None and present[1].vm.status is not Status.RUNNING and not steps.is_unended(deed)
         return engine.Authority(
             machine=state.name,
             id=state.id,

@@ -88,6 +88,13 @@ def after(last: Deed | None, mode: FailoverMode, **fields: object) -> Deed:
     return new_deed(mode, left=last.run, **fields)
 
 
+def unended(machine: str, deed: Deed) -> Conflict:
+    """Of one that was decided, and is in the way of another."""
+    back = "take the whole failover back" if deed.mode == "change" else "take it back"
+    hint = "say it again to go on" + ("" if deed.mode == "cancel" else f", or {back}: understudy failover cancel {machine}")
+    return Conflict(f"a failover of {machine!r} ({deed.mode}) was begun here and has not ended", hint=hint)
+
+
 def boot_id() -> str:
     """Of the clock that `recorded` is by."""
     try:

@@ -3,16 +3,18 @@
 import asyncio
 import time
 from contextlib import suppress
+from pathlib import Path
 
 import msgspec
 
 from understudy import engine
+from understudy.durable import remove
 from understudy.engine import FailoverOperation, Look, Progress
 from understudy.engine.drills import LATEST_PROCESSED
 from understudy.errors import Busy, Conflict, Fenced, NotFound, StoreUnavailable, TargetFailed, UnderstudyError
 from understudy.failover import deed as deeds
 from understudy.failover.choosing import Choosing
-from understudy.failover.deed import Deed, Moved, NotBegun
+from understudy.failover.deed import Deed, Moved, NotBegun, unended
 from understudy.failover.looks import about_point, about_standby, look_of
 from understudy.failover.networks.seed import write_seed
 from understudy.failover.phase import phase_of
@@ -81,7 +83,7 @@ class Steps(Choosing):
                 return await self.keep(deed, force=deed.force or wanted.force)
             # As long as nothing was asked for or decided, nothing was done; and what the log knows of is for the table to judge.
             elif not self.is_recorded(deed) and (deed.point or (deed.request and wanted.mode != UNPLANNED)):
-                raise self._unended(deed)
+                raise unended(self.name, deed)
         standing = await self.standing()
         if (
             standing is not None
@@ -104,13 +106,13 @@ class Steps(Choosing):
         that came to no decision did nothing, and is given up."""
         deed = await self.deed()
         if deed is not None and not deed.done and not self.is_recorded(deed) and not await self._overtaken(deed):
-            if deed.point:
-                raise self._unended(deed)
+            if self.is_unended(deed):
+                raise unended(self.name, deed)
             await self.given_up(deed)
 
-    def _unended(self, deed: Deed) -> Conflict:
-        hint = f"say it again to go on, or take it back: understudy failover cancel {self.name}"
-        return Conflict(f"a failover of {self.name!r} ({deed.mode}) was begun here and has not ended", hint=hint)
+    def is_unended(self, deed: Deed | None) -> bool:
+        """Whether it was decided, and the log does not know of it."""
+        return deed is not None and bool(deed.point) and not (deed.done or self.is_recorded(deed))
 
     async def _overtaken(self, deed: Deed) -> bool:
         """Whether nothing of it counts any more: another failover came first, or its primary is not to be shut down any more."""
@@ -140,7 +142,9 @@ class Steps(Choosing):
         """It has come to nothing."""
         if deed.run:
             await self.site.lender.take_back(self.vault, self.log, deed.run)
-        await self.keep(deed, done=True)
+        deed = await self.keep(deed, done=True)
+        if deed.order is not None and deed.order.seed:
+            await asyncio.to_thread(remove, Path(deed.order.seed))
 
     def is_recorded(self, deed: Deed) -> bool:
         entry = self.log.state.authority.failover
@@ -255,10 +259,8 @@ class Steps(Choosing):
         if deed.mode == PLANNED and (not wanted or state.authority.final.hex() != deed.point):
             raise Conflict(f"machine {state.name!r} runs on at {state.site!r}: its shutdown was taken back", hint="begin again")
         if deed.mode == UNPLANNED and not deed.wanted and newest != deed.point:
-            raise Moved(
-                f"machine {state.name!r} got a newer point meanwhile: site {state.site!r} is alive",
-                hint=f"name a point: understudy failover unplanned {state.name}@POINT",
-            )
+            hint = f"name a point: understudy failover unplanned {state.name}@POINT"
+            raise Moved(f"machine {state.name!r} got a newer point meanwhile: site {state.site!r} is alive", hint=hint)
 
     async def isolated(self, deed: Deed) -> Deed:
         """The former primary has paused the machine, as far as it was told to when it is cut off."""
