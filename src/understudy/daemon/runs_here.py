@@ -58,6 +58,9 @@ class RunsHere:
         deed = await asyncio.to_thread(deeds.read, directory)
         known = [one for one in (deed, deed.standing if deed is not None else None) if one is not None]
         ours = next((one for one in known if one.run == run and one.id == entry.id.hex()), None)
+        if ours is not None and vm.status is Status.STORAGE_ERROR:
+            await self._replicas.resume(run)
+            return starved(f"{log.state.name} was failed over to here", vm)
         if ours is not None:
             return _reason(log.state, vm, committed=bool(entry.committed)) if ours.running_at else None
         # Another site may have taken it since. Said before it is kept: until then it is found again, however this ends.
@@ -70,6 +73,12 @@ class RunsHere:
         await self._replicas.keep(run)
         self._journal.tell("failover.superseded", "error", f"{state.name}: {words}", machine=machine, data={"run": run})
         return None
+
+
+def starved(about: str, vm: State) -> Reason:
+    """Of one that is let go on each time that it is looked at."""
+    hint = "free space where its disks are (`replicas` in the state directory), or mend that file system: it goes on by itself then"
+    return Reason(code="starved", health="critical", message=f"{about}, and stands still: {vm.reason}", hint=hint)
 
 
 def _reason(state: MachineState, vm: State, *, committed: bool) -> Reason:

@@ -55,9 +55,9 @@ class Sentinel:
         self._replicas = replicas
         self._runs_here = runs_here
         self.isolation = Isolation(engine.site.state / "isolation", self._aside, journal)
-        self._standing_down = StandingDown(engine, machines, replicas, self.isolation, self.halt)
         self._engine = engine
         self._duties = Duties(engine)
+        self._standing_down = StandingDown(engine, machines, replicas, self.isolation, self._duties, self.halt)
         self._machines = machines
         self._journal = journal
         self._looks: dict[str, asyncio.Task[None]] = {}
@@ -201,7 +201,7 @@ class Sentinel:
     async def _do(self, duty: Duty, track: Track, vault: Vault, log: MachineLog) -> None:
         match duty:
             case duties.Nothing():
-                self.halt(track, await self._standing_down.ended(track, vault))
+                self.halt(track, await self._standing_down.stopped(track, vault))
             case duties.ShutDown(request):
                 await self._shut_down(track, vault, request)
             case duties.Wait(by):

@@ -5,8 +5,10 @@ import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from understudy.daemon.duties import Duties
 from understudy.daemon.isolation import BY_SIGNAL, Isolation
 from understudy.daemon.machines import Machines
+from understudy.daemon.runs_here import starved
 from understudy.daemon.served import ServedEngine
 from understudy.daemon.track import Track
 from understudy.durable import sync_directory
@@ -21,10 +23,11 @@ from understudy.errors import (
     TargetFailed,
     UnderstudyError,
 )
-from understudy.failover.duty import StandDown, standby_answered, standby_asked
+from understudy.failover.duty import Nothing, StandDown, standby_answered, standby_asked
 from understudy.failover.reversal import images_at_home, reversed_images
 from understudy.failover.stopped_file import write_stopped
 from understudy.finish import finish
+from understudy.hypervisor.protocol import Status
 from understudy.local.machine_file import read_source, remove_source
 from understudy.local.recovery_key import must_hold_the_recovery_key
 from understudy.local.standby.file import read_standby
@@ -56,12 +59,14 @@ class StandingDown:
         machines: Machines,
         replicas: Replicas,
         isolation: Isolation,
+        duties: Duties,
         halt: Callable[[Track, Reason], None],
     ) -> None:
         self._engine = engine
         self._machines = machines
         self._replicas = replicas
         self._isolation = isolation
+        self._duties = duties
         self._halt = halt
         self._looked: dict[str, float] = {}
         """When it was found last that a machine does not run here that must not, by the monotonic clock."""
@@ -78,6 +83,7 @@ class StandingDown:
         now = time.monotonic()
         asked = standby_asked(log.state, site) if now - self._failed.get(track.id, -TRIED_AGAIN) >= TRIED_AGAIN else None
         if now - self._looked.get(track.id, -AGAIN) < AGAIN and asked is None:
+            self._duties.must_be_known(track.id)
             return
         directory = self._engine.site.directory(vault.id, track.id)
         source = await asyncio.to_thread(read_source, directory)
@@ -109,11 +115,13 @@ class StandingDown:
             if not told and duty.former and isinstance(source, QemuSource):
                 fresh = await vault.find(track.id)
                 await finish(fresh.append(kinds.StandDown(site=site, epoch=duty.epoch, running=running, text=words)))
+            self._duties.must_be_known(track.id)
             if running or not duty.over or not duty.former:
                 return
             if asked is not None:
                 self._failed.pop(track.id, None)
-                await self._become_stand_in(asked, track, vault, source)
+                if not await self._become_stand_in(asked, track, vault, source):
+                    return
             elif not standby_answered(log.state, site):
                 return
             # Only now: by it its end is known to have been an orderly one.
@@ -139,16 +147,27 @@ class StandingDown:
             finally:
                 await session.close()
 
-    async def ended(self, track: Track, vault: Vault) -> Reason | None:
-        """What was started here by a failover, is followed, and has no process any more: nothing starts it by itself."""
-        known = track.halted is not None and track.halted.code == ENDED
-        if not known and (track.failure is None or track.failure.code != SourceUnavailable.code):
-            return None
+    async def stopped(self, track: Track, vault: Vault) -> Reason | None:
+        """What was started here by a failover and is followed does not run. Nothing starts it by itself that has no process any more; one
+        whose disk was full tries again, if it is this site's still."""
         source = await asyncio.to_thread(read_source, self._engine.site.directory(vault.id, track.id))
         run = self.run_of(source)
-        if not run or (now := await self._replicas.state(run)).vm.alive:
+        if not run:
             return None
-        message = f"it runs here since a failover, and has ended: {now.vm.reason or now.vm.status.value}"
+        vm = (await self._replicas.state(run)).vm
+        if vm.status is Status.STORAGE_ERROR:
+            reason = starved("it runs here since a failover", vm)
+            # No cycle may take it for one that stands still while it is let go on.
+            self._halt(track, reason)
+            async with self._machines.aside(track.id):
+                _, _, duty = await self._duties.now(track.id)
+                if isinstance(duty, Nothing) and not self._isolation.paused(track.id):
+                    await self._replicas.resume(run)
+            return reason
+        known = track.halted is not None and track.halted.code == ENDED
+        if vm.alive or not (known or (track.failure is not None and track.failure.code == SourceUnavailable.code)):
+            return None
+        message = f"it runs here since a failover, and has ended: {vm.reason or vm.status.value}"
         return _reason(ENDED, message, f"understudy failover start {track.name}")
 
     async def _stop(self, source: MachineSource, duty: StandDown, *, ends: bool) -> tuple[bool, str]:
@@ -175,11 +194,12 @@ class StandingDown:
         finally:
             await session.close()
 
-    async def _become_stand_in(self, asked: Asked, track: Track, vault: Vault, source: MachineSource) -> None:
+    async def _become_stand_in(self, asked: Asked, track: Track, vault: Vault, source: MachineSource) -> bool:
+        """False if it is not what this site was failed over from any more."""
         log = await vault.find(track.id)
         entry = log.state.authority.failover
-        if entry is None:
-            return
+        if entry is None or entry.before != self._engine.site.name:
+            return False
         try:
             must_hold_the_recovery_key(vault)
             run = self.run_of(source)
@@ -189,8 +209,6 @@ class StandingDown:
                 images = await asyncio.to_thread(_taken_out, self._replicas, run, self._engine.site.state / "standby" / run)
             else:
                 images = await images_at_home(vault, log, entry)
-            if entry.before != self._engine.site.name:
-                return
             async with self._engine.standing.aside(track.id):
                 if not await self._follows(vault, log, images):
                     await reversed_images(vault, log, self._engine.site, entry, images, _unheard)
@@ -207,6 +225,7 @@ class StandingDown:
             await finish(log.append(kinds.Answer(id=asked.id, outcome="failed", text=error.message + hint)))
             raise
         await finish(log.append(kinds.Answer(id=asked.id, outcome="done", text="its images follow from here on")))
+        return True
 
     async def _follows(self, vault: Vault, log: MachineLog, images: Mapping[str, Place]) -> bool:
         """Whether these are the standby's already: it may have gone on since they were brought back."""

@@ -12,7 +12,7 @@ import msgspec
 
 from understudy import engine
 from understudy.durable import remove, state_directory, sync_directory
-from understudy.errors import Busy, Conflict, NotFound, UnderstudyError
+from understudy.errors import Busy, Conflict, NotFound, StateFailed, UnderstudyError
 from understudy.hypervisor.protocol import Hypervisor, Patience, Status, Step
 from understudy.local.ownership import owned
 from understudy.replica.exports import Exports
@@ -93,6 +93,12 @@ class Replicas:
                 return ()
             return await self._hypervisor.shut_down(run, patience)
 
+    async def resume(self, run: str) -> None:
+        """A guest that stands still since its disk was full, or failed, tries again. Whether it may run here is the caller's to know."""
+        async with self._turns[run]:
+            if (await self._hypervisor.state(run)).status is Status.STORAGE_ERROR:
+                await self._hypervisor.resume(run)
+
     async def drain(self, run: str, progress: engine.OnProgress) -> None:
         """Every overlay has what lay below it, and the export has ended. The guest runs on.
 
@@ -132,6 +138,7 @@ class Replicas:
             record = await asyncio.to_thread(_must_be, directory)
             await asyncio.to_thread(write, directory, msgspec.structs.replace(record, kept=True))
             await self._hypervisor.destroy(run)
+            await _forget_seed(record)
             if not record.below:
                 await self._exports.stopped(run)
             else:
@@ -148,6 +155,9 @@ class Replicas:
         """Nothing of it is left. Idempotent."""
         directory = directory_of(self._root, run)
         async with self._alone(directory):
+            # Of one whose record cannot be read nothing more is known.
+            with contextlib.suppress(StateFailed):
+                await _forget_seed(await asyncio.to_thread(read, directory))
             await self._clear(directory)
 
     @contextlib.asynccontextmanager
@@ -251,3 +261,10 @@ def _must_be(directory: Path) -> Record:
     if record is None:
         raise NotFound(f"the replica {directory.name!r} has just been removed")
     return record
+
+
+async def _forget_seed(record: Record | None) -> None:
+    """It was made for this run, which is not started any more."""
+    if record is not None and record.order.seed:
+        with state_directory(seed := Path(record.order.seed)):
+            await asyncio.to_thread(remove, seed)
