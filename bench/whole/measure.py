@@ -5,6 +5,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
 
 import msgspec
@@ -71,7 +72,7 @@ def _run(command: Command, environment: Mapping[str, str]) -> Cost:
 def _watch(root: int, ended: threading.Event, seen: list[int]) -> None:
     """A process's own peak, and not what wait4 says of it: that begins with the peak of the Python that started it."""
     while True:
-        held = [_memory(process) for process in _tree(root)]
+        held = {_memory(process) for process in _tree(root)}  # a child shares its parent's, to the byte, until its program begins
         seen[0] = max(seen[0], sum(now for now, _ in held), *(peak for _, peak in held))
         if ended.wait(PAUSE):
             return
@@ -81,11 +82,10 @@ def _tree(root: int) -> list[int]:
     found, left = [], [root]
     while left:
         found.append(left.pop())
-        for children in Path(f"/proc/{found[-1]}/task").glob("*/children"):
-            try:
-                left += map(int, children.read_text().split())
-            except OSError:  # its thread has ended meanwhile
-                continue
+        with suppress(OSError):  # it has ended meanwhile, or its thread
+            for task in os.listdir(f"/proc/{found[-1]}/task"):
+                with suppress(OSError):
+                    left += map(int, Path(f"/proc/{found[-1]}/task/{task}/children").read_text().split())
     return found
 
 
