@@ -101,7 +101,7 @@ def _whole(results: Results) -> Iterator[str]:
     yield "`make bench-whole` compares more settings.\n"
     for step in Step:
         rows = [_step(result) for result in run.results if result.step is step and result.rounds]
-        yield f"{WORDS[step].capitalize()}:\n"
+        yield f"{_begun(WORDS[step])}:\n"
         yield from _table(("", "wall s", "cpu s", "peak MiB", "stored MiB", "kept beside"), rows)
         yield ""
     yield "The faster of restic and borg : understudy; above 1 understudy is faster.\n"
@@ -110,6 +110,10 @@ def _whole(results: Results) -> Iterator[str]:
     yield ""
     for tool in run.tools:
         yield f"- {tool.tool}, {tool.setting} ({tool.version}): {tool.why}."
+
+
+def _begun(words: str) -> str:
+    return words[:1].upper() + words[1:]
 
 
 def _step(result: Result) -> tuple[str, ...]:
@@ -158,7 +162,7 @@ def _growth(results: Results) -> Iterator[str]:
         rows = [row for row in results.growth if row.grown == grown]
         numbers = sorted({row.number for row in rows})
         known = {(row.site, row.command, row.number): row for row in rows}
-        yield f"\n{grown.capitalize()}: seconds by the clock, seconds of processor, MiB.\n"
+        yield f"\n{_begun(grown)}: seconds by the clock, seconds of processor, MiB.\n"
         names = dict.fromkeys((row.site, row.command) for row in rows)
         cells = ((f"{command} ({site})", *(_cost(known.get((site, command, number))) for number in numbers)) for site, command in names)
         yield from _table(("", *map(str, numbers)), cells)

@@ -4,16 +4,15 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import matplotlib as mpl
-
-mpl.use("svg")
-
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
+from matplotlib.ticker import FuncFormatter, NullFormatter
 
 from bench.report.results import Kernel, Results
 from bench.whole.figures import best
 from bench.whole.step import Step
 
+mpl.use("svg")
 mpl.rcParams.update(
     {
         "svg.hashsalt": "understudy",
@@ -41,6 +40,8 @@ def draw(results: Results, directory: Path) -> tuple[str, ...]:
     made = []
     for name, plot in PLOTS.items():
         if figure := plot(results):
+            for axes in figure.axes:
+                _plain_numbers(axes)
             figure.savefig(directory / f"{name}.svg", metadata={"Date": None, "Creator": None}, bbox_inches="tight")
             plt.close(figure)
             made.append(name)
@@ -86,7 +87,7 @@ def _live(results: Results) -> plt.Figure | None:
         return None
     figure, (left, middle, right) = plt.subplots(1, 3, figsize=(9, 3.2), layout="constrained")
     rows = sorted((row for row in results.live if row.every == 1), key=lambda row: (row.wanted, row.size))
-    least = min(row.size for row in rows)
+    least = min((row.size for row in rows), default=0)
     rates = [row for row in rows if row.size == least]
     left.plot([row.followed.rate / 1e6 for row in rates], [row.rpo for row in rates], "o-", color=COLOURS[0], label="RPO, at most")
     left.plot([row.followed.rate / 1e6 for row in rates], [row.cycle for row in rates], "s-", color=COLOURS[1], label="cycle")
@@ -105,10 +106,11 @@ def _live(results: Results) -> plt.Figure | None:
     writing = [row for row in results.live if row.wanted and row.size == least]
     names = [f"{row.wanted / 1e6:g} MB/s\n{row.every} s" for row in writing]
     series = {"p50 without": "alone", "p99 without": "alone", "p50 with": "followed", "p99 with": "followed"}
-    _bars(right, names, {name: [getattr(getattr(row, of), name[:3]) / 1e3 for row in writing] for name, of in series.items()})
+    _bars(right, names, {name: [getattr(getattr(row, of), name[:3]) / 1e3 for row in writing] for name, of in series.items()}, columns=2)
     right.set(title="a guest's writes", ylabel="milliseconds", yscale="log")
     for axes in (left, middle):
-        axes.legend(fontsize=7)
+        if axes.get_legend_handles_labels()[1]:
+            axes.legend(fontsize=7)
     return figure
 
 
@@ -129,13 +131,21 @@ def _growth(results: Results) -> plt.Figure | None:
     return figure
 
 
-def _bars(axes: Axes, places: Sequence[str], bars: Bars) -> None:
+def _bars(axes: Axes, places: Sequence[str], bars: Bars, columns: int = 4) -> None:
     width = 0.85 / max(len(bars), 1)
     for number, (name, heights) in enumerate(bars.items()):
         at = [place + (number - (len(bars) - 1) / 2) * width for place in range(len(places))]
         axes.bar(at, heights, width * 0.95, label=name, color=COLOURS[number % len(COLOURS)])
     axes.set_xticks(range(len(places)), places)
-    axes.legend(fontsize=7, ncols=4, loc="upper center", bbox_to_anchor=(0.5, -0.12))
+    axes.legend(fontsize=7, ncols=columns, loc="upper center", bbox_to_anchor=(0.5, -0.12))
+
+
+def _plain_numbers(axes: Axes) -> None:
+    """0.1 and 1000, not powers of ten, along logarithmic axes."""
+    for axis in (axes.xaxis, axes.yaxis):
+        if axis.get_scale() == "log":
+            axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+            axis.set_minor_formatter(NullFormatter())
 
 
 def _gib(disk: str) -> float:

@@ -15,8 +15,7 @@ IN_TURN = 0.15
 SAME_RUN = 0.3
 PROCESSOR = 0.25
 CLOCK = 0.45
-MEMORY = 0.4
-"""Huge pages, where the kernel has some to give, are up to 50 MiB of a process."""
+MEMORY = 0.25
 
 
 class Ratio(msgspec.Struct, frozen=True):
@@ -41,10 +40,12 @@ def _kernels(kernels: Iterable[Kernel]) -> Iterator[Named]:
 
 
 def _whole(results: Results) -> Iterator[Named]:
-    for ratio in results.whole.ratios if results.whole else ():
-        peers = "restic and borg" if ratio.settings == "defaults" else "restic and borg at any settings"
-        yield f"whole, {ratio.step} : {peers}, by processor", ratio.cpu, PROCESSOR
-        yield f"whole, {ratio.step} : {peers}, by the clock", ratio.wall, CLOCK
+    if run := results.whole:
+        for ratio in run.ratios:
+            peers = "restic and borg" if ratio.settings == "defaults" else "restic and borg at any settings"
+            what = f"{ratio.step} of {run.image / 2**30:g} GiB : {peers}"
+            yield f"{what}, by processor", ratio.cpu, PROCESSOR
+            yield f"{what}, by the clock", ratio.wall, CLOCK
 
 
 def _live(results: Results) -> Iterator[Named]:

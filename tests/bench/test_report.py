@@ -64,7 +64,7 @@ def test_adversarial_data_have_no_target() -> None:
 def test_every_ratio_is_written_so_that_more_is_better() -> None:
     found = ratios_of(made.results())
     assert found["encode, unchanged : xxh3, system"].ratio == 1.0
-    assert found["whole, initial : restic and borg, by the clock"].ratio == 6
+    assert found["initial of 4 GiB : restic and borg, by the clock"].ratio == 6
     assert found["list (known) of 1 : of 10000 points, processor"].ratio == 0.1
     assert found["list (known) of 1 : of 10000 points, memory"].ratio == 0.5
     assert found["idle cycle of 1 GiB : of 8 TiB, raw"].ratio == pytest.approx(0.8)
