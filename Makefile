@@ -52,7 +52,7 @@ load: ## a hundred machines on a daemon: promises, kills, clocks; half an hour (
 	@.ci/prepare guest tests
 	@.venv/bin/python -m tests.daemon.load $(ARGS)
 
-endure: ## every acceptance run of failover, one after another; as root, about three hours (ARGS="rounds 2": that one)
+endure: ## every acceptance run of failover, and of killed servers; as root, more than three hours (ARGS="rounds 2": that one)
 	@.ci/prepare guest tests
 	@.venv/bin/python -m tests.endurance $(ARGS)
 

@@ -1,4 +1,4 @@
-"""Every acceptance run of failover, one after another, or one: `make endure`, `make endure ARGS="rounds 2 --vault s3"`."""
+"""Every acceptance run of failover and of killed servers, one after another, or one: `make endure ARGS="rounds 2 --vault s3"`."""
 
 import subprocess
 import sys
@@ -9,6 +9,7 @@ RUNS = (
     ("plan",),
     ("kills", "--seconds", "3600"),
     ("returns", "--seconds", "2400"),
+    ("servers", "--seconds", "1200"),
 )
 
 

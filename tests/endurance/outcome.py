@@ -2,6 +2,7 @@
 
 import json
 from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -25,13 +26,16 @@ class Outcomes:
 
     def keep(self, here: World) -> None:
         """What the two sites of the last line said, beside the lines."""
+        self.keep_logs({f"{name}.log": site.log for name, site in here.sites.items()} | {"home.console": here.home.console})
+
+    def keep_logs(self, texts: Mapping[str, str]) -> None:
+        """By name, beside the lines."""
         if self._path is None:
             return
         beside = self._path.with_suffix(".logs")
         beside.mkdir(exist_ok=True)
-        for name, site in here.sites.items():
-            (beside / f"{len(self.lines)}-{name}.log").write_text(site.log)
-        (beside / f"{len(self.lines)}-home.console").write_text(here.home.console)
+        for name, text in texts.items():
+            (beside / f"{len(self.lines)}-{name}").write_text(text)
 
     def table(self, row: str, column: str) -> str:
         """How many of each, and how many of these broke a promise."""

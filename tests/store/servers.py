@@ -78,18 +78,14 @@ def iam_server(directory: Path) -> Iterator[Server]:
 @contextmanager
 def azurite(directory: Path, host: str = "127.0.0.1") -> Iterator[Server]:
     """Azurite, all in memory, gone at the end."""
-    command = [
-        _node(),
-        "--require",
-        str(Path(__file__).with_name("azurite_waits.cjs")),
-        str(AZURITE),
-        "--skipApiVersionCheck",
-        "--disableTelemetry",
-        "--inMemoryPersistence",
-    ]
-    command += ["--blobHost", host, "--blobPort", "0"]
-    with _running(command, directory / "azurite.log") as port:
+    with _running(azurite_command(0, "--inMemoryPersistence", host=host), directory / "azurite.log") as port:
         yield Server("az", f"http://{host}:{port}/{ACCOUNT}", port, host)
+
+
+def azurite_command(port: int, *persistence: str, host: str = "127.0.0.1") -> list[str]:
+    """`port` 0: a free one, of which its output tells."""
+    command = [_node(), "--require", str(Path(__file__).with_name("azurite_waits.cjs")), str(AZURITE)]
+    return [*command, "--skipApiVersionCheck", "--disableTelemetry", *persistence, "--blobHost", host, "--blobPort", str(port)]
 
 
 @contextmanager
