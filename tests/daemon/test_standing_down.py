@@ -1,14 +1,19 @@
-"""A former primary that was asked to be the stand-in of a site which is not its successor any more."""
+"""A former primary: what it is not asked for any more, and what it cannot stop."""
 
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
+import pytest
+
 from tests.failover.test_duty import LOST, state_of
 from tests.vault.test_fold import B
 from understudy.daemon.standing_down import StandingDown
 from understudy.daemon.track import Track
-from understudy.engine import QemuSource, ReplicationPolicy
+from understudy.engine import QemuSource, Reason, ReplicationPolicy
+from understudy.errors import StateFailed
+from understudy.failover.duty import StandDown
+from understudy.local.machine_file import NAME
 
 
 async def test_nothing_is_moved_for_it(tmp_path: Path) -> None:
@@ -24,3 +29,17 @@ async def test_nothing_is_moved_for_it(tmp_path: Path) -> None:
     vault = cast(Any, SimpleNamespace(find=find))
     source = QemuSource(qmp=str(tmp_path / run / "qmp"))
     assert not await looks._become_stand_in(cast(Any, None), Track("m", ReplicationPolicy()), vault, source)
+
+
+async def test_what_cannot_be_stopped_is_said(tmp_path: Path) -> None:
+    """Nobody knows by which socket its VM is reached: it is not as if it were being stopped."""
+    (tmp_path / NAME).write_bytes(b"\xff{")
+    halted: list[Reason] = []
+    site = SimpleNamespace(name="here", state=tmp_path, directory=lambda *_: tmp_path)
+    looks = StandingDown(*cast(Any, (SimpleNamespace(site=site), None, None, None, None)), lambda _, reason: halted.append(reason))
+    track = Track("m", ReplicationPolicy())
+    duty, vault = StandDown(2, "there", "unplanned", orderly=False, over=False), cast(Any, SimpleNamespace(id="v"))
+    with pytest.raises(StateFailed):
+        await looks.look(duty, track, vault, cast(Any, SimpleNamespace(state=state_of(((1, B, LOST),)))))
+    assert (halted[-1].code, halted[-1].health) == ("split", "critical")
+    assert "may run here, too, where nobody can stop it" in halted[-1].message

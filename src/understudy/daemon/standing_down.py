@@ -86,7 +86,12 @@ class StandingDown:
             self._duties.must_be_known(track.id)
             return
         directory = self._engine.site.directory(vault.id, track.id)
-        source = await asyncio.to_thread(read_source, directory)
+        try:
+            source = await asyncio.to_thread(read_source, directory)
+        except StateFailed as error:
+            hint = f"end by hand what runs of it here, since what that writes is lost, and remove the file; {show}"
+            self._halt(track, _reason("split", f"{about}, and it may run here, too, where nobody can stop it: {error.message}", hint))
+            raise
         if source is None:
             raise NotFound("it is not followed from here any more")
         async with self._machines.aside(track.id):
