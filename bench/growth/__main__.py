@@ -25,6 +25,7 @@ from bench.whole.tool import Command
 PROGRAM = str(Path(sys.executable).with_name("understudy"))
 LIST = ("points", MACHINE)
 LOOKS = {"list": LIST, "usage": ("usage", MACHINE), "restore the newest": ("restore", f"{MACHINE}@latest")}
+AMONG_MANY = {"list": ("vault", "info"), "restore one": ("restore", f"{MACHINE}-001@latest")}
 PRUNES = (("prune", MACHINE, "--yes"), ("collect", MACHINE, "--grace", "0", "--yes"))
 """After a policy that keeps the newest point alone."""
 HELD = 64 << 20
@@ -69,7 +70,8 @@ def measured(points: tuple[int, ...], machines: tuple[int, ...], disks: tuple[in
             yield Row("points", number, "known", "list, pruned", _least(pruned, LIST, rounds))
     for number, place in sorted(of_machines(machines).items()):
         for site in ("known", "new"):
-            yield Row("machines", number, site, "list", _least(place, ("vault", "info"), rounds, known=site == "known"))
+            for what, words in AMONG_MANY.items():
+                yield Row("machines", number, site, what, _least(place, words, rounds, known=site == "known"))
         yield daemon_of(number)
     for number in disks:
         yield from _disk(number)

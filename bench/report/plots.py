@@ -137,7 +137,7 @@ def _bars(axes: Axes, places: Sequence[str], bars: Bars, columns: int = 4) -> No
         at = [place + (number - (len(bars) - 1) / 2) * width for place in range(len(places))]
         axes.bar(at, heights, width * 0.95, label=name, color=COLOURS[number % len(COLOURS)])
     axes.set_xticks(range(len(places)), places)
-    axes.legend(fontsize=7, ncols=columns, loc="upper center", bbox_to_anchor=(0.5, -0.12))
+    axes.legend(fontsize=7, ncols=columns, loc="upper center", bbox_to_anchor=(0.5, -0.12 - 0.08 * any("\n" in place for place in places)))
 
 
 def _plain_numbers(axes: Axes) -> None:
