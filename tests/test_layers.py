@@ -37,6 +37,7 @@ LAYERS = (
     ("durable",),
     ("leaving",),
     ("machine",),
+    ("pages",),
     ("model",),
     ("errors",),
 )

@@ -10,6 +10,7 @@ from understudy import extents as ext
 from understudy.errors import IntegrityError
 from understudy.model import BLOCK_SIZE, Bytes, Extents, Signatures, blocks_of
 from understudy.native import blockhash
+from understudy.pages import Buffers
 from understudy.recovery.disk_work import MachineContent
 from understudy.vault.access import Secrets
 from understudy.vault.kinds import PointDisk
@@ -37,7 +38,7 @@ class MemoryDisk:
         used: np.ndarray = np.any(self.blocks.reshape(-1, BLOCK_SIZE) != 0, axis=1)
         return ext.runs(used, ext.whole(len(used)))
 
-    async def stream(self, extents: Extents) -> AsyncGenerator[tuple[Extents, Bytes], None]:
+    async def stream(self, extents: Extents, _: Buffers) -> AsyncGenerator[tuple[Extents, Bytes], None]:
         for unit in ext.units(extents, PIECE_BLOCKS, 64):
             numbers = ext.block_numbers(unit)
             if self.damaged is not None and self.damaged in numbers:
@@ -77,9 +78,9 @@ class MemoryPart:
     def data(self) -> Extents:
         return ext.intersection(self.whole.data(), self.range)
 
-    def stream(self, extents: Extents) -> AsyncGenerator[tuple[Extents, Bytes], None]:
+    def stream(self, extents: Extents, buffers: Buffers) -> AsyncGenerator[tuple[Extents, Bytes], None]:
         assert not len(ext.difference(extents, self.data()))
-        return self.whole.stream(extents)
+        return self.whole.stream(extents, buffers)
 
     def differing(self, other: "MemoryPart") -> Extents:
         assert self.range.tolist() == other.range.tolist()

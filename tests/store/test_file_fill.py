@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 from understudy.model import BytesLike
-from understudy.store.file_fill import DIRECT, PAGE, fill
+from understudy.pages import PAGE
+from understudy.store.file_fill import DIRECT, fill
 
 LARGE = 3 * DIRECT - 1
 

@@ -8,11 +8,12 @@ from understudy.errors import AccessDenied, IntegrityError, UnderstudyError
 from understudy.model import BLOCK_SIZE
 from understudy.native import aead, blockhash, capi
 from understudy.native.layout import KIND_LZ4, KIND_RAW, KIND_ZERO, SUITE_AEGIS256, SUITE_XCHACHA20POLY1305
+from understudy.pages import PAGE
 from understudy.vault import names
 from understudy.vault.maps.diskmap import DiskMap, PackAt, pieces_of
 from understudy.vault.maps.reader import PointReader
 from understudy.vault.maps.resolve import PointMap, resolve
-from understudy.vault.packs.pack import BLOCKS, PAGE, PackWriter
+from understudy.vault.packs.pack import BLOCKS, PackWriter
 from understudy.vault.packs.pack_fetch import fetch_footer, inline_footer, inline_key
 from understudy.vault.packs.pack_layout import HEADER_SIZE, TAG_SIZE, TRAILER_SIZE, open_header, parse_trailer, scrub
 

@@ -4,6 +4,7 @@ from collections.abc import AsyncGenerator, Callable
 from typing import Protocol, Self, TypeAlias
 
 from understudy.model import Bytes, Extents, Signatures
+from understudy.pages import Buffers
 from understudy.vault.kinds import PointDisk
 
 Resizing: TypeAlias = Callable[[], None]
@@ -21,10 +22,10 @@ class PartContent(Protocol):
         """Blocks outside these are zero at this point."""
         ...
 
-    def stream(self, extents: Extents) -> AsyncGenerator[tuple[Extents, Bytes], None]:
+    def stream(self, extents: Extents, buffers: Buffers) -> AsyncGenerator[tuple[Extents, Bytes], None]:
         """The blocks of `extents` (a part of `data()`), in any order, some MiB at a time; the last one zero-padded to 4096 bytes.
 
-        A yielded buffer belongs to the caller.
+        A yielded buffer belongs to the caller, who may give it back to `buffers`.
         """
         ...
 

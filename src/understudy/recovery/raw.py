@@ -18,6 +18,7 @@ from understudy.model import BLOCK_SIZE, Bytes, Extents, blocks_of
 from understudy.recovery import linux
 from understudy.recovery.failure import target_failed
 from understudy.recovery.image_lock import lock_image
+from understudy.recovery.past_cache import PastCache
 from understudy.recovery.protocol import Resizing, unminded
 
 T = TypeVar("T")
@@ -34,6 +35,9 @@ class RawTarget:
         self.path = path
         self._fd = fd
         self._device = device
+        self._past_cache = PastCache(fd)
+        self._written_past = 0
+        self._reads_past = False
         # Owned, so that close can wait for calls whose awaiting task is gone: a descriptor closed under them might be reused.
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="target")
         self._closed = False
@@ -74,7 +78,10 @@ class RawTarget:
             raise target_failed(self.path, doing, error) from error
 
     async def allocated(self) -> Extents:
-        return await self._call("finding its holes", self._allocated)
+        found = await self._call("finding its holes", self._allocated)
+        # What was written past the cache is not in it.
+        self._reads_past = 2 * self._written_past >= ext.total(found) * BLOCK_SIZE
+        return found
 
     def _allocated(self) -> Extents:
         if self._device:
@@ -107,6 +114,8 @@ class RawTarget:
             view = view[length:]
 
     def _read_at(self, offset: int, view: memoryview) -> None:
+        done = self._past_cache.read(view, offset) if self._reads_past else 0
+        offset, view = offset + done, view[done:]
         while view:
             got = os.preadv(self._fd, [view], offset)
             if not got:
@@ -115,22 +124,28 @@ class RawTarget:
             view = view[got:]
 
     async def write(self, extents: Extents, data: Bytes) -> None:
-        await self._call("writing", lambda: self._write(extents, data))
+        past = await self._call("writing", lambda: self._write(extents, data))
+        self._written_past += past
 
-    def _write(self, extents: Extents, data: Bytes) -> None:
+    def _write(self, extents: Extents, data: Bytes) -> int:
         view = data.data
-        at = 0
+        at = past = 0
         for first, count in extents.tolist():
             length = count * BLOCK_SIZE
-            self._write_at(first * BLOCK_SIZE, view[at : at + length])
+            past += self._write_at(first * BLOCK_SIZE, view[at : at + length])
             at += length
+        return past
 
-    def _write_at(self, offset: int, view: memoryview) -> None:
+    def _write_at(self, offset: int, view: memoryview) -> int:
+        """How much of it went past the cache."""
         view = view[: max(0, self.size - offset)]
+        past = self._past_cache.write(view, offset)
+        offset, view = offset + past, view[past:]
         while view:
             done = os.pwritev(self._fd, [view], offset)
             offset += done
             view = view[done:]
+        return past
 
     async def write_zeroes(self, extents: Extents) -> None:
         await self._call("zeroing", lambda: self._zero(extents))
@@ -159,6 +174,7 @@ class RawTarget:
         if not self._closed:
             self._closed = True
             await asyncio.to_thread(self._threads.shutdown)
+            self._past_cache.close()
             os.close(self._fd)
 
 

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from understudy import extents as ext
 from understudy.model import BLOCK_SIZE, SIGNATURE_SIZE, Bytes, Extents, Signatures, blocks_of
 from understudy.native import blockhash, delta
+from understudy.pages import Buffers
 from understudy.recovery.lanes import each, spread
 from understudy.recovery.progress import Listener, Meter
 from understudy.recovery.protocol import DiskContent, Target
@@ -25,18 +26,17 @@ async def digest_of(target: Target, secrets: Secrets, listener: Listener, disk: 
     """The disk digest of what `target` holds now: one pass, read, signed and summed LANES units at a time."""
     extents = await target.allocated()
     meter = Meter(listener, "prove", disk, ext.total(extents) * BLOCK_SIZE)
-    buffers: list[Bytes] = []
+    buffers = Buffers(UNIT_BLOCKS * BLOCK_SIZE)
     total = 0
 
     async def add(unit: Extents) -> None:
         nonlocal total
-        buffer = buffers.pop() if buffers else np.empty(UNIT_BLOCKS * BLOCK_SIZE, dtype=np.uint8)
-        data = buffer[: ext.total(unit) * BLOCK_SIZE]
+        data = buffers.take(ext.total(unit) * BLOCK_SIZE)
         await target.read_into(unit, data)
         part = await asyncio.to_thread(_digest, unit, data, secrets)
         total += part
         meter.add(len(data))
-        buffers.append(buffer)
+        buffers.give(data)
 
     await spread(each(ext.units(extents, UNIT_BLOCKS, UNIT_BLOCKS)), add, LANES)
     return total % (1 << 128)
@@ -46,7 +46,7 @@ async def differing(target: Target, content: DiskContent, secrets: Secrets, list
     """The blocks that `target` holds otherwise than `content`, found by signature."""
     allocated = await target.allocated()
     meter = Meter(listener, "scan", content.disk.name, ext.total(allocated) * BLOCK_SIZE)
-    buffers: list[Bytes] = []
+    buffers = Buffers(UNIT_BLOCKS * BLOCK_SIZE)
     found: list[Extents] = []
     blocks = blocks_of(content.disk.size)
     async with aclosing(content.signatures()) as signatures, aclosing(_windows(signatures, blocks)) as windows:
@@ -58,15 +58,14 @@ async def differing(target: Target, content: DiskContent, secrets: Secrets, list
             found.append(ext.runs(missing, holes))
 
             async def compare(unit: Extents, first: int = first, wanted: Signatures = wanted) -> None:
-                buffer = buffers.pop() if buffers else np.empty(UNIT_BLOCKS * BLOCK_SIZE, dtype=np.uint8)
-                data = buffer[: ext.total(unit) * BLOCK_SIZE]
+                data = buffers.take(ext.total(unit) * BLOCK_SIZE)
                 await target.read_into(unit, data)
                 old = wanted[ext.block_numbers(unit) - first]
                 mask = np.empty(len(old), dtype=np.uint8)
                 if await asyncio.to_thread(delta.differs, data, old, secrets.signature, mask):
                     found.append(ext.runs(mask.astype(np.bool_), unit))
                 meter.add(len(data))
-                buffers.append(buffer)
+                buffers.give(data)
 
             await spread(each(ext.units(inside, UNIT_BLOCKS, UNIT_BLOCKS)), compare, LANES)
     return ext.union(*found)

@@ -5,9 +5,11 @@ from dataclasses import dataclass
 
 from understudy import extents as ext
 from understudy.model import BLOCK_SIZE, NO_EXTENTS, Bytes, Extents
+from understudy.pages import Buffers
 from understudy.recovery.lanes import spread
 from understudy.recovery.progress import Meter
 from understudy.recovery.protocol import PartContent, Target
+from understudy.vault.maps.streaming import UNIT
 
 LANES = 4
 """Pieces of what the reader yields that are being written while it fetches and decodes the next."""
@@ -43,10 +45,13 @@ async def apply(change: Change, content: PartContent, target: Target, meter: Met
         await target.write_zeroes(change.zero)
         meter.add(ext.total(change.zero) * BLOCK_SIZE)
 
+    buffers = Buffers(UNIT)
+
     async def write(piece: tuple[Extents, Bytes]) -> None:
         await target.write(*piece)
+        buffers.give(piece[1])
         meter.add(ext.total(piece[0]) * BLOCK_SIZE)
 
     if len(change.write):
-        async with aclosing(content.stream(change.write)) as pieces:
+        async with aclosing(content.stream(change.write, buffers)) as pieces:
             await spread(pieces, write, LANES)

@@ -14,10 +14,10 @@ from collections.abc import Sequence
 import numpy as np
 
 from understudy.model import BytesLike
+from understudy.pages import PAGE, begins_at_a_page
 
 DIRECT = 1 << 20
 """Bytes from which on it pays: below that, waiting for the disk costs more than copying."""
-PAGE = 4096
 _IOV_MAX = 1024
 
 
@@ -27,7 +27,7 @@ def fill(fd: int, buffers: Sequence[BytesLike]) -> None:
     Only a first buffer that begins at a page of memory can go past the cache.
     """
     views = [memoryview(part.data if isinstance(part, np.ndarray) else part).cast("B") for part in buffers if len(part)]
-    if views and views[0].nbytes >= DIRECT and np.frombuffer(views[0], dtype=np.uint8).ctypes.data % PAGE == 0:
+    if views and views[0].nbytes >= DIRECT and begins_at_a_page(views[0]):
         _write_past_the_cache(fd, views)
     while views:
         _take(views, os.writev(fd, views[:_IOV_MAX]))

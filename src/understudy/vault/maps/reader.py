@@ -10,6 +10,7 @@ import numpy as np
 
 from understudy.errors import NotFound
 from understudy.model import BLOCK_SIZE, SIGNATURE_SIZE, Bytes, Extents, Signatures
+from understudy.pages import Buffers
 from understudy.vault.kinds import PointDisk
 from understudy.vault.maps.diskmap import DiskMap, PackTable, differing, repack
 from understudy.vault.maps.history import History
@@ -70,14 +71,15 @@ class DiskReader:
         for low, high in units(selection.rows, UNIT, GAP):
             await read_blocks(self.source, self._disk.id, self.map.packs, selection.part(low, high), buffer)
 
-    async def stream(self, extents: Extents | None = None) -> AsyncGenerator[tuple[Extents, Bytes], None]:
-        """Everything that is not a hole (of `extents`), pack by pack, some MiB at a time; a buffer belongs to who receives it.
+    async def stream(self, extents: Extents | None = None, buffers: Buffers | None = None) -> AsyncGenerator[tuple[Extents, Bytes], None]:
+        """Everything that is not a hole (of `extents`), pack by pack, some MiB at a time; a buffer belongs to who receives it, and may be
+        given back to `buffers`.
 
         Reads ahead and decodes in threads. Close it (contextlib.aclosing) where it may be left early.
         """
 
         async def read(packs: Packs, unit: Selection) -> tuple[Extents, Bytes]:
-            return extents_of(unit.rows), await self._blocks(packs, unit)
+            return extents_of(unit.rows), await self._blocks(packs, unit, buffers)
 
         async with aclosing(stream(self.source, self._shares(extents), read)) as results:
             async for result in results:
@@ -97,7 +99,7 @@ class DiskReader:
         """`stream` and `signatures` in step, for who signs what came out and compares. Packs must end where they should."""
 
         async def read(packs: Packs, unit: Selection) -> SignedBlocks:
-            data = await self._blocks(packs, unit)
+            data = await self._blocks(packs, unit, None)
             return SignedBlocks(extents_of(unit.rows), data, await self._signatures(packs, unit))
 
         async with aclosing(stream(self.source, self._shares(extents), read, ends=True)) as results:
@@ -112,8 +114,9 @@ class DiskReader:
         for low, high in units(selection.rows, SIGNATURES_UNIT, GAP):
             yield packed(selection.part(low, high))
 
-    async def _blocks(self, packs: Packs, unit: Selection) -> Bytes:
-        out = np.empty(int(unit.rows["blocks"].sum()) * BLOCK_SIZE, dtype=np.uint8)
+    async def _blocks(self, packs: Packs, unit: Selection, buffers: Buffers | None) -> Bytes:
+        size = int(unit.rows["blocks"].sum()) * BLOCK_SIZE
+        out = np.empty(size, dtype=np.uint8) if buffers is None else buffers.take(size)
         await read_blocks(packs, self._disk.id, self.map.packs, unit, out)
         return out
 

@@ -13,6 +13,7 @@ from understudy.model import Bytes, Extents, Rows, Signatures
 from understudy.native import capi
 from understudy.native.encode import Encoded, bounds, encode, scratch_size
 from understudy.native.layout import FRAME, KIND_ZERO
+from understudy.pages import from_a_page
 from understudy.vault.access import Access
 from understudy.vault.box import Entropy
 from understudy.vault.kinds import PackRef
@@ -30,7 +31,6 @@ from understudy.vault.packs.pack_layout import (
 
 CAPACITY = 16 << 20
 """Bytes of frames in a full pack: enough to make a request worth its latency, little enough for a buffer of each writer."""
-PAGE = 4096
 ROWS = 1 << 16
 BLOCKS = 1 << 16
 """Rows and blocks with a payload in a full pack, whatever they compress to: bounds the footer to 3 MiB."""
@@ -68,7 +68,8 @@ class PackWriter:
         self._disks = tuple(disk_ids)
         self._suite = capi.suites()[0] if suite is None else suite
         self._entropy = entropy
-        self._memory = _from_a_page(HEADER_SIZE + capacity)
+        # A file store can write it past the page cache: header and frames in one.
+        self._memory = from_a_page(HEADER_SIZE + capacity)
         self._out = self._memory[HEADER_SIZE:]
         self._rows = np.empty(ROWS, dtype=FRAME)
         self._scratch = np.empty(scratch_size(), dtype=np.uint8)
@@ -157,13 +158,6 @@ class PackWriter:
         trailer = build_trailer(self._header, end, footer, checksum.digest())
         ref = PackRef(id=self._id, size=end + len(footer) + TRAILER_SIZE, hash=trailer[-HASH_SIZE:])
         return FinishedPack(ref, [*parts, memoryview(trailer)], frames, signatures)
-
-
-def _from_a_page(size: int) -> Bytes:
-    """Memory that a file store can write past the page cache from: its header and frames in one."""
-    memory = np.empty(size + PAGE, dtype=np.uint8)
-    before = -memory.ctypes.data % PAGE
-    return memory[before : before + size]
 
 
 def _signatures_of(frames: Rows, extents: Extents, new: Signatures) -> Signatures:

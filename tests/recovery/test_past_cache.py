@@ -1,0 +1,90 @@
+"""What a raw image holds, whichever way it was written and read; and that most of one that is made goes past the page cache."""
+
+import os
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from understudy import extents as ext
+from understudy.model import BLOCK_SIZE, Bytes, blocks_of
+from understudy.pages import PAGE, Buffers, from_a_page
+from understudy.recovery.past_cache import LEAST, PastCache
+from understudy.recovery.raw import RawTarget
+
+MIB = 1 << 20
+
+
+def noise(size: int, beyond: int = 0) -> Bytes:
+    """In memory that begins so many bytes after a page does."""
+    memory = from_a_page(size + beyond)[beyond:]
+    memory[:] = np.random.default_rng(size).integers(0, 256, size, dtype=np.uint8)
+    return memory
+
+
+def cached(path: Path) -> int:
+    """Bytes of it in the page cache."""
+    told = subprocess.run(["fincore", "-b", "-n", "-o", "RES", path], capture_output=True, text=True, check=True).stdout
+    return int(told.split()[0]) if told.strip() else 0
+
+
+@pytest.mark.parametrize("beyond", [0, 16])
+@pytest.mark.parametrize("size", [1, BLOCK_SIZE, LEAST, LEAST + 1, 3 * MIB, 3 * MIB + 512, 3 * MIB + 4095])
+async def test_an_image_holds_what_was_written_whatever_its_size_and_place(tmp_path: Path, size: int, beyond: int) -> None:
+    (tmp_path / "image").touch()
+    target = RawTarget.open(tmp_path / "image", size, 512, resize=True)
+    whole = ext.whole(blocks_of(size))
+    data = noise(blocks_of(size) * BLOCK_SIZE, beyond)
+    data[size:] = 0
+    await target.write(whole, data)
+    await target.seal()
+    assert (await target.allocated()).tolist() == whole.tolist()
+    read = noise(len(data) + 1, beyond)[: len(data)]
+    await target.read_into(whole, read)
+    await target.close()
+    assert (read == data).all()
+    assert (tmp_path / "image").read_bytes() == data[:size].tobytes()
+
+
+async def test_a_large_image_is_written_and_read_past_the_cache(tmp_path: Path) -> None:
+    path = tmp_path / "image"
+    path.touch()
+    target = RawTarget.open(path, 16 * MIB, 512, resize=True)
+    for first in range(0, 4096, 256):
+        await target.write(np.array([[first, 256]], dtype=np.int64), noise(MIB))
+    await target.seal()
+    whole = await target.allocated()
+    read = from_a_page(16 * MIB)
+    await target.read_into(whole, read)
+    await target.close()
+    assert (read.reshape(-1, MIB) == noise(MIB)).all()
+    assert cached(path) < MIB
+
+
+def test_what_can_only_be_moved_through_the_cache_is_left_to_it(tmp_path: Path) -> None:
+    (tmp_path / "image").write_bytes(bytes(2 * MIB))
+    fd = os.open(tmp_path / "image", os.O_RDWR)
+    past = PastCache(fd)
+    data = noise(MIB)
+    assert past.write(data.data, PAGE // 2) == 0
+    assert past.write(data[1:].data, 0) == 0
+    assert past.write(data[: LEAST - 1].data, 0) == 0
+    assert past.write(data[: LEAST + 7].data, 0) == LEAST
+    past.close()
+    os.close(fd)
+    assert (tmp_path / "image").read_bytes() == data[:LEAST].tobytes() + bytes(2 * MIB - LEAST)
+
+
+def test_buffers_are_used_again_and_never_by_two() -> None:
+    buffers = Buffers(MIB)
+    one, other = buffers.take(MIB), buffers.take(5)
+    assert one.ctypes.data % PAGE == other.ctypes.data % PAGE == 0
+    assert len(other) == 5
+    assert not np.shares_memory(one, other)
+    buffers.give(other)
+    assert np.shares_memory(buffers.take(MIB), other)
+    large = buffers.take(2 * MIB)
+    buffers.give(large)
+    buffers.give(np.empty(7, dtype=np.uint8))
+    assert not np.shares_memory(buffers.take(MIB), large)
