@@ -23,6 +23,8 @@ GAP = 16 << 10
 """Reading so many bytes that nobody wants is cheaper than another request."""
 IN_FLIGHT = 4
 """Packs of one selection that are read at once."""
+USUAL = 4 << 20
+"""Bytes of frames that are decoded at a time, but for some units."""
 
 _local = threading.local()
 
@@ -31,8 +33,8 @@ _local = threading.local()
 class PackPart:
     """What is wanted of one pack.
 
-    frames: FRAME rows, each once, by number. source, target: block i of the frames' concatenation goes to block target[i] of the
-    buffer; None where the frames' blocks lie in the buffer as they come, from `start` on.
+    frames: FRAME rows, each once, by number. source: of their concatenation these blocks are wanted; None for all, as they come.
+    target: the blocks of the buffer where they go; None for one after the other from `start` on.
     """
 
     frames: Rows
@@ -69,7 +71,8 @@ def part_of(pack: PackAt, selection: Selection) -> PackPart:
     # Usual case: whole frames, in order, without a hole: decoded where they belong.
     if len(own) == len(rows) and (selection.at - selection.at[0] == origin).all() and (blocks == rows["frame_blocks"]).all():
         return PackPart(own, int(selection.at[0]), None, None)
-    return PackPart(own, 0, ramp(origin, blocks), ramp(selection.at, blocks))
+    together = bool((selection.at[1:] == (selection.at + blocks)[:-1]).all())
+    return PackPart(own, int(selection.at[0]), ramp(origin, blocks), None if together else ramp(selection.at, blocks))
 
 
 async def read_blocks(source: Packs, disk_id: bytes, packs: Sequence[PackAt], selection: Selection, out: Bytes) -> None:
@@ -92,11 +95,8 @@ async def read_blocks(source: Packs, disk_id: bytes, packs: Sequence[PackAt], se
 
 
 def _decode(pack: PackAt, key: PackKey, context: Bytes, part: PackPart, reads: Reads, data: Sequence[Data], out: Bytes) -> None:
-    total = int(part.frames["blocks"].sum())
-    if part.source is None:
-        into = out[part.start * BLOCK_SIZE : (part.start + total) * BLOCK_SIZE]
-    else:
-        into = np.empty(total * BLOCK_SIZE, dtype=np.uint8)
+    size = int(part.frames["blocks"].sum()) * BLOCK_SIZE
+    into = out[part.start * BLOCK_SIZE :][:size] if part.source is None else _frames(size)
     done = 0
     for i, sealed in enumerate(data):
         frames = part.frames[reads.owner == i]
@@ -114,8 +114,15 @@ def _decode(pack: PackAt, key: PackKey, context: Bytes, part: PackPart, reads: R
         except FrameError as error:
             raise damaged(pack.id, f"frame {error.number}: {error.reason}") from error
         done += blocks
-    if part.source is not None and part.target is not None:
-        out.reshape(-1, BLOCK_SIZE)[part.target] = into.reshape(-1, BLOCK_SIZE)[part.source]
+    if part.source is not None:
+        whole = out.reshape(-1, BLOCK_SIZE)
+        if part.target is None:
+            # Every index is in range: "clip" only keeps numpy from copying all of it once more. Gathered and then laid out, units were
+            # copied twice, by way of memory that was made for each.
+            space = whole[part.start : part.start + len(part.source)]
+            np.take(into.reshape(-1, BLOCK_SIZE), part.source, axis=0, out=space, mode="clip")
+        else:
+            whole[part.target] = into.reshape(-1, BLOCK_SIZE)[part.source]
 
 
 def _scratch() -> Bytes:
@@ -124,6 +131,19 @@ def _scratch() -> Bytes:
         _local.scratch = np.empty(scratch_size(), dtype=np.uint8)
     scratch: Bytes = _local.scratch
     return scratch
+
+
+def _frames(size: int) -> Bytes:
+    """Where frames lie of which not all blocks are wanted, or not in their order; one a thread for units of the usual size.
+
+    Of a machine whose blocks change here and there these are most.
+    """
+    if size > USUAL:
+        return np.empty(size, dtype=np.uint8)
+    if not hasattr(_local, "frames"):
+        _local.frames = np.empty(USUAL, dtype=np.uint8)
+    frames: Bytes = _local.frames
+    return frames[:size]
 
 
 async def read_signatures(source: Packs, disk_id: bytes, packs: Sequence[PackAt], selection: Selection, out: Signatures) -> None:
