@@ -1,10 +1,10 @@
 """Keyed signatures of 4 KiB blocks, and the order-independent digest of a disk."""
 
-from libc.stdint cimport uint8_t
+from libc.stdint cimport int64_t, uint8_t
 from libc.string cimport memcpy, memset
 
 from understudy.native.capi cimport Hash128
-from understudy.native.layout cimport BLOCK_SIZE, BLOCKS_MAX
+from understudy.native.layout cimport BLOCK_SIZE
 
 
 def sign(const uint8_t[::1] blocks not None, const uint8_t[::1] secret not None, uint8_t[:, ::1] out not None):
@@ -38,16 +38,16 @@ def sign_tail(const uint8_t[::1] data not None, const uint8_t[::1] secret not No
     return zero
 
 
-def digest(object first, const uint8_t[:, ::1] signatures not None, const uint8_t[::1] secret not None):
-    cdef Py_ssize_t index, count = signatures.shape[0]
-    cdef long long start
+def digest(const int64_t[:, ::1] extents not None, const uint8_t[:, ::1] signatures not None, const uint8_t[::1] secret not None):
+    cdef Py_ssize_t extent, index = 0
+    cdef int64_t block
     cdef Hash128 total = Hash128(0, 0)
     check_secret(secret)
-    check_signatures(signatures, count)
-    if not 0 <= first <= <long long>BLOCKS_MAX - count:
-        raise ValueError(f"{count} blocks from block {first} on lie beyond any disk")
-    start = first
+    check_signatures(signatures, signatures.shape[0])
+    check_extents(extents, signatures.shape[0])
     with nogil:
-        for index in range(count):
-            add(&total, contribution(start + index, load(&signatures[index, 0]), &secret[0], secret.shape[0]))
+        for extent in range(extents.shape[0]):
+            for block in range(extents[extent, 0], extents[extent, 0] + extents[extent, 1]):
+                add(&total, contribution(block, load(&signatures[index, 0]), &secret[0], secret.shape[0]))
+                index += 1
     return (int(total.high) << 64) | int(total.low)

@@ -10,7 +10,7 @@ from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memcpy, memset
 
 from understudy.native.blockhash cimport (
-    Signature, Signer, add, check_secret, check_signatures, contribution, is_null, load, same, sign_block, signer, store, subtract,
+    Signature, Signer, add, check_extents, check_secret, check_signatures, contribution, is_null, load, same, sign_block, signer, store, subtract,
     whole_blocks,
 )
 from understudy.native.capi cimport NONCE_SIZE_MAX, Hash128, Suite, api, suite_of
@@ -18,7 +18,7 @@ from understudy.native.frame cimport (
     ASSOCIATED_SIZE, PAYLOAD_SIZE, SCRATCH_SIZE, check_scratch, payload_in, set_nonce, set_position, state_in,
 )
 from understudy.native.layout cimport (
-    BLOCK_SIZE, BLOCKS_MAX, CONTEXT_SIZE, FRAME_BLOCKS, KEY_SIZE, KIND_LZ4, KIND_RAW, KIND_ZERO, SIGNATURE_SIZE, FrameRow,
+    BLOCK_SIZE, CONTEXT_SIZE, FRAME_BLOCKS, KEY_SIZE, KIND_LZ4, KIND_RAW, KIND_ZERO, SIGNATURE_SIZE, FrameRow,
 )
 
 Encoded = namedtuple("Encoded", ("sealed", "frames", "number", "changed", "zero", "raw", "digest"))
@@ -116,28 +116,6 @@ cdef bint encode_extent(Pass *p, uint64_t first, Py_ssize_t index, Py_ssize_t co
             running = change
             run = position
     return emit(p, running, data + run * BLOCK_SIZE, first + run, count - run)
-
-
-cdef int check_extents(const int64_t[:, ::1] extents, Py_ssize_t total) except -1:
-    """Ascending, disjoint, on a disk, and `total` blocks in all."""
-    cdef Py_ssize_t index, bad = -1
-    cdef int64_t first, count, end = 0, left = total
-    if extents.shape[1] != 2:
-        raise ValueError(f"extents are (R, 2), not ({extents.shape[0]}, {extents.shape[1]})")
-    with nogil:
-        for index in range(extents.shape[0]):
-            first = extents[index, 0]
-            count = extents[index, 1]
-            if first < end or count < 1 or count > left or first > <int64_t>BLOCKS_MAX - count:
-                bad = index
-                break
-            end = first + count
-            left -= count
-    if bad >= 0:
-        raise ValueError(f"extent {bad} ({first}, {count}) is empty, out of order, beyond any disk, or more than the {total} blocks given")
-    if left:
-        raise ValueError(f"the extents hold {total - left} blocks, {total} are given")
-    return 0
 
 
 def bounds(int suite, object blocks):

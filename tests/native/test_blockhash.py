@@ -88,24 +88,36 @@ def test_wrong_sizes_are_refused() -> None:
 
 
 @BOTH
-@given(blocks=st.integers(0, 40), first=st.integers(0, 2**51 - 40), seed=st.integers(0, 2**32))
-def test_digest(provider: str, blocks: int, first: int, seed: int) -> None:
-    signed = np.random.default_rng(seed).integers(0, 256, (blocks, 16), dtype=np.uint8)
+@given(
+    rows=st.lists(st.tuples(st.integers(0, 5), st.integers(1, 9)), max_size=9),
+    first=st.integers(0, 2**51 - 140),
+    seed=st.integers(0, 2**32),
+)
+def test_digest(provider: str, rows: list[tuple[int, int]], first: int, seed: int) -> None:
+    counts = np.array([count for _, count in rows], np.int64)
+    firsts = first + np.cumsum([gap for gap, _ in rows] + counts, dtype=np.int64) - counts
+    extents = np.stack([firsts, counts], axis=1)
+    signed = np.random.default_rng(seed).integers(0, 256, (int(counts.sum()), 16), dtype=np.uint8)
     signed[::3] = 0
-    expected = reference.digest(np.arange(first, first + blocks), signed, samples.DIGEST_SECRET)
-    assert blockhash.digest(first, samples.unaligned(signed), samples.DIGEST_SECRET) == expected
+    numbers = np.array([at + i for at, count in extents.tolist() for i in range(count)], np.int64)
+    expected = reference.digest(numbers, signed, samples.DIGEST_SECRET)
+    assert blockhash.digest(extents, samples.unaligned(signed), samples.DIGEST_SECRET) == expected
 
 
 def test_a_digest_is_the_sum_of_its_parts() -> None:
     signed = np.random.default_rng(1).integers(0, 256, (1000, 16), dtype=np.uint8)
-    parts = [blockhash.digest(7 + at, signed[at : at + 99], samples.DIGEST_SECRET) for at in range(0, 1000, 99)]
-    assert sum(parts) % (1 << 128) == blockhash.digest(7, signed, samples.DIGEST_SECRET)
+    parts = [
+        blockhash.digest(np.array([[7 + at, min(99, 1000 - at)]]), signed[at : at + 99], samples.DIGEST_SECRET) for at in range(0, 1000, 99)
+    ]
+    assert sum(parts) % (1 << 128) == blockhash.digest(np.array([[7, 1000]]), signed, samples.DIGEST_SECRET)
 
 
-@pytest.mark.parametrize("first", [-1, 2**51, 2**63, 2**64])
-def test_a_digest_of_no_disk_is_refused(first: int) -> None:
-    with pytest.raises(ValueError, match="beyond any disk"):
-        blockhash.digest(first, np.empty((1, 16), np.uint8), samples.DIGEST_SECRET)
+@pytest.mark.parametrize(
+    "extents", [[[-1, 2]], [[2**51 - 1, 2]], [[2**63 - 1, 2]], [[0, 1], [0, 1]], [[5, 1], [3, 1]], [[0, 1]], [[0, 3]], [[0, 0], [0, 2]]]
+)
+def test_a_digest_of_no_disk_is_refused(extents: list[list[int]]) -> None:
+    with pytest.raises(ValueError, match="extent"):
+        blockhash.digest(np.array(extents, np.int64), np.empty((2, 16), np.uint8), samples.DIGEST_SECRET)
 
 
 @pytest.mark.parametrize("order", ["01", "0011", "0101", "1001", "0110", "000111000", "1"])

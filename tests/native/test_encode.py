@@ -124,7 +124,7 @@ def test_the_digest_follows_the_disk() -> None:
     for seed in range(5):
         made = pack(samples.mixed(300, seed), None, signed.copy(), suite=SUITE_AEGIS256)
         total, signed = (total + made.result.digest) % (1 << 128), made.new
-        assert total == blockhash.digest(0, signed, samples.DIGEST_SECRET)
+        assert total == blockhash.digest(np.array([[0, len(signed)]]), signed, samples.DIGEST_SECRET)
 
 
 DATA = samples.mixed(8, 1)

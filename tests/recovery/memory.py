@@ -97,7 +97,7 @@ def disk(name: str, blocks: Bytes, size: int, sector: int = 512) -> MemoryDisk:
     """`blocks` beyond `size` are cut off."""
     padded = np.zeros(blocks_of(size) * BLOCK_SIZE, dtype=np.uint8)
     padded[: min(size, len(blocks))] = blocks[: min(size, len(blocks))]
-    digest = blockhash.digest(0, signed(padded), SECRETS.digest)
+    digest = blockhash.digest(ext.whole(blocks_of(size)), signed(padded), SECRETS.digest)
     identity = name.encode().ljust(16, b"\0")
     return MemoryDisk(PointDisk(id=identity, name=name, size=size, sector=sector, digest=digest.to_bytes(16, "big")), padded)
 

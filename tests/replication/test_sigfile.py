@@ -1,6 +1,7 @@
 """Signature files against a plain dict of blocks; headers that prove themselves."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -82,8 +83,27 @@ def test_digest_beyond_is_the_digest_of_what_a_shrink_cuts_off(tmp_path: Path) -
     extents, signatures = some(rng, 1000)
     file = build(tmp_path / "sig", header(), (extents, signatures))
     everything = file.read(ext.whole(1000))
-    assert file.digest_beyond(400, SECRET) == blockhash.digest(400, everything[400:], SECRET)
+    assert file.digest_beyond(400, SECRET) == blockhash.digest(np.array([[400, 600]]), everything[400:], SECRET)
     assert file.digest_beyond(1000, SECRET) == 0
+    file.close()
+
+
+def test_scattered_signatures_are_summed_up_in_few_calls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of 300 000 places, each a page of the file, every one was a unit and a call of its own."""
+    places = np.arange(0, 1 << 20, 2048)
+    extents = np.stack([places, np.ones_like(places)], axis=1)
+    signatures = np.random.default_rng(3).integers(0, 256, (len(places), 16), dtype=np.uint8)
+    file = build(tmp_path / "sig", header(blocks=1 << 20), (extents, signatures))
+    calls, real = 0, blockhash.digest
+
+    def counting(*arguments: Any) -> int:
+        nonlocal calls
+        calls += 1
+        return real(*arguments)
+
+    monkeypatch.setattr(blockhash, "digest", counting)
+    assert file.digest_beyond(0, SECRET) == real(extents, signatures, SECRET)
+    assert calls <= 4
     file.close()
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from tests.faults import Fault, FaultyStore
+from understudy import extents as ext
 from understudy.model import BLOCK_SIZE
 from understudy.replication.cycle import Replicator
 from understudy.replication.initial import SLICE_BLOCKS
@@ -91,7 +92,7 @@ async def read_point(vault: Vault, log: MachineLog, entry: PointEntry) -> dict[s
             await disk.read_into(np.array([[0, blocks]], dtype=np.int64), data)
         signatures = np.empty((blocks, 16), dtype=np.uint8)
         blockhash.sign(data, vault.access.secrets.signature, signatures)
-        digest = blockhash.digest(0, signatures, vault.access.secrets.digest)
+        digest = blockhash.digest(ext.whole(blocks), signatures, vault.access.secrets.digest)
         assert digest == int.from_bytes(disk.disk.digest, "big")
         assert not data[disk.disk.size :].any()
         found[disk.disk.name] = data[: disk.disk.size].tobytes()

@@ -1,10 +1,10 @@
 """Signing one block, inlined into every kernel that signs."""
 
-from libc.stdint cimport uint8_t, uint64_t
+from libc.stdint cimport int64_t, uint8_t, uint64_t
 from libc.string cimport memcpy, memset
 
 from understudy.native.capi cimport Hash128, api
-from understudy.native.layout cimport BLOCK_SIZE, SECRET_SIZE_MIN, SIGNATURE_SIZE
+from understudy.native.layout cimport BLOCK_SIZE, BLOCKS_MAX, SECRET_SIZE_MIN, SIGNATURE_SIZE
 
 cdef extern from *:
     """
@@ -43,6 +43,28 @@ cdef inline int check_signatures(const uint8_t[:, ::1] signatures, Py_ssize_t bl
         raise ValueError(
             f"signatures of {blocks} blocks are ({blocks}, {SIGNATURE_SIZE}), not ({signatures.shape[0]}, {signatures.shape[1]})"
         )
+    return 0
+
+
+cdef inline int check_extents(const int64_t[:, ::1] extents, Py_ssize_t total) except -1:
+    """Ascending, disjoint, on a disk, and `total` blocks in all."""
+    cdef Py_ssize_t index, bad = -1
+    cdef int64_t first, count, end = 0, left = total
+    if extents.shape[1] != 2:
+        raise ValueError(f"extents are (R, 2), not ({extents.shape[0]}, {extents.shape[1]})")
+    with nogil:
+        for index in range(extents.shape[0]):
+            first = extents[index, 0]
+            count = extents[index, 1]
+            if first < end or count < 1 or count > left or first > <int64_t>BLOCKS_MAX - count:
+                bad = index
+                break
+            end = first + count
+            left -= count
+    if bad >= 0:
+        raise ValueError(f"extent {bad} ({first}, {count}) is empty, out of order, beyond any disk, or more than the {total} blocks given")
+    if left:
+        raise ValueError(f"the extents hold {total - left} blocks, {total} are given")
     return 0
 
 

@@ -13,6 +13,7 @@ def sign(blocks: NDArray[np.uint8], secret: NDArray[np.uint8], out: NDArray[np.u
 def sign_tail(data: NDArray[np.uint8], secret: NDArray[np.uint8], out: NDArray[np.uint8]) -> int:
     """The same for any length of `data`: a short last block is signed as if padded with zeros. out is (ceil(len/4096), 16)."""
 
-def digest(first: int, signatures: NDArray[np.uint8], secret: NDArray[np.uint8]) -> int:
-    """Sum modulo 2^128, over blocks first.. with a non-zero signature, of XXH3_128(secret; le64(block) || signature),
-    each as an integer (high64 << 64 | low64)."""
+def digest(extents: NDArray[np.int64], signatures: NDArray[np.uint8], secret: NDArray[np.uint8]) -> int:
+    """Sum modulo 2^128, over the blocks with a non-zero signature, of XXH3_128(secret; le64(block) || signature), each as an integer
+    (high64 << 64 | low64). extents: (R, 2), ascending and disjoint, else ValueError; signatures: (N, 16) of their blocks, in order. No
+    GIL."""

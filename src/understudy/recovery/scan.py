@@ -80,11 +80,7 @@ def _near(extents: Extents, first: int, count: int) -> Extents:
 def _digest(unit: Extents, data: Bytes, secrets: Secrets) -> int:
     signatures = np.empty((len(data) // BLOCK_SIZE, SIGNATURE_SIZE), dtype=np.uint8)
     blockhash.sign(data, secrets.signature, signatures)
-    total = at = 0
-    for first, count in unit.tolist():
-        total += blockhash.digest(first, signatures[at : at + count], secrets.digest)
-        at += count
-    return total
+    return blockhash.digest(unit, signatures, secrets.digest)
 
 
 async def _windows(chunks: AsyncIterator[tuple[Extents, Signatures]], blocks: int) -> AsyncGenerator[tuple[int, Signatures], None]:

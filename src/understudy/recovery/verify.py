@@ -166,10 +166,7 @@ class _Verification:
         total = 0
         async with aclosing(disk.signatures()) as chunks:
             async for extents, signatures in chunks:
-                at = 0
-                for first, count in extents.tolist():
-                    total += blockhash.digest(first, signatures[at : at + count], self.history.access.secrets.digest)
-                    at += count
+                total += blockhash.digest(extents, signatures, self.history.access.secrets.digest)
         if total % (1 << 128) != int.from_bytes(disk.disk.digest, "big"):
             raise IntegrityError("its blocks are authentic but do not add up to the digest in its record")
 

@@ -149,13 +149,8 @@ class SignatureFile:
         if blocks >= self.blocks:
             return 0
         total = 0
-        gone = ext.clip(self.populated(), self.blocks)
-        for unit in ext.units(gone, _CHUNK, 1):
-            first, count = unit[0].tolist()
-            keep = max(first, blocks)
-            if keep < first + count:
-                part = np.array([[keep, first + count - keep]], dtype=np.int64)
-                total += blockhash.digest(keep, self.read(part), secret)
+        for unit in ext.units(ext.after(self.populated(), blocks), _CHUNK, _CHUNK):
+            total += blockhash.digest(unit, self.read(unit), secret)
         return total % (1 << 128)
 
     def advance(self, header: Header, replay: Callable[["SignatureFile"], None]) -> None:
