@@ -65,6 +65,9 @@ def test_what_is_shown(daemon: FakeService, typed: Typed) -> None:
         (("--nic", "net0", "--mac", "52:54"), "is no MAC address"),
         (("--nic", "net0", "--gateway", "10.0.0.1"), "without an address"),
         (("--nic", "net0", "--no-address", "--dns", "10.0.0.1"), "--no-address excludes"),
+        (("--nic", "net0", "--address", "10.0.0.5"), "'10.0.0.5' is no address with its prefix length"),
+        (("--nic", "net0", "--address", "10.0.0.5/24", "--gateway", "router"), "'router' is no IP address"),
+        (("--nic", "net0", "--address", "10.0.0.5/24", "--dns", "ns.lan"), "'ns.lan' is no IP address"),
         (("--memory", "1000"), "too little"),
     ],
 )

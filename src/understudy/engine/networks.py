@@ -24,6 +24,8 @@ _PLACE = re.compile(
     r"|user(:(?P<user>(open|[0-9]{1,5}-[0-9]{1,5})(,(open|[0-9]{1,5}-[0-9]{1,5}))*))?"
 )
 _MAC = re.compile(r"[0-9a-f]{2}(:[0-9a-f]{2}){5}")
+_ADDRESS = re.compile(r"[0-9a-fA-F.:]{2,45}")
+_WITH_PREFIX = re.compile(rf"{_ADDRESS.pattern}/[0-9]{{1,3}}")
 
 
 class Place(Value, frozen=True):
@@ -148,9 +150,20 @@ def checked_networks(own: MachineNetworks) -> MachineNetworks:
                 place_of(setting.network)
             if setting.mac not in ("", "keep", "new"):
                 _must_be_mac(nic, setting.mac)
+            _must_be_addresses(nic, setting)
             if (setting.gateway or setting.servers) and not setting.addresses:
                 raise InvalidRequest(f"{nic}: a gateway or name server without an address", hint="give an address, such as 10.0.0.5/24")
     return own
+
+
+def _must_be_addresses(nic: str, setting: NicSetting) -> None:
+    """By their shape: those that have it and cannot be are findings."""
+    for text in setting.addresses:
+        if _WITH_PREFIX.fullmatch(text) is None:
+            raise InvalidRequest(f"{nic}: {text!r} is no address with its prefix length", hint="write it as 10.0.0.5/24")
+    for text in filter(None, (setting.gateway, *setting.servers)):
+        if _ADDRESS.fullmatch(text) is None:
+            raise InvalidRequest(f"{nic}: {text!r} is no IP address", hint="write one such as 10.0.0.1")
 
 
 def _must_be_mac(nic: str, mac: str) -> None:
