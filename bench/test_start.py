@@ -70,8 +70,8 @@ def test_start(benchmark: BenchmarkFixture, size: int) -> None:
         took = []
         async with protected(root, size) as (connection, machine, point):
             files_from = [kit.kernel.parent, kit.initramfs.parent]
-            replicas, bare = serving.open_replicas(connection, files_from), QemuHypervisor(root / "bare", files_from)
-            ours = QemuHypervisor(root / "s" / "vms", files_from)
+            replicas, bare = serving.open_replicas(connection, files_from), QemuHypervisor(root / "bare", lambda: files_from)
+            ours = QemuHypervisor(root / "s" / "vms", lambda: files_from)
             for number in range(ROUNDS):
                 began = time.perf_counter()
                 await bare.start("bare", definition, Host({"vda": RawImage(root / "vda.raw")}, accelerator="tcg"))

@@ -1,6 +1,6 @@
 """The composition root of the daemon: its API, its hypervisor and what runs on it, over what `app` joins."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -44,11 +44,11 @@ async def serve(path: Path) -> None:
 
 def open_replicas(connection: engine.Connection, files_from: Sequence[Path] = ()) -> Replicas:
     """What runs on this host from points of this vault. `files_from`: where else definitions may name firmware and kernels."""
-    return _replicas(connection, _hypervisor(Path(connection.state_dir), files_from))
+    return _replicas(connection, _hypervisor(Path(connection.state_dir), lambda: files_from))
 
 
-def _hypervisor(state: Path, files_from: Sequence[Path]) -> QemuHypervisor:
-    return QemuHypervisor(state / "vms", (*FILES_FROM, *files_from))
+def _hypervisor(state: Path, files_from: Callable[[], Sequence[Path]]) -> QemuHypervisor:
+    return QemuHypervisor(state / "vms", lambda: (*FILES_FROM, *files_from()))
 
 
 def _replicas(connection: engine.Connection, hypervisor: Hypervisor) -> Replicas:

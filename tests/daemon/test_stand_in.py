@@ -110,6 +110,27 @@ def test_a_machine_of_which_nothing_is_known_can_be_mapped_all_the_same(house: H
     assert [(found["verdict"], found["words"]) for found in shown["findings"]] == [("fail", "machine 'web' has no point yet")]
 
 
+def test_where_kernels_may_be_holds_after_a_reload(house: House) -> None:
+    host, kernel, file = elsewhere(house), house.directory / "boot" / "vmlinux", house.directory / "booted.toml"
+    kernel.parent.mkdir()
+    kernel.write_bytes(b"x")
+    file.write_text(f'{DEFINITION}[kernel]\nimage = "{kernel}"\n')
+    host.run("definition", "set", "web", str(file))
+    house.start()
+
+    def looked() -> list[tuple[str, str]]:
+        items = house.ask("POST", "/v1/machines/web/check")["items"]
+        return [(item["verdict"], item["hint"]) for item in items if item["what"] == "files"]
+
+    ((verdict, hint),) = looked()
+    assert verdict == "fail"
+    assert "`files-from` in [failover]" in hint
+    configure(house, f'[failover]\nfiles-from = ["{kernel.parent}"]\n')
+    house.send(signal.SIGHUP)
+    house.until(lambda: looked() == [("pass", "")])
+    assert house.end() == 0
+
+
 def test_it_is_looked_whether_a_machine_could_be_started_here(house: House) -> None:
     elsewhere(house)
     house.start()

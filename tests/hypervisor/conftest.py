@@ -25,7 +25,7 @@ def root() -> Iterator[Path]:
 
 @pytest.fixture
 async def stage(kit, root: Path) -> AsyncIterator[Stage]:
-    stage = Stage(QemuHypervisor(root / "vms", [root, kit.kernel.parent]), root)
+    stage = Stage(QemuHypervisor(root / "vms", lambda: [root, kit.kernel.parent]), root)
     yield stage
     for run in await stage.hypervisor.find():
         await stage.hypervisor.destroy(run)

@@ -168,7 +168,7 @@ STARTER = """
         case "before the guest": process.RunProcess.let_go = die_async
         case "after the guest": process.RunProcess.state = die_async
 
-    vms = QemuHypervisor(Path(root) / "vms", [Path("/")])
+    vms = QemuHypervisor(Path(root) / "vms", lambda: [Path("/")])
     host = Host({"vda": RawImage(Path(disk))}, accelerator="tcg")
     asyncio.run(vms.start("web1", msgspec.json.decode(definition, type=MachineDefinition), host))
 """

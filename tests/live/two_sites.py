@@ -134,7 +134,7 @@ class SiteHouse(House):
 
     @property
     def hypervisor(self) -> QemuHypervisor:
-        return QemuHypervisor(self.directory / "state" / "vms", [Path(path) for path in self.files_from])
+        return QemuHypervisor(self.directory / "state" / "vms", lambda: [Path(path) for path in self.files_from])
 
     def console(self, run: str) -> str:
         return asyncio.run(self.hypervisor.console(run)).decode(errors="replace")

@@ -89,7 +89,7 @@ async def house(kit: Kit, root: Path) -> AsyncIterator[House]:
     async with app.open_engine(connection) as opened:
         await opened.create_vault(engine.CreateVault(label="ops"))
         replicas = serving.open_replicas(connection, files_from)
-        stage = Stage(QemuHypervisor(root / "s" / "vms", files_from), root)
+        stage = Stage(QemuHypervisor(root / "s" / "vms", lambda: files_from), root)
         yield House(root, kit, opened, connection, replicas, stage)
         for run in (await replicas.find()).known:
             await replicas.remove(run)

@@ -70,7 +70,7 @@ class Assembly(NamedTuple):
     parts: Callable[[Path, Pace], Parts]
     make_app: Callable[[Service, ApiConfig], web.Application]
     renew_app: Callable[[web.Application, ApiConfig], None]
-    hypervisor: Callable[[Path, Sequence[Path]], Hypervisor]
+    hypervisor: Callable[[Path, Callable[[], Sequence[Path]]], Hypervisor]
     replicas: Callable[[Connection, Hypervisor], Replicas]
     open_store: Callable[[str, Path], ObjectStore]
     checked_address: Callable[[str], object]
@@ -109,7 +109,7 @@ async def _serve(path: Path, config: Config, assembly: Assembly, asked: Asked, n
         copying = Pacing(lambda _: None, lambda: condition.config.limits.second_rate)
         copies = assembly.parts(Path(config.state_dir), copying).open_store
         seconds = Seconds(engine, machines, copies, lambda: condition.config.maintenance.every, journal)
-        hypervisor = assembly.hypervisor(Path(config.state_dir), [Path(path) for path in config.failover.files_from])
+        hypervisor = assembly.hypervisor(Path(config.state_dir), lambda: [Path(path) for path in condition.config.failover.files_from])
         stand_in = StandIn(engine, journal, lambda: condition.config, hypervisor)
         readiness = ReadinessUpkeep(stand_in)
         replicas = assembly.replicas(connection, hypervisor)

@@ -151,7 +151,11 @@ async def opened(root: Path, kernels: Path) -> AsyncIterator[Site]:
     files_from = [root, kernels]
     try:
         yield Site(
-            root, served, Ground(served), serving.open_replicas(connection, files_from), QemuHypervisor(root / "s" / "vms", files_from)
+            root,
+            served,
+            Ground(served),
+            serving.open_replicas(connection, files_from),
+            QemuHypervisor(root / "s" / "vms", lambda: files_from),
         )
     finally:
         await served.close()

@@ -33,20 +33,23 @@ DESTROYED = "destroyed"
 
 
 class QemuHypervisor:
-    """`root`: a directory of this site's own, the same after a restart. `files_from`: where a definition may name firmware and kernels."""
+    """`root`: a directory of this site's own, the same after a restart.
 
-    def __init__(self, root: Path, files_from: Sequence[Path] = FILES_FROM) -> None:
+    `files_from`: where a definition may name firmware and kernels, as the site says when it is asked.
+    """
+
+    def __init__(self, root: Path, files_from: Callable[[], Sequence[Path]] = lambda: FILES_FROM) -> None:
         self._root = root
-        self._files_from = tuple(files_from)
+        self._files_from = files_from
 
     async def check(self, definition: MachineDefinition, host: Host) -> Sequence[Finding]:
         with state_directory(self._root):
             await asyncio.to_thread(self._root.mkdir, mode=0o700, parents=True, exist_ok=True)
-        return await examine(definition, host, self._files_from, self._root)
+        return await examine(definition, host, self._files_from(), self._root)
 
     async def start(self, run: str, definition: MachineDefinition, host: Host, held: Held | None = None) -> State:
         places, program = places_of(self._root, run), PROGRAMS[definition.architecture]
-        files_allowed(definition, self._files_from)
+        files_allowed(definition, self._files_from())
         namespace, accelerator = namespace_of(list(host.networks.values())), _accelerator(host)
         token = secrets.token_hex(8)
         command = arguments(definition, host, Setting(program, accelerator, places, token))

@@ -131,9 +131,10 @@ def _files(definition: MachineDefinition, files_from: Sequence[Path]) -> list[Fi
         allowed = any(path.is_relative_to(directory.resolve()) for directory in files_from)
         if not allowed:
             places = ", ".join(str(directory) for directory in files_from)
-            found.append(
-                Finding("files", "fail", f"{name} may not be used: it is in none of {places}", f"copy it to {files_from[-1]}, and say so")
+            hint = (
+                f"add its directory to `files-from` in [failover], or copy it to {files_from[-1]} and name that: understudy definition set"
             )
+            found.append(Finding("files", "fail", f"{name} may not be used: it is in none of {places}", hint))
         elif not path.is_file() or not os.access(path, os.R_OK):
             found.append(Finding("files", "fail", f"{name} is not here, or not readable", "install it: apt-get install ovmf, or copy it"))
         else:
