@@ -5,6 +5,7 @@ import os
 import ssl
 import time
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -18,7 +19,7 @@ from understudy.errors import AccessDenied, Conflict, StateFailed, StoreRefused,
 from understudy.pairing.certificates import RENEW, is_fresh, new_authority, new_leaf, new_request, sign_peer
 from understudy.pairing.credential import Credential, write_credential
 from understudy.pairing.key import VALID
-from understudy.pairing.tls import SITE, client_context, trusting_context
+from understudy.pairing.tls import SITE, client_context, server_context, trusting_context
 from understudy.peer.authority import authority_here, leaf_here
 from understudy.peer.database import FILE
 from understudy.peer.few import Few
@@ -293,3 +294,28 @@ async def test_what_is_no_site_at_all_is_told_apart(site: Served, tmp_path: Path
     heard = await said(site, "b", "GET", "/nothing/here")
     assert heard.status == 404
     assert heard.error["code"] == "not_found"
+
+
+async def test_who_answers_without_end_is_not_listened_to(site: Served, tmp_path: Path) -> None:
+    async def endless(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse()
+        await response.prepare(request)
+        with suppress(ConnectionError):
+            for _ in range(64):
+                await response.write(bytes(1 << 20))
+        return response
+
+    await site.joined("b")
+    app = web.Application()
+    app.router.add_route("*", "/{path:.*}", endless)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    authority = authority_here(site.directory, "there")
+    context = server_context(leaf_here(site.directory, authority)[0], authority.pem)
+    await web.TCPSite(runner, "127.0.0.1", 0, ssl_context=context).start()
+    port = runner.addresses[0][1]
+    store = site.opened("b", port=port)
+    for asked in (join(site.invited("c", port=port), tmp_path / "c"), store.head("x"), store.get("x", 0, 100), store.get("x")):
+        with pytest.raises(StoreUnavailable, match="gave more than was asked for"):
+            await asked
+    await runner.cleanup()

@@ -18,6 +18,8 @@ LEAST_PART = 1 << 20
 PAGE = 1000
 MOST_TEXT = 1 << 16
 """Bytes of a body of JSON that is sent to a site."""
+MOST_ANSWER = 2 << 20
+"""Bytes of one that comes from a site: a page of the longest names has half as many."""
 
 SIZE = "Understudy-Size"
 """The whole object's size, with a part of one that was asked for without its end."""

@@ -82,15 +82,22 @@ class Channel:
         return self._read(wire.Created, await self.receive("PUT", path, query, views, [])).creation
 
     async def receive(
-        self, method: str, path: str, query: Mapping[str, str] | None, views: Sequence[memoryview], chunks: list[bytes]
+        self,
+        method: str,
+        path: str,
+        query: Mapping[str, str] | None,
+        views: Sequence[memoryview],
+        chunks: list[bytes],
+        most: int = wire.MOST_ANSWER,
     ) -> Answer:
-        """When it returns or raises nothing reads `views` any more. `chunks`: empty; what came of an answer that broke off is there."""
+        """When it returns or raises nothing reads `views` any more. `chunks`: empty; what came of an answer that broke off is there.
+        `most`: bytes of an answer; one that is longer is not read to its end, since who answers may be anybody."""
         patience = self._patience
         try:
             async with self._free, asyncio.timeout(patience.connect + patience.stall) as watch:
                 moved = _mover(watch, patience.stall)
                 body = Views(views, moved, _mover(watch, patience.answer)) if views or method == "PUT" else None
-                return await self._received(method, path, query, body, chunks, moved)
+                return await self._received(method, path, query, body, chunks, most, moved)
         except TimeoutError as error:
             raise unreached(self._address, error) from error
         except (aiohttp.ClientError, OSError) as error:
@@ -102,7 +109,14 @@ class Channel:
             raise unreached(self._address, error) from error
 
     async def _received(
-        self, method: str, path: str, query: Mapping[str, str] | None, body: Views | None, chunks: list[bytes], moved: Callable[[], None]
+        self,
+        method: str,
+        path: str,
+        query: Mapping[str, str] | None,
+        body: Views | None,
+        chunks: list[bytes],
+        most: int,
+        moved: Callable[[], None],
     ) -> Answer:
         url = self._base.joinpath(path.removeprefix("/"), encoded=True)
         if query:
@@ -116,6 +130,9 @@ class Channel:
             moved()
             while chunk := await response.content.readany():
                 chunks.append(chunk)
+                most -= len(chunk)
+                if most < 0:
+                    raise StoreUnavailable(f"the site at {self._address} gave more than was asked for")
                 moved()
             return Answer(chunks, int(size) if size.isdecimal() else None)
 
