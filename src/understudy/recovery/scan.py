@@ -49,7 +49,7 @@ async def differing(target: Target, content: DiskContent, secrets: Secrets, list
     buffers = Buffers(UNIT_BLOCKS * BLOCK_SIZE)
     found: list[Extents] = []
     blocks = blocks_of(content.disk.size)
-    async with aclosing(content.signatures()) as signatures, aclosing(_windows(signatures, blocks)) as windows:
+    async with aclosing(content.signatures()) as signatures, aclosing(_windows(signatures, allocated, blocks)) as windows:
         async for first, wanted in windows:
             window = np.array([[first, len(wanted)]], dtype=np.int64)
             inside = ext.intersection(_near(allocated, first, len(wanted)), window)
@@ -83,24 +83,37 @@ def _digest(unit: Extents, data: Bytes, secrets: Secrets) -> int:
     return blockhash.digest(unit, signatures, secrets.digest)
 
 
-async def _windows(chunks: AsyncIterator[tuple[Extents, Signatures]], blocks: int) -> AsyncGenerator[tuple[int, Signatures], None]:
-    """Ascending signatures of what is not zero, laid out with zeros between, a window at a time over the whole disk."""
-    first = 0
-    window = _window(first, blocks)
+async def _windows(
+    chunks: AsyncIterator[tuple[Extents, Signatures]], allocated: Extents, blocks: int
+) -> AsyncGenerator[tuple[int, Signatures], None]:
+    """Ascending signatures of what is not zero, laid out with zeros between, a window at a time; but none where nothing is on either side:
+    8 TiB are 32768 of them, which took 4 ms of a processor each."""
+    first, window = 0, None
     async for extents, signatures in chunks:
         numbers = ext.block_numbers(extents)
         while len(numbers):
+            if window is None:
+                first = _onward(allocated, first, int(numbers[0]))
+                window = _window(first, blocks)
             inside = int(np.searchsorted(numbers, first + len(window)))
             window[numbers[:inside] - first] = signatures[:inside]
             numbers, signatures = numbers[inside:], signatures[inside:]
             if len(numbers):
                 yield first, window
-                first += len(window)
-                window = _window(first, blocks)
-    while len(window):
+                first, window = first + len(window), None
+    while first < blocks:
+        if window is None:
+            first = _onward(allocated, first, blocks - 1)
+            window = _window(first, blocks)
         yield first, window
-        first += len(window)
-        window = _window(first, blocks)
+        first, window = first + len(window), None
+
+
+def _onward(allocated: Extents, first: int, wanted: int) -> int:
+    """Where, from `first` on, the window begins that holds the next block of either side."""
+    row = int(np.searchsorted(allocated[:, 0] + allocated[:, 1], first, side="right"))
+    near = min(wanted, int(allocated[row, 0])) if row < len(allocated) else wanted
+    return max(first, near // WINDOW_BLOCKS * WINDOW_BLOCKS)
 
 
 def _window(first: int, blocks: int) -> Signatures:
