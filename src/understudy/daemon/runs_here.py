@@ -5,12 +5,13 @@ from collections.abc import Collection
 
 from understudy.daemon.served import ServedEngine
 from understudy.engine import Reason
-from understudy.errors import UnderstudyError
+from understudy.errors import StateFailed, UnderstudyError
 from understudy.failover import deed as deeds
 from understudy.finish import finish
 from understudy.hypervisor.protocol import State, Status
 from understudy.jobs.journal import Journal
 from understudy.local.machine_file import read_source
+from understudy.replica.naming import epoch_of
 from understudy.replica.replicas import Replicas
 from understudy.vault import kinds
 from understudy.vault.log.state import MachineState
@@ -47,6 +48,8 @@ class RunsHere:
                     await self._replicas.keep(run)
             except UnderstudyError as error:
                 troubles.append(f"run {run}: {error.message}")
+                if isinstance(error, StateFailed):
+                    found.append(Reason(code="unread", health="critical", message=troubles[-1], hint=error.hint))
         self.reasons = tuple(reason for reason in found if reason is not None)
         return "; ".join(troubles)
 
@@ -63,6 +66,11 @@ class RunsHere:
             return starved(f"{log.state.name} was failed over to here", vm)
         if ours is not None:
             return _reason(log.state, vm, committed=bool(entry.committed)) if ours.running_at else None
+        if (log.state.site, log.state.epoch) == (self._engine.site.name, epoch_of(run, machine)):
+            # Under an epoch nothing is started but by the failover that the log has of it: this is the machine, whoever forgot it.
+            message = f"{log.state.name} runs here since a failover, and what this host remembered of that is lost"
+            hint = f"understudy protect {log.state.name} --qmp {self._replicas.sockets(run)[0]} --adopt"
+            return Reason(code="unread", health="critical", message=message, hint=hint)
         # Another site may have taken it since. Said before it is kept: until then it is found again, however this ends.
         state, site = log.state, self._engine.site.name
         words = f"its run here was ended: site {state.site!r} is its primary since epoch {state.epoch}; what it wrote is kept aside"

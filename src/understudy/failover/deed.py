@@ -105,7 +105,8 @@ def boot_id() -> str:
 
 def read(directory: Path) -> Deed | None:
     """The last one; None if there was none. `StateFailed` if it cannot be read."""
-    return read_record(directory / NAME, Deed, "see what runs on this host (understudy failover show), and remove the file")
+    hint = "put it back from a copy, or move it away: `understudy status` says then what to do with what runs here"
+    return read_record(directory / NAME, Deed, hint)
 
 
 def write(directory: Path, deed: Deed) -> Deed:
