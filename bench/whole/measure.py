@@ -72,8 +72,9 @@ def _run(command: Command, environment: Mapping[str, str]) -> Cost:
 def _watch(root: int, ended: threading.Event, seen: list[int]) -> None:
     """A process's own peak, and not what wait4 says of it: that begins with the peak of the Python that started it."""
     while True:
-        held = {_memory(process) for process in _tree(root)}  # a child shares its parent's, to the byte, until its program begins
-        seen[0] = max(seen[0], sum(now for now, _ in held), *(peak for _, peak in held))
+        # A child is in its parent's memory until its program begins: then both say the same size, to the byte, if not the same of the rest.
+        held = {size: (now, peak) for size, now, peak in map(_memory, _tree(root))}
+        seen[0] = max(seen[0], sum(now for now, _ in held.values()), *(peak for _, peak in held.values()))
         if ended.wait(PAUSE):
             return
 
@@ -89,11 +90,11 @@ def _tree(root: int) -> list[int]:
     return found
 
 
-def _memory(process: int) -> tuple[int, int]:
-    """Bytes, now and at its peak. None of a process that has ended."""
+def _memory(process: int) -> tuple[int, int, int]:
+    """Bytes: all that it may reach, what it holds now, and at its peak. None of a process that has ended."""
     try:
         said = dict(line.split(":", 1) for line in Path(f"/proc/{process}/status").read_text().splitlines())
     except OSError:
-        return 0, 0
-    now, peak = (int(said.get(name, "0 kB").split()[0]) << 10 for name in ("VmRSS", "VmHWM"))
-    return now, peak
+        return 0, 0, 0
+    size, now, peak = (int(said.get(name, "0 kB").split()[0]) << 10 for name in ("VmSize", "VmRSS", "VmHWM"))
+    return size, now, peak
