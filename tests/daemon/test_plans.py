@@ -14,6 +14,7 @@ from click.testing import CliRunner
 
 from tests.daemon.house import House
 from understudy.cli.main import cli, in_process
+from understudy.errors import Conflict
 
 PLAN = """
 description = "everything, in order"
@@ -117,9 +118,11 @@ def test_a_plan_whose_daemon_is_killed_at_its_steps(plans: House) -> None:
     until(**{"1.pre.1": "running"})
     house.until((house.directory / "said").exists)
     # The same machines are in no other run meanwhile.
-    other = house.ask("POST", "/v1/plans/dr/run", {"kind": "test"})
-    refused = house.until(lambda: ended if (ended := house.ask("GET", f"/v1/jobs/{other['id']}"))["state"] == "failed" else None)
-    assert "goes on, and has" in refused["error"]["message"]
+    typed(house, "plan", "run", "dr", "test", expect=Conflict.exit_code)
+    (other,) = house.ask("GET", "/v1/jobs?limit=1")["items"]
+    assert "goes on, and has" in other["error"]["message"]
+    refused = house.ask("GET", f"/v1/plan-runs/{other['id']}", status=409)
+    assert refused["error"]["message"] == f"run {other['id']} did not begin: {other['error']['message']}"
     # The script goes on without its daemon, and the next one hears how it ended.
     killed(house)
     until(**{"2.pre.1": "confirm"})

@@ -9,7 +9,7 @@ from understudy.cli.plan_words import checked_told, run_told
 from understudy.cli.session import Session, asking
 from understudy.engine import PlanKind, PlanPoint, Progress, RunPlan
 from understudy.engine.units import count
-from understudy.errors import InvalidRequest, PlanFailed
+from understudy.errors import InvalidRequest, PlanFailed, UnderstudyError
 
 
 @click.command("run")
@@ -49,6 +49,11 @@ async def command(
             click.confirm(f"Run plan {name} as {kind}, with {machines}?", abort=True, err=True)
         job = await service.run_plan(msgspec.structs.replace(request, revision=shown.revision))
         if not wait:
+            try:
+                await service.plan_run(job.id)
+            except UnderstudyError:
+                if (await service.job(job.id)).error is not None:
+                    raise  # it did not begin, since a machine is in another run, or is none
             out.document(job)
             out.say(f"run {job.id} of plan {name} began, with {machines}", style="bold")
             out.say(f"next: understudy plan status {job.id}")

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
 import msgspec
@@ -13,7 +14,7 @@ from understudy.daemon.runner import Runner
 from understudy.daemon.served import ServedEngine
 from understudy.engine import AnswerStep, Job, PlanChecked, PlanRun, PlanRunEntry, RunPlan
 from understudy.engine.plans import DONE, PlanStep, RecoveryPlan, Script
-from understudy.errors import AccessDenied, Conflict, InvalidRequest, PlanFailed, UnderstudyError, Unsupported
+from understudy.errors import AccessDenied, Conflict, InvalidRequest, NotFound, PlanFailed, UnderstudyError, Unsupported
 from understudy.failover.plans.checking import checked
 from understudy.failover.plans.conductor import Conductor, Listener
 from understudy.failover.plans.operations import Operations, Readiness
@@ -85,7 +86,20 @@ class Plans:
 
     async def run(self, id_: str) -> PlanRun:
         here = await self._written(id_)
-        return self._now(here) if here is not None else await self._engine.plan_report(id_)
+        if here is not None:
+            return self._now(here)
+        try:
+            return await self._engine.plan_report(id_)
+        except NotFound:
+            await self._must_have_begun(id_)
+            raise
+
+    async def _must_have_begun(self, id_: str) -> None:
+        """Of a run that is written down nowhere its job tells why, while that is known."""
+        with suppress(NotFound):
+            job = await self._journal.job(id_)
+            if job.kind == "plan" and job.error is not None:
+                raise Conflict(f"run {id_} did not begin: {job.error.message}", hint=job.error.hint)
 
     async def _written(self, id_: str) -> PlanRun | None:
         """A run whose job has just begun is about to be written down."""
