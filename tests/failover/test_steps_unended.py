@@ -10,6 +10,7 @@ from understudy.errors import Conflict, TargetFailed
 from understudy.failover.site import Prepared
 from understudy.failover.steps import Steps
 from understudy.hypervisor.protocol import Addresses
+from understudy.vault import kinds
 
 
 def _isos(root: Path) -> list[str]:
@@ -58,3 +59,16 @@ async def test_what_was_decided_is_in_the_way_of_others(tmp_path: Path, monkeypa
         with pytest.raises(Conflict) as caught:
             await world.say(commit, 0)
         assert caught.value.hint == hint
+
+
+async def test_it_does_not_go_back_to_where_nothing_of_it_is_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The site before had it by a failover that nobody replicated from: its run was ended there when the machine was taken."""
+    async with begun(tmp_path, monkeypatch) as world:
+        log = world.primary.log
+        await log.append(kinds.Failover(epoch=2, site="c", point=b"\2" * 16, mode="unplanned", id=b"c" * 16))
+        await world.say(fail_over("unplanned"), 0)
+        with pytest.raises(Conflict, match="nothing is left at 'c'"):
+            await world.say(cancel, 0)
+        await world.say(commit, 0)
+        await log.refresh()
+        assert (log.state.site, bool(world.host.alive)) == ("b", True)

@@ -101,6 +101,13 @@ async def cancel(site: FailoverSite, request: engine.CancelFailover, progress: O
                 f"the point that the copy at {entry.before!r} goes on from is not kept any more",
                 hint="commit, reprotect, and fail back instead",
             )
+        newest = log.state.claims[-1].site if log.state.claims else ""
+        if entry is not None and not entry.committed and newest not in ("", entry.before):
+            # It had it by a failover that nobody replicated from: what ran there was ended for good when the machine was taken.
+            raise Conflict(
+                f"nothing is left at {entry.before!r} that could go on: the machine was not replicated from there yet when it was taken",
+                hint="choose another point, or commit; then fail over as usual",
+            )
         deed = await steps.begun(after(last, CANCEL))
         if not deed.point:
             if entry is None:
