@@ -1,6 +1,7 @@
 """A machine whose log says more by the time its host reads it again, since that was cut off or busy: a real QEMU without a guest, and a
 real vault."""
 
+import asyncio
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -17,8 +18,9 @@ from understudy.daemon import isolation as isolation_module
 from understudy.daemon import standing_down
 from understudy.daemon.failing_over import FailingOver
 from understudy.daemon.sentinel import Sentinel
-from understudy.engine import QemuSource
-from understudy.errors import Fenced, InDoubt
+from understudy.engine import FailOver, QemuSource
+from understudy.errors import Busy, Fenced, InDoubt
+from understudy.failover import operations
 from understudy.failover.duty import Nothing
 from understudy.failover.phase import SHUTDOWN
 from understudy.failover.stopped_file import read_stopped, write_stopped
@@ -84,7 +86,10 @@ async def home(tmp_path: Path, qmp: str) -> AsyncIterator[Home]:
     async def own(_: str) -> AsyncIterator[None]:
         yield
 
-    engine = SimpleNamespace(site=site, glanced=looked, watched=looked, log_of=looked)
+    async def id_of(_: str) -> str:
+        return log.machine_id
+
+    engine = SimpleNamespace(site=site, glanced=looked, watched=looked, log_of=looked, id_of=id_of)
     track = SimpleNamespace(id=log.machine_id, name="web", halted=None, failure=None)
     machines = SimpleNamespace(halt=lambda _, reason: setattr(track, "halted", reason), aside=own, begun=True, tracks=[])
     replicas = SimpleNamespace(find=nothing, sockets=lambda _: (tmp_path, tmp_path))
@@ -267,7 +272,7 @@ async def test_what_is_cut_off_while_it_is_reprotected_goes_on_when_the_vault_is
         raise InDoubt("whether it is there is not known")
 
     sentinel._machines.follow = follow
-    sentinel._replicas.sockets = lambda _: (Path(home.qmp), Path(home.qmp))
+    cast(Any, failing_over)._replicas = SimpleNamespace(sockets=lambda _: (Path(home.qmp), Path(home.qmp)))
     with monkeypatch.context() as patch:
         patch.setattr(MachineLog, "append", cut_off)
         with pytest.raises(InDoubt) as failed:
@@ -277,6 +282,33 @@ async def test_what_is_cut_off_while_it_is_reprotected_goes_on_when_the_vault_is
     assert await asked(home.qmp) == "paused"
     await home.look()
     assert (await asked(home.qmp), sentinel.isolation.after(home.log.machine_id)) == (power.RUNNING, 0)
+
+
+async def test_force_ends_a_wait_that_is_under_way(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever says it is told how that one ended."""
+    said: list[bool] = []
+    failing_over, waits = failing_over_at(home), asyncio.Event()
+
+    async def fail_over(site: FailingOver, request: FailOver, *_: Any, again: bool) -> Any:
+        said.append(request.force)
+        if len(said) == 1:
+            with site.waits(home.log) as overruled:
+                waits.set()
+                await site._waits[home.log.machine_id].wait()
+                assert overruled()
+        elif len(said) < 4:
+            raise Busy("it is under way")
+        return "it runs"
+
+    def unplanned(*, force: bool) -> Any:
+        return failing_over.fail_over(FailOver(machine="web", mode="unplanned", point="", force=force), lambda _: None)
+
+    monkeypatch.setattr(operations, "fail_over", fail_over)
+    first = asyncio.create_task(unplanned(force=False))
+    await waits.wait()
+    with pytest.raises(Busy):
+        await unplanned(force=False)
+    assert (await unplanned(force=True), await first) == ("it runs", "it runs")
 
 
 async def test_what_cannot_be_told_to_stop_is_stopped_when_its_time_is_over(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,7 +1,7 @@
 """Site b doing failovers step by step, with a machine of site a's: replicas are a test's own, the log and what is remembered are real."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -78,6 +78,10 @@ class SiteB:
             expect_claim(vault.id, log, self.site, adopt=True)
             await log.claim(self.name)
         self.replicas.burn()
+
+    @contextmanager
+    def waits(self, log: MachineLog) -> Iterator[Callable[[], bool]]:
+        yield lambda: False
 
     async def isolate(self, log: MachineLog, run: str, seconds: int) -> None:
         assert self.host.followed == run

@@ -1,6 +1,7 @@
 """A failover that failed in its midst: it goes on, or the operator thinks better of it."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -236,6 +237,28 @@ async def test_a_vault_that_is_away_while_isolation_is_waited_for(tmp_path: Path
         monkeypatch.setattr(MachineLog, "refresh", away)
         await world.say(taken, 0)
         assert (heard[-1], len(world.host.alive)) == ("start", 1)
+
+
+async def test_isolation_that_is_overruled_is_waited_for_no_longer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    heard: list[str] = []
+
+    async def taken(site: Any) -> Any:
+        said = FailOver(machine="web", mode="unplanned", point="")
+        return await operations.fail_over(site, said, lambda now: heard.append(now.phase))
+
+    @contextmanager
+    def waits(*_: Any) -> Iterator[Callable[[], bool]]:
+        yield lambda: heard[-1] == "wait for isolation"
+
+    async def nothing(_: Primary) -> None:
+        pass
+
+    async with begun(tmp_path, monkeypatch) as world:
+        await world.primary.log.append(kinds.Isolation(after=3600))
+        monkeypatch.setattr(Primary, "look", nothing)
+        monkeypatch.setattr(SiteB, "waits", waits)
+        await world.say(taken, 0)
+        assert heard[-3:] == ["wait for isolation", "stop", "start"]
 
 
 async def test_what_was_paused_there_is_not_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

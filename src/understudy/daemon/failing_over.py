@@ -1,8 +1,8 @@
 """Failovers on this site, as the daemon does them: with its engine, its replicas and its schedule."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, ExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, ExitStack, asynccontextmanager, contextmanager, suppress
 from functools import partial
 from pathlib import Path
 
@@ -22,7 +22,7 @@ from understudy.failover.networks.mapping import plan_networks
 from understudy.failover.phase import phase_of
 from understudy.failover.readiness.checking import links_examined
 from understudy.failover.site import Prepared
-from understudy.failover.steps import Steps
+from understudy.failover.steps import POLL, Steps
 from understudy.failover.stopped_file import write_stopped
 from understudy.failover.table import allowed
 from understudy.finish import finish
@@ -34,6 +34,7 @@ from understudy.programs import ended
 from understudy.replica.naming import epoch_of
 from understudy.replica.replicas import Replicas
 from understudy.vault import kinds
+from understudy.vault.log.authority import UNPLANNED
 from understudy.vault.log.machine_log import MachineLog
 from understudy.vault.log.state import MachineState
 from understudy.vault.maps.points import PointEntry
@@ -69,6 +70,8 @@ class FailingOver:
         self._replicas = replicas
         self._lending = lending
         self._config = config
+        self._waits: dict[str, asyncio.Event] = {}
+        """By machine whose former primary's isolation is waited for: whether that is overruled."""
 
     @property
     def name(self) -> str:
@@ -164,7 +167,24 @@ class FailingOver:
             await finish(log.append(kinds.Isolation(after=seconds), still))
 
     async def fail_over(self, request: engine.FailOver, progress: OnProgress, *, again: bool = False) -> engine.FailedOver:
-        return await operations.fail_over(self, request, progress, again=again)
+        forced = request.force and request.mode == UNPLANNED
+        waits = self._waits.get(await self._engine.id_of(request.machine)) if forced and self._waits else None
+        if waits is None:
+            return await operations.fail_over(self, request, progress, again=again)
+        waits.set()
+        while True:
+            # What is under way goes on at once: its end is this one's, too.
+            with suppress(Busy):
+                return await operations.fail_over(self, request, progress, again=again)
+            await asyncio.sleep(POLL)
+
+    @contextmanager
+    def waits(self, log: MachineLog) -> Iterator[Callable[[], bool]]:
+        overruled = self._waits[log.machine_id] = asyncio.Event()
+        try:
+            yield overruled.is_set
+        finally:
+            del self._waits[log.machine_id]
 
     async def change_point(self, request: engine.ChangePoint, progress: OnProgress) -> engine.FailedOver:
         return await operations.change_point(self, request, progress)

@@ -1,7 +1,7 @@
 """What an operation has of the site that it is done on."""
 
-from collections.abc import Mapping, Sequence
-from contextlib import AbstractAsyncContextManager
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
@@ -84,6 +84,10 @@ class FailoverSite(Protocol):
 
     async def isolate(self, log: MachineLog, run: str, seconds: int) -> None:
         """From here on the run, which is followed, is paused when this site was cut off for so long, and the other sites go by that."""
+        ...
+
+    def waits(self, log: MachineLog) -> AbstractContextManager[Callable[[], bool]]:
+        """While the primary's isolation is waited for; gives whether an operator has overruled that since."""
         ...
 
     async def give_addresses(self, run: str, addresses: Mapping[str, Addresses], *, agent: bool) -> Sequence[Finding]:

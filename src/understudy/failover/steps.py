@@ -246,8 +246,7 @@ class Steps(Choosing):
                 await self.given_up(deed)
                 raise
         if not deed.recorded:
-            entry = self.log.state.authority.failover
-            # As the record found it: what was set since this was decided counts, too.
+            entry = self.log.state.authority.failover  # As the record found it: what was set since this was decided counts, too.
             isolated, isolation = entry.waits_for if entry is not None and deed.mode == UNPLANNED else ("", 0)
             deed = await self.keep(deed, recorded=time.monotonic(), boot=deeds.boot_id(), isolated=isolated, isolation=isolation)
         return deed
@@ -269,13 +268,14 @@ class Steps(Choosing):
         if deed.boot != deeds.boot_id():  # That clock has begun anew.
             deed = await self.keep(deed, recorded=time.monotonic(), boot=deeds.boot_id())
         most = deed.isolation + MARGIN
-        while (left := deed.recorded + most - time.monotonic()) > 0:
-            if stands_still(self.log.state.authority, deed.isolated):
-                break
-            self.progress(Progress(phase="wait for isolation", done=round(most - left), total=round(most)))
-            await asyncio.sleep(min(left, POLL))
-            with suppress(StoreUnavailable):  # It is the time that counts; the log is read again before the start.
-                await self.log.refresh()
+        with self.site.waits(self.log) as overruled:
+            while (left := deed.recorded + most - time.monotonic()) > 0:
+                if overruled() or stands_still(self.log.state.authority, deed.isolated):
+                    break
+                self.progress(Progress(phase="wait for isolation", done=round(most - left), total=round(most)))
+                await asyncio.sleep(min(left, POLL))
+                with suppress(StoreUnavailable):  # It is the time that counts; the log is read again before the start.
+                    await self.log.refresh()
         return deed
 
     async def started(self, deed: Deed) -> Deed:
