@@ -188,7 +188,8 @@ class World:
             return ""
         said = process.communicate(timeout=PATIENCE)
         codes = [process.returncode]
-        if process.returncode in AGAIN:
+        # What it had read may have been taken back: then it was right to refuse the rest.
+        if process.returncode in (*AGAIN, *((6,) if self.vault.name in FORGETFUL else ())):
             again = self._typed(*process.args[1:-1])  # type: ignore[index]
             said = again.communicate(timeout=PATIENCE)
             codes.append(again.returncode)
