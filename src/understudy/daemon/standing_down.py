@@ -32,6 +32,7 @@ from understudy.local.machine_file import read_source, remove_source
 from understudy.local.recovery_key import must_hold_the_recovery_key
 from understudy.local.standby.file import read_standby
 from understudy.qemu import power
+from understudy.qemu.image_locks import is_written
 from understudy.qemu.listener import stopped
 from understudy.qemu.session import QmpGone, QmpSession
 from understudy.recovery.place import Place
@@ -72,6 +73,8 @@ class StandingDown:
         """When it was found last that a machine does not run here that must not, by the monotonic clock."""
         self._failed: dict[str, float] = {}
         """When it was that a machine could not become a stand-in, by the same clock."""
+        self._homes: dict[str, tuple[bytes, Mapping[str, Place]]] = {}
+        """Where machines' disks lie here, by the last point that was made here."""
 
     async def look(self, duty: StandDown, track: Track, vault: Vault, log: MachineLog) -> None:
         site = self._engine.site.name
@@ -104,6 +107,10 @@ class StandingDown:
                 running, words = False, "its QEMU process stands still, by a signal, since it was cut off: end it by hand"
             else:
                 running, words = await self._stop(source, duty, ends=asked is not None)
+                if words == GONE and not self.run_of(source):
+                    # A person, or the host, may have started it otherwise than it was followed.
+                    used = await self._used(track, vault, log)
+                    running, words = bool(used), used or words
                 if not running:
                     # Else its time runs on, and at its end the whole process is stopped: whoever waits for that starts it elsewhere.
                     await self._isolation.forget(track.id)
@@ -198,6 +205,25 @@ class StandingDown:
             return True, error.message
         finally:
             await session.close()
+
+    async def _used(self, track: Track, vault: Vault, log: MachineLog) -> str:
+        """Which of its disks somebody writes to, in words; empty if nobody does, or where they lie is not known."""
+        entry = log.state.authority.failover
+        if entry is None or entry.before != self._engine.site.name:
+            return ""
+        head, images = self._homes.get(track.id, (b"", {}))
+        if head != entry.head:
+            try:
+                images = await images_at_home(vault, log, entry)
+            except (NotFound, Conflict):
+                return ""
+            self._homes[track.id] = (entry.head, images)
+        if await self._follows(vault, log, images):
+            return ""
+        for name, place in images.items():
+            if await asyncio.to_thread(is_written, place.path):
+                return f"nothing listens at its QMP socket, but its disk {name} ({place.path}) is open for writing"
+        return ""
 
     async def _become_stand_in(self, asked: Asked, track: Track, vault: Vault, source: MachineSource) -> bool:
         """False if it is not what this site was failed over from any more."""

@@ -8,6 +8,7 @@ import errno
 import fcntl
 import os
 import struct
+from pathlib import Path
 
 USED = 100
 UNSHARED = 200
@@ -38,3 +39,15 @@ def written_by_another(fd: int) -> bool:
         if error.errno in WITHOUT_LOCKS:
             return False
         raise
+
+
+def is_written(path: Path) -> bool:
+    """As `written_by_another`, of an image that this process has not open; False of one that is gone, or not to be read. Blocks."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    except OSError:
+        return False
+    try:
+        return written_by_another(descriptor)
+    finally:
+        os.close(descriptor)
