@@ -6,7 +6,7 @@ from functools import partial
 from pathlib import Path
 
 from understudy.engine import MachineSource, Protect
-from understudy.errors import NotFound, SourceUnavailable, StateFailed
+from understudy.errors import Conflict, NotFound, SourceUnavailable, StateFailed
 from understudy.local.claims import begin_claims, expect_claim, is_ours, must_be_ours
 from understudy.local.machine_file import followed, read_source, remove_source, write_source
 from understudy.local.parts import Parts
@@ -77,7 +77,16 @@ def source_here(directory: Path, state: MachineState) -> MachineSource:
 
 
 async def unfollow(vault: Vault, log: MachineLog, parts: Parts, site: Site, *, forget: bool) -> None:
-    """Leave no trace in the VM, then none on this host. Killed in between it may be repeated: our own file goes last."""
+    """Leave no trace in the VM, then none on this host. Killed in between it may be repeated: our own file goes last.
+
+    `Conflict` where the machine may be taken back to this site: whoever does that finds it by what is kept here.
+    """
+    entry, name = log.state.authority.failover, log.state.name
+    if not forget and entry is not None and not entry.committed and entry.before == site.name:
+        raise Conflict(
+            f"the failover of {name!r} to site {entry.site!r} is not committed: cancelled, it goes on from here",
+            hint=f"commit or cancel it there first; if its VM here is gone for good: understudy unprotect {name} --forget",
+        )
     with site.own(vault.id, log) as directory:
         spec = source_here(directory, log.state)
         await log.settle()
