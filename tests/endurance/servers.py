@@ -313,7 +313,7 @@ def main() -> None:
     servers = Servers(random.Random(asked.seed), pairs, Outcomes(asked.out))
     servers.run(time.monotonic() + asked.seconds)
     print(servers.outcomes.table("vault", "killed"))
-    sys.exit("\n".join(f"{line['vault']}, {line['killed']} killed: {line['broken']}" for line in servers.outcomes.broken))
+    sys.exit("\n".join(f"{line['vault']}, {line['killed']} killed: {line['broken']}" for line in servers.outcomes.broken) or 0)
 
 
 if __name__ == "__main__":
