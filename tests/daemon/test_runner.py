@@ -1,25 +1,17 @@
 """Jobs whose ends could not be written down."""
 
 import asyncio
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any, cast
 
 import pytest
 
+from tests.waiting import until
 from understudy.daemon import runner as runners
 from understudy.daemon.runner import Runner
 from understudy.engine import StartJob
 from understudy.errors import StateFailed
 from understudy.jobs.journal import Journal
-
-
-async def until(what: Callable[[], bool]) -> None:
-    for _ in range(6000):
-        if what():
-            return
-        await asyncio.sleep(0.01)
-    raise AssertionError("it does not happen")
 
 
 async def test_what_has_ended_is_not_begun_again_by_the_next_daemon(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,7 +1,6 @@
 """Which machines' copies are verified, whatever copying says, and which of two stores is said to be away."""
 
 import asyncio
-from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -10,6 +9,7 @@ import pytest
 
 from tests.faults import Action, Fault, FaultyStore
 from tests.local.ruins import Ruins
+from tests.waiting import until
 from understudy.daemon.second_carrier import Carried, SecondCarrier, provable
 from understudy.daemon.track import failure_of
 from understudy.engine import ReplicationPolicy
@@ -44,12 +44,6 @@ def test_what_copying_trips_over_is_verified_and_what_may_be_no_copy_is_not(
     carried.failure = failure_of(failure) if failure is not None else None
     carried.reached = Reached(head, None, 0, None) if head is not None else None
     assert provable(carried) is expected
-
-
-async def until(true: Callable[[], object]) -> None:
-    async with asyncio.timeout(60):
-        while not true():  # noqa: ASYNC110
-            await asyncio.sleep(0.01)
 
 
 @pytest.mark.parametrize("replicates", [False, True], ids=["looked at", "replicated here"])

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,6 +10,7 @@ import pytest
 
 from tests.faults import Action, Call, Fault, FaultyStore
 from tests.peer.pair import Served, served
+from tests.waiting import until
 from understudy.engine import PeerLimits
 from understudy.errors import StoreUnavailable
 from understudy.peer.adopting import Adopting, adopt
@@ -32,12 +33,6 @@ async def faulty(tmp_path: Path) -> AsyncIterator[FaultyStore]:
 
 def used(site: Served) -> list[int]:
     return [peer.used for peer in site.registry().peers()]
-
-
-async def until(true: Callable[[], bool]) -> None:
-    async with asyncio.timeout(60):
-        while not true():  # noqa: ASYNC110
-            await asyncio.sleep(0.01)
 
 
 async def test_a_peer_whose_creates_failed_goes_on_as_soon_as_the_store_does(tmp_path: Path, faulty: FaultyStore) -> None:

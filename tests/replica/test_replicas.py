@@ -6,7 +6,6 @@ import os
 import random
 import signal
 import subprocess
-from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
@@ -15,6 +14,7 @@ import pytest
 from tests import dying
 from tests.hypervisor.stage import WAITS
 from tests.replica.conftest import MIB, House, unseen
+from tests.waiting import until
 from understudy import app, engine, serving
 from understudy.errors import Conflict, NotFound, StateFailed, UnderstudyError
 from understudy.hypervisor.protocol import Status
@@ -210,14 +210,6 @@ async def test_nothing_that_dies_while_it_is_drained_does_harm(house: House) -> 
     await replicas.end("web-1", None)
     assert b"@error" not in await house.stage.hypervisor.console("web-1")
     assert contents(replicas.images("web-1")["vda"]) == house.images["vda"].read_bytes()
-
-
-async def until(true: Callable[[], bool]) -> None:
-    for _ in range(1500):
-        if true():
-            return
-        await asyncio.sleep(0.02)
-    raise AssertionError
 
 
 def stored(house: House) -> set[Path]:

@@ -2,11 +2,11 @@
 
 import asyncio
 import os
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from tests.waiting import until
 from understudy.errors import InvalidRequest
 from understudy.source.hooks import Occasion, checked, run_hook
 
@@ -73,14 +73,6 @@ async def gone(directory: Path) -> None:
             return True
 
     await until(dead)
-
-
-async def until(what: Callable[[], bool]) -> None:
-    for _ in range(6000):
-        if what():
-            return
-        await asyncio.sleep(0.01)
-    raise AssertionError("it does not happen")
 
 
 async def test_what_it_leaves_running_is_not_waited_for(hook, tmp_path):
