@@ -15,6 +15,7 @@ from understudy.durable import sync_directory
 from understudy.engine import Health, MachineSource, Progress, QemuSource, Reason
 from understudy.errors import (
     Conflict,
+    IntegrityError,
     InvalidRequest,
     NotFound,
     SourceBusy,
@@ -215,7 +216,7 @@ class StandingDown:
         if head != entry.head:
             try:
                 images = await images_at_home(vault, log, entry)
-            except (NotFound, Conflict):
+            except (NotFound, Conflict, IntegrityError):
                 return ""
             self._homes[track.id] = (entry.head, images)
         if await self._follows(vault, log, images):
