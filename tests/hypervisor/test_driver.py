@@ -115,6 +115,20 @@ async def test_what_ended_it_is_told(stage, define):
     assert (await vms.state("killed")).reason == "the drill is over"
 
 
+async def test_one_that_is_found_while_it_dies_is_started_again(stage, define):
+    definition, host = define(WAITS)
+    state = await stage.hypervisor.start("web1", definition, host)
+    os.kill(state.process, signal.SIGSTOP)
+    starting = asyncio.ensure_future(stage.hypervisor.start("web1", definition, host))
+    # It is there, and does not answer.
+    done, _ = await asyncio.wait([starting], timeout=1.5)
+    assert not done
+    os.kill(state.process, signal.SIGKILL)
+    again = await starting
+    assert again.status is Status.RUNNING
+    assert again.process != state.process
+
+
 @pytest.mark.skipif(not ROOT, reason="mounting needs root")
 async def test_what_must_end_ends_without_room(stage, define):
     with small(stage.root / "vms", "4M") as place:

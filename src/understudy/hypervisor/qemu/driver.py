@@ -11,7 +11,7 @@ from pathlib import Path
 import msgspec
 
 from understudy.durable import state_directory, sync_directory
-from understudy.errors import Busy, Conflict, SourceUnavailable
+from understudy.errors import Busy, Conflict, SourceUnavailable, TargetFailed
 from understudy.finish import finish
 from understudy.hypervisor.protocol import Addresses, Finding, Held, Host, Output, Patience, Picture, State, Status, Step
 from understudy.hypervisor.qemu import guest
@@ -144,14 +144,7 @@ class QemuHypervisor:
         self, places: Places, record: records.Record, definition: MachineDefinition, host: Host, namespace: str, before: Held | None
     ) -> State:
         process = RunProcess(places)
-        if process.alive:
-            old = records.read(places)
-            if old is None or old.digest != record.digest:
-                raise Conflict(f"{definition.name!r} runs already, started from something else", hint="end it first")
-            if old.ended:
-                # An end that did not come off is not the reason of the next one.
-                records.write(places, msgspec.structs.replace(old, ended=""))
-        else:
+        if not await self._goes_on(process, record, definition.name):
             life = taken(places.life)
             if life is None:
                 raise Busy(f"another process starts {definition.name!r} just now", hint="look at its state")
@@ -161,9 +154,28 @@ class QemuHypervisor:
             finally:
                 os.close(life)
             await launch(record.command[0], places, record.token, namespace=namespace)
-        await process.appeared()
+            await process.appeared()
         await process.let_go(before)
         return await process.state()
+
+    async def _goes_on(self, process: RunProcess, record: records.Record, name: str) -> bool:
+        """Whether there is a process of this run already, which is the one that is wanted, and answers."""
+        if not process.alive:
+            return False
+        old = records.read(process.places)
+        if old is None or old.digest != record.digest:
+            raise Conflict(f"{name!r} runs already, started from something else", hint="end it first")
+        if old.ended:
+            # An end that did not come off is not the reason of the next one.
+            records.write(process.places, msgspec.structs.replace(old, ended=""))
+        try:
+            await process.appeared()
+        except TargetFailed:
+            # Found while it died: one that was killed holds its lock for as long as the kernel takes its memory down.
+            if process.alive:
+                raise
+            return False
+        return True
 
     def _make(self, places: Places) -> None:
         with state_directory(self._root):
