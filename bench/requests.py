@@ -28,7 +28,8 @@ from understudy.replication.cycle import Replicator
 from understudy.source.block import BlockSource
 from understudy.store.cached import CachedReader
 from understudy.store.file import FileStore
-from understudy.store.protocol import Cache, ObjectInfo
+from understudy.store.protocol import Cache, Capabilities, ObjectInfo
+from understudy.store.remote.s3 import CAPABILITIES
 from understudy.vault import kinds, names
 from understudy.vault.log.machine_log import MachineLog
 from understudy.vault.maps.reading import history_of
@@ -47,7 +48,11 @@ _REQUEST = re.compile(r'"([A-Z]+) (\S+) HTTP')
 
 
 class Counting(FaultyStore):
-    """With a listing's pages."""
+    """A directory, used as a bucket is, and with a listing's pages."""
+
+    @property
+    def capabilities(self) -> Capabilities:
+        return CAPABILITIES
 
     async def list(self, prefix: str, start_after: str = "") -> AsyncIterator[ObjectInfo]:
         told = 0

@@ -12,7 +12,7 @@ from obstore.store import AzureStore
 
 from understudy.errors import InvalidRequest
 from understudy.store.protocol import Capabilities
-from understudy.store.remote.client import client_options, retry_config, server_of
+from understudy.store.remote.client import CONNECTIONS, client_options, retry_config, server_of
 from understudy.store.remote.credentials import FileCredentials
 from understudy.store.remote.objects import RemoteStore
 from understudy.store.url import StoreUrl
@@ -20,7 +20,7 @@ from understudy.store.url import StoreUrl
 if TYPE_CHECKING:
     from obstore.store import AzureCredential
 
-CAPABILITIES = Capabilities(kind="az", parallel=16, object_size=16 << 20, billed=True)
+CAPABILITIES = Capabilities(kind="az", parallel=CONNECTIONS, object_size=16 << 20, billed=True)
 _LOOK = "look at the address's options, and at what the environment says by AZURE_STORAGE_…"
 
 

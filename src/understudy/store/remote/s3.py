@@ -11,7 +11,7 @@ from obstore.store import S3Store
 
 from understudy.errors import InvalidRequest, StoreRefused
 from understudy.store.protocol import Capabilities
-from understudy.store.remote.client import client_options, retry_config, server_of
+from understudy.store.remote.client import CONNECTIONS, client_options, retry_config, server_of
 from understudy.store.remote.credentials import HOW_TO_GIVE, FileCredentials
 from understudy.store.remote.objects import RemoteStore
 from understudy.store.url import StoreUrl
@@ -19,7 +19,7 @@ from understudy.store.url import StoreUrl
 if TYPE_CHECKING:
     from obstore.store import S3Credential
 
-CAPABILITIES = Capabilities(kind="s3", parallel=16, object_size=16 << 20, billed=True)
+CAPABILITIES = Capabilities(kind="s3", parallel=CONNECTIONS, object_size=16 << 20, billed=True)
 _PAIR = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
 
 
