@@ -41,6 +41,18 @@ def test_clip_keeps_what_is_inside(blocks: set[int], size: int) -> None:
     assert as_list(extents.clip(from_set(blocks), size)) == sorted(b for b in blocks if b < size)
 
 
+@given(BLOCKS, st.integers(1, 30))
+def test_coarser_names_all_and_joins_what_lies_nearest(blocks: set[int], most: int) -> None:
+    before = from_set(blocks)
+    after = extents.coarser(before, most)
+    assert len(after) == min(len(after), len(before), most)
+    assert set(as_list(after)) >= blocks
+    left = {(first, end) for first, end in zip(as_list(before)[:-1], as_list(before)[1:], strict=True) if end - first > 1}
+    joined = {gap for gap in left if gap[0] + 1 in as_list(after)}
+    assert not joined or max(b - a for a, b in joined) <= min((b - a for a, b in left - joined), default=1000)
+    assert len(before) > most or np.array_equal(after, before)
+
+
 @given(BLOCKS, st.integers(1, 30), st.integers(1, 10))
 def test_units_are_bounded_and_lose_nothing(blocks: set[int], most: int, rows: int) -> None:
     units = list(extents.units(from_set(blocks), most, rows))

@@ -54,6 +54,17 @@ def finer(one: Extents, other: Extents) -> Extents:
     return np.stack([first, np.diff(np.append(first, blocks))], axis=1)
 
 
+def coarser(extents: Extents, most: int) -> Extents:
+    """The same blocks of sorted, disjoint extents in at most `most` rows; where there were more, those join that lie nearest."""
+    if len(extents) <= most:
+        return extents
+    ends = extents[:, 0] + extents[:, 1]
+    gaps = extents[1:, 0] - ends[:-1]
+    far = gaps > np.partition(gaps, len(gaps) - most)[len(gaps) - most]
+    first = extents[np.append(True, far), 0]
+    return np.stack([first, ends[np.append(far, True)] - first], axis=1)
+
+
 def units(extents: Extents, blocks: int, rows: int) -> Iterator[Extents]:
     """Cut into consecutive groups of at most `blocks` blocks and `rows` extents; long extents are split at the boundary."""
     pieces = _split(extents, blocks)

@@ -10,6 +10,7 @@ from tests.source.machine import MACHINE, METHODS, MIB, Machine, blockdev, drive
 from understudy.errors import InvalidRequest, NotFound, SourceRefused, SourceUnavailable
 from understudy.machine.reading import of_point
 from understudy.model import Lost, Tracked
+from understudy.nbd import blocks
 from understudy.qemu.session import QmpSession
 from understudy.source.protocol import DiskSource
 from understudy.source.qemu import QemuSource
@@ -88,6 +89,29 @@ async def test_shape(start_machine, short_directory, name, method):
         base, at_base = await cycle(source, machine, base, at_base)
     await source.remove()
     assert await machine.leftovers() == []
+    await source.close()
+
+
+async def test_more_extents_than_are_held(start_machine, short_directory, monkeypatch):
+    monkeypatch.setattr(blocks, "MOST", 3)
+    machine = await start_machine(blockdev(short_directory, "a", "raw", 8 * MIB))
+    machine.wanted = Wanted(FLEECING)
+    source = machine.source()
+    await source.recover(None)
+    for at in range(0, 8 * MIB, MIB):
+        await machine.write("a", at, 4096, 1)
+    point, content = await cycle(source, machine, None, None)
+    for at in range(0, 8 * MIB, MIB):
+        await machine.write("a", at + 65536, 512, 2)
+    snapshot = await source.freeze(secrets.token_hex(16), point)
+    changes = await snapshot.disks[0].changed()
+    assert isinstance(changes, Tracked)
+    assert 0 < len(changes.extents) <= 3
+    assert len(await snapshot.disks[0].allocated()) <= 3
+    await source.release(False)
+    await source.recover(point)
+    await cycle(source, machine, point, content)
+    await source.remove()
     await source.close()
 
 

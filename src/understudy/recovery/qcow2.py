@@ -5,17 +5,15 @@ import os
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from understudy import extents as ext
 from understudy.errors import TargetFailed
-from understudy.model import BLOCK_SIZE, Bytes, Extents, blocks_of
+from understudy.model import BLOCK_SIZE, Bytes, Extents
+from understudy.nbd.blocks import blocks_where
 from understudy.nbd.failure import NbdFailed
+from understudy.nbd.wire import BASE_ALLOCATION, ZERO_BIT
 from understudy.recovery.failure import target_failed
 from understudy.recovery.protocol import Resizing, unminded
 from understudy.recovery.qemu_tools import QemuNbd, image_info, qemu_img
 
-_READS_ZERO = 2
 """NBD_STATE_ZERO of base:allocation."""
 _SECTOR = 512
 """A qcow2 image is a whole number of these; a disk of another size gets up to 511 zero bytes more."""
@@ -54,13 +52,9 @@ class Qcow2Target:
     async def allocated(self) -> Extents:
         client = self._open.client
         try:
-            rows = await client.block_status("base:allocation", 0, client.size)
+            return await blocks_where(client, BASE_ALLOCATION, self.size, lambda flags: (flags & ZERO_BIT) == 0)
         except NbdFailed as error:
             raise self._failed("finding its holes", error) from error
-        data = rows[(rows[:, 2] & _READS_ZERO) == 0]
-        first = data[:, 0] // BLOCK_SIZE
-        end = -(-(data[:, 0] + data[:, 1]) // BLOCK_SIZE)
-        return ext.clip(ext.union(np.stack([first, end - first], axis=1)), blocks_of(self.size))
 
     async def read_into(self, extents: Extents, buffer: Bytes) -> None:
         client = self._open.client

@@ -4,18 +4,14 @@ import asyncio
 import os
 from collections.abc import Awaitable, Callable, Iterator
 
-import numpy as np
-from numpy.typing import NDArray
-
 from understudy import extents as ext
 from understudy.errors import SourceRefused, SourceUnavailable
-from understudy.model import BLOCK_SIZE, NO_EXTENTS, Bytes, Changes, DiskInfo, Extents, Lost, Tracked, blocks_of
+from understudy.model import BLOCK_SIZE, NO_EXTENTS, Bytes, Changes, DiskInfo, Extents, Lost, Tracked
+from understudy.nbd.blocks import blocks_where
 from understudy.nbd.client import NbdClient
-from understudy.nbd.wire import DIRTY_BIT, ZERO_BIT
+from understudy.nbd.wire import BASE_ALLOCATION, DIRTY_BIT, ZERO_BIT
 from understudy.source.qemu_bitmaps import Bitmap
 from understudy.source.qemu_names import Names
-
-ALLOCATION = "base:allocation"
 
 
 class Guard:
@@ -90,9 +86,8 @@ class FrozenDisk:
         """What is not known to be zero. QEMU looks at the overlay and the disk one after the other: what the guest discarded in between
         would be missing, so all that it touched since the freeze is added."""
         self._guard.check()
-        async with await NbdClient.connect_unix(self._socket, self._export, [ALLOCATION]) as client:
-            rows = await client.block_status(ALLOCATION, 0, client.size)
-        found = _blocks(rows[(rows[:, 2] & ZERO_BIT) == 0], self._info.size)
+        async with await NbdClient.connect_unix(self._socket, self._export, [BASE_ALLOCATION]) as client:
+            found = await blocks_where(client, BASE_ALLOCATION, self._info.size, lambda flags: (flags & ZERO_BIT) == 0)
         found = ext.union(found, await self._since())
         await self._guard.confirm()
         return found
@@ -157,14 +152,7 @@ async def dirty(socket: str, export: str, bitmap: str, size: int) -> Extents:
     """Blocks of a frozen record of changes that an export offers."""
     context = f"qemu:dirty-bitmap:{bitmap}"
     async with await NbdClient.connect_unix(socket, export, [context]) as client:
-        rows = await client.block_status(context, 0, client.size)
-    return _blocks(rows[(rows[:, 2] & DIRTY_BIT) != 0], size)
-
-
-def _blocks(rows: NDArray[np.int64], size: int) -> Extents:
-    """Rows of bytes to the blocks that they touch."""
-    first = rows[:, 0] // BLOCK_SIZE
-    return ext.clip(ext.union(np.stack([first, -(-(rows[:, 0] + rows[:, 1]) // BLOCK_SIZE) - first], axis=1)), blocks_of(size))
+        return await blocks_where(client, context, size, lambda flags: (flags & DIRTY_BIT) != 0)
 
 
 def _pieces(extents: Extents, buffer: Bytes, size: int) -> Iterator[tuple[int, Bytes]]:

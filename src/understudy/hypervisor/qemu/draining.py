@@ -8,7 +8,7 @@ on an export, it had done 0.3 % after 40 s; this took a second. Besides, nobody 
 import asyncio
 import errno
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import aclosing, suppress
 
 import numpy as np
 from numpy.typing import NDArray
@@ -127,9 +127,10 @@ class Draining:
 
 async def _data(below: NbdClient, size: int) -> NDArray[np.int64]:
     """Offsets and lengths of what is no hole. Behind its end all is zero."""
-    rows = await below.block_status(BASE_ALLOCATION, 0, min(size, below.size))
-    data: NDArray[np.int64] = rows[rows[:, 2] & ZERO_BIT == 0][:, :2]
-    return data
+    async with aclosing(below.block_status(BASE_ALLOCATION, 0, min(size, below.size))) as pieces:
+        found = [rows[rows[:, 2] & ZERO_BIT == 0][:, :2] async for rows in pieces]
+    data: NDArray[np.int64] = np.concatenate([np.empty((0, 2), dtype=np.int64), *found])
+    return data[np.argsort(data[:, 0])]
 
 
 def groups(data: NDArray[np.int64]) -> Iterator[NDArray[np.int64]]:
@@ -146,11 +147,14 @@ def groups(data: NDArray[np.int64]) -> Iterator[NDArray[np.int64]]:
 async def _has(client: NbdClient, pieces: NDArray[np.int64]) -> bool:
     """Whether the overlay itself holds all of them."""
     first, end = int(pieces[0, 0]), int(pieces[-1].sum())
-    rows = await client.block_status(_DEPTH, first, end - first)
-    lacking = rows[rows[:, 2] != _OWN]
-    # Of all pieces the one after which each begins, or in which.
-    after = np.searchsorted(pieces[:, 0], lacking[:, 0] + lacking[:, 1]) - 1
-    return not bool((pieces[after].sum(axis=1) > lacking[:, 0]).any())
+    async with aclosing(client.block_status(_DEPTH, first, end - first)) as told:
+        async for rows in told:
+            lacking = rows[rows[:, 2] != _OWN]
+            # Of all pieces the one after which each begins, or in which.
+            after = np.searchsorted(pieces[:, 0], lacking[:, 0] + lacking[:, 1]) - 1
+            if (pieces[after].sum(axis=1) > lacking[:, 0]).any():
+                return False
+    return True
 
 
 async def _cut(session: QmpSession, disk: str) -> None:
