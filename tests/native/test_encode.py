@@ -98,6 +98,21 @@ def test_a_run_of_zeros_is_one_row_whatever_its_length() -> None:
     assert (made.result.changed, made.result.zero) == (5000, 5000)
 
 
+def test_after_what_does_not_compress_a_look_at_some_blocks_decides() -> None:
+    """Runs of 64 blocks: random; random but for blocks that are not looked at, and for one that is; text; then as the first."""
+    data = samples.random(64 * 6).reshape(6, 64, BLOCK_SIZE)
+    text = np.frombuffer(b"all work and no play " * 200, dtype=np.uint8)[:BLOCK_SIZE]
+    data[1, :10] = data[2, 32] = data[3] = data[5, :10] = text
+    made = pack(data.reshape(-1), suite=SUITE_AEGIS256)
+    assert made.rows["kind"].tolist() == [KIND_RAW, KIND_RAW, KIND_LZ4, KIND_LZ4, KIND_RAW, KIND_RAW]
+    # Where nothing came before, and of a few blocks, all is tried.
+    alone = pack(data[1].reshape(-1), suite=SUITE_AEGIS256)
+    few = pack(data[:2].reshape(-1), extents((0, 64), (100, 15), (200, 49)), suite=SUITE_AEGIS256)
+    assert (alone.rows["kind"].tolist(), few.rows["kind"].tolist()) == ([KIND_LZ4], [KIND_RAW, KIND_LZ4, KIND_RAW])
+    where = np.array([[0, 64 * 6]], dtype=np.int64)
+    check(made, data.reshape(-1), where, np.zeros((64 * 6, 16), np.uint8), suite=SUITE_AEGIS256, number=0, offset=0, disk=0)
+
+
 @pytest.mark.parametrize("suite", SUITES)
 def test_the_worst_cases_fit_the_bounds(suite: int) -> None:
     """Extents of one random block each; data and zeros in turn."""

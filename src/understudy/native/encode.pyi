@@ -17,7 +17,7 @@ class Encoded(NamedTuple):
     zero: int
     """Of these, blocks that are zero now."""
     raw: int
-    """Frames stored uncompressed because LZ4 did not make them smaller."""
+    """Frames stored uncompressed because LZ4 did not make them smaller, or would not, as it seemed."""
     digest: int
     """What to add, modulo 2^128, to the disk's digest: new contributions minus old ones (blockhash.digest defines a contribution)."""
 
@@ -50,8 +50,9 @@ def encode(
     blocks: N*4096 bytes, the concatenation of `extents` (R, 2: first block, count; ascending and disjoint), sum of counts == N.
     old, new: (N, 16). `new` receives every block's signature, changed or not; it may be the same array as `old`.
     A run of changed non-zero blocks becomes frames of at most 64 blocks (never across an extent's end or an unchanged block); a run of
-    changed zero blocks one KIND_ZERO row of any length. A frame is LZ4-compressed into `scratch`, or taken raw where that gains nothing,
-    and sealed under (suite, key, number++) with associated data context (32 bytes) || le64(first) || le32(blocks) || kind (45 bytes).
+    changed zero blocks one KIND_ZERO row of any length. A frame is LZ4-compressed into `scratch`, or taken raw where that gains nothing;
+    after a raw one, one of 16 blocks or more also where it gains nothing of three blocks of it. It is sealed under (suite, key, number++)
+    with associated data context (32 bytes) || le64(first) || le32(blocks) || kind (45 bytes).
     offset: what to add to a frame's position in `out` to get FRAME.offset. disk: FRAME.disk. Rows come in ascending `first`.
     ValueError (nothing written) for any size that does not fit, `out` or `frames` below `bounds`, or numbers that could pass 2^32.
     """
