@@ -38,6 +38,7 @@ LAYERS = (
     ("leaving",),
     ("machine",),
     ("pages",),
+    ("heap",),
     ("model",),
     ("errors",),
 )
@@ -45,7 +46,7 @@ RANK = {part: rank for rank, row in enumerate(LAYERS) for part in row}
 
 # What a part may know at all, where that is less than everything below it.
 ONLY = {
-    "cli": {"app", "serving", "sites", "client", "config", "demo", "engine", "leaving", "model", "errors"},
+    "cli": {"app", "serving", "sites", "client", "config", "demo", "engine", "leaving", "heap", "model", "errors"},
     "demo": {"errors"},
     "api": {"engine", "model", "errors"},
     "client": {"engine", "model", "errors"},

@@ -15,6 +15,7 @@ from understudy.cli.failures import exit_codes, reported
 from understudy.cli.lazy import COMPLETE, Entry, LazyGroup
 from understudy.engine import Connection, Engine
 from understudy.errors import InvalidRequest
+from understudy.heap import BRIEF, bound
 from understudy.leaving import end_process
 
 COMMANDS = {
@@ -117,5 +118,6 @@ def run() -> None:
     # of a processor (in three turns of ten: 694, 663, 634 ms, and 576, 610, 579).
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     gc.set_threshold(10_000)
+    bound(BRIEF)
     stdout.set_up()
     end_process(lambda: cli.main(prog_name="understudy", obj=in_process))

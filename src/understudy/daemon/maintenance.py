@@ -5,11 +5,11 @@ import random
 import time
 from typing import Any
 
-from understudy.daemon.memory import give_back
 from understudy.daemon.running import Running
 from understudy.daemon.track import Track
 from understudy.engine import Drill, EventQuery, JobKind, StartJob, VaultPlace
 from understudy.errors import StateFailed, UnderstudyError
+from understudy.heap import give_back
 from understudy.local.machine_file import followed_of_any_vault
 from understudy.scheduler.retry import judge
 from understudy.scheduler.upkeep import Kept, due, first_turn

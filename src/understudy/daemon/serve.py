@@ -23,7 +23,6 @@ from understudy.daemon.lending import Lending
 from understudy.daemon.logs import set_up
 from understudy.daemon.machines import Machines
 from understudy.daemon.maintenance import Maintenance
-from understudy.daemon.memory import bound
 from understudy.daemon.notify import Notifier
 from understudy.daemon.pacing import Pacing
 from understudy.daemon.peers import serve_peers
@@ -49,6 +48,7 @@ from understudy.errors import StateFailed
 from understudy.failover.drill.files import DrillFiles
 from understudy.failover.drill.operation import Drills, Tools
 from understudy.finish import first_failure
+from understudy.heap import LASTING, bound
 from understudy.hypervisor.protocol import Hypervisor
 from understudy.jobs.journal import Journal
 from understudy.local.ownership import owned
@@ -214,7 +214,7 @@ async def _until_stopped(asked: Asked, notifier: Notifier, reload: Callable[[], 
 
 async def run(path: Path, assembly: Assembly) -> None:
     """`serve` as a process: signals ask, systemd listens."""
-    bound()
+    bound(LASTING)
     loop = asyncio.get_running_loop()
     asked = Asked(asyncio.Event(), asyncio.Event())
     for number, event in {signal.SIGTERM: asked.stop, signal.SIGINT: asked.stop, signal.SIGHUP: asked.reload}.items():
