@@ -60,8 +60,7 @@ cdef struct Pass:
     uint64_t zero
     uint64_t raw
     Hash128 digest
-    # since the last frame
-    bint futile
+    bint futile  # LZ4 gained nothing of the last frame
 
 
 cdef inline bint may_compress(Pass *p, const uint8_t *data, uint32_t blocks) noexcept nogil:

@@ -1,5 +1,6 @@
 """Cycles over a real file vault: every committed point is the disk as it was, whatever happened in between."""
 
+import errno
 import os
 import resource
 import shutil
@@ -69,6 +70,16 @@ async def test_who_encodes_gives_way(world: World, monkeypatch: pytest.MonkeyPat
         await replicator.open()
         await replicator.cycle()
     assert seen == {NICE}
+
+
+async def test_who_may_not_give_way_encodes_all_the_same(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(*_: int) -> None:
+        raise PermissionError(errno.EPERM, os.strerror(errno.EPERM))
+
+    monkeypatch.setattr(os, "setpriority", refused)
+    async with world.replicator() as replicator:
+        await replicator.open()
+        assert (await replicator.cycle()).stats.changed
 
 
 async def test_an_idle_cycle_makes_a_point_of_no_size(world: World) -> None:

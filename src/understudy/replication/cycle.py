@@ -59,7 +59,8 @@ def ignore(_: CycleProgress) -> None:
 
 
 def _give_way() -> None:
-    os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICE)
+    with contextlib.suppress(PermissionError):  # a service manager may not let it
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICE)
 
 
 async def unannounced() -> None:
