@@ -1,14 +1,11 @@
 """Cycles over a real file vault: every committed point is the disk as it was, whatever happened in between."""
 
-import errno
 import os
 import resource
 import shutil
 import subprocess
-import threading
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import msgspec
 import numpy as np
@@ -19,8 +16,6 @@ from tests.faults import Action, Call, Fault
 from tests.replication.world import World, scribble
 from understudy.errors import Fenced, InDoubt, SecondWriter, StateFailed, StoreRefused, StoreUnavailable, UnderstudyError
 from understudy.model import BLOCK_SIZE
-from understudy.replication import pipeline
-from understudy.replication.cycle import NICE
 from understudy.replication.plan import Cause
 from understudy.vault import kinds
 from understudy.vault.maps.checkpoint import take_checkpoint
@@ -56,30 +51,6 @@ async def test_every_point_is_the_disk_as_it_was(world: World) -> None:
     async with world.vault() as (_, log):
         assert log.state.checkpoints, "twenty points deserve a checkpoint"
         assert log.state.void == ()
-
-
-async def test_who_encodes_gives_way(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    real, seen = pipeline._encode, set()
-
-    def encode(*given: Any) -> Any:
-        seen.add(os.getpriority(os.PRIO_PROCESS, threading.get_native_id()) - os.getpriority(os.PRIO_PROCESS, os.getpid()))
-        return real(*given)
-
-    monkeypatch.setattr(pipeline, "_encode", encode)
-    async with world.replicator() as replicator:
-        await replicator.open()
-        await replicator.cycle()
-    assert seen == {NICE}
-
-
-async def test_who_may_not_give_way_encodes_all_the_same(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    def refused(*_: int) -> None:
-        raise PermissionError(errno.EPERM, os.strerror(errno.EPERM))
-
-    monkeypatch.setattr(os, "setpriority", refused)
-    async with world.replicator() as replicator:
-        await replicator.open()
-        assert (await replicator.cycle()).stats.changed
 
 
 async def test_an_idle_cycle_makes_a_point_of_no_size(world: World) -> None:
