@@ -4,9 +4,7 @@
 """
 
 import contextlib
-import os
 import secrets
-import threading
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -47,20 +45,11 @@ PACKS_IN_RECORD = 256
 """More PackRefs than this (about 19 KiB of the record's 64) go into a side object."""
 
 ENCODERS = 2
-NICE = 10
-"""Encoders give way to the guest, whose writes wait otherwise, and to this process's own answers. On two processors, with an emulated
-guest that writes 10 MB/s and a point each 30 s, its 99th percentile was 22 % above that without replication in four turns, so 7 % in two
-(each differs by 15 from the next); at 100 MB/s and a point each second cycles take 0.28 to 0.31 s, and 0.37 before."""
 AT_ONCE: AbstractAsyncContextManager[object] = contextlib.nullcontext()
 
 
 def ignore(_: CycleProgress) -> None:
     """For callers that do not watch."""
-
-
-def _give_way() -> None:
-    with contextlib.suppress(PermissionError):  # a service manager may not let it
-        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICE)
 
 
 async def unannounced() -> None:
@@ -88,7 +77,7 @@ class Replicator:
     def __post_init__(self) -> None:
         self._local = LocalState(self.directory, self.log.machine_id, self.vault.access, self._unchanged)
         self._initial = InitialReplication(self.vault, self.log, self.source, self._local, self.slice_blocks)
-        self._threads = ThreadPoolExecutor(ENCODERS, thread_name_prefix="encode", initializer=_give_way)
+        self._threads = ThreadPoolExecutor(ENCODERS, thread_name_prefix="encode")
 
     async def open(self) -> None:
         """Settle what an earlier run left in doubt, claim the log, clean up the source."""
