@@ -60,7 +60,10 @@ def coarser(extents: Extents, most: int) -> Extents:
         return extents
     ends = extents[:, 0] + extents[:, 1]
     gaps = extents[1:, 0] - ends[:-1]
-    far = gaps > np.partition(gaps, len(gaps) - most)[len(gaps) - most]
+    least = np.partition(gaps, len(gaps) - most)[len(gaps) - most]
+    far = gaps > least
+    # Of those that are as near as each other no more join than must.
+    far[np.flatnonzero(gaps == least)[: most - 1 - int(far.sum())]] = True
     first = extents[np.append(True, far), 0]
     return np.stack([first, ends[np.append(far, True)] - first], axis=1)
 

@@ -26,6 +26,10 @@ STATUS_CHUNK = (1 << 32) - (1 << 16)
 STATUS_AT_ONCE = 64
 """Such questions sent before an answer is waited for, each of which may bring 2^17 extents from QEMU: 8 TiB take 2049. One after the
 other, of half the size, they took 0.75 s (0.56 s of our time) on the reference machine; so they take 0.3 s (0.22 s)."""
+STATUS_DENSE = 16
+"""The same where much is said, so that a piece is some 150 MiB at most."""
+MUCH = 1 << 17
+"""Extents."""
 
 Located: TypeAlias = tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]
 """Where extents begin, where they end, and their flags."""
@@ -159,10 +163,11 @@ class NbdClient:
         wide = widened(offset, length, self.block_size.minimum, self.size)
         todo = list(parts(*wide, STATUS_CHUNK))
         todo.reverse()
+        at_once = STATUS_DENSE
         while todo:
             # The server answers about every context that was agreed on.
             contexts = frozenset(self._connection.export.contexts.values())
-            asked = [Request(Command.BLOCK_STATUS, *todo.pop(), contexts=contexts) for _ in range(min(len(todo), STATUS_AT_ONCE))]
+            asked = [Request(Command.BLOCK_STATUS, *todo.pop(), contexts=contexts) for _ in range(min(len(todo), at_once))]
             await self._connection.run(asked)
             found: list[Located] = []
             for request in sorted(asked, key=lambda request: request.offset):
@@ -172,6 +177,7 @@ class NbdClient:
                 told = int(ends[-1])
                 if told < request.offset + request.length:
                     todo.append(Part(told, request.offset + request.length - told))
+            at_once = STATUS_DENSE if sum(len(starts) for starts, _, _ in found) > MUCH else STATUS_AT_ONCE
             yield _joined(found, Part(offset, length))
 
     async def _write_edge(self, edge: Part, view: memoryview) -> None:

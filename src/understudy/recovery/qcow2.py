@@ -14,7 +14,6 @@ from understudy.recovery.failure import target_failed
 from understudy.recovery.protocol import Resizing, unminded
 from understudy.recovery.qemu_tools import QemuNbd, image_info, qemu_img
 
-"""NBD_STATE_ZERO of base:allocation."""
 _SECTOR = 512
 """A qcow2 image is a whole number of these; a disk of another size gets up to 511 zero bytes more."""
 
