@@ -5,12 +5,15 @@ import signal
 from collections.abc import Callable, Coroutine
 from typing import Any
 
+from understudy.heap import LASTING, bound
+
 GRACE_SECONDS = 10.0
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 async def until_stopped(body: Callable[[asyncio.Event], Coroutine[Any, Any, None]]) -> None:
     """Run `body`, which ends soon after its event is set. It is cancelled GRACE_SECONDS after the first signal, or by a second one."""
+    bound(LASTING)
     loop = asyncio.get_running_loop()
     stop = asyncio.Event()
     work = asyncio.create_task(body(stop))
