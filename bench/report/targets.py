@@ -1,12 +1,14 @@
 """What the design asks for, beside what was measured: honestly, so a row that a run left out is not met by it."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from enum import StrEnum
 from typing import NamedTuple
 
 from bench.datasets import KINDS
 from bench.report.results import Kernel, Results
+from bench.whole.figures import OURS, Result, best
 from bench.whole.step import Step
+from bench.whole.tools.floors import NAME
 
 CIPHER = "aegis256"
 
@@ -83,10 +85,18 @@ def _whole(results: Results) -> Iterator[Row]:
     run = results.whole
     for step, target in ((Step.INITIAL, 5), (Step.UNCHANGED, 4), (Step.RESTORE, 2)):
         found = {ratio.settings: ratio for ratio in run.ratios if ratio.step is step} if run else {}
+        floors = [f"{name} takes {share:.0%} of it" for name, share in shares(run.results if run else (), step)]
         said = [f"{one.wall:.1f} x {one.against} (by processor {one.cpu:.1f} x)" for one in found.values()]
         met = "defaults" in found and found["defaults"].wall >= target
         what = words[step].format(size=f"{run.image / 2**30:g}" if run else "4")
-        yield _row(what, f"≥ {target} x the faster of restic and borg", "; ".join(said), met)
+        yield _row(what, f"≥ {target} x the faster of restic and borg", "; ".join((*said, *floors)), met)
+
+
+def shares(results: Iterable[Result], step: Step) -> Iterator[tuple[str, float]]:
+    """What bounds a step, and how much of our time it takes alone."""
+    took = {(one.tool, one.setting): figure.wall for one in results if one.step is step and (figure := best(one))}
+    ours = next((wall for (tool, _), wall in took.items() if tool == OURS), 0.0)
+    return ((setting, wall / ours) for (tool, setting), wall in took.items() if tool == NAME and ours)
 
 
 def _idle(results: Results) -> Row:

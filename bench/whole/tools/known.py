@@ -3,7 +3,7 @@
 from collections.abc import Collection
 
 from bench.whole.tool import Tool
-from bench.whole.tools import borg, copies, restic
+from bench.whole.tools import borg, copies, floors, restic
 from bench.whole.tools.understudy import Understudy
 
 TOOLS: tuple[Tool, ...] = (
@@ -17,6 +17,8 @@ TOOLS: tuple[Tool, ...] = (
     copies.NBDCOPY,
     copies.RSYNC_WHOLE,
     copies.RSYNC_DELTA,
+    floors.LZ4,
+    floors.DISK,
 )
 
 

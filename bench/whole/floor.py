@@ -1,0 +1,108 @@
+"""What a machine takes for the steps that it bounds, with nothing around.
+
+python -m bench.whole.floor lz4 IMAGE        all that is no hole is compressed, on every processor, and dropped
+python -m bench.whole.floor disk IMAGE TO    it is written past the page cache, synced, and read back
+"""
+
+import mmap
+import os
+import sys
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from pathlib import Path
+from threading import local
+
+import numpy as np
+
+from understudy.native import lz4block
+
+PIECE = 4 << 20
+FRAME = 256 << 10
+"""As packs have them."""
+DEPTH = 4
+"""Pieces under way at the disk; with more none was faster."""
+
+Run = tuple[int, int]
+"""Offset and length."""
+_own = local()
+
+
+def main(arguments: list[str]) -> None:
+    match arguments:
+        case ["lz4", image]:
+            with Path(image).open("rb") as source:
+                each(len(os.sched_getaffinity(0)), pieces(source.fileno()), lambda run: compress(source.fileno(), run))
+        case ["disk", image, to]:
+            there_and_back(Path(image), Path(to))
+        case _:
+            sys.exit(__doc__)
+
+
+def pieces(descriptor: int) -> Iterator[Run]:
+    """All that is no hole."""
+    size, at = os.fstat(descriptor).st_size, 0
+    while at < size:
+        try:
+            start = os.lseek(descriptor, at, os.SEEK_DATA)
+        except OSError:  # only a hole is left
+            return
+        at = os.lseek(descriptor, start, os.SEEK_HOLE)
+        for offset in range(start, at, PIECE):
+            yield offset, min(PIECE, at - offset)
+
+
+def compress(source: int, run: Run) -> int:
+    """How many bytes it comes to."""
+    if not hasattr(_own, "out"):
+        _own.out = np.empty(PIECE // FRAME * lz4block.bound(FRAME), dtype=np.uint8)
+    data = np.frombuffer(buffer(), dtype=np.uint8)[: run[1]]
+    _filled(source, memoryview(data), run[0])
+    lengths = np.array([min(FRAME, run[1] - at) for at in range(0, run[1], FRAME)])
+    return int(lz4block.compress(data, lengths, _own.out, np.empty_like(lengths)))
+
+
+def there_and_back(image: Path, to: Path) -> None:
+    with image.open("rb") as source, to.open("xb") as target:
+        os.ftruncate(target.fileno(), os.fstat(source.fileno()).st_size)
+        runs = list(pieces(source.fileno()))
+        past = target.fileno()
+        with suppress(OSError):  # a file system that has no such way is measured as it is
+            past = os.open(to, os.O_RDWR | os.O_DIRECT | os.O_CLOEXEC)
+        each(DEPTH, iter(runs), lambda run: _written(source.fileno(), past, run))
+        os.fsync(past)
+        each(DEPTH, iter(runs), lambda run: _filled(past, memoryview(buffer())[: run[1]], run[0]))
+
+
+def each(threads: int, runs: Iterator[Run], work: Callable[[Run], object]) -> None:
+    with ThreadPoolExecutor(threads) as pool:
+        for _ in pool.map(work, runs):
+            pass
+
+
+def buffer() -> mmap.mmap:
+    """The thread's own, which begins at a page."""
+    if not hasattr(_own, "buffer"):
+        _own.buffer = mmap.mmap(-1, PIECE)
+    return _own.buffer
+
+
+def _written(source: int, past: int, run: Run) -> None:
+    view = memoryview(buffer())[: run[1]]
+    _filled(source, view, run[0])
+    done = 0
+    while done < run[1]:
+        done += os.pwrite(past, view[done:], run[0] + done)
+
+
+def _filled(descriptor: int, view: memoryview, offset: int) -> None:
+    done = 0
+    while done < len(view):
+        got = os.preadv(descriptor, [view[done:]], offset + done)
+        if not got:
+            raise RuntimeError("the image is being cut")
+        done += got
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
