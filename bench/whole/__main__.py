@@ -1,6 +1,6 @@
 """understudy beside what an operator would use instead, on the same work, disk and hour, each as whole processes.
 
-    python -m bench.whole [--gib 4] [--rounds 1] [--only understudy,restic] [--brief] [--json FILE] [--where .cache/bench]
+    python -m bench.whole [--gib 4 | --image FILE] [--rounds 1] [--only understudy,restic] [--brief] [--json FILE] [--where .cache/bench]
 
 Every tool does a step before any does the next, so that those who are compared run within a minute or two of each other. Before each,
 all that it will read was read once, and what others wrote is on the disk. A step has ended when every file that the tool left is synced,
@@ -17,7 +17,7 @@ import msgspec
 from bench.whole.report import lines
 from bench.whole.run import compared
 from bench.whole.tools.known import chosen
-from bench.whole.workload import CACHE, GIB
+from bench.whole.workload import CACHE, GIB, image_of
 
 
 def main(arguments: list[str]) -> None:
@@ -25,6 +25,7 @@ def main(arguments: list[str]) -> None:
         prog="python -m bench.whole", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--gib", type=float, default=4, help="size of the image")
+    parser.add_argument("--image", type=Path, help="a raw image of your own instead; it is copied, and only the copy is changed")
     parser.add_argument("--rounds", type=int, default=1, help="the quickest of so many counts")
     parser.add_argument("--only", default="", help="names of tools, with commas")
     parser.add_argument("--brief", action="store_true", help="leave out what is seldom the fastest of its tool")
@@ -35,9 +36,11 @@ def main(arguments: list[str]) -> None:
         tools = chosen([name for name in asked.only.split(",") if name], brief=asked.brief)
     except ValueError as error:
         parser.error(str(error))
+    if asked.image and not asked.image.is_file():
+        parser.error(f"{asked.image} is no file")
     asked.where.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=asked.where.absolute(), prefix="run-") as home:
-        run = compared(tools, int(asked.gib * GIB), asked.rounds, Path(home))
+        run = compared(tools, asked.image or image_of(int(asked.gib * GIB)), asked.rounds, Path(home))
     for line in lines(run):
         print(line)
     if asked.json:

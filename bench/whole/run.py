@@ -13,15 +13,14 @@ from bench.whole.figures import Figure, Host, Result, Run, Told, ratios
 from bench.whole.measure import busy, cost_of
 from bench.whole.step import Step
 from bench.whole.tool import IMAGE, Cannot, Command, Place, Tool
-from bench.whole.workload import change, copy_of, image_of
+from bench.whole.workload import change, copy_of
 
 READ = 8 << 20
 
 
-def compared(tools: Sequence[Tool], size: int, rounds: int, home: Path) -> Run:
+def compared(tools: Sequence[Tool], original: Path, rounds: int, home: Path) -> Run:
     began = time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime())
     told = tuple(Told(tool.name, tool.setting, tool.why, _version(tool), tool.encrypts) for tool in tools)
-    original = image_of(size)
     figures: dict[tuple[int, Step], list[Figure]] = {}
     cannot: dict[tuple[int, Step], str] = {}
     for number in range(rounds):
@@ -48,7 +47,7 @@ def compared(tools: Sequence[Tool], size: int, rounds: int, home: Path) -> Run:
         for step in Step
         for at, tool in enumerate(tools)
     )
-    return Run(began, _host(), size, _taken(original), changed, told, results, ratios(results))
+    return Run(began, _host(), original.stat().st_size, _taken(original), changed, told, results, ratios(results))
 
 
 def _met(step: Step, image: Path) -> int:
