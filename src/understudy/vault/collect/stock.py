@@ -68,13 +68,14 @@ async def stock_of(store: ObjectStore, machine_id: str) -> Stock:
 
 
 async def needed(history: History, table: PackTable, marks: Marks) -> dict[int, Stored]:
-    """All packs that kept points need something of. Reads the footers of those that look sparse: frames may be as small as their rows."""
+    """All packs that kept points need something of. Reads the footers of those that look sparse: frames may be as small as their rows.
+    Not of those in records, which go with their record, sparse or not."""
     source = PackSource(history)
 
     async def measure(index: int) -> Stored:
         pack, wanted = table.packs[index], marks.of(index).needed()
         payload = pack.size - HEADER_SIZE - TRAILER_SIZE
-        if wanted < SPARSE * payload:
+        if not pack.seq and wanted < SPARSE * payload:
             frames = (await source.footer(pack)).frames
             payload = int(frames["length"][frames["kind"] != KIND_ZERO].sum())
         return Stored(pack.id, pack.seq, payload, wanted)
