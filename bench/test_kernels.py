@@ -2,7 +2,7 @@
 function alone."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
@@ -16,6 +16,8 @@ from understudy.native import aead, blockhash, decode, delta, encode, lz4block
 from understudy.native.layout import BLOCK_SIZE, FRAME, SUITE_AEGIS256, SUITE_XCHACHA20POLY1305
 
 BLOCKS = SIZE // BLOCK_SIZE
+UNIT = 4 << 20
+"""Bytes that are encoded at once of a large image."""
 UNITS = SIZE // limits.FRAME
 SECRET = np.random.default_rng(3).integers(0, 256, 192, dtype=np.uint8)
 KEY = SECRET[:32].copy()
@@ -203,11 +205,16 @@ def test_encode_changed_by_the_clock(data: np.ndarray, run: Run) -> None:
 
 @pytest.mark.benchmark(timer=time.perf_counter)
 def test_encode_changed_in_two_threads(data: np.ndarray, run: Run) -> None:
-    half = SIZE // 2
-    encoders = [Encoder(data[:half], SUITE_AEGIS256), Encoder(data[half:], SUITE_AEGIS256)]
-    old = np.ones((BLOCKS // 2, 16), np.uint8)
+    """In units as a cycle's, each for who is free: one half may compress harder than the other."""
+    encoders = [Encoder(data[at : at + UNIT], SUITE_AEGIS256) for at in range(0, SIZE, UNIT)]
+    old = np.ones((UNIT // BLOCK_SIZE, 16), np.uint8)
+
+    def encode_some(left: Iterator[Encoder]) -> None:
+        for encoder in left:
+            encoder(old)
+
     with ThreadPoolExecutor(2) as pool:
-        run("encode, 2 threads", lambda: list(pool.map(lambda encoder: encoder(old), encoders)), "encode, by the clock")
+        run("encode, 2 threads", lambda: list(pool.map(encode_some, [iter(encoders)] * 2)), "encode, by the clock")
 
 
 def test_decode(data: np.ndarray, run: Run) -> None:
