@@ -27,7 +27,7 @@ from bench.report.plots import draw
 from bench.report.reading import idle_of, kernels_of, starts_of
 from bench.report.results import Results
 from bench.whole.figures import Run as Whole
-from bench.whole.workload import image_of
+from bench.whole.workload import CACHE, image_of, must_have_room
 
 CHECKOUT = Path(__file__).parents[1]
 PAGE = "performance.md"
@@ -68,6 +68,12 @@ def main(arguments: list[str]) -> int:
     chosen = [name for name in asked.only.split(",") if name] or list(known)
     if unknown := set(chosen) - known.keys():
         parser.error(f"no such part: {', '.join(sorted(unknown))}; there are {', '.join(known)}")
+    if "whole" in chosen:
+        CACHE.mkdir(parents=True, exist_ok=True)
+        try:
+            must_have_room(CACHE, int(asked.gib * (1 << 30)))
+        except ValueError as error:
+            parser.error(f"{error}; choose a smaller --gib, or leave out whole (--only)")
     asked.to.mkdir(parents=True, exist_ok=True)
     prepare(chosen, asked.gib)
     results = run({name: part for name, part in known.items() if name in chosen}, asked.to, arguments)

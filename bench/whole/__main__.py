@@ -17,7 +17,7 @@ import msgspec
 from bench.whole.report import lines
 from bench.whole.run import compared
 from bench.whole.tools.known import chosen
-from bench.whole.workload import CACHE, GIB, image_of
+from bench.whole.workload import CACHE, GIB, image_of, must_have_room
 
 
 def main(arguments: list[str]) -> None:
@@ -32,13 +32,14 @@ def main(arguments: list[str]) -> None:
     parser.add_argument("--json", type=Path, help="write all figures here, too")
     parser.add_argument("--where", type=Path, default=CACHE, help="on the disk that all are measured on; takes some ten times the image")
     asked = parser.parse_args(arguments)
-    try:
-        tools = chosen([name for name in asked.only.split(",") if name], brief=asked.brief)
-    except ValueError as error:
-        parser.error(str(error))
     if asked.image and not asked.image.is_file():
         parser.error(f"{asked.image} is no file")
-    asked.where.mkdir(parents=True, exist_ok=True)
+    try:
+        tools = chosen([name for name in asked.only.split(",") if name], brief=asked.brief)
+        asked.where.mkdir(parents=True, exist_ok=True)
+        must_have_room(asked.where, asked.image.stat().st_size if asked.image else int(asked.gib * GIB))
+    except ValueError as error:
+        parser.error(str(error))
     with tempfile.TemporaryDirectory(dir=asked.where.absolute(), prefix="run-") as home:
         run = compared(tools, asked.image or image_of(int(asked.gib * GIB)), asked.rounds, Path(home))
     for line in lines(run):

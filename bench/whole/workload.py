@@ -21,6 +21,8 @@ SHARE = 0.62
 """Of an image is files: 2.5 GB of 4 GiB."""
 LARGEST = 64 << 20
 """Bytes of a file that is taken: a few huge ones would be most of the image."""
+TIMES = 10
+"""As many images fit where all tools keep theirs, each in several versions."""
 CHANGED = 0.01
 BORN = 1_700_000_000
 """The time of all that is in the image."""
@@ -37,6 +39,13 @@ def image_of(size: int) -> Path:
             _format(made, tree, size)
             made.rename(image)
     return image
+
+
+def must_have_room(where: Path, size: int) -> None:
+    """`ValueError` where what all tools keep of an image of so many bytes would fill the disk in the middle of a run."""
+    free = shutil.disk_usage(where).free
+    if free < TIMES * size:
+        raise ValueError(f"{where} has {free / GIB:.0f} GiB free, and an image of {size / GIB:g} GiB needs {TIMES * size / GIB:.0f}")
 
 
 def copy_of(image: Path, to: Path) -> None:

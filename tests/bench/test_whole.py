@@ -142,3 +142,11 @@ def test_an_unknown_tool_is_refused_before_anything_is_made(tmp_path: Path) -> N
     assert ran.returncode == 2
     assert "no such tool: bogus" in ran.stderr
     assert not (tmp_path / "there").exists()
+
+
+def test_a_run_that_would_fill_the_disk_is_refused_before_it_begins(tmp_path: Path) -> None:
+    for words in (["bench.whole", "--gib", "100000", "--where", str(tmp_path)], ["bench", "--gib", "100000", "--to", str(tmp_path / "to")]):
+        ran = subprocess.run([sys.executable, "-m", *words], capture_output=True, text=True, check=False)
+        assert ran.returncode == 2
+        assert "and an image of 100000 GiB needs 1000000" in ran.stderr
+    assert not (tmp_path / "to").exists()
