@@ -15,6 +15,7 @@ from threading import local
 
 import numpy as np
 
+from bench.whole.workload import no_holes
 from understudy.native import lz4block
 
 PIECE = 4 << 20
@@ -41,15 +42,9 @@ def main(arguments: list[str]) -> None:
 
 def pieces(descriptor: int) -> Iterator[Run]:
     """All that is no hole."""
-    size, at = os.fstat(descriptor).st_size, 0
-    while at < size:
-        try:
-            start = os.lseek(descriptor, at, os.SEEK_DATA)
-        except OSError:  # only a hole is left
-            return
-        at = os.lseek(descriptor, start, os.SEEK_HOLE)
-        for offset in range(start, at, PIECE):
-            yield offset, min(PIECE, at - offset)
+    for start, end in no_holes(descriptor):
+        for offset in range(start, end, PIECE):
+            yield offset, min(PIECE, end - offset)
 
 
 def compress(source: int, run: Run) -> int:

@@ -8,7 +8,7 @@ import os
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -77,17 +77,21 @@ def targets(blocks: int, count: int, rng: np.random.Generator, *, scattered: boo
     return np.arange(count) + int(rng.integers(0, blocks - count))
 
 
+def no_holes(descriptor: int) -> Iterator[tuple[int, int]]:
+    """Beginning and end of each part that is no hole."""
+    size, end = os.fstat(descriptor).st_size, 0
+    while end < size:
+        try:
+            start = os.lseek(descriptor, end, os.SEEK_DATA)
+        except OSError:  # only a hole is left
+            return
+        end = os.lseek(descriptor, start, os.SEEK_HOLE)
+        yield start, end
+
+
 def _filled(descriptor: int) -> np.ndarray:
     """Blocks that are no holes."""
-    size, at, found = os.fstat(descriptor).st_size, 0, []
-    while at < size:
-        try:
-            start = os.lseek(descriptor, at, os.SEEK_DATA)
-        except OSError:  # only a hole is left
-            break
-        at = os.lseek(descriptor, start, os.SEEK_HOLE)
-        found.append(np.arange(-(-start // BLOCK), at // BLOCK))
-    return np.concatenate(found)
+    return np.concatenate([np.arange(-(-start // BLOCK), end // BLOCK) for start, end in no_holes(descriptor)])
 
 
 def _files(system: Path) -> Iterable[Path]:
