@@ -34,6 +34,8 @@ def main(arguments: list[str]) -> None:
     asked = parser.parse_args(arguments)
     if asked.image and not asked.image.is_file():
         parser.error(f"{asked.image} is no file")
+    if asked.image and not asked.image.stat().st_blocks:
+        parser.error(f"{asked.image} holds nothing")
     try:
         tools = chosen([name for name in asked.only.split(",") if name], brief=asked.brief)
         asked.where.mkdir(parents=True, exist_ok=True)

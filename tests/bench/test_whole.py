@@ -150,3 +150,15 @@ def test_a_run_that_would_fill_the_disk_is_refused_before_it_begins(tmp_path: Pa
         assert ran.returncode == 2
         assert "and an image of 100000 GiB needs 1000000" in ran.stderr
     assert not (tmp_path / "to").exists()
+
+
+def test_an_image_that_is_none_is_refused(tmp_path: Path) -> None:
+    holes = tmp_path / "holes.raw"
+    with holes.open("wb") as file:
+        file.truncate(1 << 20)
+    for image, why in ((tmp_path, "is no file"), (tmp_path / "nothing", "is no file"), (holes, "holds nothing")):
+        words = ["--image", str(image), "--where", str(tmp_path / "there")]
+        ran = subprocess.run([sys.executable, "-m", "bench.whole", *words], capture_output=True, text=True, check=False)
+        assert ran.returncode == 2
+        assert why in ran.stderr
+    assert not (tmp_path / "there").exists()
