@@ -56,13 +56,15 @@ def _run(command: Command, environment: Mapping[str, str]) -> Cost:
         seen: list[int] = [0]
         watching = threading.Thread(target=_watch, args=(process.pid, ended, seen))
         watching.start()
-        assert process.stdout is not None
-        words.append(process.stdout.read())
-        _, status, used = os.wait4(process.pid, 0)
-        wall = time.monotonic() - began
-        process.returncode = os.waitstatus_to_exitcode(status)
-        ended.set()
-        watching.join()
+        try:
+            assert process.stdout is not None
+            words.append(process.stdout.read())
+            _, status, used = os.wait4(process.pid, 0)
+            wall = time.monotonic() - began
+            process.returncode = os.waitstatus_to_exitcode(status)
+        finally:
+            ended.set()
+            watching.join()
     if process.returncode:
         said = b"".join(words).decode(errors="replace")[-TAIL:]
         raise RuntimeError(f"{' '.join(command.argv)}: exit code {process.returncode}\n{said}")

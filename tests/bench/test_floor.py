@@ -61,6 +61,13 @@ def test_what_is_written_and_read_back_is_the_image_with_its_holes(image: Path, 
     assert to.stat().st_blocks <= image.stat().st_blocks
 
 
+def test_an_image_of_an_odd_size_is_written_too(tmp_path: Path) -> None:
+    image, to = tmp_path / "odd.raw", tmp_path / "copy.raw"
+    image.write_bytes(os.urandom(PIECE + 1234))
+    there_and_back(image, to)
+    assert to.read_bytes() == image.read_bytes()
+
+
 def test_both_are_programs(image: Path, tmp_path: Path) -> None:
     for words in (["lz4", image], ["disk", image, tmp_path / "copy.raw"]):
         subprocess.run([sys.executable, "-m", "bench.whole.floor", *words], check=True)
