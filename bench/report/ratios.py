@@ -18,8 +18,7 @@ APART = 0.55
 """Two threads, or a whole pipeline beside a kernel: what a memory that others use, too, gives them differed by twice."""
 PROCESSOR = 0.25
 SHORT = 0.45
-"""Of what is short or small: borg's prune took 0.7 s of a processor, and 1.3; ours after one run of changes 1.2
-and 2.0; a disk's second point 55 MiB, and 73."""
+"""Of steps of a second: borg's prune took 0.7 s of a processor, and 1.3."""
 CLOCK = 0.45
 MEMORY = 0.25
 
@@ -50,7 +49,7 @@ def _whole(results: Results) -> Iterator[Named]:
         for ratio in run.ratios:
             peers = "restic and borg" if ratio.settings == "defaults" else "restic and borg at any settings"
             what = f"{ratio.step} of {run.image / 2**30:g} GiB : {peers}"
-            yield f"{what}, by processor", ratio.cpu, SHORT if ratio.step in (Step.PRUNE, Step.SEQUENTIAL) else PROCESSOR
+            yield f"{what}, by processor", ratio.cpu, SHORT if ratio.step is Step.PRUNE else PROCESSOR
             yield f"{what}, by the clock", ratio.wall, CLOCK
 
 
@@ -80,7 +79,7 @@ def _growth(results: Results) -> Iterator[Named]:
             first, name = known[grown, site, command, least], f"{command} ({site}) of {least} : of {number} {grown}"
             if cost.cpu and first.cpu:
                 yield f"{name}, processor", first.cpu / cost.cpu, SAME_RUN
-            yield f"{name}, memory", first.rss / cost.rss, SHORT if command == "second point" else MEMORY
+            yield f"{name}, memory", first.rss / cost.rss, MEMORY
 
 
 def _of(row: Live) -> str:
