@@ -12,8 +12,9 @@ import msgspec
 
 from bench.whole.tool import Command
 
-PAUSE = 0.05
-"""Seconds between two looks at a tree's memory: one takes half a millisecond."""
+PAUSE, BRIEF = 0.05, 0.01
+"""Seconds between two looks at a tree's memory, and during its first second: one takes half a millisecond, and the peak of what ended
+within the next was missed (a second point took 55 MiB or 73)."""
 TICKS = os.sysconf("SC_CLK_TCK")
 TAIL = 2000
 
@@ -73,11 +74,12 @@ def _run(command: Command, environment: Mapping[str, str]) -> Cost:
 
 def _watch(root: int, ended: threading.Event, seen: list[int]) -> None:
     """A process's own peak, and not what wait4 says of it: that begins with the peak of the Python that started it."""
+    began = time.monotonic()
     while True:
         # A child is in its parent's memory until its program begins: then both say the same size, to the byte, if not the same of the rest.
         held = {size: (now, peak) for size, now, peak in map(_memory, _tree(root))}
         seen[0] = max(seen[0], sum(now for now, _ in held.values()), *(peak for _, peak in held.values()))
-        if ended.wait(PAUSE):
+        if ended.wait(BRIEF if time.monotonic() - began < 1 else PAUSE):
             return
 
 
