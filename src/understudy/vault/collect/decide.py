@@ -12,8 +12,8 @@ SPARSE = 0.5
 
 
 class Stored(NamedTuple):
-    """A pack that kept points need something of: how many bytes of its frames, of how many in all. `seq`: the record that carries
-    it inline; 0 for an object."""
+    """A pack that kept points need something of: how many bytes of its frames, of how many in all; of one that a record carries, of at
+    most so many. `seq`: that record; 0 for an object."""
 
     id: bytes
     seq: int
