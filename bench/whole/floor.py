@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 from threading import local
+from typing import BinaryIO
 
 import numpy as np
 
@@ -59,17 +60,21 @@ def compress(source: int, run: Run) -> int:
 
 
 def there_and_back(image: Path, to: Path) -> None:
-    with image.open("rb") as source, to.open("x+b") as target:
-        size = os.fstat(source.fileno()).st_size
-        os.ftruncate(target.fileno(), size)
+    to.touch(exist_ok=False)
+    with image.open("rb") as source, past_the_cache(to, os.fstat(source.fileno()).st_size) as target:
         runs = list(pieces(source.fileno()))
-        past = target.fileno()
-        if size % PAGE == 0:
-            with suppress(OSError):  # a file system that has no such way is measured as it is
-                past = os.open(to, os.O_RDWR | os.O_DIRECT | os.O_CLOEXEC)
-        each(DEPTH, iter(runs), lambda run: _written(source.fileno(), past, run))
-        os.fsync(past)
-        each(DEPTH, iter(runs), lambda run: _filled(past, memoryview(buffer())[: run[1]], run[0]))
+        each(DEPTH, iter(runs), lambda run: _written(source.fileno(), target.fileno(), run))
+        os.fsync(target.fileno())
+        each(DEPTH, iter(runs), lambda run: _filled(target.fileno(), memoryview(buffer())[: run[1]], run[0]))
+
+
+def past_the_cache(file: Path, size: int) -> BinaryIO:
+    """The file, cut to so many bytes. A size of no whole pages, and a file system that has no such way, are measured as they are."""
+    os.truncate(file, size)
+    if size % PAGE == 0:
+        with suppress(OSError):
+            return open(file, "r+b", buffering=0, opener=lambda path, flags: os.open(path, flags | os.O_DIRECT))
+    return file.open("r+b", buffering=0)
 
 
 def each(threads: int, runs: Iterator[Run], work: Callable[[Run], object]) -> None:
