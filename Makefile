@@ -12,7 +12,7 @@ PREFIX ?= /usr/local
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
-	@echo "  ARGS=... is passed on to demo, test, bench, load and endure; PYTHON=... chooses the interpreter."
+	@echo "  ARGS=... is passed on to demo, test, bench, bench-whole, load and endure; PYTHON=... chooses the interpreter."
 
 demo: ## a real guest is replicated, killed, and comes back from the vault (1-2 minutes)
 	@.ci/prepare guest
