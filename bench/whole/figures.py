@@ -81,6 +81,8 @@ class Run(msgspec.Struct, frozen=True):
     tools: tuple[Told, ...]
     results: tuple[Result, ...]
     ratios: tuple[Ratio, ...]
+    failed: tuple[str, ...] = ()
+    """Tools, and the last words of each: then there are no figures of it from that step on."""
 
 
 def best(result: Result) -> Figure | None:

@@ -63,6 +63,9 @@ def _run(command: Command, environment: Mapping[str, str]) -> Cost:
             _, status, used = os.wait4(process.pid, 0)
             wall = time.monotonic() - began
             process.returncode = os.waitstatus_to_exitcode(status)
+        except BaseException:
+            process.terminate()
+            raise
         finally:
             ended.set()
             watching.join()

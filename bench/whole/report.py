@@ -21,6 +21,7 @@ def lines(run: Run) -> Iterator[str]:
         yield from (_line(result) for result in run.results if result.step is step)
     yield "\nthe faster of restic and borg : understudy (above 1: understudy is faster)"
     yield from map(_told, run.ratios)
+    yield from (f"\nFAILED: {words}" for words in run.failed)
     busiest = max((figure.others for result in run.results for figure in result.rounds), default=0.0)
     if busiest > TOO_BUSY:
         yield f"\nup to {busiest:.1f} processors were busy with other work: hold the ratios by processor above those by the clock"

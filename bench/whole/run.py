@@ -12,7 +12,7 @@ from pathlib import Path
 from bench.whole.figures import Figure, Host, Result, Run, Told, ratios
 from bench.whole.measure import busy, cost_of
 from bench.whole.step import Step
-from bench.whole.tool import IMAGE, Cannot, Command, Place, Tool
+from bench.whole.tool import IMAGE, Cannot, Command, Failed, Place, Tool
 from bench.whole.workload import change, copy_of
 
 READ = 8 << 20
@@ -23,6 +23,7 @@ def compared(tools: Sequence[Tool], original: Path, rounds: int, home: Path) -> 
     told = tuple(Told(tool.name, tool.setting, tool.why, _version(tool), tool.encrypts) for tool in tools)
     figures: dict[tuple[int, Step], list[Figure]] = {}
     cannot: dict[tuple[int, Step], str] = {}
+    failed: dict[int, Failed] = {}
     for number in range(rounds):
         image, changed = home / IMAGE, 0
         copy_of(original, image)
@@ -34,20 +35,25 @@ def compared(tools: Sequence[Tool], original: Path, rounds: int, home: Path) -> 
         for step in Step:
             changed = _met(step, image) or changed
             for at, (tool, place) in enumerate(zip(tools, places, strict=True)):
+                if at in failed:
+                    continue
                 print(f"round {number + 1} of {rounds}, {step}: {tool.name}, {tool.setting}", file=sys.stderr, flush=True)
-                done = _done(tool, step, place)
-                if isinstance(done, Cannot):
+                done = _tried(tool, step, place)
+                if isinstance(done, Failed):
+                    failed[at] = done
+                elif isinstance(done, Cannot):
                     cannot[at, step] = done.reason
                 else:
                     figures.setdefault((at, step), []).append(done)
         for place in places:
             shutil.rmtree(place.home)
     results = tuple(
-        Result(tool.name, tool.setting, step, tuple(figures.get((at, step), ())), cannot.get((at, step), ""))
+        Result(tool.name, tool.setting, step, tuple(figures.get((at, step), ())), cannot.get((at, step), "failed" if at in failed else ""))
         for step in Step
         for at, tool in enumerate(tools)
     )
-    return Run(began, _host(), original.stat().st_size, _taken(original), changed, told, results, ratios(results))
+    lost = tuple(f"{tools[at].name}, {tools[at].setting}: {words.reason}" for at, words in failed.items())
+    return Run(began, _host(), original.stat().st_size, _taken(original), changed, told, results, ratios(results), lost)
 
 
 def _met(step: Step, image: Path) -> int:
@@ -60,6 +66,13 @@ def _met(step: Step, image: Path) -> int:
         case _:
             pass
     return 0
+
+
+def _tried(tool: Tool, step: Step, place: Place) -> Figure | Cannot:
+    try:
+        return _done(tool, step, place)
+    except RuntimeError as error:  # the others' figures took half an hour: they are told beside this
+        return Failed(str(error))
 
 
 def _done(tool: Tool, step: Step, place: Place) -> Figure | Cannot:

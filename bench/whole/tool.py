@@ -47,6 +47,10 @@ class Cannot(msgspec.Struct, frozen=True):
     reason: str
 
 
+class Failed(Cannot):
+    """A step that a tool should have done, with its last words: it is asked for no other any more."""
+
+
 class Tool(Protocol):
     """One tool with one choice of settings."""
 

@@ -41,6 +41,16 @@ def image_of(size: int) -> Path:
     return image
 
 
+def must_be_comparable(image: Path) -> int:
+    """How many bytes it has. `ValueError` for what is no image, or has nothing that could be changed."""
+    if not image.is_file():
+        raise ValueError(f"{image} is no regular file: of a disk, copy it to one")
+    with image.open("rb") as file:
+        if len(_filled(file.fileno())) * CHANGED < 1:
+            raise ValueError(f"{image} holds less than {1 / CHANGED:.0f} blocks of {BLOCK} bytes: a change of {CHANGED:.0%} would be none")
+    return image.stat().st_size
+
+
 def must_have_room(where: Path, size: int) -> None:
     """`ValueError` where what all tools keep of an image of so many bytes would fill the disk in the middle of a run."""
     free = shutil.disk_usage(where).free
@@ -91,7 +101,8 @@ def no_holes(descriptor: int) -> Iterator[tuple[int, int]]:
 
 def _filled(descriptor: int) -> np.ndarray:
     """Blocks that are no holes."""
-    return np.concatenate([np.arange(-(-start // BLOCK), end // BLOCK) for start, end in no_holes(descriptor)])
+    found = [np.arange(-(-start // BLOCK), end // BLOCK) for start, end in no_holes(descriptor)]
+    return np.concatenate(found) if found else np.empty(0, dtype=np.int64)
 
 
 def _files(system: Path) -> Iterable[Path]:

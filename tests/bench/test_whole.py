@@ -1,7 +1,6 @@
 """The parts of bench.whole that decide something: what is run, what is changed, what the figures come to."""
 
 import os
-import subprocess
 import sys
 from itertools import pairwise
 from pathlib import Path
@@ -133,32 +132,3 @@ def test_nothing_costs_nothing() -> None:
 def test_a_failing_command_is_named_with_its_last_words(tmp_path: Path) -> None:
     with pytest.raises(RuntimeError, match=r"exit code 3\nit is broken"):
         cost_of([Command((sys.executable, "-c", "print('it is broken'); raise SystemExit(3)"), tmp_path)], {})
-
-
-def test_an_unknown_tool_is_refused_before_anything_is_made(tmp_path: Path) -> None:
-    ran = subprocess.run(
-        [sys.executable, "-m", "bench.whole", "--only", "bogus", "--where", tmp_path / "there"], capture_output=True, text=True, check=False
-    )
-    assert ran.returncode == 2
-    assert "no such tool: bogus" in ran.stderr
-    assert not (tmp_path / "there").exists()
-
-
-def test_a_run_that_would_fill_the_disk_is_refused_before_it_begins(tmp_path: Path) -> None:
-    for words in (["bench.whole", "--gib", "100000", "--where", str(tmp_path)], ["bench", "--gib", "100000", "--to", str(tmp_path / "to")]):
-        ran = subprocess.run([sys.executable, "-m", *words], capture_output=True, text=True, check=False)
-        assert ran.returncode == 2
-        assert "and an image of 100000 GiB needs 1000000" in ran.stderr
-    assert not (tmp_path / "to").exists()
-
-
-def test_an_image_that_is_none_is_refused(tmp_path: Path) -> None:
-    holes = tmp_path / "holes.raw"
-    with holes.open("wb") as file:
-        file.truncate(1 << 20)
-    for image, why in ((tmp_path, "is no file"), (tmp_path / "nothing", "is no file"), (holes, "holds nothing")):
-        words = ["--image", str(image), "--where", str(tmp_path / "there")]
-        ran = subprocess.run([sys.executable, "-m", "bench.whole", *words], capture_output=True, text=True, check=False)
-        assert ran.returncode == 2
-        assert why in ran.stderr
-    assert not (tmp_path / "there").exists()
