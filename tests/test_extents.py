@@ -1,5 +1,7 @@
 """Extent arithmetic against sets of block numbers."""
 
+from itertools import pairwise
+
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
@@ -51,6 +53,12 @@ def test_coarser_names_all_and_joins_what_lies_nearest(blocks: set[int], most: i
     joined = {gap for gap in left if gap[0] + 1 in as_list(after)}
     assert not joined or max(b - a for a, b in joined) <= min((b - a for a, b in left - joined), default=1000)
     assert len(before) > most or np.array_equal(after, before)
+
+
+@given(BLOCKS, st.integers(0, 6))
+def test_joined_adds_what_lies_between_what_is_near(blocks: set[int], near: int) -> None:
+    between = {block for one, other in pairwise(sorted(blocks)) if other - one - 1 <= near for block in range(one + 1, other)}
+    assert np.array_equal(extents.joined(from_set(blocks), near), from_set(blocks | between))
 
 
 @given(BLOCKS, st.integers(1, 30), st.integers(1, 10))

@@ -7,6 +7,10 @@ from numpy.typing import NDArray
 
 from understudy.model import NO_EXTENTS, Extents
 
+NEAR = 4
+"""Blocks: a hole of at most so many is read with what lies around it. Where every second block is one, examining 512 MiB took 0.61 s
+so, and 0.96 with a call for each run; where seven of eight are, both take the same."""
+
 
 def total(extents: Extents) -> int:
     """Number of blocks in all extents."""
@@ -54,18 +58,35 @@ def finer(one: Extents, other: Extents) -> Extents:
     return np.stack([first, np.diff(np.append(first, blocks))], axis=1)
 
 
+def joined(extents: Extents, near: int) -> Extents:
+    """Sorted, disjoint extents and what lies between those that are at most `near` blocks apart."""
+    return _cut(extents, _gaps(extents) > near)
+
+
 def coarser(extents: Extents, most: int) -> Extents:
     """The same blocks of sorted, disjoint extents in at most `most` rows; where there were more, those join that lie nearest."""
     if len(extents) <= most:
         return extents
-    ends = extents[:, 0] + extents[:, 1]
-    gaps = extents[1:, 0] - ends[:-1]
+    gaps = _gaps(extents)
     least = np.partition(gaps, len(gaps) - most)[len(gaps) - most]
     far = gaps > least
     # Of those that are as near as each other no more join than must.
     far[np.flatnonzero(gaps == least)[: most - 1 - int(far.sum())]] = True
-    first = extents[np.append(True, far), 0]
-    return np.stack([first, ends[np.append(far, True)] - first], axis=1)
+    return _cut(extents, far)
+
+
+def _gaps(extents: Extents) -> NDArray[np.int64]:
+    """Blocks between each and the next."""
+    return extents[1:, 0] - extents[:-1, 0] - extents[:-1, 1]
+
+
+def _cut(extents: Extents, where: NDArray[np.bool_]) -> Extents:
+    """One extent from the first to the last, cut at those gaps that `where` names."""
+    if not len(extents):
+        return NO_EXTENTS
+    first = extents[np.append(True, where), 0]
+    end = extents[np.append(where, True)].sum(axis=1)
+    return np.stack([first, end - first], axis=1)
 
 
 def units(extents: Extents, blocks: int, rows: int) -> Iterator[Extents]:

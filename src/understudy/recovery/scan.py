@@ -24,7 +24,7 @@ WINDOW_BLOCKS = 1 << 16
 
 async def digest_of(target: Target, secrets: Secrets, listener: Listener, disk: str) -> int:
     """The disk digest of what `target` holds now: one pass, read, signed and summed LANES units at a time."""
-    extents = await target.allocated()
+    extents = ext.joined(await target.allocated(), ext.NEAR)
     meter = Meter(listener, "prove", disk, ext.total(extents) * BLOCK_SIZE)
     buffers = Buffers(UNIT_BLOCKS * BLOCK_SIZE)
     total = 0
@@ -44,7 +44,7 @@ async def digest_of(target: Target, secrets: Secrets, listener: Listener, disk: 
 
 async def differing(target: Target, content: DiskContent, secrets: Secrets, listener: Listener) -> Extents:
     """The blocks that `target` holds otherwise than `content`, found by signature."""
-    allocated = await target.allocated()
+    allocated = ext.joined(await target.allocated(), ext.NEAR)
     meter = Meter(listener, "scan", content.disk.name, ext.total(allocated) * BLOCK_SIZE)
     buffers = Buffers(UNIT_BLOCKS * BLOCK_SIZE)
     found: list[Extents] = []

@@ -110,7 +110,7 @@ class Examination:
 
     async def every(self, look: Look, basis: Basis) -> Extents:
         """All of a disk that is not a hole now or was not zero then: what is both is as it was."""
-        found = await look.snapshot.allocated()
+        found = ext.joined(await look.snapshot.allocated(), ext.NEAR)
         if look.plan.parent is not None:
             file = await self.local.exact(basis.id, look.plan.parent, self.rebuild)
             found = ext.union(found, await finish_in_thread(partial(file.outside, found)))
