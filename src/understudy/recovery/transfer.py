@@ -1,11 +1,12 @@
 """From what a target holds to what it shall hold, writing only what differs."""
 
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from understudy import extents as ext
 from understudy.model import BLOCK_SIZE, NO_EXTENTS, Bytes, Extents
 from understudy.pages import Buffers
+from understudy.recovery.filling import filled, lone
 from understudy.recovery.lanes import spread
 from understudy.recovery.progress import Meter
 from understudy.recovery.protocol import PartContent, Target
@@ -21,6 +22,8 @@ class Change:
 
     write: Extents
     zero: Extents
+    may: Extents = field(default_factory=lambda: NO_EXTENTS)
+    """Single zero blocks that the target holds already: they may be written."""
 
     @property
     def blocks(self) -> int:
@@ -29,7 +32,8 @@ class Change:
 
 def onto_sparse(content: PartContent) -> Change:
     """The target is all zero."""
-    return Change(content.data(), NO_EXTENTS)
+    data = content.data()
+    return Change(data, NO_EXTENTS, lone(data))
 
 
 def over(changed: Extents, content: PartContent, blocks: int) -> Change:
@@ -45,10 +49,12 @@ async def apply(change: Change, content: PartContent, target: Target, meter: Met
         await target.write_zeroes(change.zero)
         meter.add(ext.total(change.zero) * BLOCK_SIZE)
 
-    buffers = Buffers(UNIT)
+    buffers, wider = Buffers(UNIT), Buffers(2 * UNIT)
 
     async def write(piece: tuple[Extents, Bytes]) -> None:
-        await target.write(*piece)
+        extents, data = filled(*piece, change.may, wider) if len(change.may) else piece
+        await target.write(extents, data)
+        wider.give(data)
         buffers.give(piece[1])
         meter.add(ext.total(piece[0]) * BLOCK_SIZE)
 
