@@ -42,13 +42,13 @@ def image_of(size: int) -> Path:
 
 
 def must_be_comparable(image: Path) -> int:
-    """How many bytes it has. `ValueError` for what is no image, or has nothing that could be changed."""
+    """How many bytes it has. `ValueError` for what is no image, or has too little that could be changed."""
     if not image.is_file():
         raise ValueError(f"{image} is no regular file: of a disk, copy it to one")
-    with image.open("rb") as file:
-        if len(_filled(file.fileno())) * CHANGED < 1:
-            raise ValueError(f"{image} holds less than {1 / CHANGED:.0f} blocks of {BLOCK} bytes: a change of {CHANGED:.0%} would be none")
-    return image.stat().st_size
+    size = image.stat().st_size
+    if size // BLOCK * CHANGED < 1:
+        raise ValueError(f"{image} has less than {1 / CHANGED:.0f} blocks of {BLOCK} bytes: a change of {CHANGED:.0%} would be none")
+    return size
 
 
 def must_have_room(where: Path, size: int) -> None:
@@ -100,9 +100,9 @@ def no_holes(descriptor: int) -> Iterator[tuple[int, int]]:
 
 
 def _filled(descriptor: int) -> np.ndarray:
-    """Blocks that are no holes."""
+    """Blocks that are no holes; all of them where there is nothing else."""
     found = [np.arange(-(-start // BLOCK), end // BLOCK) for start, end in no_holes(descriptor)]
-    return np.concatenate(found) if found else np.empty(0, dtype=np.int64)
+    return np.concatenate(found) if found else np.arange(os.fstat(descriptor).st_size // BLOCK)
 
 
 def _files(system: Path) -> Iterable[Path]:

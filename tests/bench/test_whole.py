@@ -78,6 +78,15 @@ def test_a_change_overwrites_one_block_in_a_hundred_and_is_the_same_each_time(tm
     assert sum(one[at : at + BLOCK] != before[at : at + BLOCK] for at in range(0, len(before), BLOCK)) == BLOCKS // 100
 
 
+def test_of_an_image_of_holes_one_block_in_a_hundred_is_changed_too(tmp_path: Path) -> None:
+    image = tmp_path / "holes"
+    image.touch()
+    os.truncate(image, BLOCKS * BLOCK)
+    assert change(image, scattered=True, seed=3) == BLOCKS // 100
+    blocks = np.frombuffer(image.read_bytes(), dtype=np.uint8).reshape(-1, BLOCK)
+    assert blocks.any(axis=1).sum() == BLOCKS // 100
+
+
 def test_a_ratio_is_against_the_faster_peer_in_its_best_round() -> None:
     results = (
         result("understudy", "defaults", figure(3, 4), figure(2, 5)),
