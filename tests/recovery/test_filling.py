@@ -68,7 +68,7 @@ async def test_a_sparse_target_holds_the_same_in_fewer_calls(seed: int, part: fl
     rng = np.random.default_rng(seed)
     content = Content(some(rng, part), rng)
     target = Recorded(np.zeros((BLOCKS, BLOCK_SIZE), dtype=np.uint8))
-    change = onto_sparse(content)
+    change = onto_sparse(content, roomy=True)
     await apply(change, content, target, Meter(ignore, "write", "vda", 0))
     assert np.array_equal(target.blocks, content.blocks)
     assert sum(count for _, count in target.calls) <= 2 * change.blocks

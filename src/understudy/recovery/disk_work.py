@@ -1,5 +1,7 @@
 """One disk's way from what its target holds to a point: write what differs, and prove it."""
 
+import asyncio
+import os
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
@@ -208,10 +210,11 @@ class DiskWork:
             for there in base:
                 ranges = ext.finer(ranges, there.ranges())
         written = zeroed = 0
+        roomy = base is None and await asyncio.to_thread(self._roomy, opened)
         meter: Meter | None = None
         for first, blocks in ranges.tolist():
             part = await self.content.part(first, blocks)
-            change = await self._change(base, part, first, blocks)
+            change = onto_sparse(part, roomy=roomy) if base is None else await self._change(base, part, first, blocks)
             if change.blocks and not written + zeroed and not opened.device and not opened.new:
                 inode = Identity.of(opened.file).inode
                 came = _points_of(opened.held)[:1] if isinstance(base, Sequence) else ()
@@ -225,9 +228,12 @@ class DiskWork:
             written, zeroed = written + ext.total(change.write), zeroed + ext.total(change.zero)
         return written, zeroed
 
-    async def _change(self, base: Base, part: PartContent, first: int, blocks: int) -> Change:
-        if base is None:
-            return onto_sparse(part)
+    def _roomy(self, opened: Opened) -> bool:
+        """All of the machine's disks would fit where this one is, had they no holes."""
+        there = os.statvfs(opened.file)
+        return there.f_bavail * there.f_frsize >= sum(content.disk.size for content in self.wanted.disks.values())
+
+    async def _change(self, base: Extents | Sequence[DiskContent], part: PartContent, first: int, blocks: int) -> Change:
         total = blocks_of(self.content.disk.size)
         if isinstance(base, np.ndarray):
             return over(ext.within(base, first, blocks), part, total)

@@ -30,10 +30,10 @@ class Change:
         return ext.total(self.write) + ext.total(self.zero)
 
 
-def onto_sparse(content: PartContent) -> Change:
-    """The target is all zero."""
+def onto_sparse(content: PartContent, *, roomy: bool) -> Change:
+    """The target is all zero. `roomy`: a few blocks of zeros do not matter there."""
     data = content.data()
-    return Change(data, NO_EXTENTS, lone(data))
+    return Change(data, NO_EXTENTS, lone(data) if roomy else NO_EXTENTS)
 
 
 def over(changed: Extents, content: PartContent, blocks: int) -> Change:
