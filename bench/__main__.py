@@ -25,7 +25,7 @@ from bench.report.host import commit_of, host_of
 from bench.report.page import page_of
 from bench.report.reading import idle_of, kernels_of, starts_of
 from bench.report.results import Results
-from bench.whole.arguments import counted, sized
+from bench.whole.arguments import counted, named, sized
 from bench.whole.figures import Run as Whole
 from bench.whole.workload import CACHE, GIB, image_of, must_have_room
 
@@ -60,14 +60,14 @@ def parts(size: int, rounds: int) -> dict[str, Part]:
 
 def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--only", default="", help="names of parts, with commas")
+    parser.add_argument("--only", type=named, default="", help="names of parts, with commas")
     parser.add_argument("--gib", dest="size", metavar="GIB", type=sized, default="4", help="size of the image of whole processes")
     parser.add_argument("--rounds", type=counted, default=1, help="of whole processes")
     parser.add_argument("--to", type=Path, default=CHECKOUT / "build" / "bench", help="the directory of the page, its plots and the JSON")
     parser.add_argument("--record", action="store_true")
     asked = parser.parse_args(arguments)
     known = parts(asked.size, asked.rounds)
-    chosen = [name for name in asked.only.split(",") if name] or list(known)
+    chosen = asked.only or tuple(known)
     if unknown := set(chosen) - known.keys():
         parser.error(f"no such part: {', '.join(sorted(unknown))}; there are {', '.join(known)}")
     if "whole" in chosen:

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import msgspec
 
-from bench.whole.arguments import counted, sized
+from bench.whole.arguments import counted, named, sized
 from bench.whole.report import lines
 from bench.whole.run import compared
 from bench.whole.tools.known import chosen
@@ -30,18 +30,18 @@ def main(arguments: list[str]) -> int:
     given.add_argument("--gib", dest="size", metavar="GIB", type=sized, default="4", help="size of the image")
     given.add_argument("--image", type=Path, help="a raw image of your own instead; it is copied, and only the copy is changed")
     parser.add_argument("--rounds", type=counted, default=1, help="the quickest of so many counts")
-    parser.add_argument("--only", default="", help="names of tools, with commas")
+    parser.add_argument("--only", type=named, default="", help="names of tools, with commas")
     parser.add_argument("--brief", action="store_true", help="leave out what is seldom the fastest of its tool")
     parser.add_argument("--json", type=Path, help="write all figures here, too")
     parser.add_argument("--where", type=Path, default=CACHE, help="on the disk that all are measured on; takes some ten times the image")
     asked = parser.parse_args(arguments)
     try:
-        tools = chosen([name for name in asked.only.split(",") if name], brief=asked.brief)
+        tools = chosen(asked.only, brief=asked.brief)
         size = must_be_comparable(asked.image) if asked.image else asked.size
         asked.where.mkdir(parents=True, exist_ok=True)
         must_have_room(asked.where, size)
-        if asked.json and not asked.json.absolute().parent.is_dir():
-            raise ValueError(f"--json {asked.json}: there is no such directory")
+        if asked.json and (asked.json.is_dir() or not asked.json.absolute().parent.is_dir()):
+            raise ValueError(f"--json {asked.json}: it is a directory, or there is no such directory")
     except (OSError, ValueError) as error:
         parser.error(str(error))
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # what was made goes, as after Ctrl-C

@@ -20,6 +20,14 @@ def sized(word: str) -> int:
     return int(gib * GIB)
 
 
+def named(word: str) -> tuple[str, ...]:
+    """Names, from a list with commas; none from an empty one."""
+    names = tuple(name for name in word.split(",") if name)
+    if word and not names:
+        raise argparse.ArgumentTypeError(f"{word!r} names nothing")
+    return names
+
+
 def counted(word: str) -> int:
     if not word.isdecimal() or not int(word):
         raise argparse.ArgumentTypeError(f"{word!r}: how often is a number from 1 on")
