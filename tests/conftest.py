@@ -1,6 +1,9 @@
 """A skipped test is a failed run: what needs special tools has a make target of its own."""
 
+import os
 from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -22,6 +25,22 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     reporter = session.config.pluginmanager.get_plugin("terminalreporter")
     if reporter is not None and reporter.stats.get("skipped"):
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+@pytest.fixture(autouse=True)
+def _no_watch_left_open() -> Iterator[None]:
+    """A user has 128 inotify instances and as many fanotify groups: those that one test forgets are missing in another."""
+    before = _watches()
+    yield
+    assert _watches() == before
+
+
+def _watches() -> int:
+    count = 0
+    for descriptor in Path("/proc/self/fd").iterdir():
+        with suppress(FileNotFoundError):
+            count += "notify" in os.readlink(descriptor)
+    return count
 
 
 @pytest.fixture(scope="session")

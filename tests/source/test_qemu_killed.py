@@ -56,6 +56,7 @@ async def hang_up(source: QemuSource) -> None:
     if freeze is not None and freeze.view is not None:
         await freeze.view.end("its process died")
     source._lifeline.close()
+    await source._keeper.close()
 
 
 @pytest.fixture
