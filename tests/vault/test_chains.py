@@ -33,8 +33,10 @@ def resized(tags: np.ndarray, blocks: int) -> np.ndarray:
     return out
 
 
-async def grow_history(rng: np.random.Generator, steps: int) -> tuple[Machine, dict[bytes, tuple[Disks, dict[str, int]]]]:
-    """A machine, and for each of its points the disks' tags and sizes."""
+async def grow_history(
+    rng: np.random.Generator, steps: int, slight: float = 0
+) -> tuple[Machine, dict[bytes, tuple[Disks, dict[str, int]]]]:
+    """A machine, and for each of its points the disks' tags and sizes. `slight`: the share of points all of which is in their records."""
     machine = Machine()
     sizes = {"vda": int(rng.choice(SIZES))}
     disks: Disks = {"vda": np.zeros(blocks_of(sizes["vda"]), np.int64)}
@@ -50,7 +52,8 @@ async def grow_history(rng: np.random.Generator, steps: int) -> tuple[Machine, d
         elif action < 0.15 and len(disks) > 1:
             del disks[name], sizes[name]
         changes = []
-        for target in disks:
+        small = bool(slight) and rng.random() < slight
+        for target in [name] if small and name in disks else disks:
             numbers = interesting(rng, len(disks[target]))
             if rng.random() < 0.8 and len(numbers):
                 tags = np.arange(tag, tag + len(numbers)) * (rng.random(len(numbers)) < 0.7)
@@ -58,9 +61,9 @@ async def grow_history(rng: np.random.Generator, steps: int) -> tuple[Machine, d
                 changes.append((target, numbers, tags))
                 disks[target] = disks[target].copy()
                 disks[target][numbers] = tags
-        parent = await machine.add_point(
-            sizes, changes, parent=parent, per_pack=int(rng.choice([7, 1 << 30])), inline=bool(rng.random() < 0.3)
-        )
+        per_pack = 1 << 30 if small else int(rng.choice([7, 1 << 30]))
+        inline = small or bool(rng.random() < 0.3)
+        parent = await machine.add_point(sizes, changes, parent=parent, per_pack=per_pack, inline=inline)
         past[parent] = (dict(disks), dict(sizes))
         if rng.random() < 0.35:
             of = parent if rng.random() < 0.8 else list(past)[rng.integers(len(past))]

@@ -30,9 +30,10 @@ async def test_no_footer_of_a_pack_in_a_record_is_read_to_decide(tmp_path: Path,
 
     async with stage.operator() as (vault, log):
         table, marks = PackTable(), Marks()
-        async for change in changes(history_of(vault, log), table):
-            for rows in change.rows.values():
-                marks.add(rows)
+        async for group in changes(history_of(vault, log), table):
+            for change in group:
+                for rows in change.rows.values():
+                    marks.add(rows)
         monkeypatch.setattr(PackSource, "footer", counted)
         packs = (await needed(history_of(vault, log), table, marks)).values()
     assert any(pack.seq and pack.needed < SPARSE * pack.payload for pack in packs)

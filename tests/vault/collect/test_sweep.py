@@ -8,6 +8,7 @@ import pytest
 from tests.vault.test_chains import grow_history
 from understudy.model import Rows
 from understudy.native.layout import KIND_ZERO
+from understudy.vault.collect import sweep
 from understudy.vault.collect.marks import Marks
 from understudy.vault.collect.remap import write_maps
 from understudy.vault.collect.sweep import Change, changes
@@ -18,7 +19,7 @@ from understudy.vault.maps.selection import extents_of
 
 
 async def swept(history: History, table: PackTable) -> list[Change]:
-    return [change async for change in changes(history, table)]
+    return [change async for group in changes(history, table) for change in group]
 
 
 async def check(history: History, truth: History) -> None:
@@ -57,10 +58,12 @@ async def mapped(history: History) -> History:
     return replace(history, maps={checkpoint.point: checkpoint for checkpoint in maps}, repack=1, checkpoints=())
 
 
+@pytest.mark.parametrize("slight", [0, 0.5, 0.9])
 @pytest.mark.parametrize("seed", range(5))
-async def test_changes_are_what_points_have(seed: int) -> None:
+async def test_changes_are_what_points_have(monkeypatch: pytest.MonkeyPatch, seed: int, slight: float) -> None:
+    monkeypatch.setattr(sweep, "TOGETHER", 5)
     rng = np.random.default_rng(seed)
-    machine, _ = await grow_history(rng, 25)
+    machine, _ = await grow_history(rng, 25, slight)
     everything = machine.history()
     truth = replace(everything, checkpoints=())
     await check(everything, truth)
@@ -88,3 +91,14 @@ async def test_operators_maps_say_what_footers_say(seed: int) -> None:
         for disk in entry.point.disks:
             one, other, shared = said.disks[disk.id], true.disks[disk.id], PackTable()
             assert not len(differing(repack(one.rows, one.packs, shared), repack(other.rows, other.packs, shared)))
+
+
+async def test_points_that_brought_little_are_read_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sweep, "TOGETHER", 5)
+    machine, _ = await grow_history(np.random.default_rng(7), 60, 0.9)
+    history = replace(machine.history(), checkpoints=())
+    groups = [group async for group in changes(history, PackTable())]
+    assert [change.entry for group in groups for change in group] == list(history.points)
+    assert max(map(len, groups)) == 5
+    # What has packs of its own, of which each may be large, is read alone.
+    assert {len(group) for group in groups if any(change.entry.point.packs for change in group)} == {1}

@@ -38,10 +38,11 @@ async def test_alone(seed: int) -> None:
     line = replace(history, checkpoints=(), entries=entries, points=entries)
     for history in (line, dropping(line, rng, 0.4), dropping(await mapped(line), rng, 0.4)):
         table, tally, marks = PackTable(), Tally(), Marks()
-        async for change in changes(history, table):
-            tally.take(change)
-            for rows in change.rows.values():
-                marks.add(rows)
+        async for group in changes(history, table):
+            for change in group:
+                tally.take(change)
+                for rows in change.rows.values():
+                    marks.add(rows)
         each = {entry.point.id: await pieces(history, entry.point.id) for entry in history.points}
         for point, mine in each.items():
             others = set().union(*(theirs.keys() for other, theirs in each.items() if other != point))

@@ -47,7 +47,7 @@ def decide(
     to this number shall go, and with them the packs in them."""
     condemned = {name for condemned in state.condemned for name in condemned.names}
     rewrite = tuple(index for index, pack in packs.items() if index not in held and _goes(pack, trimmed))
-    stays = {pack_name(pack.id) for index, pack in packs.items() if index not in rewrite}
+    stays = {pack_name(packs[index].id) for index in packs.keys() - set(rewrite)}
     names = {pack_name(pack) for pack in named}
     moves = {pack_name(packs[index].id) for index in rewrite}
     dead = {name for name in listed if (name in names or name in moves) and name not in stays} - condemned

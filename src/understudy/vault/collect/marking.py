@@ -92,14 +92,15 @@ async def marked(
     with _room() as file:
         spool = Spool(file)
 
-        def take(change: Change) -> None:
-            for rows in change.rows.values():
-                marks.add(rows)
-            spool.add(change)
-            watch(change)
+        def take(group: list[Change]) -> None:
+            for change in group:
+                for rows in change.rows.values():
+                    marks.add(rows)
+                spool.add(change)
+                watch(change)
 
-        async for change in changes(history, table):
-            await asyncio.to_thread(take, change)
+        async for group in changes(history, table):
+            await asyncio.to_thread(take, group)
         packs = await needed(history, table, marks)
         fixed = await held(history, state, table) if moving else set(packs)
         up_to = cut(stock, state, head, frozenset(table.packs[index].seq for index in fixed) - {0}) if moving else 0

@@ -1,8 +1,9 @@
 """What each kept point's maps have that those before it have not: from footers and operators' maps, never from a source's checkpoint."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 
 import numpy as np
 
@@ -15,10 +16,12 @@ from understudy.vault.maps.diskmap import NO_ROWS, PackTable, differing, overlay
 from understudy.vault.maps.history import History
 from understudy.vault.maps.lineage import Lineage, trace
 from understudy.vault.maps.points import PointEntry
-from understudy.vault.maps.resolve import Base, pages_at, read_delta, stacked
+from understudy.vault.maps.resolve import Base, laid, pages_at, read_packs, stacked
 from understudy.vault.maps.selection import Index
 
 NOTHING = Directory(b"", (), ())
+TOGETHER = 256
+"""Points that are read at once, where each brought little: of 10 000 points `usage` takes 9 s, and 17 one after the other."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,8 +37,24 @@ class Change:
     rows: Mapping[bytes, Rows]
 
 
-async def changes(history: History, table: PackTable) -> AsyncIterator[Change]:
-    """All kept points, oldest first. Each footer since the newest repack is read once, and of its maps what differs from point to point.
+@dataclass(frozen=True, slots=True)
+class _Step:
+    """From the maps of `before`, changed by `below`, through the points that are laid on the base, to the maps of `entry`'s point."""
+
+    entry: PointEntry
+    before: bytes | None
+    base: Base
+    below: Mapping[bytes, Rows]
+
+    @property
+    def slight(self) -> bool:
+        """Whether all that it takes is in records."""
+        return not self.below and not any(entry.point.packs or entry.point.packs_in for entry in self.base.entries)
+
+
+async def changes(history: History, table: PackTable) -> AsyncIterator[list[Change]]:
+    """All kept points, oldest first, in groups. Each footer since the newest repack is read once, and of its maps what differs from point
+    to point.
 
     `IntegrityError` for whatever cannot be read or does not fit: nothing may be concluded from the rest then.
     """
@@ -44,25 +63,31 @@ async def changes(history: History, table: PackTable) -> AsyncIterator[Change]:
     done: dict[bytes, PointEntry] = {}
     known = set(history.maps)
     mapped: bytes | None = None
+    steps: list[_Step] = []
     for entry in history.points:
         point = entry.point.id
         lineage = Lineage(point, ()) if point in history.maps else trace(history.entries, point, known, entry.seq)
-        yield await _change(history, entry, lineage, done, mapped, pages, table)
+        step = await _step(history, entry, lineage, done, mapped, pages)
+        if steps and not (step.slight and steps[0].slight and len(steps) < TOGETHER):
+            yield await _made(history, steps, table)
+            steps = []
+        steps.append(step)
         done[point] = entry
         known.add(point)
         if point in history.maps:
             mapped = point
+    if steps:
+        yield await _made(history, steps, table)
 
 
-async def _change(
+async def _step(
     history: History,
     entry: PointEntry,
     lineage: Lineage,
     done: Mapping[bytes, PointEntry],
     mapped: bytes | None,
     pages: Pages,
-    table: PackTable,
-) -> Change:
+) -> _Step:
     """`mapped`: the newest point before it that a repack has a map of."""
     before, base, below = lineage.start, NOTHING, dict[bytes, Rows]()
     if before is not None and before in done:
@@ -73,13 +98,19 @@ async def _change(
         base = await read_directory(history, history.maps[before])
         old = NOTHING if mapped is None else await read_directory(history, history.maps[mapped])
         before, below = mapped, await difference(pages, old, base)
-    delta = await read_delta(history, Base(base, lineage.entries, ()))
+    return _Step(entry, before, Base(base, lineage.entries, ()), below)
 
-    def lay() -> dict[bytes, Rows]:
+
+async def _made(history: History, steps: Sequence[_Step], table: PackTable) -> list[Change]:
+    packs = iter(await read_packs(history, [entry for step in steps for entry in step.base.entries]))
+
+    def made(step: _Step) -> Change:
+        delta = laid(step.base, list(islice(packs, len(step.base.entries))))
         above = {disk: repack(delta.rows(disk), delta.table.packs, table) for disk in delta.layers}
-        return {disk: overlay(below.get(disk, NO_ROWS), above.get(disk, NO_ROWS)) for disk in below.keys() | above.keys()}
+        rows = {disk: overlay(step.below.get(disk, NO_ROWS), above.get(disk, NO_ROWS)) for disk in step.below.keys() | above.keys()}
+        return Change(step.entry, step.before, rows)
 
-    return Change(entry, before, await asyncio.to_thread(lay))
+    return await asyncio.to_thread(lambda: [made(step) for step in steps])
 
 
 async def difference(pages: Pages, old: Directory, new: Directory) -> dict[bytes, Rows]:

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TypeVar
+from typing import TypeAlias, TypeVar
 
 import numpy as np
 
@@ -24,6 +24,9 @@ from understudy.vault.packs.pack_fetch import fetch_footer, inline_footer
 IN_FLIGHT = 8
 
 T = TypeVar("T")
+
+PackRows: TypeAlias = tuple[PackAt, Mapping[bytes, Rows]]
+"""A pack, and its rows by disk."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,31 +133,36 @@ async def from_newest_base(history: History, point_id: bytes, read: Callable[[Ba
 
 async def read_delta(history: History, base: Base) -> Delta:
     """Rows of all points after the base, from their packs' footers."""
+    return laid(base, await read_packs(history, base.entries))
+
+
+async def read_packs(history: History, entries: Sequence[PointEntry]) -> list[list[PackRows]]:
+    """For each point its packs in the order in which they are laid."""
+    listed = await each(IN_FLIGHT, history.packs_of, entries)
+    work = [(entry, pack) for entry, packs in zip(entries, listed, strict=True) for pack in packs]
+    pieces = iter(await each(max(IN_FLIGHT, history.store.capabilities.parallel), lambda item: _read_pieces(history, *item), work))
+    return [[(pack, next(pieces)) for pack in packs] for packs in listed]
+
+
+def laid(base: Base, packs: Sequence[Sequence[PackRows]]) -> Delta:
+    """The packs of each of the base's points, in their order. Their rows are written to."""
     delta = Delta()
-    work: list[tuple[PointEntry, PackAt]] = []
-    for entry, packs in zip(base.entries, await each(IN_FLIGHT, history.packs_of, base.entries), strict=True):
-        work += [(entry, pack) for pack in packs]
-    pieces = await each(max(IN_FLIGHT, history.store.capabilities.parallel), lambda item: _read_pieces(history, *item), work)
     sizes = {disk.disk_id: blocks_of(disk.size) for disk in base.directory.disks}
-    at = 0
-    for entry in base.entries:
+    for entry, brought in zip(base.entries, packs, strict=True):
         now = {disk.id: checked(disk) for disk in entry.point.disks}
         for disk_id, blocks in sizes.items():
             # Shrunk, or gone: what was there must not come back when the disk grows or returns.
             hidden = zero_rows(now.get(disk_id, 0), blocks)
             if len(hidden):
                 delta.layers.setdefault(disk_id, []).append(hidden)
-        while at < len(work) and work[at][0] is entry:
-            index = delta.table.index(work[at][1])
-            for disk_id, rows in pieces[at].items():
+        for pack, pieces in brought:
+            index = delta.table.index(pack)
+            for disk_id, rows in pieces.items():
                 end = int(rows["first"][-1]) + int(rows["blocks"][-1])
                 if end > now.get(disk_id, 0):
-                    raise IntegrityError(
-                        f"pack {work[at][1].id.hex()}: holds block {end - 1} of disk {disk_id.hex()}, which point lacks it"
-                    )
+                    raise IntegrityError(f"pack {pack.id.hex()}: holds block {end - 1} of disk {disk_id.hex()}, which point lacks it")
                 rows["pack"] = index
                 delta.layers.setdefault(disk_id, []).append(rows)
-            at += 1
         sizes = now
     return delta
 
