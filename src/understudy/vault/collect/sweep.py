@@ -16,12 +16,10 @@ from understudy.vault.maps.diskmap import NO_ROWS, PackTable, differing, overlay
 from understudy.vault.maps.history import History
 from understudy.vault.maps.lineage import Lineage, trace
 from understudy.vault.maps.points import PointEntry
-from understudy.vault.maps.resolve import Base, laid, pages_at, read_packs, stacked
+from understudy.vault.maps.resolve import TOGETHER, Base, laid, pages_at, read_packs, stacked
 from understudy.vault.maps.selection import Index
 
 NOTHING = Directory(b"", (), ())
-TOGETHER = 256
-"""Points that are read at once, where each brought little: of 10 000 points `usage` takes 9 s, and 17 one after the other."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +52,7 @@ class _Step:
 
 async def changes(history: History, table: PackTable) -> AsyncIterator[list[Change]]:
     """All kept points, oldest first, in groups. Each footer since the newest repack is read once, and of its maps what differs from point
-    to point.
+    to point. Points that brought little are read together: `usage` of 10 000 took 17 s one by one, and takes 9.
 
     `IntegrityError` for whatever cannot be read or does not fit: nothing may be concluded from the rest then.
     """

@@ -22,6 +22,9 @@ from understudy.vault.packs.footer import Footer
 from understudy.vault.packs.pack_fetch import fetch_footer, inline_footer
 
 IN_FLIGHT = 8
+TOGETHER = 128
+"""Points whose packs are named, and then read: those in records are at hand still. To name those of 10 000 first took a second reading of
+all their records: 17 s instead of 14 for a collection."""
 
 T = TypeVar("T")
 
@@ -138,9 +141,17 @@ async def read_delta(history: History, base: Base) -> Delta:
 
 async def read_packs(history: History, entries: Sequence[PointEntry]) -> list[list[PackRows]]:
     """For each point its packs in the order in which they are laid."""
+    found: list[list[PackRows]] = []
+    for at in range(0, len(entries), TOGETHER):
+        found += await _read_packs(history, entries[at : at + TOGETHER])
+    return found
+
+
+async def _read_packs(history: History, entries: Sequence[PointEntry]) -> list[list[PackRows]]:
+    lanes = max(IN_FLIGHT, history.store.capabilities.parallel)
     listed = await each(IN_FLIGHT, history.packs_of, entries)
     work = [(entry, pack) for entry, packs in zip(entries, listed, strict=True) for pack in packs]
-    pieces = iter(await each(max(IN_FLIGHT, history.store.capabilities.parallel), lambda item: _read_pieces(history, *item), work))
+    pieces = iter(await each(lanes, lambda item: _read_pieces(history, *item), work))
     return [[(pack, next(pieces)) for pack in packs] for packs in listed]
 
 
