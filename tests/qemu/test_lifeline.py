@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from tests.lifeline import child_of
+from tests.lifeline import child_of, children_of
 from tests.source.machine import Machine
 from understudy.errors import SourceUnavailable
 from understudy.qemu.lifeline import FileLimit, Lifeline, Order, SpaceLimit, qmp_lines
@@ -115,15 +115,18 @@ async def test_a_connection_that_is_full_gets_the_rest_later(line, pair):
     assert await line.disarm(armed)
 
 
-async def test_its_own_death_is_noticed_and_mended(line, pair):
+async def test_its_own_death_is_noticed_and_mended(pair):
     ours, _ = pair
-    armed = await line.arm(ours.fileno(), Order(b"", b"-"))
-    os.kill(child_of(os.getpid()), signal.SIGKILL)
-    with pytest.raises(SourceUnavailable):
-        await line.disarm(armed)
-    with pytest.raises(SourceUnavailable):
-        await line.disarm(armed)
-    assert await line.disarm(await line.arm(ours.fileno(), Order(b"", b"-"))) == ""
+    others = children_of(os.getpid())
+    async with Lifeline() as line:
+        (process,) = children_of(os.getpid()) - others
+        armed = await line.arm(ours.fileno(), Order(b"", b"-"))
+        os.kill(process, signal.SIGKILL)
+        with pytest.raises(SourceUnavailable):
+            await line.disarm(armed)
+        with pytest.raises(SourceUnavailable):
+            await line.disarm(armed)
+        assert await line.disarm(await line.arm(ours.fileno(), Order(b"", b"-"))) == ""
 
 
 async def test_whoever_is_cancelled_while_arming_leaves_nothing_armed(line, pair):
