@@ -14,6 +14,7 @@ from understudy.vault.collect.remap import write_maps
 from understudy.vault.collect.sweep import Change, changes
 from understudy.vault.maps.diskmap import NO_ROWS, PackTable, differing, overlay, repack
 from understudy.vault.maps.history import History
+from understudy.vault.maps.lineage import trace
 from understudy.vault.maps.resolve import resolve
 from understudy.vault.maps.selection import extents_of
 
@@ -93,12 +94,22 @@ async def test_operators_maps_say_what_footers_say(seed: int) -> None:
             assert not len(differing(repack(one.rows, one.packs, shared), repack(other.rows, other.packs, shared)))
 
 
-async def test_points_that_brought_little_are_read_together(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("dropped", [0, 0.7])
+async def test_points_that_brought_little_are_read_together(monkeypatch: pytest.MonkeyPatch, dropped: float) -> None:
     monkeypatch.setattr(sweep, "TOGETHER", 5)
-    machine, _ = await grow_history(np.random.default_rng(7), 60, 0.9)
-    history = replace(machine.history(), checkpoints=())
+    rng = np.random.default_rng(7)
+    machine, _ = await grow_history(rng, 60, 0.9)
+    history = dropping(replace(machine.history(), checkpoints=()), rng, dropped)
     groups = [group async for group in changes(history, PackTable())]
     assert [change.entry for group in groups for change in group] == list(history.points)
-    assert max(map(len, groups)) == 5
+    read, known = [], set[bytes]()
+    for group in groups:
+        read.append(0)
+        for change in group:
+            read[-1] += len(trace(history.entries, change.entry.point.id, known).entries)
+            known.add(change.entry.point.id)
+    # What is held at once is bounded, dropped points between kept ones included.
+    assert max(number for number, group in zip(read, groups, strict=True) if len(group) > 1) <= 5
+    assert max(map(len, groups)) > 1
     # What has packs of its own, of which each may be large, is read alone.
     assert {len(group) for group in groups if any(change.entry.point.packs for change in group)} == {1}

@@ -62,13 +62,15 @@ async def changes(history: History, table: PackTable) -> AsyncIterator[list[Chan
     known = set(history.maps)
     mapped: bytes | None = None
     steps: list[_Step] = []
+    read = 0
     for entry in history.points:
         point = entry.point.id
         lineage = Lineage(point, ()) if point in history.maps else trace(history.entries, point, known, entry.seq)
         step = await _step(history, entry, lineage, done, mapped, pages)
-        if steps and not (step.slight and steps[0].slight and len(steps) < TOGETHER):
+        read += len(lineage.entries)
+        if steps and not (step.slight and steps[0].slight and read <= TOGETHER):
             yield await _made(history, steps, table)
-            steps = []
+            steps, read = [], len(lineage.entries)
         steps.append(step)
         done[point] = entry
         known.add(point)
