@@ -6,17 +6,9 @@ from pathlib import Path
 
 def child_of(parent: int) -> int:
     """The lifeline's process id."""
-    for child in children_of(parent):
-        return child
-    raise AssertionError("it has none")
-
-
-def children_of(parent: int) -> set[int]:
-    """Those of lifelines that were closed are among them until they have ended."""
-    found = set()
     for path in Path("/proc").glob("[0-9]*/stat"):
         with contextlib.suppress(OSError):
             fields = path.read_text().rpartition(")")[2].split()
             if int(fields[1]) == parent and b"lifeline_process" in path.with_name("cmdline").read_bytes():
-                found.add(int(path.parent.name))
-    return found
+                return int(path.parent.name)
+    raise AssertionError("it has none")

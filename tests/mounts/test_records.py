@@ -1,6 +1,9 @@
 """What is known of mounts and their processes, and what is not: without a mount."""
 
 import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import msgspec
@@ -29,6 +32,18 @@ def kept(state: Path, name: str) -> Path:
     return places_of(state, name).record
 
 
+@contextmanager
+def ended(process: subprocess.Popen[bytes]) -> Iterator[subprocess.Popen[bytes]]:
+    """It is what it is to be, until it is killed in the end: for a moment after its start a process has no words."""
+    with process:
+        try:
+            while not Path(f"/proc/{process.pid}/cmdline").read_bytes():
+                time.sleep(0.001)
+            yield process
+        finally:
+            process.kill()
+
+
 def test_a_damaged_record_hides_no_other(tmp_path: Path) -> None:
     record = kept(tmp_path, "bad")
     kept(tmp_path, "good")
@@ -51,11 +66,10 @@ def test_who_only_looks_at_its_file_is_not_taken_for_the_process(tmp_path: Path)
     pid, log = tmp_path / "pid", tmp_path / "log"
     pid.touch()
     ours = ("tail", "-f", str(pid))
-    with subprocess.Popen(ours) as same, log.open("wb") as file, subprocess.Popen(["tail", "-f", str(log)], stderr=file) as reader:
+    with ended(subprocess.Popen(ours)) as same, log.open("wb") as file, ended(subprocess.Popen(["tail", "-f", log], stderr=file)) as reader:
         processes.started(ours, log)
         assert len(processes.running(ours, log)) == 1
         assert processes.killed(ours, log)
         assert processes.running(ours, log) == []
         for other in (same, reader):
             assert other.poll() is None
-            other.kill()

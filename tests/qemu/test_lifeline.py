@@ -6,11 +6,12 @@ import os
 import signal
 import socket
 import sys
+import threading
 from collections.abc import AsyncIterator
 
 import pytest
 
-from tests.lifeline import child_of, children_of
+from tests.lifeline import child_of
 from tests.source.machine import Machine
 from understudy.errors import SourceUnavailable
 from understudy.qemu.lifeline import FileLimit, Lifeline, Order, SpaceLimit, qmp_lines
@@ -117,11 +118,12 @@ async def test_a_connection_that_is_full_gets_the_rest_later(line, pair):
 
 async def test_its_own_death_is_noticed_and_mended(pair):
     ours, _ = pair
-    others = children_of(os.getpid())
+    before = set(threading.enumerate())
     async with Lifeline() as line:
-        (process,) = children_of(os.getpid()) - others
+        # By its own thread, which waits for it: those of earlier tests may still be ending, and a process has no words while it begins.
+        (waiting,) = (thread for thread in set(threading.enumerate()) - before if thread.name.startswith("lifeline-"))
         armed = await line.arm(ours.fileno(), Order(b"", b"-"))
-        os.kill(process, signal.SIGKILL)
+        os.kill(int(waiting.name.removeprefix("lifeline-")), signal.SIGKILL)
         with pytest.raises(SourceUnavailable):
             await line.disarm(armed)
         with pytest.raises(SourceUnavailable):
