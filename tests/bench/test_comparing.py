@@ -80,7 +80,7 @@ def test_figures_that_could_not_be_written_are_not_measured(tmp_path: Path) -> N
     for file in (tmp_path / "missing" / "whole.json", tmp_path):
         code, said = ran("--json", file, "--where", tmp_path / "there")
         assert code == 2
-        assert "directory" in said
+        assert "no such directory" in said
     assert not list(tmp_path.glob("there/*"))
 
 
