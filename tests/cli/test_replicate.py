@@ -9,6 +9,7 @@ from tests.cli.conftest import Typed, lines
 from tests.cli.fake_engine import FakeEngine
 from understudy.cli import pacing, replicate, stopping
 from understudy.errors import Busy, Fenced, InDoubt, OverQuota, SourceUnavailable, StoreUnavailable, UnderstudyError
+from understudy.heap import LASTING, Bounds
 
 CYCLE = {
     *("event", "machine", "point", "number", "frozen_at", "cause", "reason", "method", "consistency", "scanned_blocks"),
@@ -45,6 +46,20 @@ def test_cycles_are_made_each_interval(engine: FakeEngine, typed: Typed) -> None
     result = typed("replicate", "web", "--every", "10ms", "--cycles", "3", "--json")
     assert [line["number"] for line in lines(result)] == [8, 9, 10]
     assert engine.asked.count(("replicate", "web")) == 1
+
+
+@pytest.mark.parametrize(
+    ("repeated", "expected"),
+    [((), []), (("--cycles", "2"), []), (("--every", "10ms", "--cycles", "2"), [LASTING])],
+    ids=["one", "two", "each interval"],
+)
+def test_memory_is_bounded_for_one_that_waits_only_if_it_waits(
+    engine: FakeEngine, typed: Typed, monkeypatch: pytest.MonkeyPatch, repeated: tuple[str, ...], expected: list[Bounds]
+) -> None:
+    bounds: list[Bounds] = []
+    monkeypatch.setattr(stopping, "bound", bounds.append)
+    assert typed("replicate", "web", *repeated).exit_code == 0
+    assert bounds == expected
 
 
 def test_failures_that_may_pass_are_tried_again(engine: FakeEngine, typed: Typed) -> None:

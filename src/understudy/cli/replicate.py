@@ -53,7 +53,7 @@ async def command(
     interval = None if every is None else seconds_of(every)
     wanted = cycles or (1 if interval is None else None)
     rhythm = app_every or (1 if app_consistent else 0)
-    await until_stopped(_Follower(session, name, group, interval, wanted, rhythm).run)
+    await until_stopped(_Follower(session, name, group, interval, wanted, rhythm).run, stays=interval is not None)
 
 
 class _Follower:

@@ -11,9 +11,14 @@ GRACE_SECONDS = 10.0
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
-async def until_stopped(body: Callable[[asyncio.Event], Coroutine[Any, Any, None]]) -> None:
-    """Run `body`, which ends soon after its event is set. It is cancelled GRACE_SECONDS after the first signal, or by a second one."""
-    bound(LASTING)
+async def until_stopped(body: Callable[[asyncio.Event], Coroutine[Any, Any, None]], *, stays: bool = True) -> None:
+    """Run `body`, which ends soon after its event is set. It is cancelled GRACE_SECONDS after the first signal, or by a second one.
+
+    `stays`: it waits most of its life. A single cycle over 2.7 GiB of unchanged data took 0.67 s of the kernel's with such a process's
+    heap, and 0.51 with a command's (the middle of five turns).
+    """
+    if stays:
+        bound(LASTING)
     loop = asyncio.get_running_loop()
     stop = asyncio.Event()
     work = asyncio.create_task(body(stop))
