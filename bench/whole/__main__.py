@@ -3,8 +3,9 @@
     python -m bench.whole [--gib 4 | --image FILE] [--rounds 1] [--only understudy,restic] [--brief] [--json FILE] [--where .cache/bench]
 
 Every tool does a step before any does the next, so that those who are compared run within a minute or two of each other. Before each,
-all that it will read was read once, and what others wrote is on the disk. A step has ended when every file that the tool left is synced,
-whether it does so itself or not: that is one more command of the step for all. Restored images are compared with the image.
+all that it will read was read once, its program too, and what others wrote is on the disk. A step has ended when every file that the
+tool left is synced, whether it does so itself or not: that is one more command of the step for all. Restored images are compared with
+the image.
 """
 
 import argparse

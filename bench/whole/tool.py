@@ -60,7 +60,7 @@ class Tool(Protocol):
     """What the setting is, and why it was chosen."""
     encrypts: bool
     version: tuple[str, ...]
-    """A command whose first line of output says it."""
+    """A command that loads what the steps take of the program, and whose first line of output says which that is."""
 
     def environment(self, place: Place) -> dict[str, str]: ...
 

@@ -125,6 +125,22 @@ def test_a_tool_that_fails_costs_no_other_its_figures(tmp_path: Path) -> None:
     assert "FAILED: broken" in "\n".join(lines(run))
 
 
+def test_a_program_is_loaded_before_each_of_its_steps(tmp_path: Path) -> None:
+    class Noting(Copy):
+        version = ("sh", "-c", f"echo loaded >> {tmp_path}/noted; echo 1")
+
+        def commands(self, step: Step, place: Place) -> tuple[Command, ...] | Cannot:
+            done = super().commands(step, place)
+            return done if isinstance(done, Cannot) else (Command(("sh", "-c", f"echo {step} >> {tmp_path}/noted"), place.home), *done)
+
+    image, home = tmp_path / "given.raw", tmp_path / "home"
+    image.write_bytes(os.urandom(100 * BLOCK))
+    home.mkdir()
+    compared([Noting(broken=False)], image, 1, home)
+    noted = (tmp_path / "noted").read_text().split()
+    assert noted == ["loaded", *(word for step in list(Step)[:5] for word in ("loaded", str(step)))]
+
+
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
 def test_who_is_stopped_ends_what_he_runs_and_leaves_nothing(tmp_path: Path, how: signal.Signals) -> None:
     image, where = tmp_path / "given.raw", tmp_path / "where"

@@ -9,6 +9,10 @@ from bench.whole.step import Step
 from bench.whole.tool import IMAGE, Cannot, Command, Place
 
 NAME = "floor"
+LOADED = """
+import platform, numpy, understudy.native.lz4block
+print("Python", platform.python_version())
+"""
 CHECKOUT = Path(__file__).parents[3]
 
 
@@ -19,7 +23,7 @@ class Floor(msgspec.Struct, frozen=True):
     work: str
     name: str = NAME
     encrypts: bool = False
-    version: tuple[str, ...] = (sys.executable, "--version")
+    version: tuple[str, ...] = (sys.executable, "-c", LOADED)
 
     def environment(self, place: Place) -> dict[str, str]:
         return {"PYTHONPATH": str(CHECKOUT)}

@@ -10,6 +10,12 @@ from bench.whole.tool import IMAGE, Command, Place
 
 PROGRAM = str(Path(sys.executable).with_name("understudy"))
 MACHINE = "web"
+LOADED = """
+import importlib, pkgutil, understudy
+for found in pkgutil.walk_packages(understudy.__path__, "understudy."):
+    importlib.import_module(found.name)
+print("understudy, version", understudy.__version__)
+"""
 
 
 class Understudy(msgspec.Struct, frozen=True):
@@ -17,7 +23,7 @@ class Understudy(msgspec.Struct, frozen=True):
     setting: str = "defaults"
     why: str = "a key file, as its daemon is given; --all-for 1s leaves the newest point alone; --grace 0, since nobody reads meanwhile"
     encrypts: bool = True
-    version: tuple[str, ...] = (PROGRAM, "--version")
+    version: tuple[str, ...] = (sys.executable, "-c", LOADED)
 
     def environment(self, place: Place) -> dict[str, str]:
         return {
