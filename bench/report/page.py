@@ -97,8 +97,8 @@ def _whole(results: Results) -> Iterator[str]:
     if run is None:
         return
     yield f"An image of {run.image // MIB} MiB, {run.filled // MIB} MiB of them no holes: an ext4 with files of the host's own."
-    yield "Each step is done by all tools before the next begins, with warm caches, the program's too; it ends when what was written is synced."
-    yield "`make bench-whole` compares more settings.\n"
+    yield "Each step is done by all tools before the next begins, with warm caches, the program's too; it ends when what was written is"
+    yield "synced. `make bench-whole` compares more settings.\n"
     for step in Step:
         rows = [_step(result) for result in run.results if result.step is step and result.rounds]
         yield f"{_begun(WORDS[step])}:\n"
