@@ -62,7 +62,8 @@ def test_rules_and_what_is_set(house: House, short: Path) -> None:
     assert failing[0]["words"] == "net0: there is no bridge us-none0 here"
     # What is set for the machine counts before, and outlives the daemon.
     house.ask("PUT", path, {"failover": {"nics": {"net0": {"network": "user", "addresses": ["10.0.2.15/24"]}}}, "cpus": 2})
-    assert [event["message"] for event in house.events("networks.set")] == ["what web is joined to here was set"]
+    (told,) = house.until(lambda: house.events("networks.set"))
+    assert told["message"] == "what web is joined to here was set"
     assert house.end(signal.SIGKILL) == -signal.SIGKILL
     house.start()
     shown = house.ask("GET", path)
