@@ -80,7 +80,7 @@ def _done(tool: Tool, step: Step, place: Place) -> Figure | Cannot:
     if isinstance(commands, Cannot):
         return commands
     _read(place.stored if step in (Step.RESTORE, Step.PRUNE) else place.image)
-    _load(tool)
+    _load(tool, place)
     os.sync()
     began, before = time.monotonic(), busy()
     cost = cost_of((*commands, _synced(place)), _environment(tool, place))
@@ -90,13 +90,13 @@ def _done(tool: Tool, step: Step, place: Place) -> Figure | Cannot:
     return Figure(cost.wall, cost.cpu, cost.kernel, cost.rss, _taken(place.stored), _taken(place.local), others)
 
 
-def _load(tool: Tool) -> None:
+def _load(tool: Tool, place: Place) -> None:
     """A program that nobody has used for a while is read from the disk: after 150 s one of ours took 0.60 s instead of 0.40, and the second
     setting of another tool had found it there."""
     program = shutil.which(tool.version[0])
     assert program is not None
     _read(Path(program).resolve())
-    subprocess.run(tool.version, capture_output=True, check=True)
+    cost_of((Command(tool.version, place.home),), _environment(tool, place))
 
 
 def _synced(place: Place) -> Command:

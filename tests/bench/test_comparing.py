@@ -141,6 +141,24 @@ def test_a_program_is_loaded_before_each_of_its_steps(tmp_path: Path) -> None:
     assert noted == ["loaded", *(word for step in list(Step)[:5] for word in ("loaded", str(step)))]
 
 
+def test_a_program_that_cannot_be_loaded_any_more_costs_no_other_its_figures(tmp_path: Path) -> None:
+    class Going(Copy):
+        version = ("sh", "-c", f"echo 1; echo >> {tmp_path}/loads; test $(wc -l < {tmp_path}/loads) -lt 3")
+
+        def __init__(self) -> None:
+            super().__init__(broken=False)
+            self.name = "going"
+
+    image, home = tmp_path / "given.raw", tmp_path / "home"
+    image.write_bytes(os.urandom(100 * BLOCK))
+    home.mkdir()
+    run = compared([Going(), Copy(broken=False)], image, 1, home)
+    done = {(result.tool, result.step): (len(result.rounds), result.cannot) for result in run.results}
+    assert [done["going", step] for step in Step] == [(1, "failed")] + [(0, "failed")] * 5
+    assert [done["copy", step][0] for step in Step] == [1] * 5 + [0]
+    assert len(run.failed) == 1
+
+
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
 def test_who_is_stopped_ends_what_he_runs_and_leaves_nothing(tmp_path: Path, how: signal.Signals) -> None:
     image, where = tmp_path / "given.raw", tmp_path / "where"
