@@ -60,17 +60,23 @@ cdef struct Pass:
     uint64_t zero
     uint64_t raw
     Hash128 digest
-    bint futile  # LZ4 gained nothing of the last frame
+    uint64_t futile  # frames since LZ4 gained something
 
 
 cdef inline bint may_compress(Pass *p, const uint8_t *data, uint32_t blocks) noexcept nogil:
-    """After a run that did not: whether one of some blocks does. What is encrypted or packed already is so for long: random data is encoded
-    at 6.9 GB/s, and at 4.9 where each run is compressed to find that out. Blocks that are alike among random ones are missed so, until
-    the next call."""
+    """After runs that did not: whether one of some blocks does; after more of them one place of these for each run in turn, and of short
+    runs each third is tried. What is encrypted or packed already is so for long: random data is encoded at 7.2 GB/s, at 6.8 where each run
+    is looked at in three places, at 4.9 where each is compressed; of it every second block at 7.1 instead of 4.4. An image of a system came
+    out 0.02 % larger. What is alike among random blocks is missed so, until the next call."""
     cdef int probe, compressed
-    if not p.futile or blocks < PROBED_FROM:
+    cdef bint rarely = p.futile > PROBES
+    if p.futile == 0:
         return True
+    if blocks < PROBED_FROM:
+        return not rarely or p.number % PROBES == 0
     for probe in range(PROBES):
+        if rarely and probe != p.number % PROBES:
+            continue
         compressed = api.compress(
             p.state, <const char *>data + blocks * (2 * probe + 1) // (2 * PROBES) * BLOCK_SIZE, <char *>p.payload, BLOCK_SIZE, PAYLOAD_SIZE, 1
         )
@@ -102,7 +108,7 @@ cdef bint emit(Pass *p, Change change, const uint8_t *data, uint64_t first, uint
                 row.kind = KIND_LZ4
                 payload = p.payload
                 size = compressed
-        p.futile = row.kind == KIND_RAW
+        p.futile = p.futile + 1 if row.kind == KIND_RAW else 0
         set_nonce(p.nonce, p.number)
         set_position(p.associated, first, blocks, row.kind)
         if p.suite.seal(p.out + p.sealed, &written, payload, size, p.associated, ASSOCIATED_SIZE, NULL, p.nonce, p.key) != 0:

@@ -113,6 +113,25 @@ def test_after_what_does_not_compress_a_look_at_some_blocks_decides() -> None:
     check(made, data.reshape(-1), where, np.zeros((64 * 6, 16), np.uint8), suite=SUITE_AEGIS256, number=0, offset=0, disk=0)
 
 
+def test_after_more_that_does_not_compress_one_place_of_each_run_is_looked_at_in_turn() -> None:
+    """Five runs of 64 random blocks; three more, with text at the second, the first and the last place: only the last is looked at."""
+    data = samples.random(64 * 8).reshape(8, 64, BLOCK_SIZE)
+    data[5, 32] = data[6, 10] = data[7, 50:] = np.frombuffer(b"all work and no play " * 200, dtype=np.uint8)[:BLOCK_SIZE]
+    made = pack(data.reshape(-1), suite=SUITE_AEGIS256, number=1)
+    assert made.rows["kind"].tolist() == [*[KIND_RAW] * 7, KIND_LZ4]
+    where = extents((0, 64 * 8))
+    check(made, data.reshape(-1), where, np.zeros((64 * 8, 16), np.uint8), suite=SUITE_AEGIS256, number=1, offset=0, disk=0)
+
+
+def test_after_more_that_does_not_compress_each_third_short_run_is_tried() -> None:
+    """Four random blocks and four of text, each a run: frames 4 and 5 are not tried, 6 is, and from then on all."""
+    data = np.concatenate([samples.random(4), samples.text(4)])
+    where = extents(*((2 * first, 1) for first in range(8)))
+    made = pack(data, where, suite=SUITE_AEGIS256)
+    assert made.rows["kind"].tolist() == [*[KIND_RAW] * 6, KIND_LZ4, KIND_LZ4]
+    check(made, data, where, np.zeros((8, 16), np.uint8), suite=SUITE_AEGIS256, number=0, offset=0, disk=0)
+
+
 @pytest.mark.parametrize("suite", SUITES)
 def test_the_worst_cases_fit_the_bounds(suite: int) -> None:
     """Extents of one random block each; data and zeros in turn."""
