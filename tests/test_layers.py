@@ -39,6 +39,7 @@ LAYERS = (
     ("machine",),
     ("pages",),
     ("heap",),
+    ("meminfo",),
     ("model",),
     ("errors",),
 )
@@ -56,7 +57,7 @@ ONLY = {
     "engine": {"model", "errors"},
     "peer": {"store", "pairing", "engine", "finish", "durable", "model", "errors"},
     "pairing": {"engine", "durable", "errors"},
-    "hypervisor": {"qemu", "nbd", "machine", "durable", "finish", "errors"},
+    "hypervisor": {"qemu", "nbd", "machine", "durable", "finish", "meminfo", "errors"},
     "machine": {"model", "errors"},
     "native": set(),
     "model": set(),

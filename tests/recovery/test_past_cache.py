@@ -1,4 +1,4 @@
-"""What a raw image holds, whichever way it was written and read; and that most of one that is made goes past the page cache."""
+"""What a raw image holds, whichever way it was written and read; and what of it goes past the page cache."""
 
 import os
 import subprocess
@@ -29,6 +29,11 @@ def cached(path: Path) -> int:
     return int(told.split()[0]) if told.strip() else 0
 
 
+def read_from_disks() -> int:
+    """Bytes that this process has had read."""
+    return int(dict(line.split(": ") for line in Path("/proc/self/io").read_text().splitlines())["read_bytes"])
+
+
 @pytest.mark.parametrize("beyond", [0, 16])
 @pytest.mark.parametrize("size", [1, BLOCK_SIZE, LEAST, LEAST + 1, 3 * MIB, 3 * MIB + 512, 3 * MIB + 4095])
 async def test_an_image_holds_what_was_written_whatever_its_size_and_place(tmp_path: Path, size: int, beyond: int) -> None:
@@ -47,19 +52,60 @@ async def test_an_image_holds_what_was_written_whatever_its_size_and_place(tmp_p
     assert (tmp_path / "image").read_bytes() == data[:size].tobytes()
 
 
-async def test_a_large_image_is_written_and_read_past_the_cache(tmp_path: Path) -> None:
-    path = tmp_path / "image"
-    path.touch()
-    target = RawTarget.open(path, 16 * MIB, 512, resize=True)
+def empty(directory: Path) -> Path:
+    (directory / "image").touch()
+    return directory / "image"
+
+
+async def written(path: Path, *, read_back: bool) -> RawTarget:
+    """An image of 16 MiB, each of them `noise(MIB)`, and durable."""
+    target = RawTarget.open(path, 16 * MIB, 512, resize=True, read_back=read_back)
     for first in range(0, 4096, 256):
         await target.write(np.array([[first, 256]], dtype=np.int64), noise(MIB))
     await target.seal()
+    return target
+
+
+async def read_and_closed(target: RawTarget) -> None:
     whole = await target.allocated()
     read = from_a_page(16 * MIB)
     await target.read_into(whole, read)
     await target.close()
     assert (read.reshape(-1, MIB) == noise(MIB)).all()
+
+
+async def test_a_large_image_is_written_and_read_past_the_cache(tmp_path: Path) -> None:
+    path = empty(tmp_path)
+    await read_and_closed(await written(path, read_back=False))
     assert cached(path) < MIB
+
+
+async def test_what_will_be_read_back_stays_in_the_cache(tmp_path: Path) -> None:
+    path = empty(tmp_path)
+    target = await written(path, read_back=True)
+    assert cached(path) == 16 * MIB
+    before = read_from_disks()
+    await read_and_closed(target)
+    assert read_from_disks() == before
+
+
+async def test_it_stays_as_far_as_there_is_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Half of 10 MiB; what is proven then is mostly on the disk, and is read from there."""
+    monkeypatch.setattr("understudy.meminfo.available", lambda: 10 * MIB)
+    path = empty(tmp_path)
+    target = await written(path, read_back=True)
+    assert cached(path) == 5 * MIB
+    await read_and_closed(target)
+    assert cached(path) < 6 * MIB
+
+
+async def test_an_image_that_was_there_is_read_from_the_disk(tmp_path: Path) -> None:
+    path = empty(tmp_path)
+    await (await written(path, read_back=True)).close()
+    assert cached(path) == 16 * MIB
+    before = read_from_disks()
+    await read_and_closed(RawTarget.open(path, 16 * MIB, 512, resize=False, read_back=True))
+    assert read_from_disks() >= before + 16 * MIB
 
 
 def test_what_can_only_be_moved_through_the_cache_is_left_to_it(tmp_path: Path) -> None:

@@ -11,12 +11,14 @@ _FALLOC_FL_KEEP_SIZE = 0x01
 _FALLOC_FL_PUNCH_HOLE = 0x02
 _AT_FDCWD = -100
 _RENAME_NOREPLACE = 1
+_SYNC_FILE_RANGE_WRITE = 2
 _BLKZEROOUT = 0x127F
 _BLKSSZGET = 0x1268
 _BLKGETSIZE64 = 0x80081272
 
 _libc = ctypes.CDLL(None, use_errno=True)
 _libc.fallocate.argtypes = [ctypes.c_int, ctypes.c_int, ctypes.c_int64, ctypes.c_int64]
+_libc.sync_file_range.argtypes = [ctypes.c_int, ctypes.c_int64, ctypes.c_int64, ctypes.c_uint]
 _libc.renameat2.argtypes = [ctypes.c_int, ctypes.c_char_p, ctypes.c_int, ctypes.c_char_p, ctypes.c_uint]
 
 
@@ -28,6 +30,13 @@ def punch_hole(fd: int, offset: int, length: int) -> bool:
     if code in (errno.EOPNOTSUPP, errno.ENOSYS, errno.ENODEV):
         return False
     raise OSError(code, os.strerror(code))
+
+
+def begin_writing(fd: int, offset: int, length: int) -> None:
+    """Have what is dirty in the range written to the disk from now on. That it is there, or could not be, only a flush tells."""
+    if _libc.sync_file_range(fd, offset, length, _SYNC_FILE_RANGE_WRITE) != 0:
+        code = ctypes.get_errno()
+        raise OSError(code, os.strerror(code))
 
 
 def rename_new(source: Path, destination: Path) -> None:

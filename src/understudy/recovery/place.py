@@ -96,7 +96,7 @@ async def open_place(place: Place, disk: PointDisk, subject: Subject, towards: s
     if status is None:
         return await _make(path, place.format, disk, making)
     if stat.S_ISBLK(status.st_mode):
-        target = RawTarget.open(path, disk.size, disk.sector, resize=False)
+        target = RawTarget.open(path, disk.size, disk.sector, resize=False, read_back=True)
         return Opened(target, Unknown("a device keeps no record of what it holds"), path, path, device=True)
     standing = st.read(path)
     ours = st.ours(standing, subject, status.st_ino)
@@ -160,7 +160,7 @@ async def _make(path: Path, format: ImageFormat, disk: PointDisk, making: Standi
 async def _onto_empty(path: Path, format: ImageFormat, disk: PointDisk) -> Target:
     if format == "qcow2":
         return await Qcow2Target.create(path, disk.size)
-    return RawTarget.open(path, disk.size, disk.sector, resize=True)
+    return RawTarget.open(path, disk.size, disk.sector, resize=True, read_back=True)
 
 
 async def _open(

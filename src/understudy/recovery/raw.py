@@ -13,6 +13,7 @@ from typing import TypeVar
 import numpy as np
 
 from understudy import extents as ext
+from understudy import meminfo
 from understudy.errors import TargetFailed
 from understudy.model import BLOCK_SIZE, Bytes, Extents, blocks_of
 from understudy.recovery import linux
@@ -30,21 +31,26 @@ _ZEROES = memoryview(bytes(1 << 20))
 class RawTarget:
     """An open raw file or block device; see the Protocol `Target`."""
 
-    def __init__(self, fd: int, path: Path, size: int, *, device: bool) -> None:
+    def __init__(self, fd: int, path: Path, size: int, *, device: bool, keep: int = 0) -> None:
         self.size = size
         self.path = path
         self._fd = fd
         self._device = device
         self._past_cache = PastCache(fd)
-        self._written_past = 0
-        self._reads_past = False
+        self._keep = keep
+        self._kept = 0
+        self._reads_past = True
         # Owned, so that close can wait for calls whose awaiting task is gone: a descriptor closed under them might be reused.
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="target")
         self._closed = False
 
     @classmethod
-    def open(cls, path: Path, size: int, sector: int, *, resize: bool, resizing: Resizing = unminded) -> "RawTarget":
-        """An existing file or device. `resize`: a file of another size is ours to cut or extend; an empty one always is."""
+    def open(
+        cls, path: Path, size: int, sector: int, *, resize: bool, resizing: Resizing = unminded, read_back: bool = False
+    ) -> "RawTarget":
+        """An existing file or device. `resize`: a file of another size is ours to cut or extend; an empty one always is. `read_back`: all
+        that is written will be read soon, and stays in the page cache as far as half of the memory that is available goes.
+        """
         try:
             device = stat.S_ISBLK(os.stat(path).st_mode)
             # On a device O_EXCL means: not while a mounted file system, a volume group or an array has it.
@@ -69,7 +75,7 @@ class RawTarget:
         except BaseException:
             os.close(fd)
             raise
-        return cls(fd, path, size, device=device)
+        return cls(fd, path, size, device=device, keep=meminfo.available() // 2 if read_back else 0)
 
     async def _call(self, doing: str, work: Callable[[], T]) -> T:
         try:
@@ -79,8 +85,8 @@ class RawTarget:
 
     async def allocated(self) -> Extents:
         found = await self._call("finding its holes", self._allocated)
-        # What was written past the cache is not in it.
-        self._reads_past = 2 * self._written_past >= ext.total(found) * BLOCK_SIZE
+        # What is in the cache since we wrote it is read from there; all else as the disk has it, and no guest's pages make room for it.
+        self._reads_past = 2 * self._kept <= ext.total(found) * BLOCK_SIZE
         return found
 
     def _allocated(self) -> Extents:
@@ -124,28 +130,30 @@ class RawTarget:
             view = view[got:]
 
     async def write(self, extents: Extents, data: Bytes) -> None:
-        past = await self._call("writing", lambda: self._write(extents, data))
-        self._written_past += past
+        keep = self._kept + len(data) <= self._keep
+        self._kept += len(data) if keep else 0
+        await self._call("writing", lambda: self._write(extents, data, keep))
 
-    def _write(self, extents: Extents, data: Bytes) -> int:
+    def _write(self, extents: Extents, data: Bytes, keep: bool) -> None:
         view = data.data
-        at = past = 0
+        at = 0
         for first, count in extents.tolist():
             length = count * BLOCK_SIZE
-            past += self._write_at(first * BLOCK_SIZE, view[at : at + length])
+            self._write_at(first * BLOCK_SIZE, view[at : at + length], keep=keep)
             at += length
-        return past
+        if keep and at:
+            # A restore of 4 GiB with 2.8 of data took 3.8 s, and 5.2 where the disk began when it was flushed.
+            start, end = int(extents[:, 0].min()), int(extents.sum(axis=1).max())
+            linux.begin_writing(self._fd, start * BLOCK_SIZE, (end - start) * BLOCK_SIZE)
 
-    def _write_at(self, offset: int, view: memoryview) -> int:
-        """How much of it went past the cache."""
+    def _write_at(self, offset: int, view: memoryview, *, keep: bool = False) -> None:
         view = view[: max(0, self.size - offset)]
-        past = self._past_cache.write(view, offset)
+        past = 0 if keep else self._past_cache.write(view, offset)
         offset, view = offset + past, view[past:]
         while view:
             done = os.pwritev(self._fd, [view], offset)
             offset += done
             view = view[done:]
-        return past
 
     async def write_zeroes(self, extents: Extents) -> None:
         await self._call("zeroing", lambda: self._zero(extents))

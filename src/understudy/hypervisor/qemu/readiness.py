@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
+from understudy import meminfo
 from understudy.errors import InvalidRequest, UnderstudyError
 from understudy.hypervisor.protocol import Bridge, Finding, Host, NbdImage, Overlay, Qcow2Image, RawImage, Tap
 from understudy.hypervisor.qemu.arguments import PROGRAMS, Accelerator, cpu_model
@@ -23,7 +24,6 @@ _KVM = Path("/dev/kvm")
 _KVM_GET_API_VERSION = 0xAE00
 _API_VERSION = 12
 _CPUINFO = Path("/proc/cpuinfo")
-_MEMINFO = Path("/proc/meminfo")
 _NETWORKS = Path("/sys/class/net")
 _NAMESPACES = Path("/run/netns")
 
@@ -114,7 +114,7 @@ def _processor(definition: MachineDefinition, offers: Offers, *, accelerated: bo
 
 
 def _memory(definition: MachineDefinition) -> Finding:
-    free = next(int(line.split()[1]) << 10 for line in _MEMINFO.read_text().splitlines() if line.startswith("MemAvailable:"))
+    free = meminfo.available()
     words = f"{definition.memory >> 20} MiB are needed and {free >> 20} MiB available"
     if free >= definition.memory + RESERVE:
         return Finding("memory", "pass", words)
