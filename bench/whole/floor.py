@@ -1,7 +1,7 @@
 """What a machine takes for the steps that it bounds, with nothing around.
 
 python -m bench.whole.floor lz4 IMAGE        all that is no hole is compressed, on every processor, and dropped
-python -m bench.whole.floor disk IMAGE TO    it is written past the page cache, synced, and read back
+python -m bench.whole.floor disk IMAGE TO    it is written past the page cache and synced
 """
 
 import mmap
@@ -37,7 +37,7 @@ def main(arguments: list[str]) -> None:
             with Path(image).open("rb") as source:
                 each(len(os.sched_getaffinity(0)), pieces(source.fileno()), lambda run: compress(source.fileno(), run))
         case ["disk", image, to]:
-            there_and_back(Path(image), Path(to))
+            copy(Path(image), Path(to))
         case _:
             sys.exit(__doc__)
 
@@ -59,13 +59,11 @@ def compress(source: int, run: Run) -> int:
     return int(lz4block.compress(data, lengths, _own.out, np.empty_like(lengths)))
 
 
-def there_and_back(image: Path, to: Path) -> None:
+def copy(image: Path, to: Path) -> None:
     to.touch(exist_ok=False)
     with image.open("rb") as source, past_the_cache(to, os.fstat(source.fileno()).st_size) as target:
-        runs = list(pieces(source.fileno()))
-        each(DEPTH, iter(runs), lambda run: _written(source.fileno(), target.fileno(), run))
+        each(DEPTH, pieces(source.fileno()), lambda run: _written(source.fileno(), target.fileno(), run))
         os.fsync(target.fileno())
-        each(DEPTH, iter(runs), lambda run: _filled(target.fileno(), memoryview(buffer())[: run[1]], run[0]))
 
 
 def past_the_cache(file: Path, size: int) -> BinaryIO:

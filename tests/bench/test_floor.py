@@ -12,7 +12,7 @@ import pytest
 
 from bench.report.targets import rows_of, shares
 from bench.whole.figures import Figure, Result
-from bench.whole.floor import FRAME, PIECE, compress, pieces, there_and_back
+from bench.whole.floor import FRAME, PIECE, compress, copy, pieces
 from bench.whole.step import Step
 from bench.whole.tools.floors import NAME
 from tests.bench import made
@@ -54,9 +54,9 @@ def test_every_frame_of_a_piece_is_compressed(image: Path) -> None:
             assert compress(file.fileno(), (offset, length)) == sum(len(lz4.block.compress(one, store_size=False)) for one in frames)
 
 
-def test_what_is_written_and_read_back_is_the_image_with_its_holes(image: Path, tmp_path: Path) -> None:
+def test_what_is_written_is_the_image_with_its_holes(image: Path, tmp_path: Path) -> None:
     to = tmp_path / "copy.raw"
-    there_and_back(image, to)
+    copy(image, to)
     assert to.read_bytes() == image.read_bytes()
     assert to.stat().st_blocks <= image.stat().st_blocks
 
@@ -64,7 +64,7 @@ def test_what_is_written_and_read_back_is_the_image_with_its_holes(image: Path, 
 def test_an_image_of_an_odd_size_is_written_too(tmp_path: Path) -> None:
     image, to = tmp_path / "odd.raw", tmp_path / "copy.raw"
     image.write_bytes(os.urandom(PIECE + 1234))
-    there_and_back(image, to)
+    copy(image, to)
     assert to.read_bytes() == image.read_bytes()
 
 

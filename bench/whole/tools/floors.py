@@ -41,6 +41,4 @@ class Floor(msgspec.Struct, frozen=True):
 LZ4 = Floor(
     "LZ4 alone", "all that is no hole read and compressed, on every processor, nothing stored: what LZ4 itself takes", Step.INITIAL, "lz4"
 )
-DISK = Floor(
-    "disk alone", "the image written past the page cache, synced and read back: what the disk takes for a proven copy", Step.RESTORE, "disk"
-)
+DISK = Floor("disk alone", "the image written past the page cache and synced: what the disk takes to hold it", Step.RESTORE, "disk")
