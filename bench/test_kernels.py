@@ -85,9 +85,10 @@ class Encoder:
         self.out, self.rows = np.ones(size, np.uint8), np.zeros(rows, FRAME)
         self.new, self.scratch = np.ones((self.blocks, 16), np.uint8), np.ones(encode.scratch_size(), np.uint8)
         self.extents = np.array([[0, self.blocks]], np.int64)
+        self.futile = 0
 
     def __call__(self, old: np.ndarray) -> encode.Encoded:
-        return encode.encode(
+        encoded = encode.encode(
             self.data,
             self.extents,
             old,
@@ -96,6 +97,7 @@ class Encoder:
             suite=self.suite,
             key=KEY,
             number=0,
+            futile=self.futile,
             context=KEY,
             disk=0,
             offset=0,
@@ -104,6 +106,8 @@ class Encoder:
             new=self.new,
             scratch=self.scratch,
         )
+        self.futile = encoded.futile
+        return encoded
 
 
 def test_memcpy(data: np.ndarray, run: Run) -> None:

@@ -21,7 +21,7 @@ from understudy.native.layout cimport (
     BLOCK_SIZE, CONTEXT_SIZE, FRAME_BLOCKS, KEY_SIZE, KIND_LZ4, KIND_RAW, KIND_ZERO, SIGNATURE_SIZE, FrameRow,
 )
 
-Encoded = namedtuple("Encoded", ("sealed", "frames", "number", "changed", "zero", "raw", "digest"))
+Encoded = namedtuple("Encoded", ("sealed", "frames", "number", "futile", "changed", "zero", "raw", "digest"))
 
 cdef enum Change:
     UNCHANGED
@@ -67,7 +67,7 @@ cdef inline bint may_compress(Pass *p, const uint8_t *data, uint32_t blocks) noe
     """After runs that did not: whether one of some blocks does; after more of them one place of these for each run in turn, and of short
     runs each third is tried. What is encrypted or packed already is so for long: random data is encoded at 7.2 GB/s, at 6.8 where each run
     is looked at in three places, at 4.9 where each is compressed; of it every second block at 7.1 instead of 4.4. An image of a system came
-    out 0.02 % larger. What is alike among random blocks is missed so, until the next call."""
+    out 0.02 % larger. What is alike among random blocks is missed so."""
     cdef int probe, compressed
     cdef bint rarely = p.futile > PROBES
     if p.futile == 0:
@@ -169,6 +169,7 @@ def encode(
     int suite,
     const uint8_t[::1] key not None,
     object number,
+    object futile,
     const uint8_t[::1] context not None,
     object disk,
     object offset,
@@ -195,12 +196,14 @@ def encode(
         raise ValueError(f"{total} blocks may need {most_bytes} bytes and {most_rows} rows, not {out.shape[0]} and {frames.shape[0]}")
     if not 0 <= number <= (1 << 32) - total:
         raise ValueError(f"{total} frame numbers from {number} on may pass 2^32")
+    if not 0 <= futile <= (1 << 63) - 1:
+        raise ValueError(f"futile is 0 to 2^63 - 1, not {futile}")
     if not 0 <= disk <= 0xFFFF:
         raise ValueError(f"disk is 0 to 65535, not {disk}")
     if not 0 <= offset <= (1 << 63) - 1 - most_bytes:
         raise ValueError(f"offset {offset} is negative or beyond 2^63")
     if total == 0:
-        return Encoded(0, 0, number, 0, 0, 0, 0)
+        return Encoded(0, 0, number, futile, 0, 0, 0, 0)
 
     memset(&p, 0, sizeof(p))
     p.blocks = &blocks[0]
@@ -219,6 +222,7 @@ def encode(
     p.out = &out[0]
     p.rows = &frames[0]
     p.number = number
+    p.futile = futile
     with nogil:
         for extent in range(extents.shape[0]):
             complete = encode_extent(&p, extents[extent, 0], index, extents[extent, 1])
@@ -227,4 +231,4 @@ def encode(
             index += extents[extent, 1]
     if not complete:
         raise RuntimeError(f"libsodium does not seal frame {p.number}")
-    return Encoded(p.sealed, p.frames, p.number, p.changed, p.zero, p.raw, (int(p.digest.high) << 64) | int(p.digest.low))
+    return Encoded(p.sealed, p.frames, p.number, p.futile, p.changed, p.zero, p.raw, (int(p.digest.high) << 64) | int(p.digest.low))

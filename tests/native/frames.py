@@ -37,6 +37,7 @@ def pack(data: np.ndarray, where: np.ndarray | None = None, old: np.ndarray | No
         "suite": suite,
         "key": samples.KEY,
         "number": 0,
+        "futile": 0,
         "context": samples.CONTEXT,
         "disk": 0,
         "offset": 0,

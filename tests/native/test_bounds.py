@@ -31,6 +31,7 @@ def test_encode_and_decode(provider: str, kind: int, end: bool) -> None:
             suite=suite,
             key=key,
             number=0,
+            futile=0,
             context=context,
             disk=0,
             offset=0,

@@ -86,10 +86,10 @@ def test_new_may_be_old() -> None:
 
 
 def test_nothing_is_encoded_of_nothing_and_of_what_is_unchanged() -> None:
-    assert pack(samples.zeros(0), suite=SUITE_AEGIS256, number=9).result == (0, 0, 9, 0, 0, 0, 0)
+    assert pack(samples.zeros(0), suite=SUITE_AEGIS256, number=9).result == (0, 0, 9, 0, 0, 0, 0, 0)
     data = samples.mixed(100, 5)
     made = pack(data, None, reference.signatures(data, samples.SECRET), suite=SUITE_AEGIS256, number=9)
-    assert made.result == (0, 0, 9, 0, 0, 0, 0)
+    assert made.result == (0, 0, 9, 0, 0, 0, 0, 0)
 
 
 def test_a_run_of_zeros_is_one_row_whatever_its_length() -> None:
@@ -121,6 +121,22 @@ def test_after_more_that_does_not_compress_one_place_of_each_run_is_looked_at_in
     assert made.rows["kind"].tolist() == [*[KIND_RAW] * 7, KIND_LZ4]
     where = extents((0, 64 * 8))
     check(made, data.reshape(-1), where, np.zeros((64 * 8, 16), np.uint8), suite=SUITE_AEGIS256, number=1, offset=0, disk=0)
+
+
+def test_the_next_call_goes_on_where_the_last_ended() -> None:
+    """Four random runs, and one with text where only a look at all places finds it: in one call or in five."""
+    data = samples.random(64 * 5).reshape(5, 64, BLOCK_SIZE)
+    data[4, 10] = np.frombuffer(b"all work and no play " * 200, dtype=np.uint8)[:BLOCK_SIZE]
+    kinds, number, futile = [], 0, 0
+    for run in data:
+        made = pack(run.reshape(-1), suite=SUITE_AEGIS256, number=number, futile=futile)
+        kinds.append(int(made.rows["kind"][0]))
+        number, futile = made.result.number, made.result.futile
+    assert kinds == pack(data.reshape(-1), suite=SUITE_AEGIS256).rows["kind"].tolist() == [KIND_RAW] * 5
+    assert futile == 5
+    assert pack(data[4].reshape(-1), suite=SUITE_AEGIS256, number=4, futile=3).rows["kind"].tolist() == [KIND_LZ4]
+    assert pack(samples.zeros(3), suite=SUITE_AEGIS256, futile=3).result.futile == 3
+    assert pack(samples.text(1), suite=SUITE_AEGIS256, number=3, futile=9).result.futile == 0
 
 
 def test_after_more_that_does_not_compress_each_third_short_run_is_tried() -> None:
@@ -184,6 +200,8 @@ BAD = {
     "context": ({"context": np.zeros(33, np.uint8)}, "context"),
     "number": ({"number": 2**32 - 7}, "2\\^32"),
     "negative number": ({"number": -1}, "2\\^32"),
+    "futile": ({"futile": 2**63}, "futile"),
+    "negative futile": ({"futile": -1}, "futile"),
     "disk": ({"disk": 2**16}, "disk"),
     "negative disk": ({"disk": -1}, "disk"),
     "offset": ({"offset": 2**63 - 1}, "offset"),
@@ -220,6 +238,7 @@ def test_what_does_not_fit_is_refused_and_nothing_written(changes: dict[str, obj
                 "suite": suite,
                 "key": samples.KEY,
                 "number": 0,
+                "futile": 0,
                 "context": samples.CONTEXT,
                 "disk": 0,
                 "offset": 0,

@@ -96,6 +96,19 @@ def test_compressible_blocks_are_limited_too() -> None:
     assert added == BLOCKS
 
 
+def test_a_pack_knows_from_one_call_to_the_next_that_nothing_compresses() -> None:
+    """Each of 64 random blocks; then each with one that is alike at a place which is looked at while it has not long been so."""
+    writer = PackWriter(access_of(), MACHINE, DISKS)
+    random = np.random.default_rng(5).integers(0, 256, (6, 64, BLOCK_SIZE), dtype=np.uint8)
+    random[1, 32], random[5, 32] = 7, 7
+    new, none, raw = np.empty((64, 16), np.uint8), np.zeros((64, 16), np.uint8), []
+    for at, blocks in enumerate(random):
+        raw.append(writer.add(0, blocks.reshape(-1), np.array([[at * 64, 64]]), none, new).raw)
+    assert raw == [1, 0, 1, 1, 1, 0]
+    writer.reset()
+    assert writer.add(0, random[0].reshape(-1), np.array([[0, 64]]), none, new).futile == 1
+
+
 def test_one_block_twice_in_a_pack_is_refused() -> None:
     with pytest.raises(ValueError, match="twice"):
         write_pack(access_of(), DISKS, [(0, NUMBERS, TAGS), (1, NUMBERS, TAGS), (0, NUMBERS[4:5], TAGS[:1])])

@@ -12,6 +12,8 @@ class Encoded(NamedTuple):
     """Rows written to `frames`."""
     number: int
     """The next free frame number."""
+    futile: int
+    """Frames since LZ4 gained something, which the next call may be told."""
     changed: int
     """Blocks whose signature differs from the old one, zero ones included."""
     zero: int
@@ -37,6 +39,7 @@ def encode(
     suite: int,
     key: NDArray[np.uint8],
     number: int,
+    futile: int,
     context: NDArray[np.uint8],
     disk: int,
     offset: int,
@@ -51,8 +54,9 @@ def encode(
     old, new: (N, 16). `new` receives every block's signature, changed or not; it may be the same array as `old`.
     A run of changed non-zero blocks becomes frames of at most 64 blocks (never across an extent's end or an unchanged block); a run of
     changed zero blocks one KIND_ZERO row of any length. A frame is LZ4-compressed into `scratch`, or taken raw where that gains nothing;
-    after a raw one, one of 16 blocks or more also where it gains nothing of three blocks of it. It is sealed under (suite, key, number++)
-    with associated data context (32 bytes) || le64(first) || le32(blocks) || kind (45 bytes).
+    after raw ones (`futile` of them before this call) one of 16 blocks or more also where it gains nothing of three blocks of it; after
+    more than three where it gains nothing of one of these, in turn, and of those of fewer blocks only each third is tried. It is sealed
+    under (suite, key, number++) with associated data context (32 bytes) || le64(first) || le32(blocks) || kind (45 bytes).
     offset: what to add to a frame's position in `out` to get FRAME.offset. disk: FRAME.disk. Rows come in ascending `first`.
     ValueError (nothing written) for any size that does not fit, `out` or `frames` below `bounds`, or numbers that could pass 2^32.
     """

@@ -75,6 +75,7 @@ class _Encoder:
             suite=self._suite,
             key=self._secret[:32],
             number=0,
+            futile=0,
             context=self._secret[32:64],
             disk=0,
             offset=0,

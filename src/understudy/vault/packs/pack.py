@@ -88,6 +88,7 @@ class PackWriter:
         self._sealed = 0
         self._frames = 0
         self._number = 0
+        self._futile = 0
         self._signatures: list[Signatures] = []
         self._signed = 0
 
@@ -125,6 +126,7 @@ class PackWriter:
             suite=self._suite,
             key=self._key,
             number=self._number,
+            futile=self._futile,
             context=self._contexts[disk_index],
             disk=disk_index,
             offset=HEADER_SIZE + self._sealed,
@@ -140,6 +142,7 @@ class PackWriter:
         self._sealed += encoded.sealed
         self._frames += encoded.frames
         self._number = encoded.number
+        self._futile = encoded.futile
         return encoded
 
     def finish(self) -> FinishedPack:
