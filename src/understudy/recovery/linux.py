@@ -33,10 +33,9 @@ def punch_hole(fd: int, offset: int, length: int) -> bool:
 
 
 def begin_writing(fd: int, offset: int, length: int) -> None:
-    """Have what is dirty in the range written to the disk from now on. That it is there, or could not be, only a flush tells."""
-    if _libc.sync_file_range(fd, offset, length, _SYNC_FILE_RANGE_WRITE) != 0:
-        code = ctypes.get_errno()
-        raise OSError(code, os.strerror(code))
+    """Have what is dirty in the range written to the disk from now on. A hint: where that is not to be had, or the disk fails, a flush is
+    what writes it, or tells."""
+    _libc.sync_file_range(fd, offset, length, _SYNC_FILE_RANGE_WRITE)
 
 
 def rename_new(source: Path, destination: Path) -> None:

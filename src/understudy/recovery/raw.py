@@ -85,8 +85,11 @@ class RawTarget:
 
     async def allocated(self) -> Extents:
         found = await self._call("finding its holes", self._allocated)
-        # What is in the cache since we wrote it is read from there; all else as the disk has it, and no guest's pages make room for it.
+        # What is in the cache since we wrote it is read from there; all else as the disk has it: once writing a page back has failed, the
+        # cache still holds it for another process to read, as if the disk did.
         self._reads_past = 2 * self._kept <= ext.total(found) * BLOCK_SIZE
+        if self._reads_past:
+            await self._call("reading", lambda: os.posix_fadvise(self._fd, 0, 0, os.POSIX_FADV_DONTNEED))
         return found
 
     def _allocated(self) -> Extents:
