@@ -63,7 +63,7 @@ def run(benchmark: BenchmarkFixture, kind: str) -> Run:
 def in_turn(function: Callable[[], object], limit: Callable[[], object]) -> float:
     """The limit's time over the kernel's, measured in turn: a busy machine's memory bandwidth halves and doubles from second to second."""
     times: dict[Callable[[], object], list[float]] = {function: [], limit: []}
-    end = time.perf_counter() + 2
+    end = time.perf_counter() + 1
     while time.perf_counter() < end or len(times[limit]) < 7:
         for call, taken in times.items():
             begun = time.thread_time()
