@@ -2,7 +2,7 @@
 
     python -m bench [--only kernels,whole,live,cycles,growth] [--gib 4] [--rounds 1] [--to build/bench] [--record]
 
-The parts with their sizes as they are took 15 to 18 minutes on two cores; each can be run by itself with larger ones (`python -m
+The parts with their sizes as they are took 14.6 minutes on two cores; each can be run by itself with larger ones (`python -m
 bench.whole --help`). Ends with an error where a ratio fell. `--record`: the page becomes docs/performance.md, and its ratios those that
 later runs are held against.
 """
