@@ -145,7 +145,7 @@ class RawTarget:
             self._write_at(first * BLOCK_SIZE, view[at : at + length], keep=keep)
             at += length
         if keep and at:
-            # A restore of 4 GiB with 2.8 of data took 3.8 s, and 5.2 where the disk began when it was flushed.
+            # A restore of 4 GiB with 2.8 of data took 3.9 s, and 4.8 where the disk began when it was flushed.
             start, end = int(extents[:, 0].min()), int(extents.sum(axis=1).max())
             linux.begin_writing(self._fd, start * BLOCK_SIZE, (end - start) * BLOCK_SIZE)
 
