@@ -108,6 +108,25 @@ async def test_an_image_that_was_there_is_read_from_the_disk(tmp_path: Path) -> 
     assert read_from_disks() >= before + 16 * MIB
 
 
+async def test_short_runs_and_the_last_bytes_are_read_from_the_disk_too(tmp_path: Path) -> None:
+    path = empty(tmp_path)
+    size = MIB + 700
+    target = RawTarget.open(path, size, 512, resize=True)
+    runs = np.array([[first, 2] for first in range(0, 256, 16)] + [[256, 1]], dtype=np.int64)
+    data = noise(ext.total(runs) * BLOCK_SIZE)
+    data[-(BLOCK_SIZE - 700) :] = 0
+    await target.write(runs, data)
+    await target.seal()
+    assert cached(path) > 0
+    assert (await target.allocated()).tolist() == runs.tolist()
+    assert cached(path) == 0
+    read = from_a_page(len(data))
+    await target.read_into(runs, read)
+    await target.close()
+    assert (read == data).all()
+    assert cached(path) == 0
+
+
 def test_what_can_only_be_moved_through_the_cache_is_left_to_it(tmp_path: Path) -> None:
     (tmp_path / "image").write_bytes(bytes(2 * MIB))
     fd = os.open(tmp_path / "image", os.O_RDWR)

@@ -7,12 +7,13 @@ somebody else may have written, or a disk have turned, since. With the cache, wr
 
 import errno
 import os
+from collections.abc import Callable
 from contextlib import suppress
 
 from understudy.pages import PAGE, begins_at_a_page
 
 LEAST = 128 << 10
-"""Bytes in one run from which on it pays: below that, waiting for the disk costs more than copying."""
+"""Bytes in one run from which on writing pays: below that, waiting for the disk costs more than copying."""
 
 
 class PastCache:
@@ -27,22 +28,21 @@ class PastCache:
 
     def write(self, view: memoryview, offset: int) -> int:
         """Bytes that are written now, from the beginning of `view` on."""
-        return self._moved(view, offset, write=True)
+        return self._moved(view, offset, LEAST, os.pwritev)
 
     def read(self, view: memoryview, offset: int) -> int:
-        """Bytes that were read, to the beginning of `view`."""
-        return self._moved(view, offset, write=False)
+        """Bytes that were read, to the beginning of `view`: fewer than its whole pages where the file ends there."""
+        return self._moved(view, offset, PAGE, os.preadv)
 
     def close(self) -> None:
         """With no call under way."""
         if self._fd is not None:
             os.close(self._fd)
 
-    def _moved(self, view: memoryview, offset: int, *, write: bool) -> int:
+    def _moved(self, view: memoryview, offset: int, least: int, call: Callable[[int, list[memoryview], int], int]) -> int:
         whole, done = len(view) // PAGE * PAGE, 0
-        if self._fd is None or not self._usable or whole < LEAST or offset % PAGE or not begins_at_a_page(view):
+        if self._fd is None or not self._usable or whole < least or offset % PAGE or not begins_at_a_page(view):
             return 0
-        call = os.pwritev if write else os.preadv
         try:
             while done < whole and done % PAGE == 0:  # what was moved in part would go on within a page
                 got = call(self._fd, [view[done:whole]], offset + done)

@@ -118,13 +118,13 @@ class RawTarget:
         for first, count in extents.tolist():
             offset, length = first * BLOCK_SIZE, count * BLOCK_SIZE
             inside = max(0, min(length, self.size - offset))
-            self._read_at(offset, view[:inside])
+            # The last page of a file past the cache, too: it is read as if there were more.
+            done = self._past_cache.read(view[:length], offset) if inside and self._reads_past else 0
+            self._read_at(offset + done, view[done:inside])
             view[inside:length] = bytes(length - inside)
             view = view[length:]
 
     def _read_at(self, offset: int, view: memoryview) -> None:
-        done = self._past_cache.read(view, offset) if self._reads_past else 0
-        offset, view = offset + done, view[done:]
         while view:
             got = os.preadv(self._fd, [view], offset)
             if not got:
