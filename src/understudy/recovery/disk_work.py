@@ -16,6 +16,7 @@ from understudy.errors import IntegrityError, TargetFailed, UnderstudyError
 from understudy.finish import finish
 from understudy.model import BLOCK_SIZE, Extents, blocks_of
 from understudy.recovery import standing as st
+from understudy.recovery.failure import written_meanwhile
 from understudy.recovery.place import Opened
 from understudy.recovery.progress import Listener, Meter
 from understudy.recovery.protocol import DiskContent, PartContent
@@ -46,6 +47,7 @@ FindPoint: TypeAlias = Callable[[str], Awaitable[MachineContent | None]]
 Base: TypeAlias = Sequence[DiskContent] | Extents | None
 """What a target is known to hold: each block as one of these has it, the wanted content but for some blocks, or nothing but zeros."""
 
+OTHERWISE = "it did not hold what was just written: another program wrote to it, or its disk fails"
 FORGOTTEN = "the point that it holds is no longer in the vault"
 MOST_MIXED = 4
 """Points that blocks of one image may be of: each one more is one more map to read."""
@@ -92,7 +94,7 @@ class DiskWork:
         proven = opened.proven if trusted else time.time_ns()
         identity, right = (await st.settled(opened.file), True) if trusted else await self.prove(opened)
         if not right and (known is not None or isinstance(opened.held, Sparse)):
-            reason = "it did not hold what its record said"
+            reason = OTHERWISE if known is None else "it did not hold what its record said"
             await opened.target.reopen()
             more = await self.write(opened, await self.scan(opened))
             written, zeroed, known = written + more[0], zeroed + more[1], None
@@ -127,9 +129,7 @@ class DiskWork:
         identity = None if opened.device else await st.settled(opened.file)
         digest = await digest_of(opened.target, self.wanted.secrets, self.listener, self.content.disk.name)
         if identity is not None and identity != Identity.of(opened.file):
-            raise TargetFailed(
-                f"{opened.file} was written to by another program meanwhile", hint="see what uses it, and repeat the command"
-            )
+            raise written_meanwhile(opened.file)
         return identity, digest == int.from_bytes(self.content.disk.digest, "big")
 
     async def disproven(self, opened: Opened) -> UnderstudyError:
@@ -137,7 +137,8 @@ class DiskWork:
         if len(await self.scan(opened)):
             return TargetFailed(
                 f"{opened.file} does not hold what was written to it",
-                hint="its disk, controller or memory corrupts data: see the kernel's log, and restore to another one",
+                hint="another program writes to it, or its disk, controller or memory corrupts data: see what has it open and the kernel's"
+                " log, or restore to another one",
             )
         return IntegrityError(
             f"disk {self.content.disk.name!r} of point {self.wanted.point}: its blocks are authentic but do not add up to its digest",

@@ -13,9 +13,13 @@ _HINTS = {
     errno.EROFS: "it is mounted read-only: restore to another place",
     errno.EACCES: "run this as a user who may write there",
     errno.EPERM: "run this as a user who may write there",
-    errno.EBUSY: "it is mounted or belongs to a volume group, an array or a running VM: release it first",
+    errno.EBUSY: "it is mounted or belongs to a volume group, an array, a running VM or another restore: release it first",
     errno.ENOENT: "create the directory first",
 }
+
+
+def written_meanwhile(path: Path) -> TargetFailed:
+    return TargetFailed(f"{path} was written to by another program meanwhile", hint="see what uses it, and repeat the command")
 
 
 def target_failed(path: Path, doing: str, error: OSError) -> TargetFailed:

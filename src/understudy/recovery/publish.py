@@ -4,16 +4,18 @@ from understudy.durable import sync_directory
 from understudy.errors import TargetFailed
 from understudy.recovery import standing as st
 from understudy.recovery.disk_work import Staged
-from understudy.recovery.failure import target_failed
+from understudy.recovery.failure import target_failed, written_meanwhile
 from understudy.recovery.linux import rename_new
 from understudy.recovery.standing import Identity, Standing, Subject
 
 
 def publish(staged: Staged, subject: Subject, point: str) -> None:
-    """`TargetFailed` if anybody else has written to it, or taken its name. Of a device nothing is recorded."""
+    """`TargetFailed` if anybody else has written to it, when it has not got its name, or taken that. Of a device nothing is recorded."""
     opened, identity = staged.opened, staged.identity
     if identity is None:
         return
+    if Identity.of(opened.file) != identity:
+        raise written_meanwhile(opened.file)
     try:
         if opened.new:
             rename_new(opened.file, opened.path)
@@ -26,5 +28,5 @@ def publish(staged: Staged, subject: Subject, point: str) -> None:
     except OSError as error:
         raise target_failed(opened.path, "giving it its name", error) from error
     if (now.inode, now.size, now.mtime_ns) != (identity.inode, identity.size, identity.mtime_ns):
-        raise TargetFailed(f"{opened.path} was written to by another program meanwhile", hint="see what uses it, and repeat the command")
+        raise written_meanwhile(opened.path)
     st.write(opened.path, Standing(subject=subject, holds=point, inode=now.inode, identity=now, proven=staged.proven))

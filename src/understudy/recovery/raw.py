@@ -55,6 +55,8 @@ class RawTarget:
             device = stat.S_ISBLK(os.stat(path).st_mode)
             # On a device O_EXCL means: not while a mounted file system, a volume group or an array has it.
             fd = os.open(path, os.O_RDWR | os.O_CLOEXEC | (os.O_EXCL if device else 0))
+        except FileNotFoundError as error:
+            raise _taken_away(path) from error
         except OSError as error:
             raise target_failed(path, "opening it", error) from error
         try:
@@ -67,8 +69,7 @@ class RawTarget:
                 _check_file(fd, path, size, resize, resizing)
         except FileNotFoundError as error:
             os.close(fd)
-            # What was waited for has got its name, or was replaced: it is somebody else's now.
-            raise TargetFailed(f"{path} was taken away meanwhile", hint="another restore to it has ended: repeat the command") from error
+            raise _taken_away(path) from error
         except OSError as error:
             os.close(fd)
             raise target_failed(path, "preparing it", error) from error
@@ -187,6 +188,11 @@ class RawTarget:
             await asyncio.to_thread(self._threads.shutdown)
             self._past_cache.close()
             os.close(self._fd)
+
+
+def _taken_away(path: Path) -> TargetFailed:
+    """What was waited for has got its name, or was replaced: it is somebody else's now."""
+    return TargetFailed(f"{path} was taken away meanwhile", hint="another restore to it has ended: repeat the command")
 
 
 def _check_file(fd: int, path: Path, size: int, resize: bool, resizing: Resizing) -> None:

@@ -15,11 +15,14 @@ from typing import TypeAlias
 import msgspec
 
 from understudy.durable import sync_directory
+from understudy.errors import TargetFailed
 from understudy.recovery.failure import target_failed
 
 FORMAT = 1
 _TICK = 20_000_000
 """Nanoseconds; longer than any kernel's tick (10 ms at 100 Hz)."""
+_PATIENCE = 10.0
+"""Seconds that a file may be written to by somebody else, who may be about to end."""
 
 
 class Identity(msgspec.Struct, frozen=True):
@@ -165,10 +168,13 @@ def write(path: Path, standing: Standing) -> None:
 
 
 async def settled(path: Path) -> Identity:
-    """The file's identity once its times are older than the present tick: a write from now on cannot go unseen."""
-    while True:
+    """The file's identity once its times are older than the present tick: a write from now on cannot go unseen. `TargetFailed` where it
+    does not come to rest."""
+    deadline = time.monotonic() + _PATIENCE
+    while time.monotonic() < deadline:
         identity = await asyncio.to_thread(Identity.of, path)
         age = time.time_ns() - max(identity.mtime_ns, identity.ctime_ns)
         if not -_TICK * 50 < age < _TICK:
             return identity
         await asyncio.sleep((_TICK - min(age, _TICK)) / 1e9)
+    raise TargetFailed(f"{path} is being written to by another program", hint="see what uses it, and repeat the command")
