@@ -1,17 +1,19 @@
 """Block devices and a file system that really is full. Only root can make either."""
 
+import mmap
 import os
 import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from tests.recovery.memory import expected, finder, history
+from tests.recovery.memory import disk, expected, finder, history, point
 from tests.recovery.test_materialise import image
 from understudy.errors import Conflict, TargetFailed
+from understudy.model import BLOCK_SIZE
 from understudy.recovery.materialise import materialise
 from understudy.recovery.place import ImageFormat, Place
 
@@ -103,9 +105,35 @@ if os.geteuid() == 0:
         with mounted(tmp_path / "small", "-t", "tmpfs", "-o", "size=6m", "tmpfs") as directory, device(directory / "thin", 4096) as path:
             os.truncate(directory / "thin", size)
             run("losetup", "--set-capacity", path)
-            for _ in range(2):  # once it failed, the kernel takes what is in the cache for what the disk has
+            for _ in range(2):
                 with pytest.raises(TargetFailed, match=r"disk 'vda': .*flushing failed: Input/output error"):
                     await materialise(points[0], {"vda": Place(path, "raw")}, finder(points), overwrite=True)
             run("mount", "-o", "remount,size=64m", directory)
             await materialise(points[0], {"vda": Place(path, "raw")}, finder(points), overwrite=True)
             assert (directory / "thin").read_bytes() == expected(points[0])
+
+    async def test_pages_that_could_not_be_written_back_prove_nothing(tmp_path: Path) -> None:
+        """The kernel takes them for what the disk has, and keeps them as long as another process has them mapped: runs of two blocks."""
+        size = 32 << 20
+        blocks = np.random.default_rng(6).integers(1, 256, (size // BLOCK_SIZE, BLOCK_SIZE), dtype=np.uint8)
+        blocks[np.arange(len(blocks)) % 8 > 1] = 0
+        points = [point(1, disk("vda", blocks.reshape(-1), size))]
+        with mounted(tmp_path / "small", "-t", "tmpfs", "-o", "size=128m", "tmpfs") as below, device(below / "thin", 4096) as path:
+            os.truncate(below / "thin", 96 << 20)
+            run("losetup", "--set-capacity", path)
+            run("mkfs.ext4", "-q", "-E", "lazy_itable_init=0,lazy_journal_init=0", path)
+            with mounted(tmp_path / "mount", path) as directory:
+                place = Place(directory / "image", "raw")
+                used = int(run("du", "-s", "-B", "1", below / "thin").split()[0])
+                run("mount", "-o", f"remount,size={used + (2 << 20)}", below)
+                with pytest.raises(TargetFailed, match="flushing failed"):
+                    await materialise(points[0], {"vda": place}, finder(points))
+                with (directory / "image.partial").open("rb") as file, mmap.mmap(file.fileno(), 0, prot=mmap.PROT_READ) as pages:
+                    assert sum(pages[::4096])
+                    run("mount", "-o", "remount,size=128m", below)
+                    with suppress(TargetFailed):
+                        await materialise(points[0], {"vda": place}, finder(points))
+                        run("dd", f"if={place.path}", f"of={tmp_path}/there", "iflag=direct", "bs=1M", "status=none")
+                        assert (tmp_path / "there").read_bytes() == expected(points[0])
+                await materialise(points[0], {"vda": place}, finder(points))
+                assert place.path.read_bytes() == expected(points[0])
